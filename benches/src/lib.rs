@@ -1,0 +1,1 @@
+//! Clusters of a given size for the benches.

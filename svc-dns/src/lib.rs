@@ -1,0 +1,1 @@
+//! DNS answers for Kubernetes Services: a sans-IO responder, a server, forwarding

@@ -1,0 +1,1 @@
+//! A Kubernetes Ingress router on hyper and rustls

@@ -1,0 +1,1 @@
+//! Rootless labs of network namespaces: hosts, pods, a switch, packet capture

@@ -1,0 +1,1 @@
+//! Typed Kubernetes Services, pods, endpoints and Ingresses: validation, allocation, snapshots

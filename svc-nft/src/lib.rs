@@ -1,0 +1,1 @@
+//! nftables as typed values: their text, their netlink form, one atomic batch

@@ -1,0 +1,1 @@
+//! A VXLAN pod overlay with flannel's semantics, and pod attachment

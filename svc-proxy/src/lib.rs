@@ -1,0 +1,1 @@
+//! Kubernetes Services compiled to kernel rules: plan, diff, apply
