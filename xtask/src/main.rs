@@ -1,2 +1,63 @@
-//! Contributor commands.
-fn main() {}
+//! Contributor commands: `cargo xtask test|bless|bench`.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a program of processes, files and clocks, and its output is for people"
+)]
+
+mod bless;
+mod call;
+mod crates;
+mod deny;
+mod install;
+mod progress;
+#[cfg(test)]
+mod readme;
+mod skips;
+mod stage;
+mod test;
+mod tour;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::call::Call;
+use crate::workspace::Workspace;
+
+const HELP: &str = "\
+Everything a contributor runs.
+
+  cargo xtask test                 everything that CI runs, in stages
+  cargo xtask test --only STAGE    one stage (may be given several times)
+  cargo xtask test --list          the stages, in order
+  cargo xtask bless [FILTER]       rewrite the golden files that the tests compare with
+  cargo xtask bench [FILTER]       the criterion benches";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> anyhow::Result<()> {
+    let workspace = Workspace::here()?;
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["test", rest @ ..] => test::run(&workspace, rest),
+        ["bless", rest @ ..] => bless::run(&workspace, rest),
+        ["bench", rest @ ..] => Call::parse("cargo bench --package benches --").args(rest).run(&workspace),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        [other, ..] => bail!("no command named {other:?}; `cargo xtask help` lists them"),
+    }
+}

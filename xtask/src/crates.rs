@@ -1,0 +1,31 @@
+//! The `features` stage: each library by itself, as `cargo add` brings it into somebody's program.
+
+use anyhow::bail;
+
+use crate::call::Call;
+use crate::progress::Progress;
+use crate::workspace::Workspace;
+
+const LIBRARIES: &[&str] =
+    &["svc-model", "svc-nft", "svc-lab", "svc-proxy", "svc-overlay", "svc-dns", "svc-ingress"];
+
+/// In this order the builds of two neighbours have the most in common.
+const FEATURES: &[&[&str]] = &[&["--all-features"], &[], &["--no-default-features"]];
+
+pub(crate) fn run(workspace: &Workspace, _progress: &mut Progress) -> anyhow::Result<()> {
+    for features in FEATURES {
+        for library in LIBRARIES {
+            check(Call::parse("cargo check --quiet --package").arg(*library).args(*features), workspace)?;
+        }
+    }
+    Ok(())
+}
+
+/// A warning counts as a failure: what is unused without a feature has to go with it.
+fn check(check: Call, workspace: &Workspace) -> anyhow::Result<()> {
+    let lines = check.listen(workspace)?;
+    if lines.iter().any(|line| line.starts_with("warning")) {
+        bail!("`{check}` warns");
+    }
+    Ok(())
+}
