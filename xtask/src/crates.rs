@@ -1,4 +1,4 @@
-//! The `features` stage: each library by itself, as `cargo add` brings it into somebody's program.
+//! The `features` and `package` stages: each library by itself, as `cargo add` brings it into somebody's program.
 
 use anyhow::bail;
 
@@ -19,6 +19,12 @@ pub(crate) fn run(workspace: &Workspace, _progress: &mut Progress) -> anyhow::Re
         }
     }
     Ok(())
+}
+
+/// The `package` stage: what would be published is complete as far as that can be told without publishing.
+pub(crate) fn package(workspace: &Workspace, _progress: &mut Progress) -> anyhow::Result<()> {
+    let package = Call::parse("cargo package --quiet --no-verify --allow-dirty");
+    LIBRARIES.iter().fold(package, |package, library| package.arg("--package").arg(*library)).run(workspace)
 }
 
 /// A warning counts as a failure: what is unused without a feature has to go with it.

@@ -36,6 +36,7 @@ const STAGES: &[Stage] = &[
         about: "each library alone, with no, default and all features",
         run: crates::run,
     },
+    Stage { name: "package", about: "each library can be packaged", run: crates::package },
     Stage { name: "deny", about: "licences, duplicates and sources of the dependencies", run: deny::run },
     Stage {
         name: "tests",

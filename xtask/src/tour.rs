@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::call::Call;
 use crate::progress::Progress;
@@ -16,11 +16,24 @@ pub(crate) const TOUR: &str = "cargo run --release";
 
 pub(crate) fn run(workspace: &Workspace, progress: &mut Progress) -> anyhow::Result<()> {
     let mut lines = Call::parse(TOUR).listen(workspace)?;
+    printed_as_the_readme_shows(&lines, workspace)?;
     // A checkout may be where others cannot reach it.
     let elsewhere = Elsewhere::copy(&workspace.tour())?;
     let tour = Call::new(elsewhere.program()).in_dir("/");
     lines.extend(as_nobody(tour, workspace).listen(workspace)?);
     skips::judge(&lines, progress)
+}
+
+/// The README quotes some of the tour's own lines.
+fn printed_as_the_readme_shows(lines: &[String], workspace: &Workspace) -> anyhow::Result<()> {
+    let readme = fs::read_to_string(workspace.root().join("README.md")).context("README.md")?;
+    match readme
+        .lines()
+        .find(|line| line.starts_with("step ") && !lines.iter().any(|printed| printed == line))
+    {
+        Some(line) => bail!("README.md shows a line that the tour does not print: {line}"),
+        None => Ok(()),
+    }
 }
 
 /// Root drops to a user that owns nothing; anybody else is one already.
