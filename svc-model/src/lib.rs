@@ -1,1 +1,36 @@
-//! Typed Kubernetes Services, pods, endpoints and Ingresses: validation, allocation, snapshots
+//! Typed Kubernetes Services, pods, endpoints and Ingresses: validation, allocation, endpoint selection, snapshots.
+
+mod delta;
+mod endpoint_slice;
+mod ingress;
+mod node;
+mod object;
+mod pod;
+mod problem;
+pub mod read;
+mod secret;
+mod selector;
+mod service;
+mod snapshot;
+#[cfg(feature = "store")]
+pub mod store;
+pub mod topology;
+pub mod wire;
+#[cfg(feature = "yaml")]
+pub mod yaml;
+
+pub use delta::Delta;
+pub use endpoint_slice::{AddressType, Endpoint, EndpointPort, EndpointSlice, SERVICE_NAME_LABEL};
+pub use ingress::{
+    BackendPort, Ingress, IngressBackend, IngressClass, IngressPath, IngressRule, IngressTls, PathType,
+};
+pub use node::{Namespace, Node, ZONE_LABEL};
+pub use object::{InvalidObjectName, Kind, Meta, Object, ObjectName, ObjectRef};
+pub use pod::{ContainerPort, Pod, PodPhase};
+pub use problem::{Problem, Problems};
+pub use secret::Secret;
+pub use selector::Selector;
+pub use service::{
+    IpMode, LoadBalancerIngress, Protocol, Service, ServicePort, ServiceType, TargetPort, TrafficPolicy,
+};
+pub use snapshot::{Revision, Snapshot};

@@ -1,0 +1,150 @@
+//! What changed between two revisions.
+
+use std::collections::BTreeSet;
+
+use crate::snapshot::Revision;
+use crate::{Kind, ObjectName};
+
+/// The names of what changed from one revision to another: added, changed or removed. What they are now stands in
+/// the newer [`Snapshot`](crate::Snapshot). A delta only makes a consumer faster; it never says more than the
+/// snapshots do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    pub(crate) from: Revision,
+    pub(crate) to: Revision,
+    services: BTreeSet<ObjectName>,
+    ingresses: BTreeSet<ObjectName>,
+    ingress_classes: BTreeSet<String>,
+    secrets: BTreeSet<ObjectName>,
+    pods: BTreeSet<ObjectName>,
+    nodes: BTreeSet<String>,
+    namespaces: BTreeSet<String>,
+}
+
+impl Delta {
+    /// The revision before.
+    #[must_use]
+    pub fn from(&self) -> Revision {
+        self.from
+    }
+
+    /// The revision after.
+    #[must_use]
+    pub fn to(&self) -> Revision {
+        self.to
+    }
+
+    /// Services that changed themselves or in any of their EndpointSlices.
+    #[must_use]
+    pub fn services(&self) -> &BTreeSet<ObjectName> {
+        &self.services
+    }
+
+    /// Ingresses.
+    #[must_use]
+    pub fn ingresses(&self) -> &BTreeSet<ObjectName> {
+        &self.ingresses
+    }
+
+    /// IngressClasses.
+    #[must_use]
+    pub fn ingress_classes(&self) -> &BTreeSet<String> {
+        &self.ingress_classes
+    }
+
+    /// Secrets.
+    #[must_use]
+    pub fn secrets(&self) -> &BTreeSet<ObjectName> {
+        &self.secrets
+    }
+
+    /// Pods.
+    #[must_use]
+    pub fn pods(&self) -> &BTreeSet<ObjectName> {
+        &self.pods
+    }
+
+    /// Nodes.
+    #[must_use]
+    pub fn nodes(&self) -> &BTreeSet<String> {
+        &self.nodes
+    }
+
+    /// Namespaces that appeared or vanished, by a Namespace object or by the first or last object in them.
+    #[must_use]
+    pub fn namespaces(&self) -> &BTreeSet<String> {
+        &self.namespaces
+    }
+
+    /// Nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Delta { from: _, to: _, services, ingresses, ingress_classes, secrets, pods, nodes, namespaces } =
+            self;
+        services.is_empty()
+            && ingresses.is_empty()
+            && ingress_classes.is_empty()
+            && secrets.is_empty()
+            && pods.is_empty()
+            && nodes.is_empty()
+            && namespaces.is_empty()
+    }
+
+    /// This delta followed by `later`. O(size of `later` x log).
+    #[must_use]
+    pub fn merge(mut self, later: Delta) -> Delta {
+        self.to = later.to;
+        self.services.extend(later.services);
+        self.ingresses.extend(later.ingresses);
+        self.ingress_classes.extend(later.ingress_classes);
+        self.secrets.extend(later.secrets);
+        self.pods.extend(later.pods);
+        self.nodes.extend(later.nodes);
+        self.namespaces.extend(later.namespaces);
+        self
+    }
+
+    pub(crate) fn starting_at(revision: Revision) -> Self {
+        Delta { from: revision, to: revision, ..Delta::default() }
+    }
+
+    /// Every name that either snapshot knows: for a consumer that lagged too far behind to be told exactly.
+    #[cfg(feature = "store")]
+    pub(crate) fn everything(old: &crate::Snapshot, new: &crate::Snapshot) -> Self {
+        let mut delta = Delta { from: old.revision(), to: new.revision(), ..Delta::default() };
+        for snapshot in [old, new] {
+            for reference in snapshot.references() {
+                delta.note(reference.kind, &reference.name);
+                if reference.kind.is_namespaced() {
+                    delta.note_namespace(reference.name.namespace());
+                }
+            }
+            for service in snapshot.slices().filter_map(|slice| slice.service()) {
+                delta.note_service(service);
+            }
+        }
+        delta
+    }
+
+    /// Notes a change of an object other than a slice.
+    pub(crate) fn note(&mut self, kind: Kind, name: &ObjectName) {
+        match kind {
+            Kind::Service => self.note_service(name),
+            Kind::Ingress => drop(self.ingresses.insert(name.clone())),
+            Kind::IngressClass => drop(self.ingress_classes.insert(name.name().to_owned())),
+            Kind::Secret => drop(self.secrets.insert(name.clone())),
+            Kind::Pod => drop(self.pods.insert(name.clone())),
+            Kind::Node => drop(self.nodes.insert(name.name().to_owned())),
+            Kind::Namespace => self.note_namespace(name.name()),
+            Kind::EndpointSlice => {}
+        }
+    }
+
+    pub(crate) fn note_service(&mut self, name: &ObjectName) {
+        self.services.insert(name.clone());
+    }
+
+    pub(crate) fn note_namespace(&mut self, name: &str) {
+        self.namespaces.insert(name.to_owned());
+    }
+}

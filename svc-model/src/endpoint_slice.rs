@@ -1,0 +1,227 @@
+//! EndpointSlice (discovery.k8s.io/v1): the addresses behind a Service.
+
+use std::net::IpAddr;
+
+use crate::{Meta, ObjectName, Protocol};
+
+/// The label that names the Service of a slice.
+pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+
+/// `addressType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum AddressType {
+    /// IPv4 addresses.
+    Ipv4,
+    /// IPv6 addresses.
+    Ipv6,
+}
+
+impl AddressType {
+    /// The type of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { AddressType::Ipv4 } else { AddressType::Ipv6 }
+    }
+}
+
+/// One port of all endpoints of a slice.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointPort {
+    pub(crate) name: String,
+    pub(crate) protocol: Protocol,
+    pub(crate) port: Option<u16>,
+}
+
+impl EndpointPort {
+    /// A port called `name` (empty: unnamed).
+    pub fn new(name: impl Into<String>, protocol: Protocol, port: u16) -> Self {
+        Self { name: name.into(), protocol, port: Some(port) }
+    }
+
+    /// The Service port's name; empty where it has none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The protocol.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// The number on the endpoint; `None` means "all ports" and forwards nothing.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+}
+
+/// One endpoint: a pod, or an address outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) ready: bool,
+    pub(crate) serving: bool,
+    pub(crate) terminating: bool,
+    pub(crate) hostname: Option<String>,
+    pub(crate) node_name: Option<String>,
+    pub(crate) zone: Option<String>,
+    pub(crate) target: Option<ObjectName>,
+    pub(crate) zone_hints: Vec<String>,
+    pub(crate) node_hints: Vec<String>,
+}
+
+impl Endpoint {
+    /// A ready endpoint at `address`.
+    #[must_use]
+    pub fn ready_at(address: IpAddr) -> Self {
+        Self {
+            addresses: vec![address],
+            ready: true,
+            serving: true,
+            terminating: false,
+            hostname: None,
+            node_name: None,
+            zone: None,
+            target: None,
+            zone_hints: Vec::new(),
+            node_hints: Vec::new(),
+        }
+    }
+
+    /// The same endpoint on a node.
+    #[must_use]
+    pub fn on_node(mut self, node: impl Into<String>) -> Self {
+        self.node_name = Some(node.into());
+        self
+    }
+
+    /// The first address: the only one that proxies and DNS use.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.addresses[0]
+    }
+
+    /// All addresses; at least one.
+    #[must_use]
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+
+    /// `conditions.ready`; missing means true.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.ready
+    }
+
+    /// `conditions.serving`; missing means as `ready`.
+    #[must_use]
+    pub fn serving(&self) -> bool {
+        self.serving
+    }
+
+    /// `conditions.terminating`; missing means false.
+    #[must_use]
+    pub fn terminating(&self) -> bool {
+        self.terminating
+    }
+
+    /// The label under which DNS knows this endpoint.
+    #[must_use]
+    pub fn hostname(&self) -> Option<&str> {
+        self.hostname.as_deref()
+    }
+
+    /// The node it runs on.
+    #[must_use]
+    pub fn node_name(&self) -> Option<&str> {
+        self.node_name.as_deref()
+    }
+
+    /// The zone it runs in.
+    #[must_use]
+    pub fn zone(&self) -> Option<&str> {
+        self.zone.as_deref()
+    }
+
+    /// The pod.
+    #[must_use]
+    pub fn target(&self) -> Option<&ObjectName> {
+        self.target.as_ref()
+    }
+
+    /// `hints.forZones`.
+    #[must_use]
+    pub fn zone_hints(&self) -> &[String] {
+        &self.zone_hints
+    }
+
+    /// `hints.forNodes`.
+    #[must_use]
+    pub fn node_hints(&self) -> &[String] {
+        &self.node_hints
+    }
+}
+
+/// Up to 1 000 endpoints that share their ports and their address family.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointSlice {
+    pub(crate) meta: Meta,
+    pub(crate) service: Option<ObjectName>,
+    pub(crate) address_type: AddressType,
+    pub(crate) ports: Vec<EndpointPort>,
+    pub(crate) endpoints: Vec<Endpoint>,
+}
+
+impl EndpointSlice {
+    /// A slice of `service` named `name`, in the Service's namespace.
+    pub fn of_service(
+        service: &ObjectName,
+        name: impl Into<String>,
+        address_type: AddressType,
+        ports: Vec<EndpointPort>,
+        endpoints: Vec<Endpoint>,
+    ) -> Self {
+        let mut meta = Meta { name: ObjectName::new(service.namespace(), name), ..Meta::default() };
+        meta.labels.insert(SERVICE_NAME_LABEL.to_owned(), service.name().to_owned());
+        Self { meta, service: Some(service.clone()), address_type, ports, endpoints }
+    }
+
+    /// Metadata.
+    #[must_use]
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Namespace and name.
+    #[must_use]
+    pub fn name(&self) -> &ObjectName {
+        self.meta.name()
+    }
+
+    /// The Service, by label `kubernetes.io/service-name`; `None` belongs to nobody.
+    #[must_use]
+    pub fn service(&self) -> Option<&ObjectName> {
+        self.service.as_ref()
+    }
+
+    /// The family of the addresses.
+    #[must_use]
+    pub fn address_type(&self) -> AddressType {
+        self.address_type
+    }
+
+    /// The ports that every endpoint of this slice has.
+    #[must_use]
+    pub fn ports(&self) -> &[EndpointPort] {
+        &self.ports
+    }
+
+    /// The endpoints.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+}

@@ -1,0 +1,257 @@
+//! What all objects have: a name, metadata, a kind.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::{EndpointSlice, Ingress, IngressClass, Namespace, Node, Pod, Secret, Service};
+
+/// Namespace and name, written `namespace/name`; cluster-scoped objects have no namespace and are written `name`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName {
+    namespace: String,
+    name: String,
+}
+
+impl ObjectName {
+    /// The object `name` in `namespace`.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// A cluster-scoped object.
+    pub fn cluster(name: impl Into<String>) -> Self {
+        Self::new("", name)
+    }
+
+    /// The namespace; empty for cluster-scoped objects.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The name within its namespace.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.namespace.is_empty() {
+            write!(f, "{}/", self.namespace)?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
+/// `namespace/name` was expected and something else was found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an object's name: write `namespace/name`, or `name` for a cluster-scoped object")]
+pub struct InvalidObjectName(String);
+
+impl FromStr for ObjectName {
+    type Err = InvalidObjectName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (namespace, name) = text.split_once('/').unwrap_or(("", text));
+        if name.is_empty() || name.contains('/') || (text.contains('/') && namespace.is_empty()) {
+            return Err(InvalidObjectName(text.to_owned()));
+        }
+        Ok(Self::new(namespace, name))
+    }
+}
+
+impl TryFrom<&str> for ObjectName {
+    type Error = InvalidObjectName;
+
+    fn try_from(text: &str) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+/// The metadata that matters to networking.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    pub(crate) name: ObjectName,
+    pub(crate) uid: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) created: Option<String>,
+}
+
+impl Meta {
+    /// Namespace and name.
+    #[must_use]
+    pub fn name(&self) -> &ObjectName {
+        &self.name
+    }
+
+    /// The API server's unique id; empty where there is none.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// Labels.
+    #[must_use]
+    pub fn labels(&self) -> &BTreeMap<String, String> {
+        &self.labels
+    }
+
+    /// Annotations.
+    #[must_use]
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.annotations
+    }
+
+    /// `metadata.creationTimestamp` as written (RFC 3339 in UTC: text order is time order).
+    #[must_use]
+    pub fn created(&self) -> Option<&str> {
+        self.created.as_deref()
+    }
+}
+
+/// The kinds this project reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// discovery.k8s.io/v1 EndpointSlice
+    EndpointSlice,
+    /// networking.k8s.io/v1 Ingress
+    Ingress,
+    /// networking.k8s.io/v1 IngressClass (cluster-scoped)
+    IngressClass,
+    /// v1 Namespace (cluster-scoped)
+    Namespace,
+    /// v1 Node (cluster-scoped)
+    Node,
+    /// v1 Pod
+    Pod,
+    /// v1 Secret
+    Secret,
+    /// v1 Service
+    Service,
+}
+
+impl Kind {
+    /// All kinds with their API version.
+    pub const ALL: [(Kind, &'static str); 8] = [
+        (Kind::EndpointSlice, "discovery.k8s.io/v1"),
+        (Kind::Ingress, "networking.k8s.io/v1"),
+        (Kind::IngressClass, "networking.k8s.io/v1"),
+        (Kind::Namespace, "v1"),
+        (Kind::Node, "v1"),
+        (Kind::Pod, "v1"),
+        (Kind::Secret, "v1"),
+        (Kind::Service, "v1"),
+    ];
+
+    /// Whether objects of this kind live in a namespace.
+    #[must_use]
+    pub fn is_namespaced(self) -> bool {
+        !matches!(self, Kind::IngressClass | Kind::Namespace | Kind::Node)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Kind and name: what identifies an object in a cluster. Written `Service default/web`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct ObjectRef {
+    /// The kind.
+    pub kind: Kind,
+    /// Namespace and name.
+    pub name: ObjectName,
+}
+
+impl ObjectRef {
+    /// The object of this kind and name.
+    pub fn new(kind: Kind, name: ObjectName) -> Self {
+        Self { kind, name }
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+/// Any one object, cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Object {
+    /// An EndpointSlice.
+    EndpointSlice(Arc<EndpointSlice>),
+    /// An Ingress.
+    Ingress(Arc<Ingress>),
+    /// An IngressClass.
+    IngressClass(Arc<IngressClass>),
+    /// A Namespace.
+    Namespace(Arc<Namespace>),
+    /// A Node.
+    Node(Arc<Node>),
+    /// A Pod.
+    Pod(Arc<Pod>),
+    /// A Secret.
+    Secret(Arc<Secret>),
+    /// A Service.
+    Service(Arc<Service>),
+}
+
+impl Object {
+    /// Kind and name.
+    #[must_use]
+    pub fn reference(&self) -> ObjectRef {
+        ObjectRef::new(self.kind(), self.meta().name().clone())
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Object::EndpointSlice(_) => Kind::EndpointSlice,
+            Object::Ingress(_) => Kind::Ingress,
+            Object::IngressClass(_) => Kind::IngressClass,
+            Object::Namespace(_) => Kind::Namespace,
+            Object::Node(_) => Kind::Node,
+            Object::Pod(_) => Kind::Pod,
+            Object::Secret(_) => Kind::Secret,
+            Object::Service(_) => Kind::Service,
+        }
+    }
+
+    /// The metadata.
+    #[must_use]
+    pub fn meta(&self) -> &Meta {
+        match self {
+            Object::EndpointSlice(object) => object.meta(),
+            Object::Ingress(object) => object.meta(),
+            Object::IngressClass(object) => object.meta(),
+            Object::Namespace(object) => object.meta(),
+            Object::Node(object) => object.meta(),
+            Object::Pod(object) => object.meta(),
+            Object::Secret(object) => object.meta(),
+            Object::Service(object) => object.meta(),
+        }
+    }
+}
+
+macro_rules! object_from {
+    ($($kind:ident),*) => {$(
+        impl From<$kind> for Object {
+            fn from(object: $kind) -> Self {
+                Object::$kind(Arc::new(object))
+            }
+        }
+    )*};
+}
+object_from!(EndpointSlice, Ingress, IngressClass, Namespace, Node, Pod, Secret, Service);

@@ -1,0 +1,330 @@
+//! All objects at one revision, as an immutable value.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rpds::RedBlackTreeMapSync as Map;
+
+use crate::{
+    Delta, EndpointSlice, Ingress, IngressClass, Kind, Namespace, Node, Object, ObjectName, ObjectRef, Pod,
+    Secret, Service,
+};
+
+/// Counts the changes of a store; every change gets the next number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub(crate) u64);
+
+impl Revision {
+    /// The number.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "r{}", self.0)
+    }
+}
+
+/// All objects at one revision. Cloning is O(1), a change O(log n): the maps are persistent and share what did not
+/// change.
+///
+/// ```
+/// use svc_model::{ObjectName, Snapshot, yaml};
+///
+/// let manifests = yaml::read("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}");
+/// let snapshot: Snapshot = manifests.stored().0.into_iter().collect();
+/// assert!(snapshot.has_namespace("shop"));
+/// assert!(snapshot.service(&ObjectName::new("shop", "web")).is_none());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    revision: Revision,
+    services: Map<ObjectName, Arc<Service>>,
+    /// By Service name, then slice name: the slices of one Service are neighbours.
+    slices: Map<ObjectName, Map<ObjectName, Arc<EndpointSlice>>>,
+    /// The Service of each slice, to find it by its own name.
+    slice_services: Map<ObjectName, ObjectName>,
+    pods: Map<ObjectName, Arc<Pod>>,
+    nodes: Map<String, Arc<Node>>,
+    namespaces: Map<String, Arc<Namespace>>,
+    /// How many namespaced objects live in each namespace.
+    population: Map<String, usize>,
+    ingresses: Map<ObjectName, Arc<Ingress>>,
+    ingress_classes: Map<String, Arc<IngressClass>>,
+    secrets: Map<ObjectName, Arc<Secret>>,
+}
+
+/// A field holding the persistent map of one kind: insert or remove, and say whether anything changed.
+macro_rules! replace {
+    ($map:expr, $key:expr, $new:expr) => {{
+        let key = $key;
+        let new = $new;
+        let old = $map.get(&key).cloned();
+        match &new {
+            Some(new) => $map.insert_mut(key, Arc::clone(new)),
+            None => drop($map.remove_mut(&key)),
+        }
+        Change::between(old.as_deref(), new.as_deref())
+    }};
+}
+
+impl Snapshot {
+    /// The revision of this snapshot.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// A Service by name.
+    #[must_use]
+    pub fn service(&self, name: &ObjectName) -> Option<&Arc<Service>> {
+        self.services.get(name)
+    }
+
+    /// All Services, by name.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.values()
+    }
+
+    /// The EndpointSlices of a Service, by name. They may outlive the Service: join on its existence.
+    pub fn slices_of(&self, service: &ObjectName) -> impl Iterator<Item = &Arc<EndpointSlice>> {
+        self.slices.get(service).into_iter().flat_map(|slices| slices.values())
+    }
+
+    /// All EndpointSlices that belong to a Service.
+    pub fn slices(&self) -> impl Iterator<Item = &Arc<EndpointSlice>> {
+        self.slices.values().flat_map(|slices| slices.values())
+    }
+
+    /// An EndpointSlice by its own name.
+    #[must_use]
+    pub fn slice(&self, name: &ObjectName) -> Option<&Arc<EndpointSlice>> {
+        self.slices.get(self.slice_services.get(name)?)?.get(name)
+    }
+
+    /// A Pod by name.
+    #[must_use]
+    pub fn pod(&self, name: &ObjectName) -> Option<&Arc<Pod>> {
+        self.pods.get(name)
+    }
+
+    /// All Pods, by name.
+    pub fn pods(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        self.pods.values()
+    }
+
+    /// A Node by name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&Arc<Node>> {
+        self.nodes.get(name)
+    }
+
+    /// All Nodes, by name.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.values()
+    }
+
+    /// A Namespace object of this name exists, or any object lives in it.
+    #[must_use]
+    pub fn has_namespace(&self, name: &str) -> bool {
+        self.namespaces.contains_key(name) || self.population.contains_key(name)
+    }
+
+    /// All Namespace objects, by name.
+    pub fn namespaces(&self) -> impl Iterator<Item = &Arc<Namespace>> {
+        self.namespaces.values()
+    }
+
+    /// An Ingress by name.
+    #[must_use]
+    pub fn ingress(&self, name: &ObjectName) -> Option<&Arc<Ingress>> {
+        self.ingresses.get(name)
+    }
+
+    /// All Ingresses, by name.
+    pub fn ingresses(&self) -> impl Iterator<Item = &Arc<Ingress>> {
+        self.ingresses.values()
+    }
+
+    /// An IngressClass by name.
+    #[must_use]
+    pub fn ingress_class(&self, name: &str) -> Option<&Arc<IngressClass>> {
+        self.ingress_classes.get(name)
+    }
+
+    /// All IngressClasses, by name.
+    pub fn ingress_classes(&self) -> impl Iterator<Item = &Arc<IngressClass>> {
+        self.ingress_classes.values()
+    }
+
+    /// A Secret by name.
+    #[must_use]
+    pub fn secret(&self, name: &ObjectName) -> Option<&Arc<Secret>> {
+        self.secrets.get(name)
+    }
+
+    /// All Secrets, by name.
+    pub fn secrets(&self) -> impl Iterator<Item = &Arc<Secret>> {
+        self.secrets.values()
+    }
+
+    /// The names of all objects, kind by kind.
+    #[must_use]
+    pub fn references(&self) -> Vec<ObjectRef> {
+        let named = |kind: Kind, names: Vec<ObjectName>| {
+            names.into_iter().map(move |name| ObjectRef::new(kind, name))
+        };
+        let cluster =
+            |names: Vec<&String>| names.into_iter().map(|name| ObjectName::cluster(name.as_str())).collect();
+        named(Kind::EndpointSlice, self.slice_services.keys().cloned().collect())
+            .chain(named(Kind::Ingress, self.ingresses.keys().cloned().collect()))
+            .chain(named(Kind::IngressClass, cluster(self.ingress_classes.keys().collect())))
+            .chain(named(Kind::Namespace, cluster(self.namespaces.keys().collect())))
+            .chain(named(Kind::Node, cluster(self.nodes.keys().collect())))
+            .chain(named(Kind::Pod, self.pods.keys().cloned().collect()))
+            .chain(named(Kind::Secret, self.secrets.keys().cloned().collect()))
+            .chain(named(Kind::Service, self.services.keys().cloned().collect()))
+            .collect()
+    }
+
+    /// The next revision: `set` put in place, `removed` gone. The delta names what really differs; if nothing does,
+    /// the revision stays. O(changes x log n).
+    #[must_use]
+    pub fn with(
+        &self,
+        set: impl IntoIterator<Item = Object>,
+        removed: impl IntoIterator<Item = ObjectRef>,
+    ) -> (Snapshot, Delta) {
+        let mut next = self.clone();
+        let mut delta = Delta::starting_at(self.revision);
+        for reference in removed {
+            next.remove(&reference, &mut delta);
+        }
+        for object in set {
+            next.set(object, &mut delta);
+        }
+        if !delta.is_empty() {
+            next.revision = Revision(self.revision.0 + 1);
+            delta.to = next.revision;
+        }
+        (next, delta)
+    }
+
+    fn set(&mut self, object: Object, delta: &mut Delta) {
+        let reference = object.reference();
+        let change = match object {
+            Object::EndpointSlice(slice) => return self.set_slice(slice, delta),
+            Object::Ingress(new) => replace!(self.ingresses, reference.name.clone(), Some(new)),
+            Object::IngressClass(new) => replace!(self.ingress_classes, new.name().to_owned(), Some(new)),
+            Object::Namespace(new) => replace!(self.namespaces, new.name().to_owned(), Some(new)),
+            Object::Node(new) => replace!(self.nodes, new.name().to_owned(), Some(new)),
+            Object::Pod(new) => replace!(self.pods, reference.name.clone(), Some(new)),
+            Object::Secret(new) => replace!(self.secrets, reference.name.clone(), Some(new)),
+            Object::Service(new) => replace!(self.services, reference.name.clone(), Some(new)),
+        };
+        self.account(reference.kind, &reference.name, change, delta);
+    }
+
+    fn remove(&mut self, reference: &ObjectRef, delta: &mut Delta) {
+        let name = &reference.name;
+        let change = match reference.kind {
+            Kind::EndpointSlice => return self.remove_slice(name, delta),
+            Kind::Ingress => replace!(self.ingresses, name.clone(), None::<Arc<Ingress>>),
+            Kind::IngressClass => {
+                replace!(self.ingress_classes, name.name().to_owned(), None::<Arc<IngressClass>>)
+            }
+            Kind::Namespace => replace!(self.namespaces, name.name().to_owned(), None::<Arc<Namespace>>),
+            Kind::Node => replace!(self.nodes, name.name().to_owned(), None::<Arc<Node>>),
+            Kind::Pod => replace!(self.pods, name.clone(), None::<Arc<Pod>>),
+            Kind::Secret => replace!(self.secrets, name.clone(), None::<Arc<Secret>>),
+            Kind::Service => replace!(self.services, name.clone(), None::<Arc<Service>>),
+        };
+        self.account(reference.kind, name, change, delta);
+    }
+
+    fn account(&mut self, kind: Kind, name: &ObjectName, change: Change, delta: &mut Delta) {
+        if change == Change::Nothing {
+            return;
+        }
+        delta.note(kind, name);
+        if kind.is_namespaced() {
+            self.count_inhabitant(name.namespace(), change, delta);
+        }
+    }
+
+    fn count_inhabitant(&mut self, namespace: &str, change: Change, delta: &mut Delta) {
+        let before = self.population.get(namespace).copied().unwrap_or(0);
+        let after = match change {
+            Change::Added => before + 1,
+            Change::Removed => before.saturating_sub(1),
+            Change::Changed | Change::Nothing => return,
+        };
+        if after == 0 {
+            self.population.remove_mut(namespace);
+        } else {
+            self.population.insert_mut(namespace.to_owned(), after);
+        }
+        if (before == 0) != (after == 0) && !self.namespaces.contains_key(namespace) {
+            delta.note_namespace(namespace);
+        }
+    }
+
+    fn set_slice(&mut self, slice: Arc<EndpointSlice>, delta: &mut Delta) {
+        let name = slice.name().clone();
+        if self.slice(&name) == Some(&slice) {
+            return;
+        }
+        // Its Service may have changed: leave no trace under the old one.
+        self.remove_slice(&name, delta);
+        let Some(service) = slice.service().cloned() else { return };
+        let mut siblings = self.slices.get(&service).cloned().unwrap_or_default();
+        siblings.insert_mut(name.clone(), slice);
+        self.slices.insert_mut(service.clone(), siblings);
+        self.slice_services.insert_mut(name.clone(), service.clone());
+        self.count_inhabitant(name.namespace(), Change::Added, delta);
+        delta.note_service(&service);
+    }
+
+    fn remove_slice(&mut self, name: &ObjectName, delta: &mut Delta) {
+        let Some(service) = self.slice_services.get(name).cloned() else { return };
+        self.slice_services.remove_mut(name);
+        let mut siblings = self.slices.get(&service).cloned().unwrap_or_default();
+        siblings.remove_mut(name);
+        if siblings.is_empty() {
+            self.slices.remove_mut(&service);
+        } else {
+            self.slices.insert_mut(service.clone(), siblings);
+        }
+        self.count_inhabitant(name.namespace(), Change::Removed, delta);
+        delta.note_service(&service);
+    }
+}
+
+impl FromIterator<Object> for Snapshot {
+    fn from_iter<I: IntoIterator<Item = Object>>(objects: I) -> Self {
+        Snapshot::default().with(objects, []).0
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Change {
+    Nothing,
+    Added,
+    Changed,
+    Removed,
+}
+
+impl Change {
+    fn between<T: PartialEq>(old: Option<&T>, new: Option<&T>) -> Self {
+        match (old, new) {
+            (None, None) => Change::Nothing,
+            (None, Some(_)) => Change::Added,
+            (Some(_), None) => Change::Removed,
+            (Some(old), Some(new)) if old == new => Change::Nothing,
+            (Some(_), Some(_)) => Change::Changed,
+        }
+    }
+}
