@@ -1,1 +1,27 @@
 //! nftables as typed values: their text, their netlink form, one atomic batch
+
+mod batch;
+mod chain;
+mod element;
+mod expr;
+mod name;
+mod rule;
+mod set;
+mod statement;
+mod table;
+mod text;
+mod value;
+mod verdict;
+
+pub use batch::{Batch, Command, Object, Verb};
+pub use chain::{Base, Chain, ChainType, Hook, Policy, Priority};
+pub use element::{Data, Element, Key};
+pub use expr::{CtState, CtStatus, Expr, FibAddress, FibType, Numgen};
+pub use name::Name;
+pub use rule::Rule;
+pub use set::{KeyType, Set, SetData, SetFlag};
+pub use statement::{CmpOp, DynsetOp, NatFlag, NatKind, NatTarget, RejectWith, Source, Statement};
+pub use table::{Family, Table, TableId};
+pub use text::RuleText;
+pub use value::{DataType, L4Proto, Value};
+pub use verdict::Verdict;
