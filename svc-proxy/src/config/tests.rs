@@ -1,0 +1,55 @@
+use super::*;
+
+fn node() -> NodeBuilder {
+    Node::builder("server2").address("172.20.10.2")
+}
+
+#[test]
+fn detector_follows_the_ranges_given() {
+    let rows = [
+        (node(), None),
+        (node().pod_cidr("10.244.2.0/24"), Some("10.244.2.0/24")),
+        (node().pod_cidr("10.244.2.0/24").cluster_cidr("10.244.0.0/16"), Some("10.244.0.0/16")),
+        (node().cluster_cidr("fd00::/48"), None),
+        (node().cluster_cidr("fd00::/48").cluster_cidr("10.1.0.0/16"), Some("10.1.0.0/16")),
+    ];
+    for (builder, expected) in rows {
+        let expected = expected.map(|cidr| PodSource::Cidr(cidr.parse().unwrap()));
+        assert_eq!(builder.build().unwrap().pod_source(AddressType::Ipv4), expected);
+    }
+}
+
+#[test]
+fn interface_detectors_serve_both_families() {
+    let node = node().detector(Detector::InterfacePrefix("veth".into())).build().unwrap();
+    for family in [AddressType::Ipv4, AddressType::Ipv6] {
+        assert_eq!(node.pod_source(family), Some(PodSource::InterfacePrefix("veth".into())));
+    }
+}
+
+#[test]
+fn impossible_settings_are_named() {
+    let rows = [
+        (Node::builder("").address("10.0.0.1").build(), "no name"),
+        (Node::builder("a").build(), "node a has no address"),
+        (Node::builder("a").address("ten").build(), "address: `ten`"),
+        (Node::builder("a").address("0.0.0.0").build(), "0.0.0.0 cannot be"),
+        (node().pod_cidr("10.0.0.0/40").build(), "pod_cidr: `10.0.0.0/40`"),
+        (node().masquerade_bit(32).build(), "masquerade_bit: 32"),
+        (node().detector(Detector::ClusterCidr).build(), "cluster_cidr"),
+        (node().detector(Detector::NodeCidr).build(), "pod_cidr"),
+        (node().detector(Detector::Interface(String::new())).build(), "interface's name"),
+    ];
+    for (result, expected) in rows {
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn families_are_those_of_the_addresses() {
+    assert_eq!(node().build().unwrap().families(), [AddressType::Ipv4]);
+    let both = node().address("fd00::2").build().unwrap();
+    assert_eq!(both.families(), [AddressType::Ipv4, AddressType::Ipv6]);
+    assert_eq!(both.primary_address(AddressType::Ipv6), Some("fd00::2".parse().unwrap()));
+}

@@ -1,0 +1,188 @@
+//! The plan: which frontends exist and what becomes of connections to them. Pure; knows no back end.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use rpds::RedBlackTreeMapSync as Map;
+use svc_model::{Delta, ObjectName, Revision, Snapshot};
+
+use crate::Node;
+
+mod claims;
+mod endpoint;
+mod frontend;
+mod problem;
+mod service;
+mod table;
+
+#[cfg(test)]
+mod proptests;
+#[cfg(test)]
+mod tests;
+
+use claims::Claims;
+pub use endpoint::Endpoint;
+pub use frontend::{
+    Destination, Frontend, FrontendKey, FrontendKind, Masquerade, Outcome, ServicePortName, SourceClass,
+};
+pub use problem::Problem;
+pub use service::{PortPlan, Reading, ServicePlan};
+
+/// What a node should do with connections to Services: a value that can be printed, compared and compiled.
+///
+/// Displays as a table, one line per frontend. Cloning is O(1).
+#[derive(Clone, Debug)]
+pub struct Plan {
+    node: Arc<Node>,
+    zone: Option<String>,
+    revision: Revision,
+    services: Map<ObjectName, Arc<ServicePlan>>,
+    claims: Claims,
+}
+
+impl Plan {
+    /// The plan of `node` for all Services of a snapshot.
+    #[must_use]
+    pub fn new(snapshot: &Snapshot, node: &Node) -> Self {
+        let mut plan = Plan {
+            node: Arc::new(node.clone()),
+            zone: zone_of(snapshot, node),
+            revision: snapshot.revision(),
+            services: Map::new_sync(),
+            claims: Claims::default(),
+        };
+        let names = snapshot.services().map(|service| service.name().clone()).collect();
+        plan.recompute(snapshot, &names);
+        plan
+    }
+
+    /// Follows a change: `snapshot` is what `delta` leads to. Returns the Services whose part of the plan is another
+    /// now. Only the Services of the delta are recomputed, and those that compete with them for an address; all,
+    /// when this node moved to another zone.
+    pub fn update(&mut self, snapshot: &Snapshot, delta: &Delta) -> BTreeSet<ObjectName> {
+        self.revision = snapshot.revision();
+        let zone = zone_of(snapshot, &self.node);
+        if zone == self.zone {
+            return self.recompute(snapshot, delta.services());
+        }
+        self.zone = zone;
+        let names = snapshot.services().map(|service| service.name()).chain(self.services.keys()).cloned();
+        self.recompute(snapshot, &names.collect())
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The revision of the snapshot this plan was made from.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The Services that have anything to forward, by name.
+    pub fn services(&self) -> impl Iterator<Item = &ServicePlan> {
+        self.services.values().map(AsRef::as_ref)
+    }
+
+    /// The part of one Service.
+    #[must_use]
+    pub fn service(&self, name: &ObjectName) -> Option<&ServicePlan> {
+        self.services.get(name).map(AsRef::as_ref)
+    }
+
+    /// All frontends with the port they lead to, by Service.
+    pub fn frontends(&self) -> impl Iterator<Item = (&PortPlan, &Frontend)> {
+        let ports = self.services().flat_map(ServicePlan::ports);
+        ports.flat_map(|port| port.frontends().iter().map(move |frontend| (port, frontend)))
+    }
+
+    /// What a frontend leads to.
+    #[must_use]
+    pub fn frontend(&self, key: FrontendKey) -> Option<(&PortPlan, &Frontend)> {
+        let owner = self.claims.owner(key)?;
+        let ports = self.service(owner.service())?.ports().iter();
+        ports
+            .flat_map(|port| port.frontends_in_force().map(move |frontend| (port, frontend)))
+            .find(|(_, frontend)| frontend.key() == key)
+    }
+
+    /// What Services ask for and do not get: addresses that another Service has.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        self.frontends().filter_map(|(port, frontend)| Problem::of(port, frontend)).collect()
+    }
+
+    /// The rules that do it, in the form of one back end.
+    #[must_use]
+    pub fn compile<C: Compiler>(&self, compiler: &C) -> C::Rules {
+        compiler.compile(self)
+    }
+
+    fn recompute(&mut self, snapshot: &Snapshot, names: &BTreeSet<ObjectName>) -> BTreeSet<ObjectName> {
+        let before = self.services.clone();
+        let mut affected = names.clone();
+        for name in names {
+            let new = ServicePlan::new(name, snapshot, &self.node, self.zone.as_deref());
+            self.replace(name, new, &mut affected);
+        }
+        for name in &affected {
+            self.settle(name);
+        }
+        affected.retain(|name| self.services.get(name) != before.get(name));
+        affected
+    }
+
+    /// Puts a Service's new part in place, unsettled, and notes who may be affected.
+    fn replace(&mut self, name: &ObjectName, new: Option<ServicePlan>, affected: &mut BTreeSet<ObjectName>) {
+        if let Some(old) = self.services.get(name).cloned() {
+            self.claims.rivals(&old, affected);
+            self.claims.remove(&old);
+        }
+        match new {
+            Some(new) => {
+                self.claims.add(&new);
+                self.claims.rivals(&new, affected);
+                self.services.insert_mut(name.clone(), Arc::new(new));
+            }
+            None => drop(self.services.remove_mut(name)),
+        }
+    }
+
+    /// Decides a Service's contested frontends.
+    fn settle(&mut self, name: &ObjectName) {
+        if let Some(settled) = self.services.get(name).and_then(|plan| plan.settled(&self.claims)) {
+            self.services.insert_mut(name.clone(), Arc::new(settled));
+        }
+    }
+}
+
+fn zone_of(snapshot: &Snapshot, node: &Node) -> Option<String> {
+    let label = || snapshot.node(node.name()).and_then(|node| node.zone());
+    node.zone().or_else(label).map(str::to_owned)
+}
+
+/// Two plans are equal when they do the same, whatever revision they were made from.
+impl PartialEq for Plan {
+    fn eq(&self, other: &Self) -> bool {
+        self.node == other.node && self.services == other.services
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        table::write(self, f)
+    }
+}
+
+/// A back end's pure half: from a plan to rules that can be printed, compared and diffed.
+pub trait Compiler {
+    /// The rules.
+    type Rules: fmt::Display;
+
+    /// Compiles a whole plan.
+    fn compile(&self, plan: &Plan) -> Self::Rules;
+}

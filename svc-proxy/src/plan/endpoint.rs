@@ -1,0 +1,71 @@
+//! Endpoints: where connections are forwarded to.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use svc_model::topology::{self, Place};
+use svc_model::{AddressType, Service, ServicePort, Snapshot};
+
+/// Somewhere that a connection is forwarded to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    address: SocketAddr,
+    local: bool,
+}
+
+impl Endpoint {
+    /// Address and port.
+    #[must_use]
+    pub fn address(self) -> SocketAddr {
+        self.address
+    }
+
+    /// It runs on this node.
+    #[must_use]
+    pub fn is_local(self) -> bool {
+        self.local
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.address, if self.local { " (here)" } else { "" })
+    }
+}
+
+/// The endpoints of one port in one family, as seen from one place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// For policy Cluster.
+    pub(crate) cluster: Vec<Endpoint>,
+    /// For policy Local; empty where no frontend has it.
+    pub(crate) local: Vec<Endpoint>,
+    /// Someone, somewhere, can serve: what cannot be served from here is dropped, not refused.
+    pub(crate) any: bool,
+}
+
+impl Choice {
+    pub(crate) fn new(
+        snapshot: &Snapshot,
+        service: &Service,
+        port: &ServicePort,
+        family: AddressType,
+        place: Place<'_>,
+    ) -> Self {
+        let backends = topology::backends(snapshot, service.name(), port, family);
+        let selection = topology::select(service, port, &backends, place);
+        let is_here = |address| {
+            let known = backends.binary_search_by_key(&address, topology::Backend::address);
+            known.is_ok_and(|at| backends[at].is_on(place.node))
+        };
+        let endpoints = |addresses: Vec<SocketAddr>| {
+            let addresses = addresses.into_iter();
+            addresses.map(|address| Endpoint { address, local: is_here(address) }).collect()
+        };
+        Self {
+            cluster: endpoints(selection.cluster),
+            local: endpoints(selection.local),
+            any: selection.any,
+        }
+    }
+}
