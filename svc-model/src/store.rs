@@ -99,7 +99,7 @@ impl Store {
     pub fn watch(&self) -> Watch {
         let mut receiver = self.shared.latest.subscribe();
         let seen = receiver.borrow_and_update().snapshot.clone();
-        Watch { receiver, seen }
+        Watch { receiver, seen, gate: None }
     }
 }
 
@@ -115,6 +115,7 @@ pub struct Closed;
 pub struct Watch {
     receiver: watch::Receiver<Arc<State>>,
     seen: Snapshot,
+    gate: Option<watch::Receiver<Revision>>,
 }
 
 impl Watch {
@@ -124,44 +125,35 @@ impl Watch {
         self.seen.clone()
     }
 
+    /// The same watch behind a gate: nothing newer than the revision that `programmed` has reached is shown. A name
+    /// server or a router behind the proxy's gate announces a Service only once the kernel forwards to it.
+    #[must_use]
+    pub fn behind(mut self, programmed: watch::Receiver<Revision>) -> Self {
+        self.gate = Some(programmed);
+        self
+    }
+
     /// Waits until there is something newer than what was seen, and returns it with the difference.
     /// Cancel safe: a change is either returned or seen by the next call.
     ///
     /// # Errors
-    /// [`Closed`] when all handles of the store are gone.
+    /// [`Closed`] when all handles of the store, or the gate's sender, are gone.
     pub async fn changed(&mut self) -> Result<(Snapshot, Delta), Closed> {
         let seen = self.seen.revision();
         let newer = |state: &Arc<State>| state.snapshot.revision() > seen;
         let state = Arc::clone(&*self.receiver.wait_for(newer).await.map_err(|_| Closed)?);
+        self.pass_gate(state.snapshot.revision()).await?;
         let delta = state.since(&self.seen);
         self.seen = state.snapshot.clone();
         Ok((self.seen.clone(), delta))
     }
 
-    /// As [`changed`](Self::changed), but nothing newer than what `programmed` allows is shown: a consumer behind such a
-    /// gate announces a Service only once the proxy has programmed it.
-    ///
-    /// # Errors
-    /// [`Closed`] when all handles of the store, or the gate's sender, are gone.
-    pub async fn changed_behind(
-        &mut self,
-        programmed: &mut watch::Receiver<Revision>,
-    ) -> Result<(Snapshot, Delta), Closed> {
-        loop {
-            let wanted = self.peek().await?;
-            let reached = *programmed.wait_for(|reached| *reached >= wanted).await.map_err(|_| Closed)?;
-            let latest = self.receiver.borrow().snapshot.revision();
-            if latest <= reached {
-                return self.changed().await;
-            }
+    /// Waits until the gate lets a revision pass: a proxy may skip revisions, but never goes back.
+    async fn pass_gate(&mut self, wanted: Revision) -> Result<(), Closed> {
+        if let Some(gate) = &mut self.gate {
+            gate.wait_for(|reached| *reached >= wanted).await.map_err(|_| Closed)?;
         }
-    }
-
-    async fn peek(&mut self) -> Result<Revision, Closed> {
-        let seen = self.seen.revision();
-        let state =
-            self.receiver.wait_for(|state| state.snapshot.revision() > seen).await.map_err(|_| Closed)?;
-        Ok(state.snapshot.revision())
+        Ok(())
     }
 }
 
