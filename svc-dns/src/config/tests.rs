@@ -1,0 +1,57 @@
+use super::*;
+
+fn reverse_zones(cidr: &str) -> Vec<String> {
+    let zone = Zone::builder("cluster.local").reverse(cidr).build().unwrap();
+    zone.reverse_zones().iter().map(Name::to_string).collect()
+}
+
+#[test]
+fn a_reverse_network_on_a_label_boundary_is_one_zone() {
+    assert_eq!(reverse_zones("10.96.0.0/16"), ["96.10.in-addr.arpa."]);
+    assert_eq!(reverse_zones("10.0.0.0/8"), ["10.in-addr.arpa."]);
+    assert_eq!(reverse_zones("0.0.0.0/0"), ["in-addr.arpa."]);
+    assert_eq!(reverse_zones("fd00:10::/32"), ["0.1.0.0.0.0.d.f.ip6.arpa."]);
+}
+
+#[test]
+fn a_reverse_network_inside_a_label_is_several_zones() {
+    let zones = reverse_zones("10.96.0.0/12");
+    assert_eq!(zones.len(), 16);
+    assert!(zones.contains(&"111.10.in-addr.arpa.".to_owned()));
+    assert!(!zones.contains(&"112.10.in-addr.arpa.".to_owned()));
+}
+
+#[test]
+fn host_bits_of_a_reverse_network_do_not_matter() {
+    assert_eq!(reverse_zones("10.96.7.9/16"), ["96.10.in-addr.arpa."]);
+}
+
+#[test]
+fn reverse_names_give_addresses() {
+    let parse = |text: &str| ReverseName::parse(text.parse::<Name>().unwrap().wire());
+    assert_eq!(parse("1.0.96.10.in-addr.arpa"), ReverseName::Address("10.96.0.1".parse().unwrap()));
+    assert_eq!(parse("0.96.10.in-addr.arpa"), ReverseName::Partial);
+    assert_eq!(parse("5.1.0.96.10.in-addr.arpa"), ReverseName::Nothing);
+    assert_eq!(parse("01.0.96.10.in-addr.arpa"), ReverseName::Nothing);
+    assert_eq!(parse("256.0.96.10.in-addr.arpa"), ReverseName::Nothing);
+    let nibbles = "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
+    assert_eq!(parse(nibbles), ReverseName::Address("2001:db8::567:89ab".parse().unwrap()));
+}
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let error = Zone::builder("cluster.local").ttl(Duration::from_secs(3601)).build().unwrap_err();
+    assert_eq!(error.to_string(), "ttl: 3601 s is not within 0 to 3600 s");
+    let error = Zone::builder("cluster..local").build().unwrap_err();
+    assert!(error.to_string().starts_with("domain name \"cluster..local\": an empty label"), "{error}");
+    let error = Zone::builder("cluster.local").reverse("10.96.0.0/40").build().unwrap_err();
+    assert!(error.to_string().contains("10.96.0.0/40"), "{error}");
+}
+
+#[test]
+fn a_zone_name_inside_a_label_is_not_the_zone() {
+    let zone = Zone::builder("local").build().unwrap();
+    // One label of 8 bytes whose last ones read like `\x05local`.
+    let wire = b"\x08xx\x05local\x00";
+    assert_eq!(zone.realm_of(wire), None);
+}
