@@ -151,6 +151,11 @@ impl Element {
         self
     }
 
+    pub(crate) fn with_key(mut self, key: Key) -> Self {
+        self.key = key;
+        self
+    }
+
     /// The key.
     #[must_use]
     pub fn key(&self) -> &Key {

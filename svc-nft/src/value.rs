@@ -155,6 +155,28 @@ pub enum Value {
 }
 
 impl Value {
+    /// Addresses from `first` to `last`: the address if they are the same, a network if they are one.
+    #[must_use]
+    pub fn ipv4_range(first: Ipv4Addr, last: Ipv4Addr) -> Self {
+        let host = (first.to_bits() ^ last.to_bits()).checked_add(1).map_or(32, u32::ilog2);
+        match Ipv4Net::new(first, 32 - u8::try_from(host).unwrap_or(32)) {
+            _ if first == last => Self::Ipv4(first),
+            Ok(net) if net.network() == first && net.broadcast() == last => Self::Ipv4Net(net),
+            _ => Self::Ipv4Range(first, last),
+        }
+    }
+
+    /// Addresses from `first` to `last`: the address if they are the same, a network if they are one.
+    #[must_use]
+    pub fn ipv6_range(first: Ipv6Addr, last: Ipv6Addr) -> Self {
+        let host = (first.to_bits() ^ last.to_bits()).checked_add(1).map_or(128, u128::ilog2);
+        match Ipv6Net::new(first, 128 - u8::try_from(host).unwrap_or(128)) {
+            _ if first == last => Self::Ipv6(first),
+            Ok(net) if net.network() == first && net.broadcast() == last => Self::Ipv6Net(net),
+            _ => Self::Ipv6Range(first, last),
+        }
+    }
+
     /// The type this value belongs to.
     #[must_use]
     pub fn data_type(&self) -> DataType {

@@ -1,0 +1,22 @@
+//! The netlink form: nfnetlink messages with nested attributes, as linux/netfilter/nf_tables.h lays them out.
+//!
+//! Everything here is pure: bytes in, values out, and back.
+
+pub(crate) mod attr;
+pub(crate) mod batch;
+pub(crate) mod chain;
+pub(crate) mod decompile;
+pub(crate) mod element;
+pub(crate) mod expr;
+pub(crate) mod listing;
+pub(crate) mod message;
+pub(crate) mod program;
+pub(crate) mod rule;
+pub(crate) mod set;
+pub(crate) mod statement;
+pub(crate) mod table;
+pub(crate) mod typeof_;
+pub(crate) mod uapi;
+pub(crate) mod userdata;
+
+pub use batch::{Encoded, Message};
