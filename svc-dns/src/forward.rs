@@ -56,6 +56,12 @@ impl Forward {
         &self.name
     }
 
+    /// Whether it is the target of an alias of the zone.
+    #[must_use]
+    pub fn is_chase(&self) -> bool {
+        self.partial.is_some()
+    }
+
     /// The message to send, with an `id` that nobody can guess.
     #[must_use]
     pub fn query(&self, id: u16) -> Vec<u8> {

@@ -89,6 +89,9 @@ pub enum Outcome {
     Drop,
 }
 
+/// What an IPv4 packet holds behind its IP and UDP headers.
+const MAX_DATAGRAM: u16 = 65_507;
+
 impl Responder {
     /// A responder for a snapshot that holds all there is.
     #[must_use]
@@ -148,6 +151,12 @@ impl Responder {
         self.revision
     }
 
+    /// Whether a name that is not found is known not to exist.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.synced
+    }
+
     /// Answers over TCP that were too long and left records out, since the first of these responders was made.
     #[must_use]
     pub fn trimmed(&self) -> u64 {
@@ -203,7 +212,7 @@ impl Responder {
         match (transport, edns) {
             (Transport::Tcp, _) => usize::from(u16::MAX),
             (Transport::Udp, None) => 512,
-            (Transport::Udp, Some(edns)) => usize::from(edns.udp_size.min(self.zone.max_udp_size()).max(512)),
+            (Transport::Udp, Some(edns)) => usize::from(edns.udp_size.min(self.zone.max_udp_size()).clamp(512, MAX_DATAGRAM)),
         }
     }
 

@@ -92,7 +92,7 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
             (Found::Pointers(pointers), RecordType::PTR) => {
                 pointers.names().iter().for_each(|name| self.put(owner, kind, name.wire()));
             }
-            (Found::Apex, RecordType::SOA) => drop(self.soa(Section::Answer, self.responder.zone.ttl())),
+            (Found::Apex, RecordType::SOA) => self.soa(Section::Answer),
             (Found::Apex, RecordType::NS) => self.name_server(owner),
             (Found::NameServer, _) => self.addresses(owner, self.responder.zone.addresses().iter().copied()),
             (Found::Version, RecordType::TXT) => self.version(owner),
@@ -235,13 +235,13 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
 
     /// The SOA record that a negative answer needs (RFC 2308).
     fn negative(&mut self, rcode: Rcode) -> Rcode {
-        self.soa(Section::Authority, self.responder.zone.ttl().min(300));
+        self.soa(Section::Authority);
         rcode
     }
 
-    fn soa(&mut self, section: Section, ttl: u32) -> Option<usize> {
+    fn soa(&mut self, section: Section) {
         let (apex, serial, minimum) = (self.apex, self.responder.serial, self.responder.zone.ttl());
-        self.writer.record(section, Owner::At(apex), RecordType::SOA, ttl.min(300), |out| {
+        self.writer.record(section, Owner::At(apex), RecordType::SOA, minimum.min(300), |out| {
             out.extend_from_slice(b"\x02ns\x03dns");
             push_pointer(apex, out);
             out.extend_from_slice(b"\x0ahostmaster");
@@ -249,7 +249,7 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
             for number in [serial, 7200, 1800, 86_400, minimum] {
                 out.extend_from_slice(&number.to_be_bytes());
             }
-        })
+        });
     }
 
     /// An alias that leaves the zone: an upstream server knows the rest, if there is one.

@@ -1,0 +1,189 @@
+//! The embedder's end of a running server.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use svc_model::Revision;
+use tokio::sync::watch;
+
+use crate::{error::ServerError, responder::Responder, sys::Listener};
+
+/// Watches and stops a running server. When all clones are dropped the server stops: it takes no more queries, gives the answers
+/// it still owes, and its future ends.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    alive: Arc<watch::Sender<()>>,
+    status: watch::Receiver<Status>,
+    counters: Arc<Counters>,
+}
+
+/// The addresses a server listens on, in the order they were given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bound {
+    /// For datagrams.
+    pub udp: Vec<SocketAddr>,
+    /// For connections.
+    pub tcp: Vec<SocketAddr>,
+}
+
+/// How far a server is.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Status {
+    /// Where it listens; `None` before the sockets are bound.
+    pub bound: Option<Bound>,
+    /// It has a snapshot with something in it: names that are not found do not exist.
+    pub synced: bool,
+    /// What it answers from.
+    pub revision: Revision,
+    /// Why it ended.
+    pub failure: Option<ServerError>,
+}
+
+/// What a server has done since it was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Messages that came as datagrams.
+    pub udp: u64,
+    /// Messages that came on connections.
+    pub tcp: u64,
+    /// Questions that upstream servers were asked.
+    pub forwarded: u64,
+    /// Messages that got no answer: no queries.
+    pub dropped: u64,
+    /// Answers that the kernel did not take.
+    pub unsent: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) udp: AtomicU64,
+    pub(super) tcp: AtomicU64,
+    pub(super) forwarded: AtomicU64,
+    pub(super) dropped: AtomicU64,
+    pub(super) unsent: AtomicU64,
+}
+
+/// Adds one.
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Handle {
+    /// Waits until the server listens and has a snapshot with something in it; gives the addresses. Cancel safe.
+    ///
+    /// # Errors
+    /// When an address cannot be bound, or the server was stopped.
+    pub async fn ready(&self) -> Result<Bound, ServerError> {
+        self.wait_for(|status| status.bound.is_some() && status.synced).await.map(|status| status.bound.unwrap_or_default())
+    }
+
+    /// Waits until the server listens, with whatever snapshot. Cancel safe.
+    ///
+    /// # Errors
+    /// As [`ready`](Self::ready).
+    pub async fn bound(&self) -> Result<Bound, ServerError> {
+        self.wait_for(|status| status.bound.is_some()).await.map(|status| status.bound.unwrap_or_default())
+    }
+
+    /// Waits until queries are answered from `revision` or a later one. Cancel safe.
+    ///
+    /// # Errors
+    /// As [`ready`](Self::ready).
+    pub async fn serving(&self, revision: Revision) -> Result<(), ServerError> {
+        self.wait_for(|status| status.bound.is_some() && status.revision >= revision).await.map(drop)
+    }
+
+    /// How far the server is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// What the server has done.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { udp, tcp, forwarded, dropped, unsent } = &*self.counters;
+        Stats {
+            udp: read(udp),
+            tcp: read(tcp),
+            forwarded: read(forwarded),
+            dropped: read(dropped),
+            unsent: read(unsent),
+        }
+    }
+
+    /// Stops the server, although clones of this handle live on.
+    pub fn stop(&self) {
+        self.alive.send_replace(());
+    }
+
+    async fn wait_for(&self, reached: impl FnMut(&Status) -> bool + Send) -> Result<Status, ServerError> {
+        let mut reached = reached;
+        let mut status = self.status.clone();
+        let found = status.wait_for(|status| status.failure.is_some() || reached(status)).await;
+        match found.map(|status| status.clone()) {
+            Ok(Status { failure: Some(error), .. }) => Err(error),
+            Ok(status) => Ok(status),
+            Err(_) => Err(ServerError::new("serve", "(the server was stopped)", io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+/// The server's end.
+#[derive(Debug)]
+pub(super) struct Progress {
+    stop: watch::Receiver<()>,
+    status: watch::Sender<Status>,
+    counters: Arc<Counters>,
+}
+
+pub(super) fn pair() -> (Handle, Progress) {
+    let (alive, stop) = watch::channel(());
+    let (sender, status) = watch::channel(Status::default());
+    let counters = Arc::<Counters>::default();
+    let handle = Handle { alive: Arc::new(alive), status, counters: Arc::clone(&counters) };
+    (handle, Progress { stop, status: sender, counters })
+}
+
+impl Progress {
+    /// Changes, or closes, when the server has to stop.
+    pub(super) fn stop(&self) -> watch::Receiver<()> {
+        self.stop.clone()
+    }
+
+    pub(super) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    pub(super) fn failed(&self, error: ServerError) -> ServerError {
+        self.status.send_modify(|status| status.failure = Some(error.clone()));
+        error
+    }
+
+    pub(super) fn bound(&self, listeners: &[Listener], responder: &Responder) {
+        let mut bound = Bound::default();
+        for listener in listeners {
+            let list = if let Listener::Udp(_) = listener { &mut bound.udp } else { &mut bound.tcp };
+            list.extend(listener.address());
+        }
+        self.status.send_modify(|status| status.bound = Some(bound));
+        self.serving(responder);
+    }
+
+    pub(super) fn serving(&self, responder: &Responder) {
+        self.status.send_modify(|status| {
+            status.revision = responder.revision();
+            status.synced = responder.is_synced();
+        });
+    }
+}

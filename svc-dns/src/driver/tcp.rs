@@ -1,0 +1,139 @@
+//! Connections: pipelined queries, answers in whatever order they are there (RFC 7766).
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::{Shared, handle::count};
+use crate::{Client, Forward, Outcome, sys::frame};
+
+/// No query is longer: who announces one is cut off.
+const LONGEST_QUERY: usize = 4096;
+/// Forwarded questions of one connection at a time; more wait in the socket.
+const PIPELINE: usize = 64;
+/// Answers are sent when they come to so much.
+const SEND_AT: usize = 64 * 1024;
+/// A socket that fails, for want of file descriptors say, is asked again after this time.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts connections until told to stop; then waits for those that are open.
+pub(super) async fn serve(listener: &TcpListener, shared: &Shared, mut stop: watch::Receiver<()>) {
+    let mut connections = FuturesUnordered::new();
+    loop {
+        let room = connections.len() < shared.limits.connections;
+        tokio::select! {
+            _ = stop.changed() => break,
+            Some(()) = connections.next() => {}
+            accepted = listener.accept(), if room => match accepted {
+                Ok((stream, client)) => connections.push(converse(stream, client, shared, stop.clone())),
+                Err(error) => {
+                    tracing::debug!(%error, "accept");
+                    sleep(PAUSE).await;
+                }
+            },
+        }
+    }
+    while connections.next().await.is_some() {}
+}
+
+async fn converse(stream: TcpStream, client: SocketAddr, shared: &Shared, stop: watch::Receiver<()>) {
+    if let Err(error) = Connection::new(stream, client, shared).run(stop).await {
+        tracing::debug!(%client, %error, "connection");
+    }
+}
+
+struct Connection<'s> {
+    stream: TcpStream,
+    client: Client,
+    shared: &'s Shared,
+    received: Vec<u8>,
+    answer: Vec<u8>,
+    sending: Vec<u8>,
+    /// Until then the next whole query has to be there.
+    deadline: Instant,
+    /// No more queries will be read.
+    closing: bool,
+}
+
+impl<'s> Connection<'s> {
+    fn new(stream: TcpStream, client: SocketAddr, shared: &'s Shared) -> Self {
+        let deadline = Instant::now() + shared.limits.idle;
+        let [received, answer, sending] = [const { Vec::new() }; 3];
+        Self { stream, client: Client::tcp(client), shared, received, answer, sending, deadline, closing: false }
+    }
+
+    async fn run(mut self, mut stop: watch::Receiver<()>) -> io::Result<()> {
+        let mut forwards = FuturesUnordered::new();
+        loop {
+            let more = self.answer_queries(&mut forwards)?;
+            self.send().await?;
+            if more {
+                continue;
+            }
+            if self.closing && forwards.is_empty() {
+                return Ok(());
+            }
+            let reading = !self.closing && forwards.len() < PIPELINE;
+            tokio::select! {
+                Some(answer) = forwards.next() => self.push(&answer),
+                length = self.stream.read_buf(&mut self.received), if reading => self.closing = length? == 0,
+                _ = stop.changed(), if !self.closing => self.closing = true,
+                () = sleep_until(self.deadline), if forwards.is_empty() => return Ok(()),
+            }
+        }
+    }
+
+    /// Answers the queries that are there as a whole. True when there is too much to send to go on.
+    fn answer_queries(&mut self, forwards: &mut FuturesUnordered<BoxFuture<'s, Vec<u8>>>) -> io::Result<bool> {
+        let responder = self.shared.responder.load_full();
+        let mut at = 0;
+        while forwards.len() < PIPELINE && self.sending.len() < SEND_AT {
+            let Some(length) = whole_query(&self.received[at..])? else { break };
+            count(&self.shared.counters.tcp);
+            let query = &self.received[at + 2..at + 2 + length];
+            match responder.respond(query, self.client, &mut self.answer) {
+                Outcome::Answer => frame(&self.answer, &mut self.sending),
+                Outcome::Forward(forward) => forwards.push(Box::pin(resolve(forward, self.shared))),
+                Outcome::Drop => count(&self.shared.counters.dropped),
+            }
+            at += 2 + length;
+            self.deadline = Instant::now() + self.shared.limits.idle;
+        }
+        self.received.drain(..at);
+        Ok(self.sending.len() >= SEND_AT)
+    }
+
+    fn push(&mut self, answer: &[u8]) {
+        frame(answer, &mut self.sending);
+        self.deadline = Instant::now() + self.shared.limits.idle;
+    }
+
+    /// Sends what there is. A client that does not read it in time is cut off.
+    async fn send(&mut self) -> io::Result<()> {
+        if !self.sending.is_empty() {
+            timeout(self.shared.limits.idle, self.stream.write_all(&self.sending)).await??;
+            self.sending.clear();
+        }
+        Ok(())
+    }
+}
+
+async fn resolve(forward: Box<Forward>, shared: &Shared) -> Vec<u8> {
+    shared.resolve(&forward).await
+}
+
+/// The length of the query in front, if it is there as a whole.
+fn whole_query(received: &[u8]) -> io::Result<Option<usize>> {
+    let Some(&[high, low]) = received.get(..2) else { return Ok(None) };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if length > LONGEST_QUERY {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok((received.len() >= 2 + length).then_some(length))
+}

@@ -1,0 +1,18 @@
+//! Sockets and clocks: nothing else in this crate touches either.
+
+mod sockets;
+mod upstream;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(crate) use self::{
+    sockets::{Listener, Sockets},
+    upstream::frame,
+};
+
+/// Seconds since 1970, as the serial of a zone counts them.
+pub(crate) fn unix_seconds() -> u32 {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    // RFC 1982: serials wrap.
+    u32::try_from(seconds & u64::from(u32::MAX)).unwrap_or_default()
+}

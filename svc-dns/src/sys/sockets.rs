@@ -1,0 +1,75 @@
+//! Sockets that clients reach.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
+
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
+
+use crate::error::ServerError;
+
+/// The kernel's sockets, made in the network namespace of the thread that asks for them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sockets;
+
+/// Where clients reach the server.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Udp(UdpSocket),
+    Tcp(TcpListener),
+}
+
+/// How often a free port is looked for that both protocols can have.
+const ATTEMPTS: usize = 16;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+impl Sockets {
+    pub(crate) async fn udp(address: SocketAddr) -> Result<UdpSocket, ServerError> {
+        let socket = UdpSocket::bind(address).await;
+        socket.map_err(|cause| ServerError::new("listen on udp", address, cause))
+    }
+
+    pub(crate) fn tcp(address: SocketAddr) -> Result<TcpListener, ServerError> {
+        let listen = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            // A restarted server may listen although old connections are not quite gone.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        listen().map_err(|cause| ServerError::new("listen on tcp", address, cause))
+    }
+
+    /// Both on one port: a client that gets a truncated datagram comes back to the same port.
+    pub(crate) async fn both(address: SocketAddr) -> Result<[Listener; 2], ServerError> {
+        let mut attempt = 1;
+        loop {
+            let udp = Self::udp(address).await?;
+            let bound = udp.local_addr().map_err(|cause| ServerError::new("listen on udp", address, cause))?;
+            match Self::tcp(bound) {
+                Ok(tcp) => return Ok([Listener::Udp(udp), Listener::Tcp(tcp)]),
+                Err(error) if address.port() != 0 || attempt == ATTEMPTS || !error.is_exists() => return Err(error),
+                Err(_) => attempt += 1,
+            }
+        }
+    }
+
+    /// A socket that hears one server only, from a port that the kernel picks at random.
+    pub(super) async fn towards(server: SocketAddr) -> io::Result<UdpSocket> {
+        let any: IpAddr = if server.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+        let socket = UdpSocket::bind((any, 0)).await?;
+        socket.connect(server).await?;
+        Ok(socket)
+    }
+}
+
+impl Listener {
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Udp(socket) => socket.local_addr(),
+            Self::Tcp(listener) => listener.local_addr(),
+        }
+    }
+}
