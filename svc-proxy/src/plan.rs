@@ -39,6 +39,8 @@ pub struct Plan {
     revision: Revision,
     services: Map<ObjectName, Arc<ServicePlan>>,
     claims: Claims,
+    /// Services that do not get all they ask for.
+    contested: Map<ObjectName, ()>,
 }
 
 impl Plan {
@@ -51,6 +53,7 @@ impl Plan {
             revision: snapshot.revision(),
             services: Map::new_sync(),
             claims: Claims::default(),
+            contested: Map::new_sync(),
         };
         let names = snapshot.services().map(|service| service.name().clone()).collect();
         plan.recompute(snapshot, &names);
@@ -113,7 +116,9 @@ impl Plan {
     /// What Services ask for and do not get: addresses that another Service has.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
-        self.frontends().filter_map(|(port, frontend)| Problem::of(port, frontend)).collect()
+        let ports = self.contested.keys().filter_map(|name| self.service(name)).flat_map(ServicePlan::ports);
+        let frontends = ports.flat_map(|port| port.frontends().iter().map(move |frontend| (port, frontend)));
+        frontends.filter_map(|(port, frontend)| Problem::of(port, frontend)).collect()
     }
 
     /// The rules that do it, in the form of one back end.
@@ -156,6 +161,11 @@ impl Plan {
     fn settle(&mut self, name: &ObjectName) {
         if let Some(settled) = self.services.get(name).and_then(|plan| plan.settled(&self.claims)) {
             self.services.insert_mut(name.clone(), Arc::new(settled));
+        }
+        if self.service(name).is_some_and(ServicePlan::is_contested) {
+            self.contested.insert_mut(name.clone(), ());
+        } else {
+            self.contested.remove_mut(name);
         }
     }
 }

@@ -141,6 +141,11 @@ impl ServicePlan {
         (!ports.is_empty()).then(|| Self { name: name.clone(), ports })
     }
 
+    pub(crate) fn is_contested(&self) -> bool {
+        let mut frontends = self.ports.iter().flat_map(PortPlan::frontends);
+        frontends.any(|frontend| frontend.taken_by.is_some())
+    }
+
     pub(crate) fn claims(&self) -> impl Iterator<Item = (FrontendKey, FrontendKind, &Arc<ServicePortName>)> {
         self.ports.iter().flat_map(|port| {
             port.frontends.iter().map(|frontend| (frontend.key, frontend.kind, port.shared_name()))

@@ -1,0 +1,158 @@
+//! What the embedder holds while the loop runs.
+
+use svc_model::Revision;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::plan::Problem;
+use crate::state::State;
+use crate::sysctl::SysctlReport;
+use crate::{CleanUpError, Error};
+
+#[derive(Debug)]
+pub(super) enum Command {
+    CleanUp(oneshot::Sender<Result<(), CleanUpError>>),
+}
+
+/// How a proxy is doing.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    programmed: Revision,
+    wanted: Revision,
+    failures: u32,
+    error: Option<Error>,
+    problems: Vec<Problem>,
+    sysctls: SysctlReport,
+}
+
+impl Status {
+    /// The revision that the kernel holds.
+    #[must_use]
+    pub fn programmed(&self) -> Revision {
+        self.programmed
+    }
+
+    /// The revision that it should hold.
+    #[must_use]
+    pub fn wanted(&self) -> Revision {
+        self.wanted
+    }
+
+    /// How often in a row rules could not be applied.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Why they could not, the last time.
+    #[must_use]
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// What Services ask for and do not get.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The kernel settings that forwarding needs.
+    #[must_use]
+    pub fn sysctls(&self) -> &SysctlReport {
+        &self.sysctls
+    }
+
+    /// Nothing to complain about.
+    #[must_use]
+    pub fn is_fine(&self) -> bool {
+        self.error.is_none() && self.problems.is_empty() && self.sysctls.problems().next().is_none()
+    }
+}
+
+/// The driver's end.
+#[derive(Debug)]
+pub(super) struct Reports {
+    status: watch::Sender<Status>,
+    revisions: watch::Sender<Revision>,
+}
+
+impl Reports {
+    pub(super) fn publish(&self, state: &State, sysctls: SysctlReport, error: Option<Error>) {
+        let failures = state.failures();
+        self.status.send_modify(|status| {
+            // Waiting for the next attempt does not make the last one good.
+            let error = error.or_else(|| status.error.take()).filter(|_| failures > 0);
+            *status = Status {
+                programmed: state.programmed(),
+                wanted: state.plan().revision(),
+                failures,
+                error,
+                problems: state.plan().problems(),
+                sysctls,
+            };
+        });
+        self.revisions.send_if_modified(|revision| {
+            let before = std::mem::replace(revision, state.programmed());
+            before != *revision
+        });
+    }
+}
+
+/// Holds a running proxy. Dropping it ends the loop and leaves the rules in force.
+#[derive(Debug)]
+pub struct Handle {
+    commands: mpsc::UnboundedSender<Command>,
+    status: watch::Receiver<Status>,
+    revisions: watch::Receiver<Revision>,
+}
+
+pub(super) fn pair(commands: mpsc::UnboundedSender<Command>) -> (Reports, Handle) {
+    let (status, status_reader) = watch::channel(Status::default());
+    let (revisions, revisions_reader) = watch::channel(Revision::default());
+    let handle = Handle { commands, status: status_reader, revisions: revisions_reader };
+    (Reports { status, revisions }, handle)
+}
+
+impl Handle {
+    /// Waits until the kernel holds `revision` or a later one. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stopped`] when the loop ended before.
+    pub async fn programmed(&self, revision: Revision) -> Result<(), Error> {
+        let mut revisions = self.revisions.clone();
+        let reached = revisions.wait_for(|programmed| *programmed >= revision).await;
+        reached.map(drop).map_err(|_| Error::Stopped)
+    }
+
+    /// The revision that the kernel holds, to follow: DNS and Ingress wait for it before they announce a Service.
+    #[must_use]
+    pub fn revisions(&self) -> watch::Receiver<Revision> {
+        self.revisions.clone()
+    }
+
+    /// How the proxy is doing.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// How the proxy is doing, to follow.
+    #[must_use]
+    pub fn statuses(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Removes everything the proxy put in the kernel, puts back the settings it changed, and ends the loop.
+    ///
+    /// # Errors
+    ///
+    /// What could not be removed; everything else is. A loop that ended before counts as [`Error::Stopped`].
+    pub async fn clean_up(self) -> Result<(), CleanUpError> {
+        let stopped = || CleanUpError::unless_empty(vec![Error::Stopped]);
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(Command::CleanUp(reply)).is_err() {
+            return stopped();
+        }
+        answer.await.unwrap_or_else(|_| stopped())
+    }
+}

@@ -1,0 +1,81 @@
+//! What can go wrong between the plan and the kernel.
+
+use std::fmt;
+
+use svc_nft::TableId;
+
+/// An operation that failed; what was in force before is in force still.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The kernel would not take or list rules.
+    #[error("nftables: {0}")]
+    Nftables(#[from] svc_nft::Error),
+    /// A table of our name that somebody else made.
+    #[error("nftables: table {table} exists and is not ours: delete it (`nft delete table {table}`) or use another name")]
+    #[non_exhaustive]
+    ForeignTable {
+        /// The table.
+        table: TableId,
+    },
+    /// A kernel setting that cannot be read or written.
+    #[error("sysctl {name}: cannot {operation}: {}", std::io::Error::from_raw_os_error(*.errno))]
+    #[non_exhaustive]
+    Sysctl {
+        /// Its name, as a path below `/proc/sys`.
+        name: String,
+        /// `read` or `write`.
+        operation: &'static str,
+        /// Why.
+        errno: i32,
+    },
+    /// The driver's future was dropped, or had ended before.
+    #[error("the proxy's driver has stopped: nothing will change any more")]
+    Stopped,
+}
+
+impl Error {
+    /// The same may succeed when tried again soon.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Error::Nftables(error) if error.is_transient())
+    }
+
+    /// The process may not do this in its network namespace.
+    #[must_use]
+    pub fn is_permission_denied(&self) -> bool {
+        // EPERM and EACCES
+        match self {
+            Error::Nftables(error) => error.is_permission_denied(),
+            Error::Sysctl { errno, .. } => matches!(errno, 1 | 13),
+            _ => false,
+        }
+    }
+}
+
+/// What a clean-up could not remove; everything else is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CleanUpError {
+    errors: Vec<Error>,
+}
+
+impl CleanUpError {
+    pub(crate) fn unless_empty(errors: Vec<Error>) -> Result<(), Self> {
+        if errors.is_empty() { Ok(()) } else { Err(Self { errors }) }
+    }
+
+    /// Every failure.
+    #[must_use]
+    pub fn errors(&self) -> &[Error] {
+        &self.errors
+    }
+}
+
+impl fmt::Display for CleanUpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("clean-up left something behind")?;
+        self.errors.iter().try_for_each(|error| write!(f, "; {error}"))
+    }
+}
+
+impl std::error::Error for CleanUpError {}

@@ -1,0 +1,99 @@
+//! A kernel in memory, for tests of programs that embed the proxy.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use svc_nft::{Batch, Table, TableId};
+
+use crate::Dataplane;
+use crate::sysctl::Sysctls;
+
+/// Nftables and settings of a kernel that is not there. Clones share one kernel: give one to the proxy, look at the
+/// other.
+///
+/// ```
+/// use svc_proxy::{fake, sysctl::Sysctls};
+///
+/// let mut kernel = fake::Kernel::new().with_sysctl("net/ipv4/ip_forward", "0");
+/// let mut same = kernel.clone();
+/// same.set_sysctl("net/ipv4/ip_forward", "1")?;
+/// assert_eq!(kernel.sysctl("net/ipv4/ip_forward")?.as_deref(), Some("1"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Kernel {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    nftables: svc_nft::fake::Kernel,
+    sysctls: BTreeMap<String, String>,
+    batches: usize,
+}
+
+impl Kernel {
+    /// A kernel without tables and settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same kernel with one more setting.
+    #[must_use]
+    pub fn with_sysctl(self, name: &str, value: &str) -> Self {
+        self.lock().sysctls.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// How many batches it took.
+    #[must_use]
+    pub fn batches(&self) -> usize {
+        self.lock().batches
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl svc_nft::Dataplane for Kernel {
+    fn apply(&mut self, batch: &Batch) -> Result<(), svc_nft::Error> {
+        let mut kernel = self.lock();
+        kernel.nftables.apply(batch)?;
+        kernel.batches += 1;
+        Ok(())
+    }
+
+    fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, svc_nft::Error> {
+        self.lock().nftables.list_table(table)
+    }
+
+    fn list_tables(&mut self) -> Result<Vec<TableId>, svc_nft::Error> {
+        self.lock().nftables.list_tables()
+    }
+}
+
+impl Sysctls for Kernel {
+    fn sysctl(&mut self, name: &str) -> io::Result<Option<String>> {
+        Ok(self.lock().sysctls.get(name).cloned())
+    }
+
+    fn set_sysctl(&mut self, name: &str, value: &str) -> io::Result<()> {
+        let mut kernel = self.lock();
+        let known = kernel.sysctls.get_mut(name).ok_or(io::ErrorKind::NotFound)?;
+        value.clone_into(known);
+        Ok(())
+    }
+}
+
+impl Dataplane for Kernel {
+    fn nftables(&mut self) -> &mut dyn svc_nft::Dataplane {
+        self
+    }
+
+    fn sysctls(&mut self) -> &mut dyn Sysctls {
+        self
+    }
+}

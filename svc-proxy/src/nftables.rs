@@ -1,0 +1,69 @@
+//! The nftables back end: a plan as one table per family, in a shape with no kernel object per Service.
+//!
+//! A verdict map leads from (address, protocol, port) to a chain that all Services with as many endpoints share; that
+//! chain draws a number and looks the endpoint up in a data map by (address, protocol, port, number). Only session
+//! affinity and source ranges need chains of their own. So a change is a handful of map elements, whatever the number
+//! of Services.
+//!
+//! Needs Linux 5.13 (NAT to address and port from a concatenated map, reject at prerouting).
+
+mod base;
+mod change;
+mod dialect;
+mod fragment;
+mod map;
+mod own;
+mod rules;
+mod shared;
+
+#[cfg(test)]
+mod proptests;
+#[cfg(test)]
+mod tests;
+
+use svc_nft::{Family, Name, TableId};
+
+use crate::Plan;
+use crate::plan::Compiler;
+
+#[cfg(feature = "driver")]
+pub(crate) use rules::MARKER;
+pub use rules::Rules;
+
+/// What the tables are called unless told otherwise.
+const TABLE: &str = "svc-proxy";
+
+/// Compiles plans to nftables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    table: Name,
+}
+
+impl Default for Backend {
+    fn default() -> Self {
+        Self { table: TABLE.into() }
+    }
+}
+
+impl Backend {
+    /// The same back end with tables of another name, for a second proxy beside the first.
+    #[must_use]
+    pub fn table(mut self, name: impl Into<Name>) -> Self {
+        self.table = name.into();
+        self
+    }
+
+    /// The tables that rules of this back end may be in: those of families that a node does not have included.
+    #[must_use]
+    pub fn tables(&self) -> [TableId; 2] {
+        [Family::Ip, Family::Ip6].map(|family| TableId::new(family, &self.table))
+    }
+}
+
+impl Compiler for Backend {
+    type Rules = Rules;
+
+    fn compile(&self, plan: &Plan) -> Rules {
+        Rules::new(plan, &self.table)
+    }
+}

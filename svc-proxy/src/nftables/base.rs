@@ -1,0 +1,100 @@
+//! The part of a table that depends on the node alone: base chains and what they call.
+
+use svc_nft::{Chain, ChainType, CtState, CtStatus, Expr, Hook, Priority, Rule, Statement, Verdict};
+
+use super::dialect::Dialect;
+use super::map::Map;
+
+const FIREWALL_CHECK: &str = "firewall-check";
+const SERVICES: &str = "services";
+const SERVICES_CHECK: &str = "services-check";
+const MASQUERADING: &str = "masquerading";
+pub(crate) const REJECT: &str = "reject-chain";
+
+/// What no Service can change.
+pub(crate) fn chains(dialect: &Dialect) -> Vec<Chain> {
+    let mut chains = base_chains();
+    chains.extend([
+        firewall_check(dialect),
+        services(dialect),
+        services_check(dialect),
+        reject_chain(),
+        masquerading(dialect),
+    ]);
+    chains
+}
+
+/// Source ranges are checked before NAT, on the addresses that the client used. What should have been translated and
+/// was not is refused or dropped after NAT, yet before routing: so a node without a route to the ClusterIPs refuses
+/// too.
+fn base_chains() -> Vec<Chain> {
+    use {ChainType::Filter, ChainType::Nat, Hook::Output, Hook::Postrouting, Hook::Prerouting};
+    let new_only = |chain| Rule::new([Statement::ct_state([CtState::New]), Statement::jump(chain)]);
+    let always = |chain| Rule::new([Statement::jump(chain)]);
+    let before_nat = Priority::DSTNAT - 10;
+    vec![
+        Chain::base("firewall-prerouting", Filter, Prerouting, before_nat).rule(new_only(FIREWALL_CHECK)),
+        Chain::base("firewall-output", Filter, Output, before_nat).rule(new_only(FIREWALL_CHECK)),
+        Chain::base("nat-prerouting", Nat, Prerouting, Priority::DSTNAT).rule(always(SERVICES)),
+        Chain::base("nat-output", Nat, Output, Priority::DSTNAT).rule(always(SERVICES)),
+        Chain::base("filter-prerouting", Filter, Prerouting, Priority::FILTER).rule(new_only(SERVICES_CHECK)),
+        Chain::base("filter-output", Filter, Output, Priority::FILTER).rule(new_only(SERVICES_CHECK)),
+        Chain::base("nat-postrouting", Nat, Postrouting, Priority::SRCNAT).rule(always(MASQUERADING)),
+    ]
+}
+
+fn firewall_check(dialect: &Dialect) -> Chain {
+    Chain::regular(FIREWALL_CHECK).rule([Statement::vmap(dialect.service_key(), Map::FirewallIps.name())])
+}
+
+fn services(dialect: &Dialect) -> Chain {
+    let mut chain = Chain::regular(SERVICES);
+    let to_cluster_ip = Statement::lookup([dialect.daddr()], Map::ClusterIps.name());
+    if dialect.masquerade_all {
+        chain.push([to_cluster_ip, dialect.mark()]);
+    } else if let Some(not_from_pod) = dialect.not_from_pod() {
+        chain.push([to_cluster_ip, not_from_pod, dialect.mark()]);
+    }
+    chain.push([Statement::vmap(dialect.service_key(), Map::ServiceIps.name())]);
+    push_node_ports(&mut chain, dialect, Map::ServiceNodePorts);
+    chain
+}
+
+fn services_check(dialect: &Dialect) -> Chain {
+    let mut chain = Chain::regular(SERVICES_CHECK);
+    chain.push([Statement::vmap(dialect.service_key(), Map::NoEndpointServices.name())]);
+    push_node_ports(&mut chain, dialect, Map::NoEndpointNodePorts);
+    let to_cluster_ip = Statement::lookup([dialect.daddr()], Map::ClusterIps.name());
+    chain.push([to_cluster_ip, Verdict::goto(REJECT).into()]);
+    for cidr in &dialect.service_cidrs {
+        chain.push([Statement::eq(dialect.daddr(), *cidr), Statement::drop()]);
+    }
+    chain
+}
+
+fn push_node_ports(chain: &mut Chain, dialect: &Dialect, map: Map) {
+    for mut statements in dialect.to_node_port_address() {
+        statements.push(Statement::vmap([Expr::L4Proto, Expr::ThDport], map.name()));
+        chain.push(Rule::new(statements));
+    }
+}
+
+/// TCP gets a reset: the kernel limits how many ICMP errors it sends to a client, and a client that gets none waits.
+fn reject_chain() -> Chain {
+    let tcp = Statement::l4proto(svc_nft::L4Proto::TCP);
+    Chain::regular(REJECT).rule([tcp, Statement::reject_tcp_reset()]).rule([Statement::reject()])
+}
+
+fn masquerading(dialect: &Dialect) -> Chain {
+    let marked = Statement::mark_is_not(dialect.mark, 0);
+    let unmark = Statement::mark_xor(dialect.mark);
+    let translated = Statement::ct_status([CtStatus::Dnat]);
+    let key = [dialect.saddr(), dialect.daddr(), Expr::L4Proto, Expr::ThDport];
+    Chain::regular(MASQUERADING)
+        .rule([marked, unmark, Statement::masquerade_fully_random()])
+        .rule([
+            translated,
+            Statement::lookup(key, Map::Hairpins.name()),
+            Statement::masquerade_fully_random(),
+        ])
+}

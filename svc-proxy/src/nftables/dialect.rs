@@ -1,0 +1,111 @@
+//! What differs between the families and from node to node: the words that all rules are written in.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net};
+use svc_model::AddressType;
+use svc_nft::{DataType, Expr, Family, Name, Statement, TableId};
+
+use crate::{Node, NodePortAddresses, PodSource};
+
+/// One family on one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    pub(crate) table: TableId,
+    pub(crate) family: AddressType,
+    pub(crate) mark: u32,
+    pub(crate) masquerade_all: bool,
+    pub(crate) pods: Option<PodSource>,
+    pub(crate) primary: Option<IpAddr>,
+    pub(crate) node_ports: NodePortAddresses,
+    pub(crate) service_cidrs: Vec<IpNet>,
+}
+
+impl Dialect {
+    pub(crate) fn new(node: &Node, family: AddressType, table: &Name) -> Self {
+        let nft_family = if family == AddressType::Ipv6 { Family::Ip6 } else { Family::Ip };
+        Self {
+            table: TableId::new(nft_family, table),
+            family,
+            mark: node.masquerade_mark(),
+            masquerade_all: node.masquerade_all(),
+            pods: node.pod_source(family),
+            primary: node.primary_address(family),
+            node_ports: node.node_port_addresses().clone(),
+            service_cidrs: node.service_cidrs(family).collect(),
+        }
+    }
+
+    pub(crate) fn is_v6(&self) -> bool {
+        self.family == AddressType::Ipv6
+    }
+
+    pub(crate) fn saddr(&self) -> Expr {
+        if self.is_v6() { Expr::Ip6Saddr } else { Expr::IpSaddr }
+    }
+
+    pub(crate) fn daddr(&self) -> Expr {
+        if self.is_v6() { Expr::Ip6Daddr } else { Expr::IpDaddr }
+    }
+
+    pub(crate) fn address_type(&self) -> DataType {
+        if self.is_v6() { DataType::Ipv6Addr } else { DataType::Ipv4Addr }
+    }
+
+    /// What frontends with an address are looked up by.
+    pub(crate) fn service_key(&self) -> [Expr; 3] {
+        [self.daddr(), Expr::L4Proto, Expr::ThDport]
+    }
+
+    /// Asks for masquerading.
+    pub(crate) fn mark(&self) -> Statement {
+        Statement::mark_or(self.mark)
+    }
+
+    /// The packet comes from a pod; `None` where pods are not told from others.
+    pub(crate) fn from_pod(&self) -> Option<Statement> {
+        Some(match self.pods.as_ref()? {
+            PodSource::Cidr(cidr) => Statement::eq(self.saddr(), *cidr),
+            PodSource::Interface(name) => Statement::iifname(name),
+            PodSource::InterfacePrefix(prefix) => Statement::iifname(&format!("{prefix}*")),
+        })
+    }
+
+    /// The packet does not come from a pod; `None` where pods are not told from others.
+    pub(crate) fn not_from_pod(&self) -> Option<Statement> {
+        Some(match self.pods.as_ref()? {
+            PodSource::Cidr(cidr) => Statement::ne(self.saddr(), *cidr),
+            PodSource::Interface(name) => Statement::iifname_not(name),
+            PodSource::InterfacePrefix(prefix) => Statement::iifname_not(&format!("{prefix}*")),
+        })
+    }
+
+    /// The packet is addressed to this node, where it serves node ports: one alternative per item.
+    pub(crate) fn to_node_port_address(&self) -> Vec<Vec<Statement>> {
+        match &self.node_ports {
+            NodePortAddresses::Primary => {
+                self.primary.iter().map(|address| vec![Statement::eq(self.daddr(), *address)]).collect()
+            }
+            NodePortAddresses::All => vec![vec![Statement::to_local(), Statement::ne(self.daddr(), self.loopback())]],
+            NodePortAddresses::Cidrs(cidrs) => {
+                let ours = cidrs.iter().filter(|cidr| AddressType::of(cidr.addr()) == self.family);
+                ours.map(|cidr| self.to_local_address_in(*cidr)).collect()
+            }
+        }
+    }
+
+    fn to_local_address_in(&self, cidr: IpNet) -> Vec<Statement> {
+        let not_loopback = Statement::ne(self.daddr(), self.loopback());
+        if cidr.prefix_len() == 0 {
+            return vec![Statement::to_local(), not_loopback];
+        }
+        vec![Statement::eq(self.daddr(), cidr), Statement::to_local(), not_loopback]
+    }
+
+    fn loopback(&self) -> IpNet {
+        if self.is_v6() {
+            return IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST));
+        }
+        IpNet::V4(Ipv4Net::new_assert([127, 0, 0, 0].into(), 8))
+    }
+}

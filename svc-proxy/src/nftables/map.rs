@@ -1,0 +1,117 @@
+//! The sets and maps of a table: a fixed number of them, whatever the number of Services.
+
+use svc_model::Protocol;
+use svc_nft::{DataType, Expr, KeyType, L4Proto, Set, Statement, Value};
+
+use super::dialect::Dialect;
+use crate::plan::{Destination, Endpoint, FrontendKey};
+
+/// A set or map of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Map {
+    /// ClusterIPs in use, with or without endpoints.
+    ClusterIps,
+    /// Local endpoints that talk to themselves through a Service: (source, destination, protocol, port).
+    Hairpins,
+    /// Frontends with an address -> what to do.
+    ServiceIps,
+    /// Node ports -> what to do.
+    ServiceNodePorts,
+    /// Frontends that nobody can serve -> refuse or drop.
+    NoEndpointServices,
+    /// The same for node ports.
+    NoEndpointNodePorts,
+    /// Load-balancer addresses -> who may use them.
+    FirewallIps,
+    /// (frontend, number) -> endpoint.
+    Endpoints,
+    /// The same, of this node, for policy Local.
+    LocalEndpoints,
+    /// (node port, number) -> endpoint.
+    NodePortEndpoints,
+    /// The same, of this node, for policy Local.
+    NodePortLocalEndpoints,
+}
+
+impl Map {
+    pub(crate) const ALL: [Map; 11] = [
+        Map::ClusterIps,
+        Map::Hairpins,
+        Map::ServiceIps,
+        Map::ServiceNodePorts,
+        Map::NoEndpointServices,
+        Map::NoEndpointNodePorts,
+        Map::FirewallIps,
+        Map::Endpoints,
+        Map::LocalEndpoints,
+        Map::NodePortEndpoints,
+        Map::NodePortLocalEndpoints,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Map::ClusterIps => "cluster-ips",
+            Map::Hairpins => "hairpin-connections",
+            Map::ServiceIps => "service-ips",
+            Map::ServiceNodePorts => "service-nodeports",
+            Map::NoEndpointServices => "no-endpoint-services",
+            Map::NoEndpointNodePorts => "no-endpoint-nodeports",
+            Map::FirewallIps => "firewall-ips",
+            Map::Endpoints => "endpoints",
+            Map::LocalEndpoints => "local-endpoints",
+            Map::NodePortEndpoints => "nodeport-endpoints",
+            Map::NodePortLocalEndpoints => "nodeport-local-endpoints",
+        }
+    }
+
+    /// The set as it is declared.
+    pub(crate) fn declaration(self, dialect: &Dialect) -> Set {
+        let address = dialect.address_type();
+        let service = [address, DataType::InetProto, DataType::InetService];
+        let node_port = [DataType::InetProto, DataType::InetService];
+        match self {
+            Map::ClusterIps => Set::new(self.name(), address),
+            Map::Hairpins => {
+                Set::new(self.name(), [address, address, DataType::InetProto, DataType::InetService])
+            }
+            Map::ServiceIps | Map::NoEndpointServices | Map::FirewallIps => Set::vmap(self.name(), service),
+            Map::ServiceNodePorts | Map::NoEndpointNodePorts => Set::vmap(self.name(), node_port),
+            Map::Endpoints | Map::LocalEndpoints | Map::NodePortEndpoints | Map::NodePortLocalEndpoints => {
+                // Any modulus declares an integer key; one declaration serves every number of endpoints.
+                let data = KeyType::Typeof(vec![dialect.daddr(), Expr::ThDport]);
+                Set::map(self.name(), KeyType::Typeof(self.endpoint_key(dialect, 2)), data)
+            }
+        }
+    }
+
+    /// To one of `count` endpoints, each with the same probability.
+    pub(crate) fn spread(self, dialect: &Dialect, count: u32) -> Statement {
+        Statement::dnat_map(self.endpoint_key(dialect, count), self.name(), dialect.is_v6())
+    }
+
+    fn endpoint_key(self, dialect: &Dialect, count: u32) -> Vec<Expr> {
+        let mut key = vec![Expr::L4Proto, Expr::ThDport, Expr::numgen_random(count)];
+        if matches!(self, Map::Endpoints | Map::LocalEndpoints) {
+            key.insert(0, dialect.daddr());
+        }
+        key
+    }
+}
+
+/// A frontend as the parts of a map's key: without an address for node ports.
+pub(crate) fn frontend_parts(key: FrontendKey) -> Vec<Value> {
+    let mut parts = vec![proto(key.protocol).into(), Value::Port(key.port)];
+    if let Destination::Address(address) = key.destination {
+        parts.insert(0, address.into());
+    }
+    parts
+}
+
+/// An endpoint as map data.
+pub(crate) fn endpoint_data(endpoint: Endpoint) -> [Value; 2] {
+    [endpoint.address().ip().into(), Value::Port(endpoint.address().port())]
+}
+
+pub(crate) fn proto(protocol: Protocol) -> L4Proto {
+    L4Proto::new(protocol.number())
+}

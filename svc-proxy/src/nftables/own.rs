@@ -1,0 +1,153 @@
+//! Chains and sets of one Service port: where clients stay with their endpoint, and where source ranges apply.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use svc_nft::{Chain, CmpOp, Expr, Name, Set, SetFlag, Statement, Value};
+
+use super::dialect::Dialect;
+use super::map::proto;
+use crate::plan::{Endpoint, Frontend, FrontendKind, Outcome, PortPlan, ServicePortName};
+
+/// Clients whose endpoint one affinity set remembers; beyond that, new ones are spread without being remembered.
+const AFFINITY_CLIENTS: u32 = 65_536;
+
+/// The chains and sets of a port with session affinity.
+pub(crate) struct Affinity<'a> {
+    pub(crate) dialect: &'a Dialect,
+    pub(crate) port: &'a PortPlan,
+    pub(crate) timeout: Duration,
+}
+
+impl Affinity<'_> {
+    /// Where a frontend leads.
+    pub(crate) fn entry(&self, frontend: &Frontend) -> Name {
+        match (frontend.kind().is_external(), frontend.outcome()) {
+            (true, _) => self.chain_name("external"),
+            (false, Outcome::Local) => self.chain_name("local"),
+            (false, _) => self.chain_name("service"),
+        }
+    }
+
+    /// All that the frontends in force need. Chains that name others come after them.
+    pub(crate) fn objects(&self) -> (Vec<Set>, Vec<Chain>) {
+        let (cluster, local) = (self.port.cluster_endpoints(), self.port.local_endpoints());
+        let mut reachable: Vec<_> = cluster.iter().chain(local).copied().collect();
+        reachable.sort();
+        reachable.dedup();
+        let sets = reachable.iter().map(|endpoint| self.memory(*endpoint)).collect();
+        let mut chains: Vec<_> = reachable.iter().map(|endpoint| self.endpoint_chain(*endpoint)).collect();
+        chains.push(self.spread_chain("service", cluster));
+        if !local.is_empty() {
+            chains.push(self.spread_chain("local", local));
+        }
+        if let Some(external) = self.port.frontends_in_force().find(|frontend| frontend.kind().is_external()) {
+            chains.push(self.external_chain(external, !local.is_empty()));
+        }
+        (sets, chains)
+    }
+
+    fn chain_name(&self, kind: &str) -> Name {
+        own_name(kind, self.port.name()).into()
+    }
+
+    fn endpoint_name(&self, kind: &str, endpoint: Endpoint) -> Name {
+        // nft reads no colon in a name.
+        let address = endpoint.address().ip().to_string().replace(':', ".");
+        let port = endpoint.address().port();
+        format!("{}/{address}/{port}", own_name(kind, self.port.name())).into()
+    }
+
+    /// The clients of an endpoint.
+    fn memory(&self, endpoint: Endpoint) -> Set {
+        Set::new(self.endpoint_name("affinity", endpoint), self.dialect.address_type())
+            .flag(SetFlag::Dynamic)
+            .flag(SetFlag::Timeout)
+            .size(AFFINITY_CLIENTS)
+    }
+
+    fn endpoint_chain(&self, endpoint: Endpoint) -> Chain {
+        let remember = Statement::update(self.endpoint_name("affinity", endpoint), [self.dialect.saddr()]);
+        let address = endpoint.address();
+        Chain::regular(self.endpoint_name("endpoint", endpoint)).rule([remember.timeout(self.timeout)]).rule([
+            Statement::l4proto(proto(self.port.name().protocol())),
+            Statement::dnat(address.ip(), Some(address.port())),
+        ])
+    }
+
+    /// To the endpoint that remembers the client, or to any.
+    fn spread_chain(&self, kind: &str, endpoints: &[Endpoint]) -> Chain {
+        let mut chain = Chain::regular(self.chain_name(kind));
+        for endpoint in endpoints {
+            let known = Statement::lookup([self.dialect.saddr()], self.endpoint_name("affinity", *endpoint));
+            chain.push([known, Statement::goto(self.endpoint_name("endpoint", *endpoint))]);
+        }
+        for (left, endpoint) in (1_u32..=count(endpoints)).rev().zip(endpoints) {
+            let leads = Statement::goto(self.endpoint_name("endpoint", *endpoint));
+            match left {
+                1 => chain.push([leads]),
+                _ => chain.push([one_in(left), leads]),
+            }
+        }
+        chain
+    }
+
+    fn external_chain(&self, frontend: &Frontend, has_local: bool) -> Chain {
+        let mut chain = Chain::regular(self.chain_name("external"));
+        let to_all = || Statement::goto(self.chain_name("service"));
+        if frontend.outcome() != Outcome::BySource {
+            return chain.rule([self.dialect.mark()]).rule([to_all()]);
+        }
+        if let Some(from_pod) = self.dialect.from_pod() {
+            chain.push([from_pod, to_all()]);
+        }
+        chain.push([Statement::from_local(), self.dialect.mark()]);
+        chain.push([Statement::from_local(), to_all()]);
+        if has_local {
+            chain.push([Statement::goto(self.chain_name("local"))]);
+        }
+        chain
+    }
+}
+
+fn one_in(count: u32) -> Statement {
+    Statement::Match { expr: Expr::numgen_random(count), op: CmpOp::Eq, value: Value::Integer(0) }
+}
+
+/// Who may use a port's load-balancer addresses; `None` where everybody may.
+pub(crate) fn firewall(dialect: &Dialect, port: &PortPlan) -> Option<Chain> {
+    let restricted: Vec<_> = port
+        .frontends_in_force()
+        .filter(|frontend| frontend.kind() == FrontendKind::LoadBalancer && !frontend.sources().is_empty())
+        .collect();
+    let ranges = restricted.first()?.sources();
+    let mut chain = Chain::regular(firewall_name(port.name()));
+    let admit = |range: IpNet| [Statement::eq(dialect.saddr(), range), Statement::return_()];
+    ranges.iter().for_each(|range| chain.push(admit(*range)));
+    // A node that may use the address may have it as its own and speak from it.
+    let node = dialect.primary.unwrap_or(IpAddr::from([127, 0, 0, 1]));
+    if ranges.iter().any(|range| range.contains(&node)) {
+        for frontend in &restricted {
+            if let crate::plan::Destination::Address(address) = frontend.key().destination {
+                chain.push(admit(address.into()));
+            }
+        }
+    }
+    Some(chain.rule([Statement::drop()]))
+}
+
+pub(crate) fn firewall_name(port: &ServicePortName) -> Name {
+    own_name("firewall", port).into()
+}
+
+fn own_name(kind: &str, port: &ServicePortName) -> String {
+    let service = port.service();
+    let (namespace, name) = (service.namespace(), service.name());
+    format!("{kind}-{namespace}/{name}/{}/{}", port.protocol().as_str(), port.port())
+}
+
+/// Endpoints are far fewer than 2^32.
+pub(crate) fn count(endpoints: &[Endpoint]) -> u32 {
+    u32::try_from(endpoints.len()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,74 @@
+//! The running kernel: a netlink socket and the files below `/proc/sys`, both of the network namespace of the thread
+//! that first uses them.
+
+use std::io;
+use std::path::PathBuf;
+
+use svc_nft::{Batch, Socket, Table, TableId};
+
+use crate::Dataplane;
+use crate::sysctl::Sysctls;
+
+/// The kernel this thread runs on. Nothing is opened before it is needed: whoever drives the proxy decides the
+/// network namespace.
+#[derive(Debug, Default)]
+pub struct Kernel {
+    socket: Option<Socket>,
+}
+
+impl Kernel {
+    /// The kernel, not yet spoken to.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn socket(&mut self) -> Result<&mut Socket, svc_nft::Error> {
+        match &mut self.socket {
+            Some(socket) => Ok(socket),
+            none => Ok(none.insert(Socket::open()?)),
+        }
+    }
+}
+
+impl svc_nft::Dataplane for Kernel {
+    fn apply(&mut self, batch: &Batch) -> Result<(), svc_nft::Error> {
+        self.socket()?.apply(batch)
+    }
+
+    fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, svc_nft::Error> {
+        self.socket()?.list_table(table)
+    }
+
+    fn list_tables(&mut self) -> Result<Vec<TableId>, svc_nft::Error> {
+        self.socket()?.list_tables()
+    }
+}
+
+impl Sysctls for Kernel {
+    fn sysctl(&mut self, name: &str) -> io::Result<Option<String>> {
+        match std::fs::read_to_string(path(name)) {
+            Ok(value) => Ok(Some(value.trim_end().to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_sysctl(&mut self, name: &str, value: &str) -> io::Result<()> {
+        std::fs::write(path(name), value)
+    }
+}
+
+impl Dataplane for Kernel {
+    fn nftables(&mut self) -> &mut dyn svc_nft::Dataplane {
+        self
+    }
+
+    fn sysctls(&mut self) -> &mut dyn Sysctls {
+        self
+    }
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from("/proc/sys").join(name)
+}
