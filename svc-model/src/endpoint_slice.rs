@@ -23,6 +23,21 @@ impl AddressType {
     pub fn of(address: IpAddr) -> Self {
         if address.is_ipv4() { AddressType::Ipv4 } else { AddressType::Ipv6 }
     }
+
+    /// `IPv4` or `IPv6`, as the API writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AddressType::Ipv4 => "IPv4",
+            AddressType::Ipv6 => "IPv6",
+        }
+    }
+}
+
+impl std::fmt::Display for AddressType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// One port of all endpoints of a slice.

@@ -1,7 +1,11 @@
 //! Typed Kubernetes Services, pods, endpoints and Ingresses: validation, allocation, endpoint selection, snapshots.
 
+pub mod allocate;
+mod control_plane;
+pub mod defaults;
 mod delta;
 mod endpoint_slice;
+pub mod endpoint_slices;
 mod ingress;
 mod node;
 mod object;
@@ -15,10 +19,12 @@ mod snapshot;
 #[cfg(feature = "store")]
 pub mod store;
 pub mod topology;
+pub mod validate;
 pub mod wire;
 #[cfg(feature = "yaml")]
 pub mod yaml;
 
+pub use control_plane::{ControlPlane, ControlPlaneBuilder, Outcome};
 pub use delta::Delta;
 pub use endpoint_slice::{AddressType, Endpoint, EndpointPort, EndpointSlice, SERVICE_NAME_LABEL};
 pub use ingress::{

@@ -132,8 +132,13 @@ impl<'a> Findings<'a> {
         parsed.map_err(|error| self.report(field, error.to_string())).ok()
     }
 
-    pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.found
+    /// Adds what another check found, unless something is already said of the same field.
+    pub(crate) fn add_unknown(&mut self, problems: Problems) {
+        for problem in problems.0 {
+            if !self.found.iter().any(|known| known.field == problem.field) {
+                self.found.push(problem);
+            }
+        }
     }
 
     pub(crate) fn finish(self) -> Result<(), Problems> {

@@ -8,6 +8,8 @@ mod ingress;
 mod pod;
 mod service;
 
+pub(crate) use service::{cidr, service_type, traffic_policy};
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::problem::Findings;

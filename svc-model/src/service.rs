@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::{Meta, ObjectName, Selector};
+use crate::{AddressType, Meta, ObjectName, Selector};
 
 /// Transport protocol of a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -203,7 +203,8 @@ pub struct Service {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Spec {
     Virtual(Box<VirtualService>),
-    Headless,
+    /// With the families it was written for; none where nothing says.
+    Headless(Vec<AddressType>),
     ExternalName(String),
 }
 
@@ -259,7 +260,7 @@ impl Service {
     pub fn service_type(&self) -> ServiceType {
         match &self.spec {
             Spec::ExternalName(_) => ServiceType::ExternalName,
-            Spec::Headless => ServiceType::ClusterIp,
+            Spec::Headless(_) => ServiceType::ClusterIp,
             Spec::Virtual(spec) => match spec.exposure {
                 Exposure::ClusterIp => ServiceType::ClusterIp,
                 Exposure::NodePort => ServiceType::NodePort,
@@ -271,13 +272,24 @@ impl Service {
     /// `clusterIP: None`: names for the pods, no virtual address.
     #[must_use]
     pub fn is_headless(&self) -> bool {
-        matches!(self.spec, Spec::Headless)
+        matches!(self.spec, Spec::Headless(_))
     }
 
     /// The virtual addresses, one per family, primary first; none for headless and ExternalName.
     #[must_use]
     pub fn cluster_ips(&self) -> &[IpAddr] {
         self.virtual_service().map_or(&[], |spec| &spec.cluster_ips)
+    }
+
+    /// The address families, primary first: those of the virtual addresses, or `ipFamilies` of a headless Service (none
+    /// where it does not say). An ExternalName has none.
+    #[must_use]
+    pub fn families(&self) -> Vec<AddressType> {
+        match &self.spec {
+            Spec::Virtual(spec) => spec.cluster_ips.iter().map(|ip| AddressType::of(*ip)).collect(),
+            Spec::Headless(families) => families.clone(),
+            Spec::ExternalName(_) => Vec::new(),
+        }
     }
 
     /// The alias of an ExternalName Service.
@@ -363,6 +375,18 @@ impl Service {
     #[must_use]
     pub fn publish_not_ready_addresses(&self) -> bool {
         self.publish_not_ready_addresses
+    }
+
+    /// The same Service, reached through these load-balancer addresses; any other type has none.
+    #[must_use]
+    pub fn with_ingress(&self, ingress: Vec<LoadBalancerIngress>) -> Self {
+        let mut service = self.clone();
+        if let Spec::Virtual(spec) = &mut service.spec
+            && let Exposure::LoadBalancer(balancer) = &mut spec.exposure
+        {
+            balancer.ingress = ingress;
+        }
+        service
     }
 
     fn virtual_service(&self) -> Option<&VirtualService> {

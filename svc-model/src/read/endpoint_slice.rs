@@ -26,7 +26,7 @@ pub(super) fn read(
     })
 }
 
-fn address_type(text: Option<&str>) -> Result<AddressType, String> {
+pub(crate) fn address_type(text: Option<&str>) -> Result<AddressType, String> {
     match text {
         Some("IPv4") => Ok(AddressType::Ipv4),
         Some("IPv6") => Ok(AddressType::Ipv6),

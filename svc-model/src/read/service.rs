@@ -10,7 +10,8 @@ use crate::problem::Findings;
 use crate::service::{Exposure, LoadBalancer, Spec, VirtualService};
 use crate::wire;
 use crate::{
-    IpMode, LoadBalancerIngress, Meta, Selector, Service, ServicePort, ServiceType, TargetPort, TrafficPolicy,
+    AddressType, IpMode, LoadBalancerIngress, Meta, Selector, Service, ServicePort, ServiceType, TargetPort,
+    TrafficPolicy,
 };
 
 pub(super) fn read(wire: &wire::Service, meta: Meta, findings: &mut Findings<'_>) -> Option<Service> {
@@ -25,7 +26,7 @@ pub(super) fn read(wire: &wire::Service, meta: Meta, findings: &mut Findings<'_>
             }
             Spec::ExternalName(name?)
         }
-        _ if spec.is_headless() => Spec::Headless,
+        _ if spec.is_headless() => Spec::Headless(families(spec, findings)),
         _ => Spec::Virtual(Box::new(virtual_service(wire, service_type, findings)?)),
     };
     Some(Service {
@@ -73,6 +74,13 @@ pub(crate) fn traffic_policy(text: Option<&str>) -> Result<TrafficPolicy, String
         Some("Local") => Ok(TrafficPolicy::Local),
         Some(other) => Err(format!("`{other}` is not one of Cluster, Local")),
     }
+}
+
+fn families(spec: &wire::ServiceSpec, findings: &mut Findings<'_>) -> Vec<AddressType> {
+    let read = |(index, text): (usize, &String)| {
+        findings.parsed(&format!("spec.ipFamilies[{index}]"), super::endpoint_slice::address_type(Some(text)))
+    };
+    spec.ip_families.iter().flatten().enumerate().filter_map(read).collect()
 }
 
 fn ports(

@@ -1,0 +1,269 @@
+//! One manifest after the other: validated, completed, allocated, and in force, or refused as a whole.
+
+use std::net::IpAddr;
+
+use super::ControlPlane;
+use super::carry_over::{carry_over, has_node_ports, is_local};
+use super::change::Change;
+use crate::allocate::AllocateError;
+use crate::wire::{self, Manifest};
+use crate::{
+    AddressType, Kind, Object, ObjectName, ObjectRef, Problem, Service, ServiceType, defaults, read, validate,
+};
+
+/// Why a manifest is not in force.
+struct Refusal {
+    problems: Vec<Problem>,
+    /// Another manifest of the same batch may free what this one asks for.
+    may_pass_later: bool,
+}
+
+impl Refusal {
+    fn allocation(reference: &ObjectRef, field: String, error: &AllocateError) -> Self {
+        Self { problems: vec![Problem::new(reference, field, error.to_string())], may_pass_later: true }
+    }
+}
+
+impl From<crate::Problems> for Refusal {
+    fn from(problems: crate::Problems) -> Self {
+        Self { problems: problems.into_vec(), may_pass_later: false }
+    }
+}
+
+type Sourced<'a> = (Option<&'a str>, &'a Manifest);
+
+impl ControlPlane {
+    /// Admits a batch. Values that are asked for by name are taken before any is chosen freely, and who asks for what
+    /// another one of the batch is giving up is tried again after it.
+    pub(super) fn admit(&mut self, mut batch: Vec<Sourced<'_>>, change: &mut Change) {
+        batch.sort_by_key(|(_, manifest)| !asks_for_values(manifest));
+        loop {
+            let before = batch.len();
+            let mut refused = Vec::new();
+            let mut waiting = Vec::new();
+            for (source, manifest) in batch {
+                match self.admit_one(manifest, change) {
+                    Ok(()) => {}
+                    Err(refusal) if refusal.may_pass_later => {
+                        refused.push((source, refusal));
+                        waiting.push((source, manifest));
+                    }
+                    Err(refusal) => report(source, refusal, change),
+                }
+            }
+            if waiting.is_empty() || waiting.len() == before {
+                refused.into_iter().for_each(|(source, refusal)| report(source, refusal, change));
+                return;
+            }
+            batch = waiting;
+        }
+    }
+
+    fn admit_one(&mut self, manifest: &Manifest, change: &mut Change) -> Result<(), Refusal> {
+        let reference = manifest.reference();
+        if self.manifests.get(&reference) == Some(manifest) {
+            if reference.kind == Kind::Service && self.unserved.contains(&reference.name) {
+                change.unbalanced.insert(reference.name);
+            }
+            return Ok(());
+        }
+        let object = match manifest {
+            Manifest::Service(wire) => self.admit_service(wire, &reference)?.into(),
+            other => self.admit_plain(other, &reference)?,
+        };
+        if let Object::Service(service) = &object {
+            self.settle_balancer(service, change);
+        }
+        self.put(object, change);
+        self.manifests.insert(reference, manifest.clone());
+        Ok(())
+    }
+
+    fn admit_plain(&self, manifest: &Manifest, reference: &ObjectRef) -> Result<Object, Refusal> {
+        validate::create(manifest, &self.ranges)?;
+        if self
+            .derived
+            .values()
+            .any(|names| reference.kind == Kind::EndpointSlice && names.contains(&reference.name))
+        {
+            let message = "is derived from a Service's selector: choose another name";
+            return Err(Refusal {
+                problems: vec![Problem::new(reference, "metadata.name", message)],
+                may_pass_later: false,
+            });
+        }
+        Ok(match read::object(manifest)? {
+            Object::Pod(pod) => self.with_status(&pod).into(),
+            object => object,
+        })
+    }
+
+    /// Nothing is held by a Service that is refused but what it held before.
+    fn admit_service(&mut self, wire: &wire::Service, at: &ObjectRef) -> Result<Service, Refusal> {
+        let old = self.service(&at.name);
+        let completed = self.complete(wire, at, old.as_deref());
+        match &completed {
+            Ok(service) => self.retain(service),
+            Err(_) => match &old {
+                Some(old) => self.retain(old),
+                None => self.release(&at.name),
+            },
+        }
+        completed
+    }
+
+    fn complete(
+        &mut self,
+        wire: &wire::Service,
+        at: &ObjectRef,
+        old: Option<&Service>,
+    ) -> Result<Service, Refusal> {
+        let mut wire = wire.clone();
+        let service_type = read::service_type(wire.spec.service_type.as_deref()).unwrap_or_default();
+        if let Some(old) = old {
+            carry_over(&mut wire.spec, service_type, old);
+        }
+        validate::service(&wire, at, &self.ranges, old)?;
+        defaults::service(&mut wire, &self.ranges.families());
+        if service_type != ServiceType::ExternalName && !wire.spec.is_headless() {
+            self.allocate_addresses(&mut wire.spec, at)?;
+        }
+        if has_node_ports(service_type) {
+            self.allocate_node_ports(&mut wire.spec, at)?;
+        }
+        if service_type == ServiceType::LoadBalancer && is_local(&wire.spec) {
+            self.allocate_health_check(&mut wire.spec, at)?;
+        }
+        match read::object(&Manifest::Service(Box::new(wire)))? {
+            Object::Service(service) => Ok(self.with_former_ingress(&service, old)),
+            other => Err(Refusal {
+                problems: vec![Problem::new(&other.reference(), "kind", "is not Service")],
+                may_pass_later: false,
+            }),
+        }
+    }
+
+    /// What a balancer gave stays until it says otherwise.
+    fn with_former_ingress(&self, service: &Service, old: Option<&Service>) -> Service {
+        match old {
+            Some(old)
+                if service.load_balancer_ingress().is_empty()
+                    && old.load_balancer_class() == service.load_balancer_class() =>
+            {
+                service.with_ingress(old.load_balancer_ingress().to_vec())
+            }
+            _ => service.clone(),
+        }
+    }
+
+    fn allocate_addresses(&mut self, spec: &mut wire::ServiceSpec, at: &ObjectRef) -> Result<(), Refusal> {
+        let written: Vec<IpAddr> = spec.all_cluster_ips().iter().filter_map(|ip| ip.parse().ok()).collect();
+        let families: Vec<_> = defaults::families(spec, &self.ranges.families());
+        let mut all = Vec::with_capacity(families.len());
+        for (index, family) in families.into_iter().enumerate() {
+            let Some(addresses) = self.cluster_ips.iter_mut().find(|known| known.family() == family) else {
+                continue;
+            };
+            let wanted = written.iter().find(|address| AddressType::of(**address) == family);
+            let given = match wanted {
+                Some(address) => addresses.claim(*address, &at.name).map(|()| *address),
+                None => addresses.allocate(&at.name),
+            };
+            let field =
+                || if index == 0 { "spec.clusterIP".to_owned() } else { format!("spec.clusterIPs[{index}]") };
+            all.push(given.map_err(|error| Refusal::allocation(at, field(), &error))?.to_string());
+        }
+        spec.cluster_ip = all.first().cloned();
+        spec.cluster_ips = Some(all);
+        Ok(())
+    }
+
+    /// Ports of one number share a node port: DNS over TCP and UDP is one door.
+    fn allocate_node_ports(&mut self, spec: &mut wire::ServiceSpec, at: &ObjectRef) -> Result<(), Refusal> {
+        let automatic = spec.allocate_load_balancer_node_ports.unwrap_or(true);
+        let mut ports = spec.ports.take().unwrap_or_default();
+        for index in 0..ports.len() {
+            let field = || format!("spec.ports[{index}].nodePort");
+            let refusal = |error| Refusal::allocation(at, field(), &error);
+            match ports[index].node_port.filter(|port| *port != 0).and_then(|port| u16::try_from(port).ok()) {
+                Some(port) => self.node_ports.claim(port, &at.name).map_err(refusal)?,
+                None if automatic => {
+                    let shared = twin(&ports, index);
+                    let port = shared.map_or_else(|| self.node_ports.allocate(&at.name).map(i64::from), Ok);
+                    ports[index].node_port = Some(port.map_err(refusal)?);
+                }
+                None => {}
+            }
+        }
+        spec.ports = Some(ports);
+        Ok(())
+    }
+
+    fn allocate_health_check(&mut self, spec: &mut wire::ServiceSpec, at: &ObjectRef) -> Result<(), Refusal> {
+        let written = spec.health_check_node_port.and_then(|port| u16::try_from(port).ok());
+        let given = match written.filter(|port| *port != 0) {
+            Some(port) => self.node_ports.claim(port, &at.name).map(|()| port),
+            None => self.node_ports.allocate(&at.name),
+        };
+        let field = "spec.healthCheckNodePort".to_owned();
+        let port = given.map_err(|error| Refusal::allocation(at, field, &error))?;
+        spec.health_check_node_port = Some(port.into());
+        Ok(())
+    }
+
+    /// Takes back what the Service no longer has.
+    fn retain(&mut self, service: &Service) {
+        for addresses in &mut self.cluster_ips {
+            addresses.retain(service.name(), &of_family(service.cluster_ips(), addresses.family()));
+        }
+        let ports = service.ports().iter().filter_map(|port| port.node_port());
+        let ports: Vec<_> = ports.chain(service.health_check_node_port()).collect();
+        self.node_ports.retain(service.name(), &ports);
+    }
+
+    pub(super) fn release(&mut self, service: &ObjectName) {
+        self.cluster_ips.iter_mut().for_each(|addresses| addresses.release(service));
+        self.node_ports.release(service);
+    }
+
+    fn settle_balancer(&mut self, service: &Service, change: &mut Change) {
+        if self.is_served(service) {
+            change.unbalanced.insert(service.name().clone());
+        } else if let Some(old) = self.service(service.name()) {
+            self.release_balancer(&old, change);
+        }
+    }
+}
+
+fn of_family(addresses: &[IpAddr], family: AddressType) -> Vec<IpAddr> {
+    addresses.iter().copied().filter(|address| AddressType::of(*address) == family).collect()
+}
+
+/// The node port of an earlier port with the same number and another protocol.
+fn twin(ports: &[wire::ServicePort], index: usize) -> Option<i64> {
+    let port = &ports[index];
+    let protocol = |port: &wire::ServicePort| read::protocol(port.protocol.as_deref()).unwrap_or_default();
+    let same = |other: &&wire::ServicePort| other.port == port.port && protocol(other) != protocol(port);
+    ports[..index].iter().find(same)?.node_port.filter(|number| {
+        !ports.iter().any(|other| other.node_port == Some(*number) && protocol(other) == protocol(port))
+    })
+}
+
+fn asks_for_values(manifest: &Manifest) -> bool {
+    match manifest {
+        Manifest::Service(service) => {
+            !service.spec.all_cluster_ips().is_empty()
+                || service.spec.health_check_node_port.is_some()
+                || service.spec.load_balancer_ip.is_some()
+                || service.spec.ports.iter().flatten().any(|port| port.node_port.is_some())
+        }
+        _ => true,
+    }
+}
+
+fn report(source: Option<&str>, refusal: Refusal, change: &mut Change) {
+    change.problems.extend(refusal.problems.into_iter().map(|problem| match source {
+        Some(source) => problem.in_source(source),
+        None => problem,
+    }));
+}

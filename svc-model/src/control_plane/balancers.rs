@@ -1,0 +1,84 @@
+//! Services of type LoadBalancer and the one who serves them.
+
+use std::sync::Arc;
+
+use super::change::Change;
+use super::{ControlPlane, Outcome};
+use crate::{Kind, LoadBalancerIngress, Node, Object, ObjectName, ObjectRef, Problem, Service, ServiceType};
+
+impl ControlPlane {
+    /// The load balancer of a Service is reached here: for providers that answer later, or run elsewhere.
+    pub fn balancer_ingress(&mut self, service: &ObjectName, ingress: &[LoadBalancerIngress]) -> Outcome {
+        let mut change = Change::default();
+        match self.service(service).filter(|service| service.service_type() == ServiceType::LoadBalancer) {
+            Some(known) => self.put(known.with_ingress(ingress.to_vec()).into(), &mut change),
+            None => {
+                let reference = ObjectRef::new(Kind::Service, service.clone());
+                change.problems.push(Problem::new(&reference, "spec.type", "is not LoadBalancer"));
+            }
+        }
+        self.finish(change)
+    }
+
+    /// Asks the provider for every Service that needs it. One that gets nothing keeps what it had.
+    pub(super) fn ask_balancers(&mut self, change: &mut Change) {
+        if self.balancer.is_none() {
+            return;
+        }
+        let nodes = self.nodes();
+        for name in std::mem::take(&mut change.unbalanced) {
+            let Some(service) = self.service(&name).filter(|service| self.is_served(service)) else {
+                continue;
+            };
+            let Some(balancer) = &mut self.balancer else { continue };
+            match balancer.ensure(&service, &nodes) {
+                Ok(ingress) => {
+                    self.unserved.remove(&name);
+                    self.put(service.with_ingress(ingress).into(), change);
+                }
+                Err(error) => {
+                    let reference = ObjectRef::new(Kind::Service, name.clone());
+                    let problem = Problem::new(&reference, "status.loadBalancer", error.to_string());
+                    change.problems.push(problem);
+                    self.unserved.insert(name);
+                }
+            }
+        }
+    }
+
+    /// The Service is gone or of another type: others may now have what it had.
+    pub(super) fn release_balancer(&mut self, service: &Service, change: &mut Change) {
+        self.unserved.remove(service.name());
+        if !self.is_served(service) {
+            return;
+        }
+        if let Some(balancer) = &mut self.balancer {
+            balancer.release(service.name());
+            change.unbalanced.extend(self.unserved.iter().cloned());
+        }
+    }
+
+    pub(super) fn is_served(&self, service: &Service) -> bool {
+        service.service_type() == ServiceType::LoadBalancer
+            && self.balancer.as_ref().is_some_and(|balancer| balancer.serves(service.load_balancer_class()))
+    }
+
+    pub(super) fn balanced_services(&self) -> Vec<ObjectName> {
+        if self.balancer.is_none() {
+            return Vec::new();
+        }
+        let services = self.objects.values().filter_map(|object| match object {
+            Object::Service(service) => Some(service),
+            _ => None,
+        });
+        services.filter(|service| self.is_served(service)).map(|service| service.name().clone()).collect()
+    }
+
+    fn nodes(&self) -> Vec<Arc<Node>> {
+        let nodes = self.objects.values().filter_map(|object| match object {
+            Object::Node(node) => Some(Arc::clone(node)),
+            _ => None,
+        });
+        nodes.collect()
+    }
+}

@@ -1,0 +1,124 @@
+//! A change under way: what it touched so far, and what still has to follow from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ControlPlane, Outcome};
+use crate::{Kind, Object, ObjectName, ObjectRef, Pod, Problem};
+
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    /// How each touched object stood before the change.
+    before: BTreeMap<ObjectRef, Option<Object>>,
+    now: BTreeMap<ObjectRef, Option<Object>>,
+    pub(super) problems: Vec<Problem>,
+    /// Services whose slices must be derived anew.
+    pub(super) stale: BTreeSet<ObjectName>,
+    /// Services whose balancer must be asked.
+    pub(super) unbalanced: BTreeSet<ObjectName>,
+}
+
+impl Change {
+    fn note(&mut self, reference: ObjectRef, before: Option<Object>, now: Option<Object>) {
+        self.before.entry(reference.clone()).or_insert(before);
+        self.now.insert(reference, now);
+    }
+
+    /// What differs between before and now; an object that came back as it was is no change.
+    pub(super) fn into_outcome(self) -> Outcome {
+        let mut outcome = Outcome { problems: self.problems, ..Outcome::default() };
+        for (reference, now) in self.now {
+            let before = self.before.get(&reference).and_then(Option::as_ref);
+            match now {
+                Some(object) if before != Some(&object) => outcome.set.push(object),
+                None if before.is_some() => outcome.removed.push(reference),
+                _ => {}
+            }
+        }
+        outcome
+    }
+}
+
+impl ControlPlane {
+    /// Puts an object in place and notes what has to follow.
+    pub(super) fn put(&mut self, object: Object, change: &mut Change) {
+        let reference = object.reference();
+        let before = self.objects.get(&reference).cloned();
+        if before.as_ref() == Some(&object) {
+            return;
+        }
+        self.touch(&reference, before.as_ref(), Some(&object), change);
+        self.objects.insert(reference.clone(), object.clone());
+        change.note(reference, before, Some(object));
+    }
+
+    /// Removes an object, what was allocated to it, and what is known of it.
+    pub(super) fn remove(&mut self, reference: &ObjectRef, change: &mut Change) {
+        self.manifests.remove(reference);
+        self.declared.remove(reference);
+        if reference.kind == Kind::Pod {
+            self.pod_status.remove(&reference.name);
+        }
+        let Some(before) = self.objects.remove(reference) else { return };
+        self.touch(reference, Some(&before), None, change);
+        if let Object::Service(service) = &before {
+            self.release(service.name());
+            self.release_balancer(service, change);
+        }
+        change.note(reference.clone(), Some(before), None);
+    }
+
+    /// Which Services have to look at their endpoints again because this object changes.
+    fn touch(&mut self, at: &ObjectRef, before: Option<&Object>, now: Option<&Object>, change: &mut Change) {
+        match at.kind {
+            Kind::Service => {
+                self.selectors.replace_service(&at.name, now.and_then(as_selector));
+                change.stale.insert(at.name.clone());
+            }
+            Kind::Pod => {
+                for pod in [before, now].into_iter().flatten().filter_map(as_pod) {
+                    change.stale.extend(self.selectors.services_of(pod).into_iter().cloned());
+                }
+                self.selectors.replace_pod(before.and_then(as_pod), now.and_then(as_pod));
+            }
+            Kind::Node => {
+                self.node_changed(&at.name, before, now, change);
+            }
+            _ => {}
+        }
+    }
+
+    /// A node's zone stands in the endpoints of its pods, and balancers want to know all nodes.
+    fn node_changed(
+        &mut self,
+        name: &ObjectName,
+        before: Option<&Object>,
+        now: Option<&Object>,
+        change: &mut Change,
+    ) {
+        let zone = |object: Option<&Object>| match object {
+            Some(Object::Node(node)) => node.zone().map(str::to_owned),
+            _ => None,
+        };
+        if zone(before) != zone(now) {
+            let pods = self.objects.values().filter_map(as_pod);
+            for pod in pods.filter(|pod| pod.node_name() == Some(name.name())) {
+                change.stale.extend(self.selectors.services_of(pod).into_iter().cloned());
+            }
+        }
+        change.unbalanced.extend(self.balanced_services());
+    }
+}
+
+fn as_pod(object: &Object) -> Option<&Pod> {
+    match object {
+        Object::Pod(pod) => Some(pod),
+        _ => None,
+    }
+}
+
+fn as_selector(object: &Object) -> Option<&crate::Selector> {
+    match object {
+        Object::Service(service) => service.selector(),
+        _ => None,
+    }
+}
