@@ -519,7 +519,8 @@ fn an_unknown_edns_version_is_told_the_known_one() {
     let mut message = query("svc1.testns.svc.cluster.local.", A);
     message.edns = Some(PeerEdns::new().set_version(1).clone());
     let answer = exchange(&responder(), &message, Client::udp(CLIENT));
-    assert_eq!(answer.metadata.response_code, ResponseCode::BADVERS);
+    // 16 has two names, the other one for TSIG.
+    assert_eq!(u16::from(answer.metadata.response_code), Rcode::BADVERS.number());
     assert_eq!(answer.edns.unwrap().version(), 0);
     assert!(answer.answers.is_empty());
 }
