@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::link::{self, Cable};
 use crate::netns::Netns;
+use crate::packet::{Mac, MacError};
 
 const SWITCH: &str = "switch0";
 
@@ -177,17 +178,12 @@ impl HostBuilder {
 
     fn parsed_mac(&self, number: u8) -> Result<[u8; 6], Error> {
         let Some(text) = &self.mac else { return Ok([2, 0, 0, 0, 0, number]) };
-        let wrong = || {
-            let object = format!("mac {text:?} of host {:?}", self.name);
-            Error::text(
-                "parse",
-                object,
-                "want six hexadecimal bytes as in 00:0c:29:9f:4f:5a, not a multicast address",
-            )
-        };
-        let bytes: Option<Vec<u8>> = text.split(':').map(|it| u8::from_str_radix(it, 16).ok()).collect();
-        let mac: [u8; 6] = bytes.and_then(|it| it.try_into().ok()).ok_or_else(wrong)?;
-        if mac[0] & 1 == 1 || mac == [0; 6] { Err(wrong()) } else { Ok(mac) }
+        let wrong = |why: String| Error::text("create", format_args!("host {:?}", self.name), why);
+        let mac: Mac = text.parse().map_err(|error: MacError| wrong(error.to_string()))?;
+        if mac.is_multicast() || mac.octets() == [0; 6] {
+            return Err(wrong(format!("mac {mac} is not that of a single interface")));
+        }
+        Ok(mac.octets())
     }
 }
 
