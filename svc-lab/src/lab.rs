@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use crate::error::Error;
 use crate::host::Host;
+use crate::keep;
 use crate::link::{self, Cable};
 use crate::netns::Netns;
 use crate::packet::{Mac, MacError};
@@ -29,13 +30,16 @@ struct Inner {
     bridge: u32,
     ports: AtomicU8,
     nsenter: Mutex<Vec<(String, String)>>,
+    /// With `SVC_LAB_KEEP` hosts outlive the test that dropped them.
+    kept: Option<Mutex<Vec<Host>>>,
 }
 
 impl Lab {
     pub(crate) async fn new() -> Result<Self, Error> {
         let switch = Netns::spawn("switch").await?;
         let bridge = link::add_bridge(&switch, SWITCH).await?;
-        let inner = Inner { switch, bridge, ports: AtomicU8::new(0), nsenter: Mutex::default() };
+        let kept = keep::is_wanted().then(Mutex::default);
+        let inner = Inner { switch, bridge, ports: AtomicU8::new(0), nsenter: Mutex::default(), kept };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -101,6 +105,9 @@ impl Lab {
     fn listed(&self, host: Host) -> Host {
         if let Ok(mut nsenter) = self.inner.nsenter.lock() {
             nsenter.push((host.name().into(), host.nsenter()));
+        }
+        if let Some(Ok(mut kept)) = self.inner.kept.as_ref().map(Mutex::lock) {
+            kept.push(host.clone());
         }
         host
     }

@@ -9,6 +9,7 @@ mod capture;
 mod dump;
 mod error;
 mod host;
+mod keep;
 mod lab;
 mod link;
 mod namespaces;

@@ -3,10 +3,13 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::io::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{ExitCode, Termination, exit};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::FutureExt as _;
+
+use crate::keep;
 use crate::lab::Lab;
 use crate::stage::{self, Turn};
 
@@ -75,10 +78,7 @@ where
     }
     match in_place(closure) {
         Ok(value) => value.report(),
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {}", chain(&*error));
-            ExitCode::FAILURE
-        }
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -117,6 +117,7 @@ fn entered() -> Option<i32> {
     }
 }
 
+/// Runs the closure of a test in this process, which has nothing else to do: the exit code says how it went.
 fn outcome<F, Fut>(closure: F) -> i32
 where
     F: FnOnce(Lab) -> Fut,
@@ -124,14 +125,11 @@ where
 {
     match catch_unwind(AssertUnwindSafe(|| in_place(closure))) {
         Ok(Ok(())) => 0,
-        Ok(Err(error)) => {
-            let _ = writeln!(std::io::stderr(), "error: {}", chain(&*error));
-            101
-        }
-        Err(_) => 101,
+        Ok(Err(_)) | Err(_) => 101,
     }
 }
 
+/// Runs the closure in a lab in this process. A failure has been printed when this returns it.
 fn in_place<F, Fut, T>(closure: F) -> Result<T>
 where
     F: FnOnce(Lab) -> Fut,
@@ -139,9 +137,20 @@ where
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let lab = Lab::new().await?;
-        closure(lab).await
+        let lab = Lab::new().await.inspect_err(|error| report(error))?;
+        let ended = AssertUnwindSafe(closure(lab.clone())).catch_unwind().await;
+        if let Ok(Err(error)) = &ended {
+            report(&**error);
+        }
+        if !matches!(ended, Ok(Ok(_))) {
+            keep::after_failure(&lab).await;
+        }
+        ended.unwrap_or_else(|panic| resume_unwind(panic))
     })
+}
+
+fn report(error: &dyn std::error::Error) {
+    let _ = writeln!(std::io::stderr(), "error: {}", chain(error));
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -81,8 +81,7 @@ fn outer(call: u32) -> io::Result<ExitStatus> {
 fn outer_of_program(call: u32) -> io::Result<ExitStatus> {
     let before = SigSet::thread_get_mask()?;
     passed_on().thread_block()?;
-    let mut command = again("unshare");
-    let child = command.args(env::args_os().skip(1)).env(CALL, call.to_string()).spawn();
+    let child = begin(call).args(arguments()).spawn();
     let status = child.and_then(|child| wait_passing_signals(&child));
     before.thread_set_mask()?;
     status
@@ -93,9 +92,9 @@ fn outer_of_test(call: u32) -> io::Result<ExitStatus> {
     let thread = std::thread::current();
     let name = thread.name().ok_or_else(not_a_test)?;
     let (reader, writer) = io::pipe()?;
-    let mut command = again("unshare");
+    let mut command = begin(call);
     command.args([name, "--exact", "--nocapture", "--include-ignored", "--test-threads=1"]);
-    command.env(CALL, call.to_string()).env(TEST, name).env(RUST_MIN_STACK, UNMAPPABLE_STACK.to_string());
+    command.env(TEST, name).env(RUST_MIN_STACK, UNMAPPABLE_STACK.to_string());
     command.env(MIN_STACK, env::var_os(RUST_MIN_STACK).unwrap_or_default());
     command.stdout(writer.try_clone()?).stderr(writer);
     let mut child = command.spawn()?;
@@ -190,6 +189,13 @@ fn mark() {
     if is_test() {
         let _ = writeln!(io::stderr(), "\n{MARK}");
     }
+}
+
+/// The next process after the outer one. Nothing of a lab around this one is handed down.
+fn begin(call: u32) -> Command {
+    let mut command = again("unshare");
+    command.env(CALL, call.to_string()).env_remove(TEST).env_remove(MIN_STACK);
+    command
 }
 
 fn again(stage: &str) -> Command {
