@@ -183,6 +183,20 @@ impl Chain {
         self.rules.push(rule.into());
     }
 
+    pub(crate) fn flush(&mut self) {
+        self.rules.clear();
+    }
+
+    pub(crate) fn rules_mut(&mut self) -> &mut Vec<Rule> {
+        &mut self.rules
+    }
+
+    pub(crate) fn set_policy(&mut self, policy: Policy) {
+        if let Some(base) = &mut self.base {
+            base.policy = policy;
+        }
+    }
+
     /// The chain without its rules.
     #[must_use]
     pub fn header(&self) -> Self {

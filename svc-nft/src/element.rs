@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, fmt, sync::Arc, time::Duration};
 
-use crate::{Value, Verdict};
+use crate::{Name, Value, Verdict};
 
 /// The key of an element: one value, or several concatenated.
 ///
@@ -166,6 +166,15 @@ impl Element {
     #[must_use]
     pub fn data(&self) -> Option<&Data> {
         self.data.as_ref()
+    }
+
+    /// The chain that its verdict leads to.
+    #[must_use]
+    pub fn chain(&self) -> Option<&Name> {
+        match &self.data {
+            Some(Data::Verdict(verdict)) => verdict.chain(),
+            _ => None,
+        }
     }
 
     /// Its own timeout.

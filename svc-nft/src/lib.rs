@@ -6,6 +6,7 @@ mod dataplane;
 mod element;
 mod error;
 mod expr;
+pub mod fake;
 mod name;
 mod rule;
 mod set;

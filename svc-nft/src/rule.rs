@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use crate::Statement;
+use crate::{Name, Statement};
 
 /// Statements in a row, and a comment.
 ///
@@ -55,6 +55,14 @@ impl Rule {
     #[must_use]
     pub fn handle(&self) -> Option<u64> {
         self.handle
+    }
+
+    /// The chains that its verdicts lead to.
+    pub fn chains(&self) -> impl Iterator<Item = &Name> {
+        self.statements.iter().filter_map(|statement| match statement {
+            Statement::Verdict(verdict) => verdict.chain(),
+            _ => None,
+        })
     }
 
     /// The same rule apart from what its counters say.

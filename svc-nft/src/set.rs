@@ -159,6 +159,10 @@ impl Set {
         self.elements.remove(key)
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.elements.clear();
+    }
+
     /// The set without its elements.
     #[must_use]
     pub fn header(&self) -> Self {

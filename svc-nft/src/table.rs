@@ -189,6 +189,10 @@ impl Table {
         self.chains.iter().find(|chain| chain.name().as_str() == name)
     }
 
+    pub(crate) fn chains_mut(&mut self) -> impl Iterator<Item = &mut Chain> {
+        self.chains.iter_mut()
+    }
+
     /// The chain of this name, to change it.
     pub fn find_chain_mut(&mut self, name: &str) -> Option<&mut Chain> {
         self.chains.iter_mut().find(|chain| chain.name().as_str() == name)

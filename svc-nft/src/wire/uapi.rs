@@ -1,7 +1,6 @@
 //! Numbers of the kernel's interface, by the kernel's names: linux/netlink.h, linux/netfilter/nfnetlink.h,
 //! linux/netfilter/nf_tables.h.
 
-pub(crate) const NLMSG_NOOP: u16 = 1;
 pub(crate) const NLMSG_ERROR: u16 = 2;
 pub(crate) const NLMSG_DONE: u16 = 3;
 
@@ -187,7 +186,6 @@ pub(crate) const NFT_CT_STATUS: u32 = 2;
 pub(crate) const NFT_CT_MARK: u32 = 3;
 pub(crate) const NFTA_CT_DREG: u16 = 1;
 pub(crate) const NFTA_CT_KEY: u16 = 2;
-pub(crate) const NFTA_CT_SREG: u16 = 4;
 
 pub(crate) const NFTA_COUNTER_BYTES: u16 = 1;
 pub(crate) const NFTA_COUNTER_PACKETS: u16 = 2;

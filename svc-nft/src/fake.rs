@@ -1,0 +1,289 @@
+//! nftables in memory, for tests of programs that use this crate.
+//!
+//! [`Kernel`] holds to the kernel's rules of what exists, what may be deleted and what belongs together; the same
+//! tests run on it and on the kernel. It does not look at packets.
+
+mod refuse;
+
+use std::collections::BTreeMap;
+
+use refuse::{Errno, Refusal};
+
+use crate::{
+    Batch, Chain, Command, Dataplane, Element, Error, Name, Object, Rule, Set, SetFlag, Table, TableId, Verb,
+};
+
+/// nftables in memory.
+///
+/// ```
+/// use svc_nft::{Batch, Dataplane, Family, Table, fake};
+///
+/// let mut kernel = fake::Kernel::new();
+/// let table = Table::new(Family::Ip, "demo");
+/// kernel.apply(Batch::new().load(&table))?;
+/// assert_eq!(kernel.list_table(table.id())?, Some(table));
+/// # Ok::<(), svc_nft::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Kernel {
+    tables: BTreeMap<TableId, Table>,
+    handle: u64,
+    batches: Vec<Batch>,
+    failures: Vec<i32>,
+}
+
+impl Kernel {
+    /// No tables.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every batch that took effect, in order.
+    #[must_use]
+    pub fn batches(&self) -> &[Batch] {
+        &self.batches
+    }
+
+    /// Makes the next batch fail with this errno without taking effect; several calls fail as many batches.
+    pub fn fail_next(&mut self, errno: i32) {
+        self.failures.push(errno);
+    }
+
+    /// The table, to look at or to change behind everybody's back.
+    pub fn table_mut(&mut self, id: &TableId) -> Option<&mut Table> {
+        self.tables.get_mut(id)
+    }
+}
+
+impl Dataplane for Kernel {
+    fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
+        if !self.failures.is_empty() {
+            let errno = self.failures.remove(0);
+            return Err(Error::os("apply", format!("a batch of {} commands", batch.len()), errno));
+        }
+        let mut next = Self { batches: Vec::new(), ..self.clone() };
+        for (index, command) in batch.commands().iter().enumerate() {
+            next.command(command)
+                .map_err(|refusal| Error::refused(index, command, refusal.element, refusal.errno.number()))?;
+        }
+        (self.tables, self.handle) = (next.tables, next.handle);
+        if !batch.is_empty() {
+            self.batches.push(batch.clone());
+        }
+        Ok(())
+    }
+
+    fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, Error> {
+        Ok(self.tables.get(table).cloned())
+    }
+
+    fn list_tables(&mut self) -> Result<Vec<TableId>, Error> {
+        Ok(self.tables.keys().cloned().collect())
+    }
+}
+
+/// What to do with an object that is there, or is not.
+fn must_exist(verb: Verb, exists: bool) -> Result<bool, Refusal> {
+    match verb {
+        Verb::Destroy => Ok(exists),
+        _ if exists => Ok(true),
+        _ => Err(Errno::NotFound.into()),
+    }
+}
+
+impl Kernel {
+    fn command(&mut self, command: &Command) -> Result<(), Refusal> {
+        let (verb, id) = (command.verb, &command.table);
+        if let Object::Table(comment) = &command.object {
+            return self.table_command(verb, id, comment.as_deref());
+        }
+        let handle = &mut self.handle;
+        let table = self.tables.get_mut(id).ok_or(Errno::NotFound)?;
+        match &command.object {
+            Object::Table(_) => Ok(()),
+            Object::Chain(chain) => chain_command(table, verb, chain),
+            Object::Set(set) => set_command(table, verb, set),
+            Object::Rule { chain, rule, handle: which } => {
+                rule_command(table, verb, chain, rule, *which, handle)
+            }
+            Object::Elements { set, elements } => elements_command(table, verb, set.name(), elements),
+        }
+    }
+
+    fn table_command(&mut self, verb: Verb, id: &TableId, comment: Option<&str>) -> Result<(), Refusal> {
+        let exists = self.tables.contains_key(id);
+        match verb {
+            Verb::Create if exists => return Err(Errno::Exists.into()),
+            Verb::Delete | Verb::Destroy => {
+                if must_exist(verb, exists)? {
+                    self.tables.remove(id);
+                }
+            }
+            Verb::Flush => {
+                let table = self.tables.get_mut(id).ok_or(Errno::NotFound)?;
+                table.chains_mut().for_each(Chain::flush);
+            }
+            _ if exists => {}
+            _ => {
+                let table = Table::with_id(id.clone());
+                let table = comment.map_or(table.clone(), |comment| table.comment(comment));
+                self.tables.insert(id.clone(), table);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn chain_command(table: &mut Table, verb: Verb, chain: &Chain) -> Result<(), Refusal> {
+    let present = table.find_chain_mut(chain.name());
+    match (verb, present) {
+        (Verb::Create, Some(_)) => Err(Errno::Exists.into()),
+        (Verb::Delete | Verb::Destroy, present) => {
+            if must_exist(verb, present.is_some())? {
+                delete_chain(table, chain.name())?;
+            }
+            Ok(())
+        }
+        (Verb::Flush, present) => {
+            present.ok_or(Errno::NotFound)?.flush();
+            Ok(())
+        }
+        (_, Some(present)) => update_chain(present, chain),
+        (_, None) => {
+            refuse::chain(chain)?;
+            table.insert_chain(chain.header());
+            Ok(())
+        }
+    }
+}
+
+/// Only the policy of a chain can change.
+fn update_chain(present: &mut Chain, wanted: &Chain) -> Result<(), Refusal> {
+    let Some(base) = wanted.hook() else { return Ok(()) };
+    let same = present.hook().is_some_and(|old| {
+        (old.chain_type, old.hook, old.priority) == (base.chain_type, base.hook, base.priority)
+    });
+    if !same {
+        return Err(Errno::Exists.into());
+    }
+    present.set_policy(base.policy);
+    Ok(())
+}
+
+fn delete_chain(table: &mut Table, name: &Name) -> Result<(), Refusal> {
+    let leads_there = |rule: &Rule| rule.chains().any(|chain| chain == name);
+    let by_rule = table
+        .chains()
+        .iter()
+        .filter(|chain| chain.name() != name)
+        .any(|chain| chain.rules().iter().any(leads_there));
+    let by_element =
+        table.sets().iter().any(|set| set.elements().any(|element| element.chain() == Some(name)));
+    if by_rule || by_element {
+        return Err(Errno::Busy.into());
+    }
+    table.remove_chain(name);
+    Ok(())
+}
+
+fn set_command(table: &mut Table, verb: Verb, set: &Set) -> Result<(), Refusal> {
+    let present = table.find_set_mut(set.name());
+    match (verb, present) {
+        (Verb::Create, Some(_)) => Err(Errno::Exists.into()),
+        (Verb::Delete | Verb::Destroy, present) => {
+            if must_exist(verb, present.is_some())? {
+                delete_set(table, set.name())?;
+            }
+            Ok(())
+        }
+        (Verb::Flush, present) => {
+            present.ok_or(Errno::NotFound)?.clear();
+            Ok(())
+        }
+        (_, Some(present)) if present.is_like(set) => Ok(()),
+        (_, Some(_)) => Err(Errno::Exists.into()),
+        (_, None) => {
+            refuse::set(set)?;
+            table.insert_set(set.header());
+            Ok(())
+        }
+    }
+}
+
+fn delete_set(table: &mut Table, name: &Name) -> Result<(), Refusal> {
+    let uses =
+        |rule: &Rule| rule.statements().iter().any(|statement| statement.sets().any(|set| set == name));
+    if table.chains().iter().any(|chain| chain.rules().iter().any(uses)) {
+        return Err(Errno::Busy.into());
+    }
+    table.remove_set(name);
+    Ok(())
+}
+
+fn rule_command(
+    table: &mut Table,
+    verb: Verb,
+    chain: &Name,
+    rule: &Rule,
+    handle: Option<u64>,
+    next: &mut u64,
+) -> Result<(), Refusal> {
+    if !matches!(verb, Verb::Delete | Verb::Destroy) {
+        refuse::rule(table, chain, rule)?;
+    }
+    let chain = table.find_chain_mut(chain).ok_or(Errno::NotFound)?;
+    let rules = chain.rules_mut();
+    let place = handle.and_then(|handle| rules.iter().position(|rule| rule.handle() == Some(handle)));
+    let mut numbered = || {
+        *next += 1;
+        rule.clone().with_handle(*next)
+    };
+    match verb {
+        Verb::Delete | Verb::Destroy => {
+            if must_exist(verb, place.is_some())? {
+                place.map(|place| rules.remove(place));
+            }
+        }
+        Verb::Replace => rules[place.ok_or(Errno::NotFound)?] = numbered(),
+        Verb::Insert => rules.insert(0, numbered()),
+        _ => rules.push(numbered()),
+    }
+    Ok(())
+}
+
+fn elements_command(table: &mut Table, verb: Verb, set: &Name, elements: &[Element]) -> Result<(), Refusal> {
+    for (index, element) in elements.iter().enumerate() {
+        let refused = |errno: Errno| Refusal { errno, element: Some(index) };
+        match verb {
+            Verb::Delete | Verb::Destroy => {
+                let set = table.find_set_mut(set).ok_or(refused(Errno::NotFound))?;
+                let exists = set.get(element.key()).is_some();
+                if must_exist(verb, exists).map_err(|refusal| refused(refusal.errno))? {
+                    set.remove(element.key());
+                }
+            }
+            _ => {
+                let insert = refuse::element(table, verb, set, element).map_err(refused)?;
+                let set = table.find_set_mut(set).ok_or(refused(Errno::NotFound))?;
+                if insert {
+                    set.insert(element.clone());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Set {
+    /// The same but for elements, comment and size: what the kernel compares when a set is added again.
+    fn is_like(&self, other: &Self) -> bool {
+        let data = |set: &Self| set.data_type().map(refuse::data_types);
+        self.key_type().types() == other.key_type().types()
+            && data(self) == data(other)
+            && self.default_timeout() == other.default_timeout()
+            && [SetFlag::Constant, SetFlag::Interval, SetFlag::Timeout, SetFlag::Dynamic]
+                .iter()
+                .all(|flag| self.has(*flag) == other.has(*flag))
+    }
+}

@@ -1,0 +1,43 @@
+//! The same demands on the fake and on the kernel; and what the nft program says about what we sent.
+
+#[path = "kernel/contract.rs"]
+mod contract;
+#[path = "kernel/program.rs"]
+mod program;
+#[path = "kernel/sample.rs"]
+mod sample;
+#[path = "kernel/scale.rs"]
+mod scale;
+
+use libtest_mimic::{Arguments, Trial};
+use svc_nft::{Socket, fake};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    if !arguments.list {
+        svc_lab::enter();
+    }
+    let mut trials = Vec::new();
+    for (name, demand) in contract::DEMANDS {
+        trials.push(Trial::test(format!("fake::{name}"), move || {
+            demand(&mut fake::Kernel::new());
+            Ok(())
+        }));
+        trials.push(Trial::test(format!("kernel::{name}"), move || {
+            in_lab(move || demand(&mut Socket::open().expect("a netlink socket")));
+            Ok(())
+        }));
+    }
+    trials.extend(program::trials());
+    trials.extend(scale::trials());
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Runs on a host of its own.
+fn in_lab(body: impl FnOnce() + Send + 'static) {
+    svc_lab::run(move |lab| async move {
+        let host = lab.pod("kernel").await?;
+        host.run(move || async move { body() }).await;
+        Ok(())
+    });
+}

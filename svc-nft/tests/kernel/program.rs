@@ -1,0 +1,50 @@
+//! What the nft program says about what we sent.
+
+use std::process::Command;
+
+use libtest_mimic::{Failed, Trial};
+use svc_nft::{Batch, Dataplane, Socket, Table};
+
+use crate::sample;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let missing = Command::new("nft").arg("--version").output().is_err();
+    if missing {
+        eprintln!("SKIP program::*: no nft program here (Debian's package `nftables` has it)");
+    }
+    let trial = |table: Table| {
+        let name = format!("program::prints_table_{}_as_we_do", table.id().to_string().replace(' ', "_"));
+        Trial::test(name, move || prints_the_same(table)).with_ignored_flag(missing)
+    };
+    sample::all().into_iter().map(trial).collect()
+}
+
+/// The program's text of a table that we sent is our text of it.
+fn prints_the_same(table: Table) -> Result<(), Failed> {
+    svc_lab::run(move |lab| async move {
+        let host = lab.pod("program").await?;
+        let sent = table.clone();
+        let listed = host
+            .run(move || async move {
+                let mut socket = Socket::open().expect("a netlink socket");
+                socket.apply(Batch::new().load(&sent)).expect("the kernel takes it");
+                socket.list_table(sent.id()).expect("the kernel lists it").expect("it is there")
+            })
+            .await;
+        let mut list = Command::new("nft");
+        list.args(["list", "ruleset"]);
+        let output = host.command(list).output().await?;
+        same_lines(&String::from_utf8(output.stdout)?, &table.to_string());
+        same_lines(&listed.to_string(), &table.to_string());
+        assert_eq!(listed, table);
+        Ok(())
+    });
+    Ok(())
+}
+
+fn same_lines(program: &str, ours: &str) {
+    let differences: Vec<_> =
+        program.lines().zip(ours.lines()).filter(|(theirs, ours)| theirs != ours).collect();
+    assert!(differences.is_empty(), "program and we: {differences:#?}");
+    assert_eq!(program, ours);
+}
