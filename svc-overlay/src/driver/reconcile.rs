@@ -1,0 +1,180 @@
+//! Comparing and repairing: list, plan, diff, apply, and again until there is nothing left to do.
+
+use std::time::Duration;
+
+use tracing::{debug, warn};
+
+use super::run::Driver;
+use crate::dataplane::Dataplane;
+use crate::error::{CleanUpError, Error};
+use crate::kernel::{Kernel, Underlay};
+use crate::operation::{Changes, Operation};
+use crate::plan::Plan;
+use crate::registry::LeaseSet;
+use crate::state::{Problem, runnable};
+
+/// A new device needs two rounds: its own sysctls exist only once it does.
+const ROUNDS: usize = 4;
+/// How many operations are made before other tasks of the thread have their turn.
+const STRIDE: usize = 512;
+
+/// What one reconcile left behind.
+#[derive(Default)]
+struct Outcome {
+    problems: Vec<Problem>,
+    done: u64,
+}
+
+impl<D: Dataplane> Driver<D> {
+    /// Brings the kernel in step. When that did not work: how long to wait before trying again.
+    ///
+    /// Before the leases are known nothing is touched: what a former process programmed goes on working.
+    pub(super) async fn reconcile(&mut self) -> Option<Duration> {
+        let leases = self.leases.clone()?;
+        let mut outcome = Outcome::default();
+        let plan = self.converge(&leases, &mut outcome).await;
+        self.status.send_if_modified(|status| {
+            let before = status.clone();
+            if let Some(plan) = &plan {
+                status.programmed = Some(plan.revision());
+                status.peers = plan.routes().count();
+            }
+            status.operations += outcome.done;
+            status.mac =
+                self.published.as_ref().and_then(|lease| lease.vxlan_data()).map(|data| data.vtep_mac);
+            status.problems = outcome.problems;
+            *status != before
+        });
+        match plan {
+            Some(_) => self.backoff.succeeded(),
+            None => return Some(self.backoff.failed()),
+        }
+        None
+    }
+
+    /// The plan that the kernel holds at the end, if it does.
+    async fn converge(&mut self, leases: &LeaseSet, outcome: &mut Outcome) -> Option<Plan> {
+        let mut given_up: Vec<Operation> = Vec::new();
+        for _ in 0..ROUNDS {
+            outcome.problems.retain(|problem| matches!(problem, Problem::Kernel(_)));
+            let kernel = self.dataplane.list(&self.scope).map_err(|error| outcome.kernel(&error)).ok()?;
+            let Some(underlay) = &kernel.underlay else {
+                outcome.problems.push(Problem::NoUnderlay(self.underlay_wanted()));
+                return None;
+            };
+            let plan = Plan::new(&self.config, underlay, leases);
+            outcome.problems.extend(plan.refusals().iter().cloned().map(Problem::Refused));
+            outcome.problems.extend(plan.obstacles(&kernel).into_iter().map(Problem::Obstacle));
+            self.publish(&kernel, outcome).await;
+            let mut changes = plan.diff(&kernel).operations().to_vec();
+            changes.retain(|operation| !given_up.contains(operation));
+            if changes.is_empty() {
+                return kernel.device.is_some_and(|device| device.mark.is_some()).then_some(plan);
+            }
+            outcome.problems.retain(|problem| !matches!(problem, Problem::Kernel(_)));
+            let failed = self.make_all(&changes, outcome).await;
+            given_up = failed.into_iter().filter(Operation::is_optional).collect();
+        }
+        None
+    }
+
+    /// Publishes the lease once the device exists, with the MAC address that it really has.
+    async fn publish(&mut self, kernel: &Kernel, outcome: &mut Outcome) {
+        let Some(found) = kernel.device.as_ref().filter(|found| found.mark.is_some() && found.up) else {
+            return;
+        };
+        let Some(device) = &found.link else { return };
+        let lease = self.config.lease(device.mac);
+        if self.published.as_ref() == Some(&lease) {
+            return;
+        }
+        match self.registry.publish(lease.clone()).await {
+            Ok(revision) => {
+                debug!(%lease, %revision, "published");
+                self.published = Some(lease);
+            }
+            Err(error) => outcome.problems.push(Problem::Registry(error)),
+        }
+    }
+
+    /// Makes operations in order, without those that need a failed one; the failed and the left out ones.
+    async fn make_all(&mut self, operations: &[Operation], outcome: &mut Outcome) -> Vec<Operation> {
+        let mut failed = Vec::new();
+        let same = |a: &Operation, b: &Operation| std::mem::discriminant(a) == std::mem::discriminant(b);
+        for chunk in operations.chunk_by(same).flat_map(|run| run.chunks(STRIDE)) {
+            let (chunk, blocked) = runnable(chunk, &failed);
+            failed.extend(blocked);
+            for (operation, result) in chunk.iter().zip(self.dataplane.apply(&chunk)) {
+                match result {
+                    Err(error) if !(is_deletion(operation) && error.is_not_found()) => {
+                        outcome.kernel(&error);
+                        failed.push(operation.clone());
+                    }
+                    _ => outcome.done += 1,
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        failed
+    }
+
+    /// Removes all that is ours. A failed removal does not stop the others.
+    pub(super) async fn clean_up(&mut self) -> Result<(), CleanUpError> {
+        let mut errors = Vec::new();
+        if let Err(error) = self.registry.withdraw(&self.config.node).await {
+            warn!(%error, "the lease was not withdrawn");
+        }
+        for _ in 0..ROUNDS {
+            errors.clear();
+            let kernel = match self.dataplane.list(&self.scope) {
+                Ok(kernel) => kernel,
+                Err(error) => return Err(CleanUpError::new(vec![error])),
+            };
+            let changes = self.removal(&kernel);
+            if changes.is_empty() {
+                return Ok(());
+            }
+            let results = self.dataplane.apply(changes.operations()).into_iter().zip(changes.operations());
+            let failures = results.filter_map(|(result, operation)| Some((result.err()?, operation)));
+            let real =
+                failures.filter(|(error, operation)| !(is_deletion(operation) && error.is_not_found()));
+            errors.extend(real.map(|(error, _)| error));
+            if errors.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(CleanUpError::new(errors))
+    }
+
+    fn removal(&self, kernel: &Kernel) -> Changes {
+        // What is removed depends on names and marks alone.
+        let underlay = kernel.underlay.clone().unwrap_or_else(|| Underlay::new("", 0, 0));
+        Plan::new(&self.config, &underlay, &LeaseSet::default()).removal(kernel)
+    }
+
+    fn underlay_wanted(&self) -> String {
+        match &self.scope.underlay {
+            Some(name) => format!("the name {name}"),
+            None => format!("the address {}", self.config.public_ip),
+        }
+    }
+}
+
+impl Outcome {
+    fn kernel(&mut self, error: &Error) {
+        warn!(%error, "overlay");
+        self.problems.push(Problem::Kernel(error.to_string()));
+    }
+}
+
+fn is_deletion(operation: &Operation) -> bool {
+    matches!(
+        operation,
+        Operation::DeleteLink(_)
+            | Operation::DeleteAddress(..)
+            | Operation::DeleteNeighbour(_)
+            | Operation::DeleteFdb(_)
+            | Operation::DeleteRoute(_)
+            | Operation::DeleteRules(_)
+    )
+}

@@ -1,0 +1,131 @@
+//! The loop: what wakes it, and what it does then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+
+use super::pods::Request;
+use crate::config::Config;
+use crate::dataplane::Dataplane;
+use crate::ipam::Ipam;
+use crate::kernel::Scope;
+use crate::lease::Lease;
+use crate::registry::{LeaseSet, Registry, RegistryError};
+use crate::state::{Backoff, Problem, Status};
+
+pub(super) struct Driver<D> {
+    pub(super) config: Config,
+    pub(super) scope: Scope,
+    pub(super) registry: Arc<dyn Registry>,
+    pub(super) dataplane: D,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) leases: Option<LeaseSet>,
+    pub(super) published: Option<Lease>,
+    pub(super) ipam: Option<Ipam>,
+    pub(super) backoff: Backoff,
+    requests: mpsc::UnboundedReceiver<Request>,
+    interval: Duration,
+}
+
+enum Event {
+    Stop,
+    Request(Request),
+    Leases(Result<LeaseSet, RegistryError>),
+    Reconcile,
+}
+
+impl<D: Dataplane> Driver<D> {
+    pub(super) fn new(
+        config: Config,
+        registry: Arc<dyn Registry>,
+        interval: Duration,
+        dataplane: D,
+        requests: mpsc::UnboundedReceiver<Request>,
+        status: watch::Sender<Status>,
+    ) -> Self {
+        Driver {
+            scope: config.scope(),
+            config,
+            registry,
+            dataplane,
+            status,
+            leases: None,
+            published: None,
+            ipam: None,
+            backoff: Backoff::default(),
+            requests,
+            interval,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
+        let mut leases = self.registry.watch();
+        let mut watch_backoff = Backoff::default();
+        let mut watch_from = Instant::now();
+        let mut next = Instant::now() + self.interval;
+        loop {
+            let changed = async {
+                sleep_until(watch_from).await;
+                leases.changed().await
+            };
+            let event = tokio::select! {
+                // Requests first: a detach that waits must not be overtaken for ever by a noisy kernel.
+                biased;
+                _ = &mut stopped => Event::Stop,
+                Some(request) = self.requests.recv() => Event::Request(request),
+                leases = changed => Event::Leases(leases),
+                () = self.dataplane.changed() => Event::Reconcile,
+                () = sleep_until(next) => Event::Reconcile,
+            };
+            match event {
+                Event::Stop => return,
+                Event::Request(Request::CleanUp { reply }) => {
+                    // The asker may have gone; the work is done all the same.
+                    let _gone = reply.send(self.clean_up().await);
+                    return;
+                }
+                Event::Request(request) => {
+                    self.answer(request);
+                    continue;
+                }
+                Event::Leases(Err(error)) => {
+                    watch_from = Instant::now() + watch_backoff.failed();
+                    self.report(Problem::Registry(error));
+                    continue;
+                }
+                Event::Leases(Ok(leases)) => {
+                    watch_backoff.succeeded();
+                    self.leases = Some(leases);
+                }
+                Event::Reconcile => {}
+            }
+            next = Instant::now() + self.reconcile().await.unwrap_or(self.interval);
+        }
+    }
+
+    fn answer(&mut self, request: Request) {
+        // An asker that has gone is no fault.
+        let _gone = match request {
+            Request::Attach { pod, netns, options, reply } => {
+                reply.send(self.attach(&pod, &netns, &options)).is_err()
+            }
+            Request::Detach { pod, reply } => reply.send(self.detach(&pod)).is_err(),
+            Request::List { reply } => reply.send(self.list_pods()).is_err(),
+            Request::CleanUp { .. } => false,
+        };
+    }
+
+    fn report(&self, problem: Problem) {
+        debug!(%problem, "overlay");
+        self.status.send_if_modified(|status| {
+            let new = !status.problems.contains(&problem);
+            if new {
+                status.problems.push(problem);
+            }
+            new
+        });
+    }
+}

@@ -1,0 +1,255 @@
+//! Where nodes publish their leases and watch those of the others.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use ipnet::Ipv4Net;
+
+use crate::lease::Lease;
+
+/// A boxed future: registries are used as trait objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A store of leases that every node reads and in which it writes its own.
+pub trait Registry: fmt::Debug + Send + Sync {
+    /// Publishes a node's lease, or renews it with new data.
+    ///
+    /// Fails with [`RegistryError::Taken`] when another node holds the subnet.
+    fn publish(&self, lease: Lease) -> BoxFuture<'_, Result<Revision, RegistryError>>;
+
+    /// Removes all leases of a node.
+    fn withdraw<'a>(&'a self, node: &'a str) -> BoxFuture<'a, Result<Revision, RegistryError>>;
+
+    /// Follows all leases.
+    fn watch(&self) -> Box<dyn Watch>;
+}
+
+/// One follower of a [`Registry`].
+pub trait Watch: fmt::Debug + Send {
+    /// The current leases at once on the first call, then each time that they differ.
+    ///
+    /// Cancel safe: a change that was not returned is returned by the next call.
+    fn changed(&mut self) -> BoxFuture<'_, Result<LeaseSet, RegistryError>>;
+}
+
+/// Counts the changes of a registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(u64);
+
+impl Revision {
+    /// The revision with this number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Revision(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// All leases at one revision; cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeaseSet {
+    revision: Revision,
+    leases: Arc<BTreeMap<Ipv4Net, Lease>>,
+}
+
+impl LeaseSet {
+    /// A set at a revision. Of two leases with one subnet the later one counts.
+    #[must_use]
+    pub fn new(revision: Revision, leases: impl IntoIterator<Item = Lease>) -> Self {
+        let leases = leases.into_iter().map(|lease| (lease.subnet(), lease)).collect();
+        LeaseSet { revision, leases: Arc::new(leases) }
+    }
+
+    /// The revision.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// All leases, ordered by subnet.
+    pub fn iter(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.values()
+    }
+
+    /// The lease of a subnet.
+    #[must_use]
+    pub fn lease(&self, subnet: Ipv4Net) -> Option<&Lease> {
+        self.leases.get(&subnet)
+    }
+
+    /// How many leases there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Whether there is no lease.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.leases.is_empty()
+    }
+}
+
+/// Why a registry refused or failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// Another node holds the subnet.
+    #[error("subnet {subnet} is leased by {owner}, {node} cannot have it; give {node} another subnet")]
+    Taken {
+        /// The subnet.
+        subnet: Ipv4Net,
+        /// Who holds it.
+        owner: String,
+        /// Who asked.
+        node: String,
+    },
+    /// The store cannot be reached or answered with an error.
+    #[error("lease registry: {0}")]
+    Unavailable(String),
+}
+
+/// Leases in memory: one handle shared by all nodes of a process.
+///
+/// ```
+/// use svc_overlay::{Lease, Leases};
+///
+/// let leases = Leases::new();
+/// let mac = "2e:57:5f:4d:3f:d4".parse()?;
+/// leases.put(Lease::vxlan("server2", "10.244.2.0/24".parse()?, "172.20.10.2".parse()?, 1, mac))?;
+/// assert_eq!(leases.snapshot().len(), 1);
+/// leases.remove("server2");
+/// assert!(leases.snapshot().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Leases {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    set: LeaseSet,
+    wakers: Vec<Waker>,
+}
+
+impl Leases {
+    /// An empty registry.
+    #[must_use]
+    pub fn new() -> Self {
+        Leases::default()
+    }
+
+    /// Publishes or renews a lease; the revision that holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Taken`] when another node holds the subnet.
+    pub fn put(&self, lease: Lease) -> Result<Revision, RegistryError> {
+        let mut inner = self.lock();
+        match inner.set.lease(lease.subnet()) {
+            Some(held) if *held == lease => return Ok(inner.set.revision),
+            Some(held) if held.node() != lease.node() => return Err(taken(held, &lease)),
+            _ => {}
+        }
+        Ok(inner.change(|leases| {
+            leases.insert(lease.subnet(), lease);
+        }))
+    }
+
+    /// Removes all leases of a node; the revision without them.
+    pub fn remove(&self, node: &str) -> Revision {
+        let mut inner = self.lock();
+        if !inner.set.iter().any(|lease| lease.node() == node) {
+            return inner.set.revision;
+        }
+        inner.change(|leases| leases.retain(|_, lease| lease.node() != node))
+    }
+
+    /// The leases as they are now.
+    #[must_use]
+    pub fn snapshot(&self) -> LeaseSet {
+        self.lock().set.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic of another holder cannot leave the set half changed: it is replaced as a whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn taken(held: &Lease, lease: &Lease) -> RegistryError {
+    RegistryError::Taken {
+        subnet: lease.subnet(),
+        owner: held.node().to_owned(),
+        node: lease.node().to_owned(),
+    }
+}
+
+impl Inner {
+    fn change(&mut self, edit: impl FnOnce(&mut BTreeMap<Ipv4Net, Lease>)) -> Revision {
+        edit(Arc::make_mut(&mut self.set.leases));
+        self.set.revision = Revision(self.set.revision.0 + 1);
+        self.wakers.drain(..).for_each(Waker::wake);
+        self.set.revision
+    }
+}
+
+impl Registry for Leases {
+    fn publish(&self, lease: Lease) -> BoxFuture<'_, Result<Revision, RegistryError>> {
+        let result = self.put(lease);
+        Box::pin(async move { result })
+    }
+
+    fn withdraw<'a>(&'a self, node: &'a str) -> BoxFuture<'a, Result<Revision, RegistryError>> {
+        let revision = self.remove(node);
+        Box::pin(async move { Ok(revision) })
+    }
+
+    fn watch(&self) -> Box<dyn Watch> {
+        Box::new(LeasesWatch { leases: self.clone(), seen: None })
+    }
+}
+
+#[derive(Debug)]
+struct LeasesWatch {
+    leases: Leases,
+    seen: Option<Revision>,
+}
+
+impl Watch for LeasesWatch {
+    fn changed(&mut self) -> BoxFuture<'_, Result<LeaseSet, RegistryError>> {
+        Box::pin(poll_fn(|context| self.poll_changed(context).map(Ok)))
+    }
+}
+
+impl LeasesWatch {
+    fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<LeaseSet> {
+        let mut inner = self.leases.lock();
+        if self.seen == Some(inner.set.revision) {
+            inner.wakers.retain(|waker| !waker.will_wake(context.waker()));
+            inner.wakers.push(context.waker().clone());
+            return Poll::Pending;
+        }
+        self.seen = Some(inner.set.revision);
+        Poll::Ready(inner.set.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;
