@@ -18,6 +18,8 @@ mod service;
 mod snapshot;
 #[cfg(feature = "store")]
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod topology;
 pub mod validate;
 pub mod wire;

@@ -1,0 +1,163 @@
+//! Pods, nodes and EndpointSlices.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::service::PORTS;
+use super::{NAMESPACES, NODES, in_namespace, labels, meta, slot, slot_name};
+use crate::{
+    AddressType, ContainerPort, Endpoint, EndpointPort, EndpointSlice, Kind, Meta, Node, Object, ObjectName,
+    Pod, PodPhase, Protocol, ZONE_LABEL,
+};
+
+const PODS: [&str; 6] = ["pod-0", "pod-1", "pod-2", "pod-3", "pod-4", "pod-5"];
+const ZONES: [&str; 2] = ["east", "west"];
+
+/// Up to three slices a Service, of either family, whose endpoints are ready, starting, draining or gone, on known and
+/// unknown nodes, with and without hints; their addresses may occur in several.
+pub fn slice() -> impl Strategy<Value = EndpointSlice> {
+    let family = prop_oneof![3 => Just(AddressType::Ipv4), 1 => Just(AddressType::Ipv6)];
+    (slot(), 0..3_u8, family).prop_flat_map(|(slot, index, family)| {
+        let endpoints = vec(endpoint(slot, family), 0..6);
+        (endpoints, endpoint_ports(), labels()).prop_map(move |(endpoints, ports, labels)| {
+            let service = slot_name(slot);
+            let name = format!("{}-{index}", service.name());
+            let mut slice = EndpointSlice::of_service(&service, name, family, ports, endpoints);
+            slice.meta.labels.extend(labels);
+            slice
+        })
+    })
+}
+
+fn endpoint_ports() -> impl Strategy<Value = Vec<EndpointPort>> {
+    let number = prop::option::weighted(0.95, prop::sample::select(&[8080_u16, 9376, 53][..]));
+    let named =
+        (prop::sample::subsequence(&PORTS[..], 0..=4), vec(number.clone(), 4)).prop_map(
+            |(ports, numbers)| {
+                let port = |((name, protocol, _), port): (&(&str, Protocol, u16), Option<u16>)| {
+                    EndpointPort { name: (*name).to_owned(), protocol: *protocol, port }
+                };
+                ports.iter().zip(numbers).map(port).collect()
+            },
+        );
+    let unnamed = (number, prop::sample::select(&[Protocol::Tcp, Protocol::Udp][..]))
+        .prop_map(|(port, protocol)| vec![EndpointPort { name: String::new(), protocol, port }]);
+    prop_oneof![2 => named, 1 => unnamed]
+}
+
+fn endpoint(slot: u8, family: AddressType) -> impl Strategy<Value = Endpoint> {
+    // ready, serving, terminating: as the controller writes them, weighted towards health.
+    let state = prop_oneof![
+        5 => Just((true, true, false)),
+        2 => Just((false, false, false)),
+        2 => Just((false, true, true)),
+        1 => Just((false, false, true)),
+        1 => Just((true, true, true)),
+    ];
+    let node = prop::option::weighted(0.9, prop::sample::select(&NODES[..]));
+    let hints = || prop_oneof![2 => Just(Vec::new()), 1 => prop::sample::subsequence(&ZONES[..], 0..=2)];
+    let node_hints = prop_oneof![3 => Just(Vec::new()), 1 => prop::sample::subsequence(&NODES[..], 0..=1)];
+    (0..8_u8, state, node, hints(), node_hints, any::<bool>()).prop_map(
+        move |(host, (ready, serving, terminating), node, zone_hints, node_hints, named)| Endpoint {
+            addresses: vec![pod_address(family, slot % 3, 65 + host)],
+            ready,
+            serving,
+            terminating,
+            hostname: named.then(|| format!("host-{host}")),
+            node_name: node.map(str::to_owned),
+            zone: node.and_then(zone_of).map(str::to_owned),
+            target: named.then(|| pod_name(slot, host)),
+            zone_hints: zone_hints.into_iter().map(str::to_owned).collect(),
+            node_hints: node_hints.into_iter().map(str::to_owned).collect(),
+        },
+    )
+}
+
+fn pod_name(slot: u8, host: u8) -> ObjectName {
+    ObjectName::new(slot_name(slot).namespace(), PODS[usize::from(host) % PODS.len()])
+}
+
+fn zone_of(node: &str) -> Option<&'static str> {
+    NODES.iter().position(|known| *known == node).map(|index| ZONES[index % ZONES.len()])
+}
+
+fn pod_address(family: AddressType, net: u8, host: u8) -> IpAddr {
+    match family {
+        AddressType::Ipv4 => IpAddr::V4(Ipv4Addr::new(10, 244, net, host)),
+        AddressType::Ipv6 => IpAddr::V6(Ipv6Addr::new(0xfd00, 0x10, 0x244, net.into(), 0, 0, 0, host.into())),
+    }
+}
+
+/// A pod in any state of its life, labelled so that selectors may match it.
+pub fn pod() -> impl Strategy<Value = Pod> {
+    let phase = prop_oneof![
+        6 => Just(PodPhase::Running),
+        1 => Just(PodPhase::Pending),
+        1 => Just(PodPhase::Succeeded),
+        1 => Just(PodPhase::Failed),
+    ];
+    let node = prop::option::weighted(0.9, 0..NODES.len());
+    let hostname = prop::option::of(Just("host-0".to_owned()));
+    let subdomain = prop::option::of(prop::sample::select(&super::SERVICES[..]).prop_map(str::to_owned));
+    (
+        in_namespace(Kind::Pod, &PODS),
+        node,
+        labels(),
+        phase,
+        hostname,
+        subdomain,
+        container_ports(),
+        any::<(bool, bool)>(),
+    )
+        .prop_flat_map(
+            |(name, node, labels, phase, hostname, subdomain, ports, (ready, terminating))| {
+                pod_ips(&name, node).prop_map(move |ips| Pod {
+                    meta: Meta { labels: labels.clone(), ..meta(name.clone()) },
+                    node_name: node.map(|node| NODES[node].to_owned()),
+                    hostname: hostname.clone(),
+                    subdomain: subdomain.clone(),
+                    ports: ports.clone(),
+                    phase,
+                    ready,
+                    ips,
+                    terminating,
+                })
+            },
+        )
+}
+
+/// A pod's own addresses on its node: no other pod has them.
+fn pod_ips(name: &ObjectName, node: Option<usize>) -> impl Strategy<Value = Vec<IpAddr>> + use<> {
+    let namespace = NAMESPACES.iter().position(|known| *known == name.namespace()).unwrap_or(0);
+    let number = PODS.iter().position(|known| *known == name.name()).unwrap_or(0);
+    let host = u8::try_from(100 + namespace * 10 + number).unwrap_or(u8::MAX);
+    let net = u8::try_from(node.unwrap_or(9)).unwrap_or(9);
+    let all = [AddressType::Ipv4, AddressType::Ipv6].map(|family| pod_address(family, net, host));
+    prop::sample::subsequence(all.to_vec(), 0..=2)
+}
+
+fn container_ports() -> impl Strategy<Value = Vec<ContainerPort>> {
+    let port =
+        |number: u16| ContainerPort { name: "serve".to_owned(), protocol: Protocol::Tcp, port: number };
+    prop::option::of(prop::sample::select(&[8080_u16, 9376][..]))
+        .prop_map(move |number| number.into_iter().map(port).collect())
+}
+
+/// The node of this index, with its pod networks and its address; it may be of either zone or of none.
+pub fn node(index: usize) -> impl Strategy<Value = Object> {
+    let name = NODES[index % NODES.len()];
+    let net = u8::try_from(index % NODES.len()).unwrap_or(0);
+    let v4 = ipnet::Ipv4Net::new_assert(Ipv4Addr::new(10, 244, net, 0), 24);
+    let v6 = ipnet::Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0x10, 0x244, net.into(), 0, 0, 0, 0), 64);
+    prop_oneof![5 => Just(zone_of(name)), 1 => Just(None)].prop_map(move |zone| {
+        let zone = zone.map(|zone| (ZONE_LABEL.to_owned(), zone.to_owned()));
+        let node = Node {
+            meta: Meta { labels: zone.into_iter().collect(), ..meta(ObjectName::cluster(name)) },
+            pod_cidrs: vec![v4.into(), v6.into()],
+            internal_ips: vec![IpAddr::V4(Ipv4Addr::new(172, 20, 10, 2 + net))],
+        };
+        node.into()
+    })
+}

@@ -1,0 +1,164 @@
+//! Services of every kind.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use proptest::prelude::*;
+
+use super::{labels, meta, slot, slot_name};
+use crate::service::{Exposure, LoadBalancer, Spec, VirtualService};
+use crate::{
+    AddressType, IpMode, LoadBalancerIngress, Meta, Protocol, Selector, Service, ServicePort, TargetPort,
+    TrafficPolicy,
+};
+
+/// Name, protocol, port: the ports a Service may have.
+pub(super) const PORTS: [(&str, Protocol, u16); 6] = [
+    ("http", Protocol::Tcp, 80),
+    ("https", Protocol::Tcp, 443),
+    ("dns", Protocol::Udp, 53),
+    ("dns-tcp", Protocol::Tcp, 53),
+    ("stream", Protocol::Sctp, 9000),
+    ("alt", Protocol::Tcp, 8080),
+];
+
+/// A Service: ClusterIP (one or two families), headless, NodePort, LoadBalancer, ExternalName, with and without selector,
+/// externalIPs, affinity, policies, source ranges.
+pub fn service() -> impl Strategy<Value = Service> {
+    slot().prop_flat_map(|slot| {
+        let spec = prop_oneof![
+            6 => virtual_service(slot).prop_map(|spec| Spec::Virtual(Box::new(spec))),
+            1 => families().prop_map(Spec::Headless),
+            1 => prop::sample::select(&["example.com", "www.example.org"][..]).prop_map(|it| Spec::ExternalName(it.to_owned())),
+        ];
+        (spec, ports(), labels(), labels(), any::<bool>()).prop_map(
+            move |(spec, ports, selector, labels, publish_not_ready_addresses)| {
+                finished(slot, Service {
+                    meta: Meta { labels, ..meta(slot_name(slot)) },
+                    selector: Selector::new(selector),
+                    ports,
+                    publish_not_ready_addresses,
+                    spec,
+                })
+            },
+        )
+    })
+}
+
+/// Gives node ports to the types that have them, and none to the others.
+fn finished(slot: u8, mut service: Service) -> Service {
+    let wanted = service.allocates_node_ports();
+    for port in &mut service.ports {
+        let index = PORTS.iter().position(|known| (known.1, known.2) == (port.protocol, port.port));
+        let number = 30_000 + u16::from(slot) * 10 + u16::try_from(index.unwrap_or(9)).unwrap_or(9);
+        port.node_port = wanted.then_some(number);
+    }
+    service
+}
+
+fn ports() -> impl Strategy<Value = Vec<ServicePort>> {
+    let target = prop_oneof![
+        prop::sample::select(&[8080_u16, 9376, 53][..]).prop_map(TargetPort::Number),
+        Just(TargetPort::Name("serve".to_owned())),
+    ];
+    let chosen = prop::sample::subsequence(&PORTS[..], 1..=3);
+    (chosen, prop::collection::vec(target, 3), any::<bool>()).prop_map(|(chosen, targets, named)| {
+        let unnamed = chosen.len() == 1 && !named;
+        let port =
+            |((name, protocol, port), target_port): (&(&str, Protocol, u16), TargetPort)| ServicePort {
+                name: if unnamed { String::new() } else { (*name).to_owned() },
+                protocol: *protocol,
+                port: *port,
+                target_port,
+                node_port: None,
+                app_protocol: (*name == "http").then(|| "kubernetes.io/h2c".to_owned()),
+            };
+        chosen.iter().zip(targets).map(port).collect()
+    })
+}
+
+fn virtual_service(slot: u8) -> impl Strategy<Value = VirtualService> {
+    let exposure = prop_oneof![
+        3 => Just(Exposure::ClusterIp),
+        2 => Just(Exposure::NodePort),
+        2 => load_balancer(slot).prop_map(Exposure::LoadBalancer),
+    ];
+    let affinity = prop_oneof![2 => Just(None), 1 => Just(Some(Duration::from_secs(10_800))), 1 => Just(Some(Duration::from_secs(60)))];
+    (exposure, cluster_ips(slot), outside(198, slot), policy(), policy(), affinity).prop_map(
+        |(exposure, cluster_ips, external_ips, internal, external, session_affinity)| {
+            let mut spec = VirtualService {
+                cluster_ips,
+                external_ips,
+                internal_traffic_policy: internal,
+                external_traffic_policy: external,
+                session_affinity,
+                exposure,
+            };
+            agree(&mut spec);
+            spec
+        },
+    )
+}
+
+/// The external policy exists only where there is an outside; the health check only with policy Local.
+fn agree(spec: &mut VirtualService) {
+    if matches!(spec.exposure, Exposure::ClusterIp) && spec.external_ips.is_empty() {
+        spec.external_traffic_policy = TrafficPolicy::Cluster;
+    }
+    if let Exposure::LoadBalancer(balancer) = &mut spec.exposure
+        && spec.external_traffic_policy == TrafficPolicy::Cluster
+    {
+        balancer.health_check_node_port = None;
+    }
+}
+
+fn policy() -> impl Strategy<Value = TrafficPolicy> {
+    prop_oneof![2 => Just(TrafficPolicy::Cluster), 1 => Just(TrafficPolicy::Local)]
+}
+
+fn families() -> impl Strategy<Value = Vec<AddressType>> {
+    use AddressType::{Ipv4, Ipv6};
+    prop::sample::select(vec![vec![Ipv4], vec![Ipv6], vec![Ipv4, Ipv6], vec![Ipv6, Ipv4]])
+}
+
+/// Two addresses of each family belong to each Service, so that it can also change its address.
+fn cluster_ips(slot: u8) -> impl Strategy<Value = Vec<IpAddr>> {
+    (families(), 0..2_u8).prop_map(move |(families, which)| {
+        let host = 10 + slot * 2 + which;
+        let address = |family| match family {
+            AddressType::Ipv4 => IpAddr::V4(Ipv4Addr::new(10, 96, 0, host)),
+            AddressType::Ipv6 => IpAddr::V6(Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, host.into())),
+        };
+        families.into_iter().map(address).collect()
+    })
+}
+
+/// Up to two outside addresses of this Service alone.
+fn outside(net: u8, slot: u8) -> impl Strategy<Value = Vec<IpAddr>> {
+    let addresses = vec![
+        IpAddr::V4(Ipv4Addr::new(net, 51, 100, 10 + slot)),
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, net.into(), 0, 0, 0, 0, (10 + slot).into())),
+    ];
+    prop_oneof![2 => Just(Vec::new()), 1 => prop::sample::subsequence(addresses, 0..=2)]
+}
+
+fn load_balancer(slot: u8) -> impl Strategy<Value = LoadBalancer> {
+    let ip_mode = prop_oneof![3 => Just(IpMode::Vip), 1 => Just(IpMode::Proxy)];
+    (outside(203, slot), ip_mode, source_ranges(), prop::bool::weighted(0.8), any::<bool>()).prop_map(
+        move |(addresses, ip_mode, source_ranges, allocates_node_ports, classed)| LoadBalancer {
+            class: classed.then(|| "example.com/lab".to_owned()),
+            requested_ip: addresses.first().copied(),
+            ingress: addresses.into_iter().map(|ip| LoadBalancerIngress::address(ip, ip_mode)).collect(),
+            source_ranges,
+            health_check_node_port: Some(32_000 + u16::from(slot)),
+            allocates_node_ports,
+        },
+    )
+}
+
+fn source_ranges() -> impl Strategy<Value = Vec<IpNet>> {
+    let all = ["172.20.10.0/24", "10.244.0.0/16", "2001:db8::/32", "0.0.0.0/0"];
+    let all: Vec<IpNet> = all.iter().filter_map(|text| text.parse().ok()).collect();
+    prop_oneof![2 => Just(Vec::new()), 1 => prop::sample::subsequence(all, 0..=3)]
+}
