@@ -81,7 +81,6 @@ impl Server {
     ///
     /// # Errors
     /// The future ends with an error if an address cannot be bound.
-    #[must_use]
     pub fn drive(self, watch: Watch) -> (Handle, impl Future<Output = Result<(), ServerError>> + Send) {
         let (handle, progress) = handle::pair();
         (handle, self.run(watch, progress))

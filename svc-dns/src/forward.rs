@@ -160,5 +160,5 @@ pub fn answers(query: &[u8], reply: &[u8]) -> bool {
     Reply::parse(reply).is_ok_and(|reply| reply.answers(sent.header().id, sent.question().raw()))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "driver"))]
 mod tests;

@@ -141,11 +141,13 @@ impl Forwarder {
     }
 }
 
+type Servers = Vec<Result<SocketAddr, ConfigError>>;
+
 /// Builds a [`Forwarder`].
 #[derive(Debug)]
 pub struct ForwarderBuilder {
-    upstreams: Vec<Result<SocketAddr, ConfigError>>,
-    stubs: Vec<(Result<Name, ConfigError>, Vec<Result<SocketAddr, ConfigError>>)>,
+    upstreams: Servers,
+    stubs: Vec<(Result<Name, ConfigError>, Servers)>,
     policy: Policy,
     patience: Duration,
     deadline: Duration,
