@@ -289,7 +289,8 @@ fn check(node: &Node) -> Result<(), NodeError> {
     if node.addresses.is_empty() {
         return Err(NodeError::NoAddress { node: node.name.clone() });
     }
-    if let Some(&address) = node.addresses.iter().find(|address| address.is_unspecified() || address.is_multicast())
+    if let Some(&address) =
+        node.addresses.iter().find(|address| address.is_unspecified() || address.is_multicast())
     {
         return Err(NodeError::NotAnAddressOfANode { address });
     }

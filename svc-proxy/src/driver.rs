@@ -16,8 +16,8 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub use handle::{Handle, Status};
 use handle::{Command, Reports};
+pub use handle::{Handle, Status};
 
 /// How often kernel settings are looked at when nothing changes.
 const RECHECK: Duration = Duration::from_secs(5);

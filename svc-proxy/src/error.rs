@@ -12,7 +12,9 @@ pub enum Error {
     #[error("nftables: {0}")]
     Nftables(#[from] svc_nft::Error),
     /// A table of our name that somebody else made.
-    #[error("nftables: table {table} exists and is not ours: delete it (`nft delete table {table}`) or use another name")]
+    #[error(
+        "nftables: table {table} exists and is not ours: delete it (`nft delete table {table}`) or use another name"
+    )]
     #[non_exhaustive]
     ForeignTable {
         /// The table.

@@ -172,7 +172,9 @@ pub(crate) fn restore(sysctls: &mut dyn Sysctls, before: &Before) -> Vec<Error> 
     let mut errors = Vec::new();
     for (name, value) in before {
         match sysctls.set_sysctl(name, value) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => errors.push(failure(name, "write", &error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                errors.push(failure(name, "write", &error))
+            }
             _ => {}
         }
     }
@@ -187,10 +189,9 @@ fn needed(node: &Node) -> Vec<(&'static str, &'static str)> {
     let neighbours = "a pod whose Service leads to its neighbour on the bridge";
     let others = "forwarding to other hosts and pods";
     let per_family = node.families().into_iter().map(|family| match family {
-        AddressType::Ipv6 => [
-            ("net/ipv6/conf/all/forwarding", others),
-            ("net/bridge/bridge-nf-call-ip6tables", neighbours),
-        ],
+        AddressType::Ipv6 => {
+            [("net/ipv6/conf/all/forwarding", others), ("net/bridge/bridge-nf-call-ip6tables", neighbours)]
+        }
         _ => [("net/ipv4/ip_forward", others), ("net/bridge/bridge-nf-call-iptables", neighbours)],
     });
     per_family.flatten().collect()

@@ -90,11 +90,9 @@ fn masquerading(dialect: &Dialect) -> Chain {
     let unmark = Statement::mark_xor(dialect.mark);
     let translated = Statement::ct_status([CtStatus::Dnat]);
     let key = [dialect.saddr(), dialect.daddr(), Expr::L4Proto, Expr::ThDport];
-    Chain::regular(MASQUERADING)
-        .rule([marked, unmark, Statement::masquerade_fully_random()])
-        .rule([
-            translated,
-            Statement::lookup(key, Map::Hairpins.name()),
-            Statement::masquerade_fully_random(),
-        ])
+    Chain::regular(MASQUERADING).rule([marked, unmark, Statement::masquerade_fully_random()]).rule([
+        translated,
+        Statement::lookup(key, Map::Hairpins.name()),
+        Statement::masquerade_fully_random(),
+    ])
 }

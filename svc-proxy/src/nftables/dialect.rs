@@ -86,7 +86,9 @@ impl Dialect {
             NodePortAddresses::Primary => {
                 self.primary.iter().map(|address| vec![Statement::eq(self.daddr(), *address)]).collect()
             }
-            NodePortAddresses::All => vec![vec![Statement::to_local(), Statement::ne(self.daddr(), self.loopback())]],
+            NodePortAddresses::All => {
+                vec![vec![Statement::to_local(), Statement::ne(self.daddr(), self.loopback())]]
+            }
             NodePortAddresses::Cidrs(cidrs) => {
                 let ours = cidrs.iter().filter(|cidr| AddressType::of(cidr.addr()) == self.family);
                 ours.map(|cidr| self.to_local_address_in(*cidr)).collect()

@@ -42,7 +42,8 @@ impl Affinity<'_> {
         if !local.is_empty() {
             chains.push(self.spread_chain("local", local));
         }
-        if let Some(external) = self.port.frontends_in_force().find(|frontend| frontend.kind().is_external()) {
+        if let Some(external) = self.port.frontends_in_force().find(|frontend| frontend.kind().is_external())
+        {
             chains.push(self.external_chain(external, !local.is_empty()));
         }
         (sets, chains)
@@ -70,10 +71,12 @@ impl Affinity<'_> {
     fn endpoint_chain(&self, endpoint: Endpoint) -> Chain {
         let remember = Statement::update(self.endpoint_name("affinity", endpoint), [self.dialect.saddr()]);
         let address = endpoint.address();
-        Chain::regular(self.endpoint_name("endpoint", endpoint)).rule([remember.timeout(self.timeout)]).rule([
-            Statement::l4proto(proto(self.port.name().protocol())),
-            Statement::dnat(address.ip(), Some(address.port())),
-        ])
+        Chain::regular(self.endpoint_name("endpoint", endpoint)).rule([remember.timeout(self.timeout)]).rule(
+            [
+                Statement::l4proto(proto(self.port.name().protocol())),
+                Statement::dnat(address.ip(), Some(address.port())),
+            ],
+        )
     }
 
     /// To the endpoint that remembers the client, or to any.

@@ -62,10 +62,6 @@ impl Choice {
             let addresses = addresses.into_iter();
             addresses.map(|address| Endpoint { address, local: is_here(address) }).collect()
         };
-        Self {
-            cluster: endpoints(selection.cluster),
-            local: endpoints(selection.local),
-            any: selection.any,
-        }
+        Self { cluster: endpoints(selection.cluster), local: endpoints(selection.local), any: selection.any }
     }
 }

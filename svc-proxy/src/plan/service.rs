@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use svc_model::topology::Place;
-use svc_model::{AddressType, IpMode, ObjectName, Service, ServicePort, ServiceType, Snapshot, TrafficPolicy};
+use svc_model::{
+    AddressType, IpMode, ObjectName, Service, ServicePort, ServiceType, Snapshot, TrafficPolicy,
+};
 
 use super::claims::Claims;
 use super::endpoint::{Choice, Endpoint};
@@ -131,7 +133,12 @@ impl ServicePlan {
     }
 
     /// `None` where there is nothing to forward.
-    pub(crate) fn new(name: &ObjectName, snapshot: &Snapshot, node: &Node, zone: Option<&str>) -> Option<Self> {
+    pub(crate) fn new(
+        name: &ObjectName,
+        snapshot: &Snapshot,
+        node: &Node,
+        zone: Option<&str>,
+    ) -> Option<Self> {
         let service = snapshot.service(name)?;
         if service.meta().labels().contains_key(PROXY_NAME_LABEL) {
             return None;
@@ -180,13 +187,20 @@ impl Reader<'_> {
         families.filter_map(|family| self.port_plan(port, &name, family)).collect()
     }
 
-    fn port_plan(&self, port: &ServicePort, name: &Arc<ServicePortName>, family: AddressType) -> Option<PortPlan> {
+    fn port_plan(
+        &self,
+        port: &ServicePort,
+        name: &Arc<ServicePortName>,
+        family: AddressType,
+    ) -> Option<PortPlan> {
         let is_ours = |address: &IpAddr| AddressType::of(*address) == family;
         // A Service takes part in a family by its ClusterIP of that family.
         let cluster_ip = *self.service.cluster_ips().iter().find(|address| is_ours(address))?;
         let mut addresses = vec![(FrontendKind::ClusterIp, Destination::Address(cluster_ip), port.port())];
         let mut add = |kind, address| addresses.push((kind, Destination::Address(address), port.port()));
-        self.balancer_addresses().filter(is_ours).for_each(|address| add(FrontendKind::LoadBalancer, address));
+        self.balancer_addresses()
+            .filter(is_ours)
+            .for_each(|address| add(FrontendKind::LoadBalancer, address));
         let external_ips = self.service.external_ips().iter().copied();
         external_ips.filter(is_ours).for_each(|address| add(FrontendKind::ExternalIp, address));
         if let Some(node_port) = port.node_port() {
@@ -260,4 +274,3 @@ fn outcome(kind: FrontendKind, policy: TrafficPolicy, choice: &Choice) -> Outcom
         (true, ..) => Outcome::Cluster,
     }
 }
-

@@ -4,10 +4,10 @@ use std::fmt;
 
 use svc_model::TrafficPolicy;
 
+use super::Plan;
 use super::endpoint::Endpoint;
 use super::frontend::{Frontend, Outcome};
 use super::service::PortPlan;
-use super::Plan;
 
 const HEADER: [&str; 6] = ["SERVICE", "KIND", "FRONTEND", "POLICY", "MASQUERADE", "LEADS TO"];
 

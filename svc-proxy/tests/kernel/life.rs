@@ -1,0 +1,7 @@
+//! Updates under traffic, restart, clean-up.
+
+use libtest_mimic::Trial;
+
+pub fn trials() -> Vec<Trial> {
+    vec![]
+}

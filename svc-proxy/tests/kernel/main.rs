@@ -1,0 +1,40 @@
+//! Real packets through real rules: a client, a node with pods on a bridge and another node, as namespaces.
+
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test"
+)]
+
+mod bench;
+mod cluster;
+mod frontends;
+mod life;
+mod policies;
+mod traffic;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    svc_lab::enter();
+    let trials = [frontends::trials(), policies::trials(), life::trials(), bench::trials()];
+    libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit_code()
+}
+
+/// A test in a lab of its own.
+fn trial<F, Fut>(name: &str, test: F) -> Trial
+where
+    F: FnOnce(svc_lab::Lab) -> Fut + Send + 'static,
+    Fut: Future<Output = svc_lab::Result> + 'static,
+{
+    Trial::test(name, move || {
+        svc_lab::run(test);
+        Ok(())
+    })
+}
