@@ -6,10 +6,7 @@ use std::{net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 
-use crate::{
-    error::ConfigError,
-    message::Name,
-};
+use crate::{error::ConfigError, message::Name};
 
 /// A cluster's zone and how it is answered. See [`Zone::builder`].
 #[derive(Clone, Debug)]

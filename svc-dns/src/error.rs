@@ -12,7 +12,9 @@ pub enum ConfigError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// A text is neither an address nor an address with a port.
-    #[error("address {text:?}: write ADDRESS or ADDRESS:PORT, with brackets around an IPv6 address that has a port")]
+    #[error(
+        "address {text:?}: write ADDRESS or ADDRESS:PORT, with brackets around an IPv6 address that has a port"
+    )]
     Address {
         /// The text as given.
         text: String,

@@ -159,13 +159,18 @@ impl Data {
     }
 }
 
-#[expect(clippy::expect_used, reason = "a fake is set up by a test, which wants to fail where the mistake is")]
+#[expect(
+    clippy::expect_used,
+    reason = "a fake is set up by a test, which wants to fail where the mistake is"
+)]
 fn parse(name: &str) -> Name {
     name.parse().expect("a domain name")
 }
 
 fn put(writer: &mut Writer<'_>, name: &Name, kind: RecordType, data: &[u8]) -> bool {
-    writer.record(Section::Answer, Owner::Wire(name.wire()), kind, 60, |out| out.extend_from_slice(data)).is_some()
+    writer
+        .record(Section::Answer, Owner::Wire(name.wire()), kind, 60, |out| out.extend_from_slice(data))
+        .is_some()
 }
 
 impl Exchange for FakeUpstream {

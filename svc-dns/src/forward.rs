@@ -121,7 +121,8 @@ impl Forward {
     }
 
     fn append_record(&self, record: &Record, target: usize, writer: &mut Writer<'_>) -> bool {
-        let owner = if record.name == self.name { Owner::At(target) } else { Owner::Wire(record.name.wire()) };
+        let owner =
+            if record.name == self.name { Owner::At(target) } else { Owner::Wire(record.name.wire()) };
         let data = |out: &mut Vec<u8>| out.extend_from_slice(record.data.wire());
         writer.record(Section::Answer, owner, record.kind, record.ttl, data).is_some()
     }
@@ -160,5 +161,6 @@ pub fn answers(query: &[u8], reply: &[u8]) -> bool {
     Reply::parse(reply).is_ok_and(|reply| reply.answers(sent.header().id, sent.question().raw()))
 }
 
-#[cfg(all(test, feature = "driver"))]
+#[cfg(test)]
+#[cfg(feature = "driver")]
 mod tests;

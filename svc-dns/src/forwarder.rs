@@ -246,7 +246,9 @@ impl ForwarderBuilder {
     }
 }
 
-fn address(server: impl TryInto<ServerAddress, Error = impl Into<ConfigError>>) -> Result<SocketAddr, ConfigError> {
+fn address(
+    server: impl TryInto<ServerAddress, Error = impl Into<ConfigError>>,
+) -> Result<SocketAddr, ConfigError> {
     server.try_into().map(ServerAddress::socket).map_err(Into::into)
 }
 

@@ -11,11 +11,11 @@ use std::{net::IpAddr, sync::Arc};
 use rpds::HashTrieMapSync;
 use svc_model::{Delta, ObjectName, PodPhase, Snapshot};
 
+use self::{pointers::PointerIndex, service::key};
 pub(crate) use self::{
     pointers::Pointers,
     service::{Records, ServiceRecords, Srv},
 };
-use self::{pointers::PointerIndex, service::key};
 use crate::config::{PodRecords, Zone};
 
 /// Everything that a zone's answers are made from.
@@ -90,7 +90,8 @@ impl Index {
     fn replace_service(&mut self, zone: &Zone, name: &ObjectName) -> bool {
         let Some(key) = key(name) else { return false };
         let service = self.snapshot.service(name);
-        let new = service.and_then(|service| ServiceRecords::new(zone, service, self.snapshot.slices_of(name)));
+        let new =
+            service.and_then(|service| ServiceRecords::new(zone, service, self.snapshot.slices_of(name)));
         let old = self.services.get(&key);
         if old.map(|old| &**old) == new.as_ref() {
             return false;
@@ -109,9 +110,10 @@ impl Index {
     }
 
     fn add_pod(&mut self, name: &ObjectName) {
-        let pod = self.snapshot.pod(name).filter(|pod| {
-            !pod.terminating() && matches!(pod.phase(), PodPhase::Pending | PodPhase::Running)
-        });
+        let pod = self
+            .snapshot
+            .pod(name)
+            .filter(|pod| !pod.terminating() && matches!(pod.phase(), PodPhase::Pending | PodPhase::Running));
         for &address in pod.map(|pod| pod.ips()).unwrap_or_default() {
             let mut pods = self.pods.get(&address).cloned().unwrap_or_default();
             pods.push(name.clone());

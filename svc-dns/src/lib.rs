@@ -1,4 +1,101 @@
-//! DNS answers for Kubernetes Services: a sans-IO responder, a server, forwarding
+//! DNS answers for Kubernetes Services, for any Rust program: a sans-IO responder, a server around it, forwarding of what is
+//! outside the zone. It follows the [DNS specification] of Kubernetes (schema 1.1.0).
+//!
+//! It is an authority for one cluster zone and its reverse zones, and a forwarder for everything else. It is no recursive
+//! resolver, does not cache what it forwards, does not sign, and transfers no zones.
+//!
+//! ```text
+//!            Snapshot, Delta                           queries
+//!                  |                                      |
+//!   Zone ----> [ index ] <---- [ zone ] <---- [ responder ] ----> Answer | Forward | Drop      pure: no I/O, no clock
+//!   (config)   records of      what a name          |      \
+//!              each Service    means            [ message ] [ forward ]
+//!  ------------------------------------------------------------------------------------------------------------------
+//!   Watch ---> [ driver ]  UDP, TCP, one future       [ forwarder ]  stub domains, upstreams       feature `driver`
+//!                  |                                        |
+//!               [ sys ]  sockets, the time               [ sys ]                                   (or `fake`)
+//! ```
+//!
+//! # The responder
+//!
+//! Bytes in, bytes out, from an immutable value; a clone is cheap, and a change costs what changed, not what there is.
+//!
+//! ```
+//! use svc_dns::{Client, Outcome, Responder, Zone, message::{Query, RecordType, Reply}};
+//! use svc_model::{Snapshot, yaml};
+//!
+//! let manifests = yaml::read("
+//!   apiVersion: v1
+//!   kind: Service
+//!   metadata: {name: web, namespace: shop}
+//!   spec: {clusterIP: 10.96.0.1, clusterIPs: [10.96.0.1], ports: [{port: 80}]}
+//! ");
+//! let snapshot: Snapshot = manifests.stored().0.into_iter().collect();
+//! let zone = Zone::builder("cluster.local").reverse("10.96.0.0/12").build()?;
+//! let responder = Responder::new(zone, &snapshot);
+//!
+//! let query = Query::emit(4711, &"web.shop.svc.cluster.local".parse()?, RecordType::A);
+//! let mut answer = Vec::new();
+//! let outcome = responder.respond(&query, Client::udp("10.244.1.7:40000".parse()?), &mut answer);
+//! assert!(matches!(outcome, Outcome::Answer));
+//! let records = Reply::parse(&answer)?.answer_records()?;
+//! assert_eq!(records[0].to_string(), "web.shop.svc.cluster.local. 5 IN A 10.96.0.1");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The server
+//!
+#![cfg_attr(feature = "driver", doc = "```")]
+#![cfg_attr(not(feature = "driver"), doc = "```text")]
+//! use svc_dns::{Forwarder, Server, Zone};
+//! use svc_model::store::Store;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let store = Store::new();
+//! let forwarder = Forwarder::builder().upstream("172.20.10.53").stub("corp.example", ["10.1.0.53"]).build()?;
+//! let server = Server::builder(Zone::builder("cluster.local").build()?)
+//!     .listen("127.0.0.1:0") // UDP and TCP on one port
+//!     .forward(forwarder)
+//!     .build()?;
+//! let (handle, run) = server.drive(store.watch());
+//! let embedder = async move {
+//!     let bound = handle.bound().await?;
+//!     assert_eq!(bound.udp, bound.tcp);
+//!     handle.serving(store.snapshot().revision()).await
+//!     // The handle goes, the server stops.
+//! };
+//! let (served, followed) = tokio::join!(run, embedder);
+//! served?;
+//! followed?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Nothing is spawned: the future that [`Server::drive`] gives is the server. Its sockets are made when it is first polled, in
+//! the network namespace of the polling thread.
+//!
+//! # Where the specification leaves a choice
+//!
+//! - A name below which other names may exist (`_tcp.web.shop.svc.…`, `dns.…`, part of a reverse name) is NODATA, never NXDOMAIN
+//!   (RFC 8020).
+//! - ANY gets the smallest answer there is, a HINFO record (RFC 8482).
+//! - The alias of an ExternalName Service is the answer for every type but SRV. If the target does not exist or its server fails,
+//!   that code is the code of the answer (RFC 6604), and the alias is in it.
+//! - Additional records that do not fit are left out; TC is set for answers only (RFC 2181 section 9). Over TCP an answer that no
+//!   message can hold is a part that fits, another part the next time.
+//!
+//! # Needs
+//!
+//! | | |
+//! |---|---|
+//! | kernel, modules | nothing beyond UDP and TCP |
+//! | capabilities | `CAP_NET_BIND_SERVICE` for ports below 1024 |
+//! | features | `driver` (default): server and forwarder, on tokio. Without it neither tokio nor sockets. |
+//! | cancel safety | every `async fn` here may be dropped at any await; a dropped server future closes its sockets |
+//! | MSRV | 1.89 |
+//!
+//! [DNS specification]: https://github.com/kubernetes/dns/blob/master/docs/specification.md
 
 mod address;
 mod config;

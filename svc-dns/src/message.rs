@@ -14,10 +14,10 @@ mod writer;
 pub use edns::Edns;
 pub use header::{Header, Opcode};
 pub use kind::{Class, Rcode, RecordType};
+pub(crate) use name::suffixes;
 pub use name::{Labels, Name, NameError};
 pub use query::{Query, QueryError, Question, QuestionName};
 pub use reader::{Record, RecordData, Reply};
-pub(crate) use name::suffixes;
 pub(crate) use writer::{Owner, Section, Writer, push_pointer};
 
 /// A message that breaks the wire format: where, and what was expected there.

@@ -212,7 +212,9 @@ impl Responder {
         match (transport, edns) {
             (Transport::Tcp, _) => usize::from(u16::MAX),
             (Transport::Udp, None) => 512,
-            (Transport::Udp, Some(edns)) => usize::from(edns.udp_size.min(self.zone.max_udp_size()).clamp(512, MAX_DATAGRAM)),
+            (Transport::Udp, Some(edns)) => {
+                usize::from(edns.udp_size.min(self.zone.max_udp_size()).clamp(512, MAX_DATAGRAM))
+            }
         }
     }
 

@@ -83,7 +83,9 @@ impl Handle {
     /// # Errors
     /// When an address cannot be bound, or the server was stopped.
     pub async fn ready(&self) -> Result<Bound, ServerError> {
-        self.wait_for(|status| status.bound.is_some() && status.synced).await.map(|status| status.bound.unwrap_or_default())
+        self.wait_for(|status| status.bound.is_some() && status.synced)
+            .await
+            .map(|status| status.bound.unwrap_or_default())
     }
 
     /// Waits until the server listens, with whatever snapshot. Cancel safe.
@@ -134,7 +136,9 @@ impl Handle {
         match found.map(|status| status.clone()) {
             Ok(Status { failure: Some(error), .. }) => Err(error),
             Ok(status) => Ok(status),
-            Err(_) => Err(ServerError::new("serve", "(the server was stopped)", io::ErrorKind::NotConnected.into())),
+            Err(_) => {
+                Err(ServerError::new("serve", "(the server was stopped)", io::ErrorKind::NotConnected.into()))
+            }
         }
     }
 }

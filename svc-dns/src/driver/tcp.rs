@@ -65,7 +65,16 @@ impl<'s> Connection<'s> {
     fn new(stream: TcpStream, client: SocketAddr, shared: &'s Shared) -> Self {
         let deadline = Instant::now() + shared.limits.idle;
         let [received, answer, sending] = [const { Vec::new() }; 3];
-        Self { stream, client: Client::tcp(client), shared, received, answer, sending, deadline, closing: false }
+        Self {
+            stream,
+            client: Client::tcp(client),
+            shared,
+            received,
+            answer,
+            sending,
+            deadline,
+            closing: false,
+        }
     }
 
     async fn run(mut self, mut stop: watch::Receiver<()>) -> io::Result<()> {
@@ -90,7 +99,10 @@ impl<'s> Connection<'s> {
     }
 
     /// Answers the queries that are there as a whole. True when there is too much to send to go on.
-    fn answer_queries(&mut self, forwards: &mut FuturesUnordered<BoxFuture<'s, Vec<u8>>>) -> io::Result<bool> {
+    fn answer_queries(
+        &mut self,
+        forwards: &mut FuturesUnordered<BoxFuture<'s, Vec<u8>>>,
+    ) -> io::Result<bool> {
         let responder = self.shared.responder.load_full();
         let mut at = 0;
         while forwards.len() < PIPELINE && self.sending.len() < SEND_AT {

@@ -110,7 +110,10 @@ async fn services_are_answered_over_both_transports() {
         assert_eq!(answers(&by_udp(server, name, RecordType::A).await), ["A 10.96.0.1"]);
         assert_eq!(answers(&by_tcp(server, name, RecordType::A).await), ["A 10.96.0.1"]);
         let name = "1.0.96.10.in-addr.arpa.";
-        assert_eq!(answers(&by_udp(server, name, RecordType::PTR).await), ["PTR web.default.svc.cluster.local."]);
+        assert_eq!(
+            answers(&by_udp(server, name, RecordType::PTR).await),
+            ["PTR web.default.svc.cluster.local."]
+        );
         let stats = handle.stats();
         assert_eq!((stats.udp, stats.tcp, stats.dropped), (2, 1, 0));
     })
@@ -156,9 +159,15 @@ async fn changes_are_followed() {
 async fn queries_on_one_connection_are_answered_without_waiting_for_each_other() {
     let store = Store::new();
     store.apply(service("web", "10.96.0.1"));
-    // A server that never answers, in front of everything.
+    // A server that never answers, in front of everything; the end of the test waits for it.
+    const SHORT: Duration = Duration::from_millis(200);
     let network = FakeUpstream::new().silent("192.0.2.53:53".parse().unwrap());
-    let forwarder = Forwarder::builder().upstream("192.0.2.53").network(network.clone()).build().unwrap();
+    let forwarder = Forwarder::builder()
+        .upstream("192.0.2.53")
+        .patience(SHORT, SHORT)
+        .network(network.clone())
+        .build()
+        .unwrap();
     with_server(Server::builder(zone()).forward(forwarder), &store, async |_handle, server| {
         let mut stream = TcpStream::connect(server).await.unwrap();
         let mut message = Vec::new();
@@ -288,7 +297,9 @@ async fn other_names_are_forwarded_over_real_sockets() {
         assert_eq!(whole.answers.len(), 61);
         let chased = by_tcp(server, "outside.default.svc.cluster.local.", RecordType::A).await;
         assert_eq!(chased.answers.len(), 61);
-        assert!(matches!(&chased.answers[0].data, RData::CNAME(name) if name.0.to_string() == "web.example.net."));
+        assert!(
+            matches!(&chased.answers[0].data, RData::CNAME(name) if name.0.to_string() == "web.example.net.")
+        );
         let truncated = by_udp(server, "outside.default.svc.cluster.local.", RecordType::A).await;
         assert!(truncated.metadata.truncation);
         assert_eq!(handle.stats().forwarded, 5);
@@ -341,7 +352,8 @@ async fn names_of_the_zone_are_never_forwarded() {
 #[tokio::test]
 async fn a_server_stops_when_its_handle_is_dropped_and_gives_what_it_owes() {
     let store = Store::new();
-    let (upstream, answered) = (FakeUpstream::new().address("www.example.com", [192, 0, 2, 1]), tokio::sync::Notify::new());
+    let (upstream, answered) =
+        (FakeUpstream::new().address("www.example.com", [192, 0, 2, 1]), tokio::sync::Notify::new());
     let (address, serve) = outside(upstream).await;
     let forwarder = Forwarder::builder().upstream(address).build().unwrap();
     let server = Server::builder(zone()).forward(forwarder).udp("127.0.0.1:0").build().unwrap();

@@ -21,7 +21,8 @@ fn question(name: &str, kind: PeerType) -> Message {
 
 fn forward(message: &Message, client: fn(SocketAddr) -> Client) -> Forward {
     let snapshot: Snapshot = yaml::read(OUTSIDE).stored().0.into_iter().collect();
-    let responder = Responder::new(Zone::builder("cluster.local").build().unwrap(), &snapshot).forwarding(true);
+    let responder =
+        Responder::new(Zone::builder("cluster.local").build().unwrap(), &snapshot).forwarding(true);
     let client = client("192.0.2.9:4000".parse().unwrap());
     match responder.respond(&message.to_vec().unwrap(), client, &mut Vec::new()) {
         Outcome::Forward(forward) => *forward,
@@ -77,7 +78,9 @@ fn a_target_is_asked_for_with_the_type_of_the_client() {
 #[test]
 fn the_whole_answer_for_a_target_follows_the_alias() {
     let forward = chase();
-    let upstream = FakeUpstream::new().alias("www.example.com", "cdn.example.net").address("cdn.example.net", [192, 0, 2, 1]);
+    let upstream = FakeUpstream::new()
+        .alias("www.example.com", "cdn.example.net")
+        .address("cdn.example.net", [192, 0, 2, 1]);
     let reply = upstream.answer(&forward.query(7), Transport::Udp).unwrap();
     let answer = finish(&forward, Ok(&reply));
     let owners: Vec<String> = answer.answers.iter().map(|record| record.name.to_ascii()).collect();
@@ -88,7 +91,9 @@ fn the_whole_answer_for_a_target_follows_the_alias() {
 
 #[test]
 fn the_code_for_a_target_is_the_code_of_the_chain() {
-    for (rcode, expected) in [(Rcode::NXDOMAIN, ResponseCode::NXDomain), (Rcode::SERVFAIL, ResponseCode::ServFail)] {
+    for (rcode, expected) in
+        [(Rcode::NXDOMAIN, ResponseCode::NXDomain), (Rcode::SERVFAIL, ResponseCode::ServFail)]
+    {
         let forward = chase();
         let reply = FakeUpstream::new().failing(rcode).answer(&forward.query(7), Transport::Udp).unwrap();
         let answer = finish(&forward, Ok(&reply));
@@ -110,7 +115,10 @@ fn an_alias_without_its_target_says_why() {
 #[test]
 fn a_truncated_answer_for_a_target_is_truncated_for_the_client() {
     let forward = chase();
-    let mut reply = FakeUpstream::new().address("www.example.com", [192, 0, 2, 1]).answer(&forward.query(7), Transport::Udp).unwrap();
+    let mut reply = FakeUpstream::new()
+        .address("www.example.com", [192, 0, 2, 1])
+        .answer(&forward.query(7), Transport::Udp)
+        .unwrap();
     reply[2] |= 0x02;
     assert!(finish(&forward, Ok(&reply)).metadata.truncation);
 }

@@ -34,7 +34,9 @@ fn the_longest_stub_domain_counts() {
         .stub("Corp.Example", ["192.0.2.3", "192.0.2.4:5353"])
         .build()
         .unwrap();
-    let servers = |name: &str| forwarder.servers(&name.parse().unwrap()).iter().map(ToString::to_string).collect::<Vec<_>>();
+    let servers = |name: &str| {
+        forwarder.servers(&name.parse().unwrap()).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
     assert_eq!(servers("www.example.com"), ["192.0.2.1:53"]);
     assert_eq!(servers("example"), ["192.0.2.2:53"]);
     assert_eq!(servers("www.EXAMPLE"), ["192.0.2.2:53"]);
@@ -82,7 +84,11 @@ async fn what_a_server_says_is_relayed() {
 
 #[tokio::test]
 async fn a_name_that_no_server_is_responsible_for_is_refused() {
-    let forwarder = Forwarder::builder().stub("corp.example", ["192.0.2.1"]).network(FakeUpstream::new()).build().unwrap();
+    let forwarder = Forwarder::builder()
+        .stub("corp.example", ["192.0.2.1"])
+        .network(FakeUpstream::new())
+        .build()
+        .unwrap();
     let message = resolve(&forwarder, "www.example.com.").await;
     assert_eq!(message.metadata.response_code, ResponseCode::Refused);
 }
@@ -90,7 +96,8 @@ async fn a_name_that_no_server_is_responsible_for_is_refused() {
 #[tokio::test]
 async fn more_open_questions_than_allowed_are_refused() {
     let network = FakeUpstream::new().silent("192.0.2.1:53".parse().unwrap());
-    let forwarder = Forwarder::builder().upstream("192.0.2.1").max_concurrent(1).network(network).build().unwrap();
+    let forwarder =
+        Forwarder::builder().upstream("192.0.2.1").max_concurrent(1).network(network).build().unwrap();
     let (open, refused) = (forward("www.example.com."), resolve(&forwarder, "www.example.com."));
     tokio::select! {
         biased;

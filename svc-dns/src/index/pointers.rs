@@ -42,7 +42,12 @@ impl PointerIndex {
         self.for_each(zone, service, |names, name| names.retain(|other| *other != name));
     }
 
-    fn for_each(&mut self, zone: &Zone, service: &ServiceRecords, mut change: impl FnMut(&mut Vec<Name>, Name)) {
+    fn for_each(
+        &mut self,
+        zone: &Zone,
+        service: &ServiceRecords,
+        mut change: impl FnMut(&mut Vec<Name>, Name),
+    ) {
         for &address in service.cluster_ips().iter().filter(|&&address| zone.reverses(address)) {
             if let Some(name) = service.name(zone, None) {
                 self.change(address, |pointers| change(&mut pointers.services, name));

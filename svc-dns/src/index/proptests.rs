@@ -19,7 +19,8 @@ enum Change {
 
 /// Few names, so that they meet again.
 fn name() -> impl Strategy<Value = ObjectName> {
-    (select(vec!["a", "b"]), select(vec!["web", "db", "x"])).prop_map(|(namespace, name)| ObjectName::new(namespace, name))
+    (select(vec!["a", "b"]), select(vec!["web", "db", "x"]))
+        .prop_map(|(namespace, name)| ObjectName::new(namespace, name))
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -27,14 +28,23 @@ fn change() -> impl Strategy<Value = Change> {
     let endpoint = (0_u8..6, any::<bool>(), option::of(select(vec!["one", "two"])));
     let kind = select(vec![Kind::Service, Kind::EndpointSlice, Kind::Pod]);
     prop_oneof![
-        (name(), 0_u8..6, vec(80_u16..83, 0..3))
-            .prop_map(|(name, ip, ports)| Change::Cluster { name, ip, ports }),
+        (name(), 0_u8..6, vec(80_u16..83, 0..3)).prop_map(|(name, ip, ports)| Change::Cluster {
+            name,
+            ip,
+            ports
+        }),
         name().prop_map(|name| Change::Headless { name }),
         (name(), target).prop_map(|(name, target)| Change::External { name, target }),
-        (name(), 0_u8..2, vec(endpoint, 0..4))
-            .prop_map(|(service, part, endpoints)| Change::Slice { service, part, endpoints }),
-        (name(), 0_u8..6, select(vec!["Running", "Succeeded"]))
-            .prop_map(|(name, ip, phase)| Change::Pod { name, ip, phase }),
+        (name(), 0_u8..2, vec(endpoint, 0..4)).prop_map(|(service, part, endpoints)| Change::Slice {
+            service,
+            part,
+            endpoints
+        }),
+        (name(), 0_u8..6, select(vec!["Running", "Succeeded"])).prop_map(|(name, ip, phase)| Change::Pod {
+            name,
+            ip,
+            phase
+        }),
         (kind, name(), 0_u8..2).prop_map(|(kind, name, part)| Change::Delete { kind, name, part }),
     ]
 }
@@ -61,25 +71,44 @@ impl Change {
                 for (number, port) in ports.iter().enumerate() {
                     write!(list, "{{name: p{number}, port: {port}}}, ").unwrap();
                 }
-                object("v1, kind: Service", name, "", &format!("spec: {{clusterIP: 10.0.0.{ip}, clusterIPs: [10.0.0.{ip}], ports: [{list}]}}"))
+                object(
+                    "v1, kind: Service",
+                    name,
+                    "",
+                    &format!("spec: {{clusterIP: 10.0.0.{ip}, clusterIPs: [10.0.0.{ip}], ports: [{list}]}}"),
+                )
             }
-            Change::Headless { name } => object("v1, kind: Service", name, "", "spec: {clusterIP: None, clusterIPs: [None]}"),
-            Change::External { name, target } => {
-                object("v1, kind: Service", name, "", &format!("spec: {{type: ExternalName, externalName: {target}}}"))
+            Change::Headless { name } => {
+                object("v1, kind: Service", name, "", "spec: {clusterIP: None, clusterIPs: [None]}")
             }
+            Change::External { name, target } => object(
+                "v1, kind: Service",
+                name,
+                "",
+                &format!("spec: {{type: ExternalName, externalName: {target}}}"),
+            ),
             Change::Slice { service, part, endpoints } => {
                 let mut list = String::new();
                 for (ip, ready, hostname) in endpoints {
                     let hostname = hostname.map(|name| format!("hostname: {name}, ")).unwrap_or_default();
-                    write!(list, "{{{hostname}addresses: [10.0.1.{ip}], conditions: {{ready: {ready}}}}}, ").unwrap();
+                    write!(list, "{{{hostname}addresses: [10.0.1.{ip}], conditions: {{ready: {ready}}}}}, ")
+                        .unwrap();
                 }
                 let labels = format!(", labels: {{kubernetes.io/service-name: {}}}", service.name());
                 let rest = format!("addressType: IPv4, ports: [{{name: p0, port: 80}}], endpoints: [{list}]");
-                object("discovery.k8s.io/v1, kind: EndpointSlice", &slice_name(service, *part), &labels, &rest)
+                object(
+                    "discovery.k8s.io/v1, kind: EndpointSlice",
+                    &slice_name(service, *part),
+                    &labels,
+                    &rest,
+                )
             }
-            Change::Pod { name, ip, phase } => {
-                object("v1, kind: Pod", name, "", &format!("status: {{phase: {phase}, podIP: 10.0.1.{ip}, podIPs: [{{ip: 10.0.1.{ip}}}]}}"))
-            }
+            Change::Pod { name, ip, phase } => object(
+                "v1, kind: Pod",
+                name,
+                "",
+                &format!("status: {{phase: {phase}, podIP: 10.0.1.{ip}, podIPs: [{{ip: 10.0.1.{ip}}}]}}"),
+            ),
             Change::Delete { .. } => String::new(),
         }
     }
@@ -146,7 +175,11 @@ proptest! {
 fn a_change_elsewhere_keeps_what_is_there() {
     let zone = Zone::builder("cluster.local").build().unwrap();
     let store = Store::new();
-    let services = (0..10).map(|n| Change::Cluster { name: ObjectName::new("a", format!("s{n}")), ip: n, ports: vec![80] });
+    let services = (0..10).map(|n| Change::Cluster {
+        name: ObjectName::new("a", format!("s{n}")),
+        ip: n,
+        ports: vec![80],
+    });
     services.for_each(|change| change.apply(&store));
     let mut watch = store.watch();
     let mut index = Index::new(&zone, &store.snapshot());

@@ -189,15 +189,18 @@ fn host_labels(zone: &Zone, key: &[u8], slices: &[&EndpointSlice]) -> BTreeSet<B
 }
 
 fn ready<'s>(slices: &'s [&EndpointSlice]) -> impl Iterator<Item = (&'s EndpointSlice, &'s Endpoint)> {
-    let all = slices.iter().flat_map(|slice| slice.endpoints().iter().map(move |endpoint| (*slice, endpoint)));
+    let all =
+        slices.iter().flat_map(|slice| slice.endpoints().iter().map(move |endpoint| (*slice, endpoint)));
     all.filter(|(_, endpoint)| endpoint.ready())
 }
 
 /// The hostname, else (if so set) the pod's name, else the address with dashes.
 fn host_label(zone: &Zone, endpoint: &Endpoint, address: IpAddr) -> Box<[u8]> {
-    let pod = endpoint.target().map(ObjectName::name).filter(|name| zone.endpoint_pod_names() && name.len() < 64);
+    let pod =
+        endpoint.target().map(ObjectName::name).filter(|name| zone.endpoint_pod_names() && name.len() < 64);
     let named = endpoint.hostname().filter(|hostname| !hostname.is_empty()).or(pod);
-    let mut label = named.map_or_else(|| address.to_string().replace(['.', ':'], "-"), str::to_ascii_lowercase);
+    let mut label =
+        named.map_or_else(|| address.to_string().replace(['.', ':'], "-"), str::to_ascii_lowercase);
     if named.is_none() && label.ends_with('-') {
         // A label may not end in a hyphen (RFC 952): 2001:db8:: is 2001-db8--0.
         label.push('0');
@@ -205,8 +208,13 @@ fn host_label(zone: &Zone, endpoint: &Endpoint, address: IpAddr) -> Box<[u8]> {
     label.into_bytes().into()
 }
 
-fn endpoint_items<'s>(zone: &Zone, slices: &[&'s EndpointSlice], labels: &BTreeSet<Box<[u8]>>) -> Vec<Item<'s>> {
-    let numbers: BTreeMap<&[u8], usize> = labels.iter().enumerate().map(|(at, label)| (&**label, at)).collect();
+fn endpoint_items<'s>(
+    zone: &Zone,
+    slices: &[&'s EndpointSlice],
+    labels: &BTreeSet<Box<[u8]>>,
+) -> Vec<Item<'s>> {
+    let numbers: BTreeMap<&[u8], usize> =
+        labels.iter().enumerate().map(|(at, label)| (&**label, at)).collect();
     let mut items = Vec::new();
     for slice in slices {
         for endpoint in slice.endpoints().iter().filter(|endpoint| endpoint.ready()) {

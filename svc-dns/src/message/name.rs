@@ -96,7 +96,9 @@ impl Name {
                     behind.get_or_insert(here + 2);
                     (here, floor) = (target, target);
                 }
-                Step::Pointer(_) => return Err(ParseError { at: here, expected: "a pointer to an earlier name" }),
+                Step::Pointer(_) => {
+                    return Err(ParseError { at: here, expected: "a pointer to an earlier name" });
+                }
             }
             if wire.len() >= Self::MAX_LEN {
                 return Err(ParseError { at: here, expected: "a name of at most 255 bytes" });

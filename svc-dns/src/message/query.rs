@@ -53,6 +53,17 @@ impl<'m> Query<'m> {
         Ok(Self { header, question, edns })
     }
 
+    /// The message that asks for records of one type, recursion desired, without EDNS.
+    #[must_use]
+    pub fn emit(id: u16, name: &Name, kind: RecordType) -> Vec<u8> {
+        let mut out = Vec::with_capacity(Header::LEN + name.wire().len() + 4);
+        Header { id, flags: Header::RD, counts: [1, 0, 0, 0] }.emit(&mut out);
+        out.extend_from_slice(name.wire());
+        out.extend_from_slice(&kind.number().to_be_bytes());
+        out.extend_from_slice(&Class::IN.number().to_be_bytes());
+        out
+    }
+
     /// The header.
     #[must_use]
     pub const fn header(&self) -> &Header {

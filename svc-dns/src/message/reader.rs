@@ -1,4 +1,9 @@
-//! Replies of upstream servers.
+//! Replies of servers.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use super::{Class, Header, Name, ParseError, Question, Rcode, RecordType, u16_at, u32_at};
 
@@ -31,10 +36,69 @@ pub struct Record {
 pub struct RecordData(Vec<u8>);
 
 impl RecordData {
+    #[cfg(test)]
+    pub(super) fn new(wire: &[u8]) -> Self {
+        Self(wire.to_vec())
+    }
+
     /// The bytes.
     #[must_use]
     pub fn wire(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl Record {
+    /// The address in an A or AAAA record.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self.kind {
+            RecordType::A => {
+                <[u8; 4]>::try_from(self.data.wire()).ok().map(|octets| Ipv4Addr::from(octets).into())
+            }
+            RecordType::AAAA => {
+                <[u8; 16]>::try_from(self.data.wire()).ok().map(|octets| Ipv6Addr::from(octets).into())
+            }
+            _ => None,
+        }
+    }
+
+    /// The name in a CNAME, PTR, NS or SRV record.
+    #[must_use]
+    pub fn target(&self) -> Option<Name> {
+        let mut at = match self.kind {
+            RecordType::CNAME | RecordType::PTR | RecordType::NS => 0,
+            RecordType::SRV => 6,
+            _ => return None,
+        };
+        Name::parse(self.data.wire(), &mut at).ok()
+    }
+
+    /// Priority, weight and port of an SRV record (RFC 2782).
+    #[must_use]
+    pub fn location(&self) -> Option<[u16; 3]> {
+        let number = |at| u16_at(self.data.wire(), at).ok();
+        (self.kind == RecordType::SRV).then(|| Some([number(0)?, number(2)?, number(4)?])).flatten()
+    }
+}
+
+impl fmt::Display for Record {
+    /// As in a zone file; types that are not read here as RFC 3597 writes them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} IN {} ", self.name, self.ttl, self.kind)?;
+        if let Some(address) = self.address() {
+            return write!(f, "{address}");
+        }
+        if let Some([priority, weight, port]) = self.location() {
+            write!(f, "{priority} {weight} {port} ")?;
+        }
+        match self.target() {
+            Some(target) => write!(f, "{target}"),
+            None => {
+                write!(f, "\\# {} ", self.data.wire().len())?;
+                self.data.wire().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
     }
 }
 
@@ -67,6 +131,12 @@ impl<'m> Reply<'m> {
     #[must_use]
     pub const fn rcode(&self) -> Rcode {
         self.header.rcode()
+    }
+
+    /// The question.
+    #[must_use]
+    pub const fn question(&self) -> &Question<'m> {
+        &self.question
     }
 
     /// The records of the answer section.

@@ -106,3 +106,16 @@ fn types_and_codes_have_their_names() {
     assert_eq!(Rcode::NXDOMAIN.to_string(), "NXDOMAIN");
     assert_eq!(Rcode::new(11).to_string(), "RCODE11");
 }
+
+#[test]
+fn records_print_as_in_a_zone_file() {
+    let record = |kind, data: &[u8]| {
+        Record { name: name("a.b"), kind, class: Class::IN, ttl: 5, data: RecordData::new(data) }.to_string()
+    };
+    assert_eq!(record(RecordType::A, &[10, 96, 0, 1]), "a.b. 5 IN A 10.96.0.1");
+    assert_eq!(record(RecordType::AAAA, &std::net::Ipv6Addr::LOCALHOST.octets()), "a.b. 5 IN AAAA ::1");
+    assert_eq!(record(RecordType::CNAME, b"\x01x\x00"), "a.b. 5 IN CNAME x.");
+    assert_eq!(record(RecordType::SRV, b"\x00\x00\x00\x32\x00\x50\x01x\x00"), "a.b. 5 IN SRV 0 50 80 x.");
+    assert_eq!(record(RecordType::TXT, b"\x01x"), "a.b. 5 IN TXT \\# 2 0178");
+    assert_eq!(record(RecordType::A, b"\x01"), "a.b. 5 IN A \\# 1 01");
+}

@@ -85,8 +85,12 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
         let kind = self.query.question().kind();
         let before = self.writer.bytes().len();
         match (found, kind) {
-            (Found::Service(_, records), RecordType::A) => self.each(owner, kind, &records.v4, |ip| ip.octets()),
-            (Found::Service(_, records), RecordType::AAAA) => self.each(owner, kind, &records.v6, |ip| ip.octets()),
+            (Found::Service(_, records), RecordType::A) => {
+                self.each(owner, kind, &records.v4, |ip| ip.octets())
+            }
+            (Found::Service(_, records), RecordType::AAAA) => {
+                self.each(owner, kind, &records.v6, |ip| ip.octets())
+            }
             (Found::Service(service, records), RecordType::SRV) => self.locations(owner, service, records),
             (Found::Pod(address), _) => self.addresses(owner, [*address]),
             (Found::Pointers(pointers), RecordType::PTR) => {
@@ -186,7 +190,11 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
 
     /// Offset of the data of the record behind the one whose data is at `at`; their owners are pointers.
     fn behind(&self, at: usize) -> usize {
-        let length = self.writer.bytes().get(at - 2..at).map_or(0, |bytes| usize::from(bytes[0]) << 8 | usize::from(bytes[1]));
+        let length = self
+            .writer
+            .bytes()
+            .get(at - 2..at)
+            .map_or(0, |bytes| usize::from(bytes[0]) << 8 | usize::from(bytes[1]));
         at + length + 12
     }
 
@@ -198,9 +206,11 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
                 IpAddr::V4(v4) => self.writer.record(Section::Additional, owner, RecordType::A, ttl, |out| {
                     out.extend_from_slice(&v4.octets());
                 }),
-                IpAddr::V6(v6) => self.writer.record(Section::Additional, owner, RecordType::AAAA, ttl, |out| {
-                    out.extend_from_slice(&v6.octets());
-                }),
+                IpAddr::V6(v6) => {
+                    self.writer.record(Section::Additional, owner, RecordType::AAAA, ttl, |out| {
+                        out.extend_from_slice(&v6.octets());
+                    })
+                }
             };
             written.is_some()
         })

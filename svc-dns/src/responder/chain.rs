@@ -17,7 +17,8 @@ impl Answer<'_, '_, '_> {
         for _ in 0..LONGEST_CHAIN {
             let ttl = self.responder.zone().ttl();
             let alias = |out: &mut Vec<u8>| out.extend_from_slice(target.wire());
-            let written = self.writer.record(Section::Answer, Owner::At(owner), RecordType::CNAME, ttl, alias);
+            let written =
+                self.writer.record(Section::Answer, Owner::At(owner), RecordType::CNAME, ttl, alias);
             let Some(at) = written else { return Content::Records };
             if self.query.question().kind() == RecordType::CNAME {
                 return Content::Records;

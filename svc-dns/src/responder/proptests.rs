@@ -13,11 +13,33 @@ fn responder(forwarding: bool) -> Responder {
 /// Labels that mean something, in whatever order.
 fn likely_labels() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let known = select(vec![
-        "svc1", "hdls1", "large", "dual", "external", "inside", "loop1", "testns", "svc", "pod", "dns", "ns", "dns-version", "_http",
-        "_tcp", "dup-name", "10-0-0-1", "10", "96", "0", "1", "*",
+        "svc1",
+        "hdls1",
+        "large",
+        "dual",
+        "external",
+        "inside",
+        "loop1",
+        "testns",
+        "svc",
+        "pod",
+        "dns",
+        "ns",
+        "dns-version",
+        "_http",
+        "_tcp",
+        "dup-name",
+        "10-0-0-1",
+        "10",
+        "96",
+        "0",
+        "1",
+        "*",
     ]);
-    let label = prop_oneof![4 => known.prop_map(|label| label.as_bytes().to_vec()), 1 => vec(any::<u8>(), 1..64)];
-    let zone = select(vec![vec!["cluster", "local"], vec!["CLUSTER", "Local"], vec!["in-addr", "arpa"], vec![]]);
+    let label =
+        prop_oneof![4 => known.prop_map(|label| label.as_bytes().to_vec()), 1 => vec(any::<u8>(), 1..64)];
+    let zone =
+        select(vec![vec!["cluster", "local"], vec!["CLUSTER", "Local"], vec!["in-addr", "arpa"], vec![]]);
     (vec(label, 0..6), zone).prop_map(|(mut labels, zone)| {
         labels.extend(zone.iter().map(|label| label.as_bytes().to_vec()));
         labels

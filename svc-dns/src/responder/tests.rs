@@ -64,7 +64,8 @@ fn ask(responder: &Responder, name: &str, kind: PeerType) -> Message {
 /// One line: the code, then the answer section sorted, `+` and the additional one sorted; `SOA` where the authority has one.
 fn told(message: &Message) -> String {
     let lines = |records: &[hickory_proto::rr::Record]| {
-        let mut lines: Vec<String> = records.iter().map(|record| format!("{} {}", record.record_type(), record.data)).collect();
+        let mut lines: Vec<String> =
+            records.iter().map(|record| format!("{} {}", record.record_type(), record.data)).collect();
         lines.sort();
         lines
     };
@@ -93,90 +94,119 @@ const NXDOMAIN: &str = "NXDomain | SOA";
 
 #[test]
 fn a_cluster_ip_service_has_its_addresses() {
-    table(&responder(), &[
-        ("svc1.testns.svc.cluster.local.", A, "NoError | A 10.96.0.1"),
-        ("svc1.testns.svc.cluster.local.", AAAA, NODATA),
-        ("dual.testns.svc.cluster.local.", A, "NoError | A 10.96.0.5"),
-        ("dual.testns.svc.cluster.local.", AAAA, "NoError | AAAA fd00:96::5"),
-        ("portless.testns.svc.cluster.local.", A, "NoError | A 10.96.0.9"),
-        ("noendpoints.testns.svc.cluster.local.", A, "NoError | A 10.96.0.8"),
-    ]);
+    table(
+        &responder(),
+        &[
+            ("svc1.testns.svc.cluster.local.", A, "NoError | A 10.96.0.1"),
+            ("svc1.testns.svc.cluster.local.", AAAA, NODATA),
+            ("dual.testns.svc.cluster.local.", A, "NoError | A 10.96.0.5"),
+            ("dual.testns.svc.cluster.local.", AAAA, "NoError | AAAA fd00:96::5"),
+            ("portless.testns.svc.cluster.local.", A, "NoError | A 10.96.0.9"),
+            ("noendpoints.testns.svc.cluster.local.", A, "NoError | A 10.96.0.8"),
+        ],
+    );
 }
 
 #[test]
 fn a_cluster_ip_service_has_locations_for_its_ports() {
-    table(&responder(), &[
-        (
-            "_http._tcp.svc1.testns.svc.cluster.local.",
-            SRV,
-            "NoError | SRV 0 100 80 svc1.testns.svc.cluster.local. | +A 10.96.0.1",
-        ),
-        ("_http._tcp.svc1.testns.svc.cluster.local.", A, "NoError | A 10.96.0.1"),
-        ("http.tcp.svc1.testns.svc.cluster.local.", A, "NoError | A 10.96.0.1"),
-        ("svc1.testns.svc.cluster.local.", SRV, "NoError | SRV 0 100 80 svc1.testns.svc.cluster.local. | +A 10.96.0.1"),
-        ("_nope._tcp.svc1.testns.svc.cluster.local.", SRV, NXDOMAIN),
-        ("_http._udp.svc1.testns.svc.cluster.local.", SRV, NXDOMAIN),
-        ("_nope._tcp.svc1.testns.svc.cluster.local.", A, NXDOMAIN),
-        ("_tcp.svc1.testns.svc.cluster.local.", SRV, NODATA),
-        ("_udp.svc1.testns.svc.cluster.local.", SRV, NXDOMAIN),
-        ("portless.testns.svc.cluster.local.", SRV, NODATA),
-    ]);
+    table(
+        &responder(),
+        &[
+            (
+                "_http._tcp.svc1.testns.svc.cluster.local.",
+                SRV,
+                "NoError | SRV 0 100 80 svc1.testns.svc.cluster.local. | +A 10.96.0.1",
+            ),
+            ("_http._tcp.svc1.testns.svc.cluster.local.", A, "NoError | A 10.96.0.1"),
+            ("http.tcp.svc1.testns.svc.cluster.local.", A, "NoError | A 10.96.0.1"),
+            (
+                "svc1.testns.svc.cluster.local.",
+                SRV,
+                "NoError | SRV 0 100 80 svc1.testns.svc.cluster.local. | +A 10.96.0.1",
+            ),
+            ("_nope._tcp.svc1.testns.svc.cluster.local.", SRV, NXDOMAIN),
+            ("_http._udp.svc1.testns.svc.cluster.local.", SRV, NXDOMAIN),
+            ("_nope._tcp.svc1.testns.svc.cluster.local.", A, NXDOMAIN),
+            ("_tcp.svc1.testns.svc.cluster.local.", SRV, NODATA),
+            ("_udp.svc1.testns.svc.cluster.local.", SRV, NXDOMAIN),
+            ("portless.testns.svc.cluster.local.", SRV, NODATA),
+        ],
+    );
 }
 
 #[test]
 fn an_unnamed_port_is_a_location_of_the_service_only() {
-    table(&responder(), &[
-        ("unnamed.testns.svc.cluster.local.", SRV, "NoError | SRV 0 100 53 unnamed.testns.svc.cluster.local. | +A 10.96.0.7"),
-        ("_._tcp.unnamed.testns.svc.cluster.local.", SRV, NXDOMAIN),
-    ]);
+    table(
+        &responder(),
+        &[
+            (
+                "unnamed.testns.svc.cluster.local.",
+                SRV,
+                "NoError | SRV 0 100 53 unnamed.testns.svc.cluster.local. | +A 10.96.0.7",
+            ),
+            ("_._tcp.unnamed.testns.svc.cluster.local.", SRV, NXDOMAIN),
+        ],
+    );
 }
 
 #[test]
 fn the_weight_counts_addresses_that_give_the_same_location() {
-    table(&responder(), &[(
-        "_dns._udp.dual.testns.svc.cluster.local.",
-        SRV,
-        "NoError | SRV 0 50 53 dual.testns.svc.cluster.local. | +A 10.96.0.5 | +AAAA fd00:96::5",
-    )]);
+    table(
+        &responder(),
+        &[(
+            "_dns._udp.dual.testns.svc.cluster.local.",
+            SRV,
+            "NoError | SRV 0 50 53 dual.testns.svc.cluster.local. | +A 10.96.0.5 | +AAAA fd00:96::5",
+        )],
+    );
 }
 
 #[test]
 fn endpoints_of_a_cluster_ip_service_have_names() {
-    table(&responder(), &[
-        ("ep1a.svc1.testns.svc.cluster.local.", A, "NoError | A 172.0.0.1"),
-        ("172-0-0-9.svc1.testns.svc.cluster.local.", A, "NoError | A 172.0.0.9"),
-        ("notready.svc1.testns.svc.cluster.local.", A, NXDOMAIN),
-    ]);
+    table(
+        &responder(),
+        &[
+            ("ep1a.svc1.testns.svc.cluster.local.", A, "NoError | A 172.0.0.1"),
+            ("172-0-0-9.svc1.testns.svc.cluster.local.", A, "NoError | A 172.0.0.9"),
+            ("notready.svc1.testns.svc.cluster.local.", A, NXDOMAIN),
+        ],
+    );
 }
 
 #[test]
 fn a_headless_service_has_the_addresses_of_its_ready_endpoints() {
-    table(&responder(), &[
-        (
-            "hdls1.testns.svc.cluster.local.",
-            A,
-            "NoError | A 172.0.0.2 | A 172.0.0.3 | A 172.0.0.4 | A 172.0.0.5",
-        ),
-        ("hdls1.testns.svc.cluster.local.", AAAA, "NoError | AAAA 5678:abcd::1 | AAAA 5678:abcd::2"),
-        ("dup-name.hdls1.testns.svc.cluster.local.", A, "NoError | A 172.0.0.4 | A 172.0.0.5"),
-        ("172-0-0-2.hdls1.testns.svc.cluster.local.", A, "NoError | A 172.0.0.2"),
-        ("172-0-0-2.hdls1.testns.svc.cluster.local.", AAAA, NODATA),
-        ("5678-abcd--1.hdls1.testns.svc.cluster.local.", AAAA, "NoError | AAAA 5678:abcd::1"),
-        ("bogus.hdls1.testns.svc.cluster.local.", A, NXDOMAIN),
-        ("v6only.testns.svc.cluster.local.", A, NODATA),
-        ("2001-db8--0.v6only.testns.svc.cluster.local.", AAAA, "NoError | AAAA 2001:db8::"),
-        ("hdlsprtls.testns.svc.cluster.local.", A, "NoError | A 172.0.0.20"),
-        ("hdlsprtls.testns.svc.cluster.local.", SRV, NODATA),
-    ]);
+    table(
+        &responder(),
+        &[
+            (
+                "hdls1.testns.svc.cluster.local.",
+                A,
+                "NoError | A 172.0.0.2 | A 172.0.0.3 | A 172.0.0.4 | A 172.0.0.5",
+            ),
+            ("hdls1.testns.svc.cluster.local.", AAAA, "NoError | AAAA 5678:abcd::1 | AAAA 5678:abcd::2"),
+            ("dup-name.hdls1.testns.svc.cluster.local.", A, "NoError | A 172.0.0.4 | A 172.0.0.5"),
+            ("172-0-0-2.hdls1.testns.svc.cluster.local.", A, "NoError | A 172.0.0.2"),
+            ("172-0-0-2.hdls1.testns.svc.cluster.local.", AAAA, NODATA),
+            ("5678-abcd--1.hdls1.testns.svc.cluster.local.", AAAA, "NoError | AAAA 5678:abcd::1"),
+            ("bogus.hdls1.testns.svc.cluster.local.", A, NXDOMAIN),
+            ("v6only.testns.svc.cluster.local.", A, NODATA),
+            ("2001-db8--0.v6only.testns.svc.cluster.local.", AAAA, "NoError | AAAA 2001:db8::"),
+            ("hdlsprtls.testns.svc.cluster.local.", A, "NoError | A 172.0.0.20"),
+            ("hdlsprtls.testns.svc.cluster.local.", SRV, NODATA),
+        ],
+    );
 }
 
 #[test]
 fn a_headless_service_without_ready_endpoints_does_not_exist() {
-    table(&responder(), &[
-        ("empty.testns.svc.cluster.local.", A, NXDOMAIN),
-        ("empty.testns.svc.cluster.local.", AAAA, NXDOMAIN),
-        ("_http._tcp.empty.testns.svc.cluster.local.", SRV, NXDOMAIN),
-    ]);
+    table(
+        &responder(),
+        &[
+            ("empty.testns.svc.cluster.local.", A, NXDOMAIN),
+            ("empty.testns.svc.cluster.local.", AAAA, NXDOMAIN),
+            ("_http._tcp.empty.testns.svc.cluster.local.", SRV, NXDOMAIN),
+        ],
+    );
 }
 
 #[test]
@@ -193,63 +223,78 @@ fn a_headless_service_has_a_location_for_each_endpoint_name() {
          | +A 172.0.0.2 | +A 172.0.0.3 | +A 172.0.0.4 | +A 172.0.0.5 | +AAAA 5678:abcd::1 | +AAAA 5678:abcd::2"
     );
     for record in &message.additionals {
-        let targets = message.answers.iter().filter(|answer| matches!(&answer.data, RData::SRV(srv) if srv.target == record.name));
+        let targets = message
+            .answers
+            .iter()
+            .filter(|answer| matches!(&answer.data, RData::SRV(srv) if srv.target == record.name));
         assert_eq!(targets.count(), 1, "{record}");
     }
 }
 
 #[test]
 fn an_endpoint_has_a_location() {
-    table(&responder(), &[(
-        "172-0-0-2.hdls1.testns.svc.cluster.local.",
-        SRV,
-        "NoError | SRV 0 100 9376 172-0-0-2.hdls1.testns.svc.cluster.local. | +A 172.0.0.2",
-    )]);
+    table(
+        &responder(),
+        &[(
+            "172-0-0-2.hdls1.testns.svc.cluster.local.",
+            SRV,
+            "NoError | SRV 0 100 9376 172-0-0-2.hdls1.testns.svc.cluster.local. | +A 172.0.0.2",
+        )],
+    );
 }
 
 #[test]
 fn endpoints_may_be_named_after_their_pods() {
     let responder = responder_for(zone().endpoint_pod_names(true));
-    table(&responder, &[
-        ("web-0.hdls1.testns.svc.cluster.local.", A, "NoError | A 172.0.0.2"),
-        ("172-0-0-2.hdls1.testns.svc.cluster.local.", A, NXDOMAIN),
-        ("dup-name.hdls1.testns.svc.cluster.local.", A, "NoError | A 172.0.0.4 | A 172.0.0.5"),
-    ]);
+    table(
+        &responder,
+        &[
+            ("web-0.hdls1.testns.svc.cluster.local.", A, "NoError | A 172.0.0.2"),
+            ("172-0-0-2.hdls1.testns.svc.cluster.local.", A, NXDOMAIN),
+            ("dup-name.hdls1.testns.svc.cluster.local.", A, "NoError | A 172.0.0.4 | A 172.0.0.5"),
+        ],
+    );
 }
 
 #[test]
 fn an_external_name_inside_the_zone_is_followed() {
-    table(&responder(), &[
-        (
-            "inside.testns.svc.cluster.local.",
-            A,
-            "NoError | A 10.96.0.1 | CNAME svc1.testns.svc.cluster.local.",
-        ),
-        ("inside.testns.svc.cluster.local.", CNAME, "NoError | CNAME svc1.testns.svc.cluster.local."),
-        ("inside.testns.svc.cluster.local.", AAAA, NODATA),
-        ("inside.testns.svc.cluster.local.", SRV, NODATA),
-        (
-            "chain.testns.svc.cluster.local.",
-            A,
-            "NoError | A 10.96.0.1 | CNAME inside.testns.svc.cluster.local. | CNAME svc1.testns.svc.cluster.local.",
-        ),
-        ("dangling.testns.svc.cluster.local.", A, NODATA),
-        ("loop1.testns.svc.cluster.local.", A, NODATA),
-        ("self.testns.svc.cluster.local.", A, NODATA),
-    ]);
+    table(
+        &responder(),
+        &[
+            (
+                "inside.testns.svc.cluster.local.",
+                A,
+                "NoError | A 10.96.0.1 | CNAME svc1.testns.svc.cluster.local.",
+            ),
+            ("inside.testns.svc.cluster.local.", CNAME, "NoError | CNAME svc1.testns.svc.cluster.local."),
+            ("inside.testns.svc.cluster.local.", AAAA, NODATA),
+            ("inside.testns.svc.cluster.local.", SRV, NODATA),
+            (
+                "chain.testns.svc.cluster.local.",
+                A,
+                "NoError | A 10.96.0.1 | CNAME inside.testns.svc.cluster.local. | CNAME svc1.testns.svc.cluster.local.",
+            ),
+            ("dangling.testns.svc.cluster.local.", A, NODATA),
+            ("loop1.testns.svc.cluster.local.", A, NODATA),
+            ("self.testns.svc.cluster.local.", A, NODATA),
+        ],
+    );
 }
 
 #[test]
 fn an_external_name_outside_the_zone_is_an_alias() {
-    table(&responder(), &[
-        ("external.testns.svc.cluster.local.", CNAME, "NoError | CNAME www.example.com."),
-        // Nobody to ask: the alias is all there is to say.
-        ("external.testns.svc.cluster.local.", A, "NoError | CNAME www.example.com."),
-        ("external.testns.svc.cluster.local.", AAAA, "NoError | CNAME www.example.com."),
-        ("external.testns.svc.cluster.local.", SRV, NODATA),
-        ("endpoint.external.testns.svc.cluster.local.", CNAME, NXDOMAIN),
-        ("_http._tcp.external.testns.svc.cluster.local.", CNAME, NXDOMAIN),
-    ]);
+    table(
+        &responder(),
+        &[
+            ("external.testns.svc.cluster.local.", CNAME, "NoError | CNAME www.example.com."),
+            // Nobody to ask: the alias is all there is to say.
+            ("external.testns.svc.cluster.local.", A, "NoError | CNAME www.example.com."),
+            ("external.testns.svc.cluster.local.", AAAA, "NoError | CNAME www.example.com."),
+            ("external.testns.svc.cluster.local.", SRV, NODATA),
+            ("endpoint.external.testns.svc.cluster.local.", CNAME, NXDOMAIN),
+            ("_http._tcp.external.testns.svc.cluster.local.", CNAME, NXDOMAIN),
+        ],
+    );
 }
 
 #[test]
@@ -259,54 +304,63 @@ fn an_external_name_that_is_an_address_does_not_exist() {
 
 #[test]
 fn pods_have_names_made_of_their_addresses() {
-    table(&responder(), &[
-        ("10-240-0-1.testns.pod.cluster.local.", A, "NoError | A 10.240.0.1"),
-        ("10-240-0-1.testns.pod.cluster.local.", AAAA, NODATA),
-        ("1234-abcd--1.testns.pod.cluster.local.", AAAA, "NoError | AAAA 1234:abcd::1"),
-        ("10-240-0-1.nowhere.pod.cluster.local.", A, NXDOMAIN),
-        ("blah.testns.pod.cluster.local.", A, NXDOMAIN),
-        ("10-240-0-300.testns.pod.cluster.local.", A, NXDOMAIN),
-        ("testns.pod.cluster.local.", A, NODATA),
-        ("nowhere.pod.cluster.local.", A, NXDOMAIN),
-        ("pod.cluster.local.", A, NODATA),
-    ]);
+    table(
+        &responder(),
+        &[
+            ("10-240-0-1.testns.pod.cluster.local.", A, "NoError | A 10.240.0.1"),
+            ("10-240-0-1.testns.pod.cluster.local.", AAAA, NODATA),
+            ("1234-abcd--1.testns.pod.cluster.local.", AAAA, "NoError | AAAA 1234:abcd::1"),
+            ("10-240-0-1.nowhere.pod.cluster.local.", A, NXDOMAIN),
+            ("blah.testns.pod.cluster.local.", A, NXDOMAIN),
+            ("10-240-0-300.testns.pod.cluster.local.", A, NXDOMAIN),
+            ("testns.pod.cluster.local.", A, NODATA),
+            ("nowhere.pod.cluster.local.", A, NXDOMAIN),
+            ("pod.cluster.local.", A, NODATA),
+        ],
+    );
 }
 
 #[test]
 fn pod_records_may_be_off_or_verified() {
     let disabled = responder_for(zone());
-    table(&disabled, &[
-        ("10-240-0-1.testns.pod.cluster.local.", A, NXDOMAIN),
-        ("testns.pod.cluster.local.", A, NXDOMAIN),
-    ]);
+    table(
+        &disabled,
+        &[("10-240-0-1.testns.pod.cluster.local.", A, NXDOMAIN), ("testns.pod.cluster.local.", A, NXDOMAIN)],
+    );
     let verified = responder_for(zone().pods(PodRecords::Verified));
-    table(&verified, &[
-        ("10-240-0-7.testns.pod.cluster.local.", A, "NoError | A 10.240.0.7"),
-        ("10-240-0-1.testns.pod.cluster.local.", A, NXDOMAIN),
-        ("10-240-0-7.emptyns.pod.cluster.local.", A, NXDOMAIN),
-    ]);
+    table(
+        &verified,
+        &[
+            ("10-240-0-7.testns.pod.cluster.local.", A, "NoError | A 10.240.0.7"),
+            ("10-240-0-1.testns.pod.cluster.local.", A, NXDOMAIN),
+            ("10-240-0-7.emptyns.pod.cluster.local.", A, NXDOMAIN),
+        ],
+    );
 }
 
 #[test]
 fn addresses_have_names() {
-    table(&responder(), &[
-        ("1.0.96.10.in-addr.arpa.", PTR, "NoError | PTR svc1.testns.svc.cluster.local."),
-        ("2.0.0.172.in-addr.arpa.", PTR, "NoError | PTR 172-0-0-2.hdls1.testns.svc.cluster.local."),
-        ("4.0.0.172.in-addr.arpa.", PTR, "NoError | PTR dup-name.hdls1.testns.svc.cluster.local."),
-        ("1.0.0.172.in-addr.arpa.", PTR, "NoError | PTR ep1a.svc1.testns.svc.cluster.local."),
-        (
-            "5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.6.9.0.0.0.0.d.f.ip6.arpa.",
-            PTR,
-            "NoError | PTR dual.testns.svc.cluster.local.",
-        ),
-        ("1.0.96.10.in-addr.arpa.", A, NODATA),
-        ("99.0.96.10.in-addr.arpa.", PTR, NXDOMAIN),
-        ("0.96.10.in-addr.arpa.", PTR, NODATA),
-        ("96.10.in-addr.arpa.", PTR, NODATA),
-        ("x.96.10.in-addr.arpa.", PTR, NXDOMAIN),
-        ("svc1.testns.svc.cluster.local.", PTR, NODATA),
-        ("svc0.testns.svc.cluster.local.", PTR, NXDOMAIN),
-    ]);
+    table(
+        &responder(),
+        &[
+            ("1.0.96.10.in-addr.arpa.", PTR, "NoError | PTR svc1.testns.svc.cluster.local."),
+            ("2.0.0.172.in-addr.arpa.", PTR, "NoError | PTR 172-0-0-2.hdls1.testns.svc.cluster.local."),
+            ("4.0.0.172.in-addr.arpa.", PTR, "NoError | PTR dup-name.hdls1.testns.svc.cluster.local."),
+            ("1.0.0.172.in-addr.arpa.", PTR, "NoError | PTR ep1a.svc1.testns.svc.cluster.local."),
+            (
+                "5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.6.9.0.0.0.0.d.f.ip6.arpa.",
+                PTR,
+                "NoError | PTR dual.testns.svc.cluster.local.",
+            ),
+            ("1.0.96.10.in-addr.arpa.", A, NODATA),
+            ("99.0.96.10.in-addr.arpa.", PTR, NXDOMAIN),
+            ("0.96.10.in-addr.arpa.", PTR, NODATA),
+            ("96.10.in-addr.arpa.", PTR, NODATA),
+            ("x.96.10.in-addr.arpa.", PTR, NXDOMAIN),
+            ("svc1.testns.svc.cluster.local.", PTR, NODATA),
+            ("svc0.testns.svc.cluster.local.", PTR, NXDOMAIN),
+        ],
+    );
 }
 
 #[test]
@@ -317,28 +371,32 @@ fn the_soa_of_a_reverse_zone_is_its_own() {
 
 #[test]
 fn names_without_records_exist_and_others_do_not() {
-    table(&responder(), &[
-        ("svc0.testns.svc.cluster.local.", A, NXDOMAIN),
-        ("svc0.testns.svc.cluster.local.", TXT, NXDOMAIN),
-        ("svc1.nosuchns.svc.cluster.local.", A, NXDOMAIN),
-        ("testns.svc.cluster.local.", A, NODATA),
-        ("emptyns.svc.cluster.local.", NS, NODATA),
-        ("foo.svc.cluster.local.", NS, NXDOMAIN),
-        ("svc.cluster.local.", A, NODATA),
-        ("svc.cluster.local.", NS, NODATA),
-        ("foo.cluster.local.", NS, NXDOMAIN),
-        ("x.pood.cluster.local.", A, NXDOMAIN),
-        ("svc1.testns.cluster.local.", A, NXDOMAIN),
-        ("a.b.c.svc1.testns.svc.cluster.local.", A, NXDOMAIN),
-        ("*.testns.svc.cluster.local.", A, NXDOMAIN),
-        ("svc1.*.svc.cluster.local.", A, NXDOMAIN),
-        ("any.any.svc1.testns.svc.cluster.local.", SRV, NXDOMAIN),
-    ]);
+    table(
+        &responder(),
+        &[
+            ("svc0.testns.svc.cluster.local.", A, NXDOMAIN),
+            ("svc0.testns.svc.cluster.local.", TXT, NXDOMAIN),
+            ("svc1.nosuchns.svc.cluster.local.", A, NXDOMAIN),
+            ("testns.svc.cluster.local.", A, NODATA),
+            ("emptyns.svc.cluster.local.", NS, NODATA),
+            ("foo.svc.cluster.local.", NS, NXDOMAIN),
+            ("svc.cluster.local.", A, NODATA),
+            ("svc.cluster.local.", NS, NODATA),
+            ("foo.cluster.local.", NS, NXDOMAIN),
+            ("x.pood.cluster.local.", A, NXDOMAIN),
+            ("svc1.testns.cluster.local.", A, NXDOMAIN),
+            ("a.b.c.svc1.testns.svc.cluster.local.", A, NXDOMAIN),
+            ("*.testns.svc.cluster.local.", A, NXDOMAIN),
+            ("svc1.*.svc.cluster.local.", A, NXDOMAIN),
+            ("any.any.svc1.testns.svc.cluster.local.", SRV, NXDOMAIN),
+        ],
+    );
 }
 
 #[test]
 fn types_that_a_service_does_not_have_are_no_data() {
-    let rows = [TXT, MX, HINFO, CNAME, NS, SOA, HTTPS, SVCB].map(|kind| ("svc1.testns.svc.cluster.local.", kind, NODATA));
+    let rows = [TXT, MX, HINFO, CNAME, NS, SOA, HTTPS, SVCB]
+        .map(|kind| ("svc1.testns.svc.cluster.local.", kind, NODATA));
     table(&responder(), &rows);
 }
 
@@ -354,19 +412,22 @@ fn any_gets_the_smallest_answer() {
 fn the_zone_says_who_it_is() {
     let responder = responder_for(zone().addresses(["10.96.0.10".parse().unwrap()]));
     let soa = "ns.dns.cluster.local. hostmaster.cluster.local. 1700000000 7200 1800 86400 5";
-    table(&responder, &[
-        ("cluster.local.", SOA, &format!("NoError | SOA {soa}")),
-        ("cluster.local.", NS, "NoError | NS ns.dns.cluster.local. | +A 10.96.0.10"),
-        ("cluster.local.", A, NODATA),
-        ("cluster.local.", AAAA, NODATA),
-        ("cluster.local.", SRV, NODATA),
-        ("cluster.local.", HINFO, NODATA),
-        ("ns.dns.cluster.local.", A, "NoError | A 10.96.0.10"),
-        ("ns.dns.cluster.local.", AAAA, NODATA),
-        ("dns.cluster.local.", A, NODATA),
-        ("dns-version.cluster.local.", TXT, "NoError | TXT 1.1.0"),
-        ("dns-version.cluster.local.", A, NODATA),
-    ]);
+    table(
+        &responder,
+        &[
+            ("cluster.local.", SOA, &format!("NoError | SOA {soa}")),
+            ("cluster.local.", NS, "NoError | NS ns.dns.cluster.local. | +A 10.96.0.10"),
+            ("cluster.local.", A, NODATA),
+            ("cluster.local.", AAAA, NODATA),
+            ("cluster.local.", SRV, NODATA),
+            ("cluster.local.", HINFO, NODATA),
+            ("ns.dns.cluster.local.", A, "NoError | A 10.96.0.10"),
+            ("ns.dns.cluster.local.", AAAA, NODATA),
+            ("dns.cluster.local.", A, NODATA),
+            ("dns-version.cluster.local.", TXT, "NoError | TXT 1.1.0"),
+            ("dns-version.cluster.local.", A, NODATA),
+        ],
+    );
     assert_eq!(ask(&responder, "dns-version.cluster.local.", TXT).answers[0].ttl, 28_800);
 }
 
@@ -382,21 +443,27 @@ fn the_time_to_live_is_the_zones_and_the_soa_is_kept_five_minutes_at_most() {
 #[test]
 fn an_empty_cluster_ip_service_may_be_hidden() {
     let responder = responder_for(zone().ignore_empty_service(true));
-    table(&responder, &[
-        ("noendpoints.testns.svc.cluster.local.", A, NXDOMAIN),
-        ("svc1.testns.svc.cluster.local.", A, "NoError | A 10.96.0.1"),
-        ("external.testns.svc.cluster.local.", CNAME, "NoError | CNAME www.example.com."),
-    ]);
+    table(
+        &responder,
+        &[
+            ("noendpoints.testns.svc.cluster.local.", A, NXDOMAIN),
+            ("svc1.testns.svc.cluster.local.", A, "NoError | A 10.96.0.1"),
+            ("external.testns.svc.cluster.local.", CNAME, "NoError | CNAME www.example.com."),
+        ],
+    );
 }
 
 #[test]
 fn before_everything_is_known_nothing_is_said_not_to_exist() {
-    table(&responder().synced(false), &[
-        ("svc1.testns.svc.cluster.local.", A, "NoError | A 10.96.0.1"),
-        ("svc0.testns.svc.cluster.local.", A, "ServFail | SOA"),
-        ("99.0.96.10.in-addr.arpa.", PTR, "ServFail | SOA"),
-        ("dangling.testns.svc.cluster.local.", A, "ServFail | SOA"),
-    ]);
+    table(
+        &responder().synced(false),
+        &[
+            ("svc1.testns.svc.cluster.local.", A, "NoError | A 10.96.0.1"),
+            ("svc0.testns.svc.cluster.local.", A, "ServFail | SOA"),
+            ("99.0.96.10.in-addr.arpa.", PTR, "ServFail | SOA"),
+            ("dangling.testns.svc.cluster.local.", A, "ServFail | SOA"),
+        ],
+    );
 }
 
 #[test]
@@ -410,7 +477,9 @@ fn names_are_spelled_as_the_client_spells_them() {
     assert!(contains(&answer, b"\x04svc1\x06testns\x03svc\x07ClusTer\x05LocaL"));
     let answer = Message::from_vec(&raw("Svc0.Testns.SVC.ClusTer.LocaL.", A)).unwrap();
     assert_eq!(answer.authorities[0].name.to_ascii(), "ClusTer.LocaL.");
-    assert!(matches!(&answer.authorities[0].data, RData::SOA(soa) if soa.mname.to_ascii() == "ns.dns.ClusTer.LocaL."));
+    assert!(
+        matches!(&answer.authorities[0].data, RData::SOA(soa) if soa.mname.to_ascii() == "ns.dns.ClusTer.LocaL.")
+    );
 }
 
 #[test]
@@ -451,9 +520,12 @@ fn the_zone_may_limit_datagrams() {
 
 #[test]
 fn an_answer_that_no_message_can_hold_is_a_part_that_fits() {
-    let mut text = String::from("{apiVersion: v1, kind: Service, metadata: {name: huge, namespace: testns}, spec: {clusterIP: None}}\n");
+    let mut text = String::from(
+        "{apiVersion: v1, kind: Service, metadata: {name: huge, namespace: testns}, spec: {clusterIP: None}}\n",
+    );
     for slice in 0..5 {
-        let endpoints: Vec<String> = (0..1000).map(|n| format!("{{addresses: [10.{slice}.{}.{}]}}", n / 250, n % 250)).collect();
+        let endpoints: Vec<String> =
+            (0..1000).map(|n| format!("{{addresses: [10.{slice}.{}.{}]}}", n / 250, n % 250)).collect();
         text += &format!(
             "---\n{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {{name: huge-{slice}, \
              namespace: testns, labels: {{kubernetes.io/service-name: huge}}}}, endpoints: [{}]}}\n",
@@ -487,11 +559,15 @@ fn names_outside_the_zone_are_refused_or_forwarded() {
     assert!(!refused.metadata.authoritative && !refused.metadata.recursion_available);
     let mut out = Vec::new();
     let forwarding = responder().forwarding(true);
-    let outcome = forwarding.respond(&query("www.example.com.", A).to_vec().unwrap(), Client::udp(CLIENT), &mut out);
+    let outcome =
+        forwarding.respond(&query("www.example.com.", A).to_vec().unwrap(), Client::udp(CLIENT), &mut out);
     let Outcome::Forward(forward) = outcome else { panic!("{outcome:?}") };
     assert_eq!(forward.name().to_string(), "www.example.com.");
     // Names of the zone stay here.
-    table(&forwarding, &[("svc0.testns.svc.cluster.local.", A, NXDOMAIN), ("99.0.96.10.in-addr.arpa.", PTR, NXDOMAIN)]);
+    table(
+        &forwarding,
+        &[("svc0.testns.svc.cluster.local.", A, NXDOMAIN), ("99.0.96.10.in-addr.arpa.", PTR, NXDOMAIN)],
+    );
     assert!(ask(&forwarding, "svc1.testns.svc.cluster.local.", A).metadata.recursion_available);
 }
 
@@ -506,7 +582,8 @@ fn reverse_names_may_fall_through() {
 
 #[test]
 fn transfers_and_other_classes_are_refused() {
-    let code = |message: &Message| exchange(&responder(), message, Client::tcp(CLIENT)).metadata.response_code;
+    let code =
+        |message: &Message| exchange(&responder(), message, Client::tcp(CLIENT)).metadata.response_code;
     assert_eq!(code(&query("cluster.local.", PeerType::AXFR)), ResponseCode::Refused);
     assert_eq!(code(&query("cluster.local.", PeerType::IXFR)), ResponseCode::Refused);
     let mut chaos = query("svc1.testns.svc.cluster.local.", A);
@@ -555,12 +632,15 @@ fn messages_that_are_no_queries_get_a_code_or_silence() {
 
 #[test]
 fn search_path_names_that_are_longer_than_any_of_ours_do_not_exist() {
-    table(&responder(), &[
-        ("api.example.com.testns.svc.cluster.local.", A, NXDOMAIN),
-        ("www.example.com.svc.cluster.local.", A, NXDOMAIN),
-        ("www.example.com.cluster.local.", A, NXDOMAIN),
-        ("svc1.testns.testns.svc.cluster.local.", A, NXDOMAIN),
-    ]);
+    table(
+        &responder(),
+        &[
+            ("api.example.com.testns.svc.cluster.local.", A, NXDOMAIN),
+            ("www.example.com.svc.cluster.local.", A, NXDOMAIN),
+            ("www.example.com.cluster.local.", A, NXDOMAIN),
+            ("svc1.testns.testns.svc.cluster.local.", A, NXDOMAIN),
+        ],
+    );
 }
 
 #[test]
@@ -583,7 +663,8 @@ fn the_serial_moves_with_what_clients_can_see() {
     };
     let mut change = |ready, label, now| {
         store.apply(objects(&text(ready, label)));
-        let (snapshot, delta) = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(watch.changed()).unwrap();
+        let (snapshot, delta) =
+            tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(watch.changed()).unwrap();
         responder.update(&snapshot, &delta, now);
         assert_eq!(responder.revision(), snapshot.revision());
         serial(&responder)

@@ -47,10 +47,13 @@ impl Sockets {
         let mut attempt = 1;
         loop {
             let udp = Self::udp(address).await?;
-            let bound = udp.local_addr().map_err(|cause| ServerError::new("listen on udp", address, cause))?;
+            let bound =
+                udp.local_addr().map_err(|cause| ServerError::new("listen on udp", address, cause))?;
             match Self::tcp(bound) {
                 Ok(tcp) => return Ok([Listener::Udp(udp), Listener::Tcp(tcp)]),
-                Err(error) if address.port() != 0 || attempt == ATTEMPTS || !error.is_exists() => return Err(error),
+                Err(error) if address.port() != 0 || attempt == ATTEMPTS || !error.is_exists() => {
+                    return Err(error);
+                }
                 Err(_) => attempt += 1,
             }
         }
