@@ -40,6 +40,12 @@ pub enum Expr {
     CtStatus,
     /// `ct mark`
     CtMark,
+    /// `ct original ip daddr`: what the first packet was addressed to, before any dnat.
+    CtOriginalIpDaddr,
+    /// `ct original ip6 daddr`: what the first packet was addressed to, before any dnat.
+    CtOriginalIp6Daddr,
+    /// `ct original proto-dst`: the port the first packet was addressed to, before any dnat.
+    CtOriginalDport,
     /// `fib saddr type`, `fib daddr . iif type`
     Fib(FibAddress),
     /// `numgen random mod N`, `numgen inc mod N`
@@ -75,9 +81,9 @@ impl Expr {
     #[must_use]
     pub fn data_type(self) -> Option<DataType> {
         Some(match self {
-            Self::IpSaddr | Self::IpDaddr => DataType::Ipv4Addr,
-            Self::Ip6Saddr | Self::Ip6Daddr => DataType::Ipv6Addr,
-            Self::ThSport | Self::ThDport => DataType::InetService,
+            Self::IpSaddr | Self::IpDaddr | Self::CtOriginalIpDaddr => DataType::Ipv4Addr,
+            Self::Ip6Saddr | Self::Ip6Daddr | Self::CtOriginalIp6Daddr => DataType::Ipv6Addr,
+            Self::ThSport | Self::ThDport | Self::CtOriginalDport => DataType::InetService,
             Self::L4Proto => DataType::InetProto,
             Self::Mark | Self::CtMark => DataType::Mark,
             Self::Iifname | Self::Oifname => DataType::IfName,
@@ -104,6 +110,9 @@ impl fmt::Display for Expr {
             Self::CtState => f.write_str("ct state"),
             Self::CtStatus => f.write_str("ct status"),
             Self::CtMark => f.write_str("ct mark"),
+            Self::CtOriginalIpDaddr => f.write_str("ct original ip daddr"),
+            Self::CtOriginalIp6Daddr => f.write_str("ct original ip6 daddr"),
+            Self::CtOriginalDport => f.write_str("ct original proto-dst"),
             Self::Fib(address) => write!(f, "fib {address} type"),
             Self::Numgen(numgen) => write!(f, "{numgen}"),
         }

@@ -161,11 +161,9 @@ fn chain_command(table: &mut Table, verb: Verb, chain: &Chain) -> Result<(), Ref
 /// Only the policy of a chain can change.
 fn update_chain(present: &mut Chain, wanted: &Chain) -> Result<(), Refusal> {
     let Some(base) = wanted.hook() else { return Ok(()) };
-    let same = present.hook().is_some_and(|old| {
-        (old.chain_type, old.hook, old.priority) == (base.chain_type, base.hook, base.priority)
-    });
-    if !same {
-        return Err(Errno::Exists.into());
+    let old = present.hook().ok_or(Errno::NotSupported)?;
+    if (old.chain_type, old.hook, old.priority) != (base.chain_type, base.hook, base.priority) {
+        return Err(Errno::NotSupported.into());
     }
     present.set_policy(base.policy);
     Ok(())

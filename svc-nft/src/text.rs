@@ -11,7 +11,9 @@ use std::{
 pub(crate) use command::write_command;
 pub use rule::RuleText;
 
-use crate::{Chain, Element, Family, KeyType, Policy, Set, SetData, SetFlag, Table, chain::priority_text};
+use crate::{
+    Chain, DataType, Element, Family, KeyType, Policy, Set, SetData, SetFlag, Table, chain::priority_text,
+};
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,7 +123,8 @@ fn write_elements(f: &mut fmt::Formatter<'_>, set: &Set) -> fmt::Result {
 /// The program puts several short elements on a line.
 fn elements_per_line(set: &Set) -> usize {
     match set.key_type().types()[..] {
-        [crate::DataType::Ipv4Addr | crate::DataType::InetService] if set.data_type().is_none() => 2,
+        [DataType::Ipv4Addr] => 2,
+        [DataType::InetService | DataType::InetProto | DataType::Mark | DataType::Integer] => 5,
         _ => 1,
     }
 }

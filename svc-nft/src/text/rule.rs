@@ -138,6 +138,9 @@ impl Known {
     fn write(&self, f: &mut impl Write, statement: &Statement) -> fmt::Result {
         match statement {
             Statement::Match { expr, op, value } => write!(f, "{} {}{value}", self.expr(*expr), op_text(*op)),
+            Statement::MatchMasked { expr, mask: u32::MAX, op, value } => {
+                write!(f, "{expr} {}0x{value:08x}", op_text(*op))
+            }
             Statement::MatchMasked { expr, mask, op, value } => {
                 let op = if *op == CmpOp::Eq { "==" } else { "!=" };
                 write!(f, "{expr} & 0x{mask:08x} {op} 0x{value:08x}")
@@ -233,14 +236,19 @@ fn write_flags<T: fmt::Display>(f: &mut impl Write, what: &str, flags: &[T]) -> 
     join(f, flags, ",")
 }
 
+/// nft tells `(mark & mask) ^ xor` by what is kept, what is toggled and what is set.
 fn write_mark(f: &mut impl Write, mask: u32, xor: u32) -> fmt::Result {
-    match (mask, xor) {
-        (0, value) => write!(f, "meta mark set 0x{value:08x}"),
-        (u32::MAX, bits) => write!(f, "meta mark set meta mark ^ 0x{bits:08x}"),
-        (mask, bits) if mask == !bits => write!(f, "meta mark set meta mark | 0x{bits:08x}"),
-        (mask, 0) => write!(f, "meta mark set meta mark & 0x{mask:08x}"),
-        (mask, bits) => write!(f, "meta mark set meta mark & 0x{mask:08x} ^ 0x{bits:08x}"),
+    if mask == 0 {
+        return write!(f, "meta mark set 0x{xor:08x}");
     }
+    let (set, toggled) = (xor & !mask, xor & mask);
+    f.write_str("meta mark set meta mark")?;
+    for (operator, bits, void) in [('&', mask | set, u32::MAX), ('^', toggled, 0), ('|', set, 0)] {
+        if bits != void {
+            write!(f, " {operator} 0x{bits:08x}")?;
+        }
+    }
+    Ok(())
 }
 
 fn nat_flags(flags: &[NatFlag]) -> String {

@@ -37,9 +37,12 @@ impl Expr {
             E::Mark => meta(writer, to, NFT_META_MARK),
             E::Iifname => meta(writer, to, NFT_META_IIFNAME),
             E::Oifname => meta(writer, to, NFT_META_OIFNAME),
-            E::CtState => ct(writer, to, NFT_CT_STATE),
-            E::CtStatus => ct(writer, to, NFT_CT_STATUS),
-            E::CtMark => ct(writer, to, NFT_CT_MARK),
+            E::CtState => ct(writer, to, NFT_CT_STATE, false),
+            E::CtStatus => ct(writer, to, NFT_CT_STATUS, false),
+            E::CtMark => ct(writer, to, NFT_CT_MARK, false),
+            E::CtOriginalIpDaddr => ct(writer, to, NFT_CT_DST_IP, true),
+            E::CtOriginalIp6Daddr => ct(writer, to, NFT_CT_DST_IP6, true),
+            E::CtOriginalDport => ct(writer, to, NFT_CT_PROTO_DST, true),
             E::Fib(address) => fib(writer, to, address),
             E::Numgen(numgen) => generator(writer, to, numgen),
         }
@@ -110,18 +113,24 @@ fn parse_meta(attrs: Attrs<'_>) -> Option<Expr> {
     }
 }
 
-fn ct(writer: &mut Writer, to: Register, key: u32) {
+fn ct(writer: &mut Writer, to: Register, key: u32, original: bool) {
     write(writer, "ct", |writer| {
         writer.be32(NFTA_CT_KEY, key);
         writer.be32(NFTA_CT_DREG, to.number());
+        if original {
+            writer.attr(NFTA_CT_DIRECTION, &[IP_CT_DIR_ORIGINAL]);
+        }
     });
 }
 
 fn parse_ct(attrs: Attrs<'_>) -> Option<Expr> {
-    match attrs.be32(NFTA_CT_KEY)? {
-        NFT_CT_STATE => Some(Expr::CtState),
-        NFT_CT_STATUS => Some(Expr::CtStatus),
-        NFT_CT_MARK => Some(Expr::CtMark),
+    match (attrs.be32(NFTA_CT_KEY)?, attrs.bytes(NFTA_CT_DIRECTION)) {
+        (NFT_CT_STATE, None) => Some(Expr::CtState),
+        (NFT_CT_STATUS, None) => Some(Expr::CtStatus),
+        (NFT_CT_MARK, None) => Some(Expr::CtMark),
+        (NFT_CT_DST_IP, Some([IP_CT_DIR_ORIGINAL])) => Some(Expr::CtOriginalIpDaddr),
+        (NFT_CT_DST_IP6, Some([IP_CT_DIR_ORIGINAL])) => Some(Expr::CtOriginalIp6Daddr),
+        (NFT_CT_PROTO_DST, Some([IP_CT_DIR_ORIGINAL])) => Some(Expr::CtOriginalDport),
         _ => None,
     }
 }

@@ -10,7 +10,9 @@ use crate::{Expr, Numgen};
 const EXPR_VERDICT: u32 = 1;
 const EXPR_PAYLOAD: u32 = 7;
 const EXPR_META: u32 = 9;
-const EXPR_CT: u32 = 11;
+const EXPR_CT: u32 = 12;
+/// No direction, which the program has as -1.
+const NO_DIRECTION: u32 = u32::MAX;
 const EXPR_CONCAT: u32 = 13;
 const EXPR_NUMGEN: u32 = 23;
 
@@ -60,7 +62,10 @@ fn write_one(expr: Expr) -> Option<UserData> {
         Expr::Mark => (EXPR_META, &[NFT_META_MARK]),
         Expr::Iifname => (EXPR_META, &[NFT_META_IIFNAME]),
         Expr::Oifname => (EXPR_META, &[NFT_META_OIFNAME]),
-        Expr::CtMark => (EXPR_CT, &[NFT_CT_MARK]),
+        Expr::CtMark => (EXPR_CT, &[NFT_CT_MARK, NO_DIRECTION]),
+        Expr::CtOriginalIpDaddr => (EXPR_CT, &[NFT_CT_DST_IP, 0]),
+        Expr::CtOriginalIp6Daddr => (EXPR_CT, &[NFT_CT_DST_IP6, 0]),
+        Expr::CtOriginalDport => (EXPR_CT, &[NFT_CT_PROTO_DST, 0]),
         Expr::Numgen(Numgen::Random { modulus }) => (EXPR_NUMGEN, &[NFT_NG_RANDOM, modulus, 0]),
         Expr::Numgen(Numgen::Inc { modulus }) => (EXPR_NUMGEN, &[NFT_NG_INCREMENTAL, modulus, 0]),
         Expr::Nfproto | Expr::CtState | Expr::CtStatus | Expr::Fib(_) => return None,
@@ -96,6 +101,9 @@ fn parse_one(bytes: &[u8]) -> Option<Expr> {
         Expr::Iifname,
         Expr::Oifname,
         Expr::CtMark,
+        Expr::CtOriginalIpDaddr,
+        Expr::CtOriginalIp6Daddr,
+        Expr::CtOriginalDport,
     ];
     if userdata::read_number(bytes, KIND)? == EXPR_NUMGEN {
         return match (number(0)?, number(1)?) {

@@ -184,6 +184,11 @@ pub(crate) const NFTA_META_SREG: u16 = 3;
 pub(crate) const NFT_CT_STATE: u32 = 0;
 pub(crate) const NFT_CT_STATUS: u32 = 2;
 pub(crate) const NFT_CT_MARK: u32 = 3;
+pub(crate) const NFT_CT_PROTO_DST: u32 = 12;
+pub(crate) const NFT_CT_DST_IP: u32 = 20;
+pub(crate) const NFT_CT_DST_IP6: u32 = 22;
+pub(crate) const IP_CT_DIR_ORIGINAL: u8 = 0;
+pub(crate) const NFTA_CT_DIRECTION: u16 = 3;
 pub(crate) const NFTA_CT_DREG: u16 = 1;
 pub(crate) const NFTA_CT_KEY: u16 = 2;
 

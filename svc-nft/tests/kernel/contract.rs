@@ -10,6 +10,7 @@ pub(crate) const DEMANDS: &[(&str, Demand)] = &[
     ("names_what_is_missing", names_what_is_missing),
     ("a_refused_command_leaves_nothing_applied", refused_command_leaves_nothing),
     ("create_refuses_what_exists", create_refuses_what_exists),
+    ("a_chain_stays_where_it_is", a_chain_stays_where_it_is),
     ("keeps_what_is_referred_to", keeps_what_is_referred_to),
     ("elements_come_and_go", elements_come_and_go),
     ("names_the_element_at_fault", names_the_element_at_fault),
@@ -131,15 +132,29 @@ fn create_refuses_what_exists(kernel: &mut dyn Dataplane) {
         Batch::new().create_elements(&id(), &addresses(), [element]).clone(),
         Batch::new().add_elements(&id(), &verdicts(), [Element::mapping(ip(1), Verdict::Drop)]).clone(),
         Batch::new().add_set(&id(), &Set::new("addresses", DataType::Mark)).clone(),
-        Batch::new()
-            .add_chain(&id(), &Chain::base("input", ChainType::Filter, Hook::Output, Priority::FILTER))
-            .clone(),
     ];
     for batch in batches {
         let error = kernel.apply(&batch).expect_err("refused");
         assert!(error.is_exists(), "{error}");
     }
     assert_eq!(listed(kernel), table());
+}
+
+fn a_chain_stays_where_it_is(kernel: &mut dyn Dataplane) {
+    loaded(kernel);
+    for moved in [
+        Chain::base("input", ChainType::Filter, Hook::Output, Priority::FILTER),
+        Chain::base("input", ChainType::Filter, Hook::Input, Priority::SECURITY),
+        Chain::base("target", ChainType::Filter, Hook::Input, Priority::FILTER),
+    ] {
+        let error = kernel.apply(Batch::new().add_chain(&id(), &moved)).expect_err("refused");
+        assert_eq!(error.errno(), Some(95), "{error}");
+    }
+    let stricter =
+        Chain::base("input", ChainType::Filter, Hook::Input, Priority::FILTER).policy(Policy::Drop);
+    kernel.apply(Batch::new().add_chain(&id(), &stricter)).expect("another policy");
+    let listed = listed(kernel);
+    assert_eq!(listed.find_chain("input").and_then(Chain::hook), stricter.hook());
 }
 
 fn keeps_what_is_referred_to(kernel: &mut dyn Dataplane) {

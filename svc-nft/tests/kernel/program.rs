@@ -34,6 +34,12 @@ fn prints_the_same(table: Table) -> Result<(), Failed> {
         let mut list = Command::new("nft");
         list.args(["list", "ruleset"]);
         let output = host.command(list).output().await?;
+        assert!(
+            output.status.success(),
+            "nft: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
         same_lines(&String::from_utf8(output.stdout)?, &table.to_string());
         same_lines(&listed.to_string(), &table.to_string());
         assert_eq!(listed, table);
@@ -42,9 +48,13 @@ fn prints_the_same(table: Table) -> Result<(), Failed> {
     Ok(())
 }
 
-fn same_lines(program: &str, ours: &str) {
-    let differences: Vec<_> =
-        program.lines().zip(ours.lines()).filter(|(theirs, ours)| theirs != ours).collect();
-    assert!(differences.is_empty(), "program and we: {differences:#?}");
-    assert_eq!(program, ours);
+/// Shows the first line that differs, for a whole table is too much to look at.
+fn same_lines(theirs: &str, ours: &str) {
+    let differing = theirs.lines().zip(ours.lines()).position(|(theirs, ours)| theirs != ours);
+    if let Some(line) = differing {
+        let around =
+            |text: &str| text.lines().skip(line.saturating_sub(2)).take(6).collect::<Vec<_>>().join("\n");
+        panic!("line {line}, they:\n{}\nand we:\n{}", around(theirs), around(ours));
+    }
+    assert_eq!(theirs, ours);
 }

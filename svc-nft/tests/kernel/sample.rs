@@ -65,12 +65,8 @@ pub(crate) fn proxy() -> Table {
         )]))
         .chain(
             Chain::regular("sticky-2")
-                .rule([Statement::update_map(
-                    "affinity",
-                    client,
-                    Source::map(with_index, "endpoints", [DataType::Ipv4Addr, DataType::InetService]),
-                )])
-                .rule([Statement::dnat_map(client, "affinity", false)]),
+                .rule([Statement::dnat_map(client, "affinity", false)])
+                .rule([Statement::goto("endpoints-2")]),
         )
         .chain(
             Chain::base("prerouting", ChainType::Nat, Hook::Prerouting, Priority::DSTNAT)
@@ -88,6 +84,15 @@ pub(crate) fn proxy() -> Table {
                     Statement::mark_xor(0x4000),
                     Statement::counter(),
                     Statement::masquerade_fully_random(),
+                ])
+                .rule([
+                    Statement::ct_state([CtState::New]),
+                    Statement::ct_status([CtStatus::Dnat]),
+                    Statement::update_map(
+                        "affinity",
+                        [Expr::IpSaddr, Expr::CtOriginalIpDaddr, Expr::L4Proto, Expr::CtOriginalDport],
+                        Source::Exprs(backend.into()),
+                    ),
                 ])
                 .rule([
                     Statement::ct_status([CtStatus::Dnat]),
@@ -126,15 +131,7 @@ pub(crate) fn proxy6() -> Table {
                 .timeout(Duration::from_secs(90))
                 .size(1000),
         )
-        .chain(
-            Chain::regular("sticky-3")
-                .rule([Statement::update_map(
-                    "affinity",
-                    client,
-                    Source::map(with_index, "endpoints", [DataType::Ipv6Addr, DataType::InetService]),
-                )])
-                .rule([Statement::dnat_map(client, "affinity", true)]),
-        )
+        .chain(Chain::regular("sticky-3").rule([Statement::dnat_map(client, "affinity", true)]))
         .chain(
             Chain::base("output", ChainType::Nat, Hook::Output, Priority::DSTNAT)
                 .rule([Statement::vmap(key, "services")])
@@ -148,6 +145,11 @@ pub(crate) fn proxy6() -> Table {
         .chain(
             Chain::base("filter", ChainType::Filter, Hook::Input, Priority::FILTER)
                 .policy(Policy::Drop)
+                .rule([Statement::update_map(
+                    "affinity",
+                    [Expr::Ip6Saddr, Expr::CtOriginalIp6Daddr, Expr::L4Proto, Expr::CtOriginalDport],
+                    Source::Exprs(backend.into()),
+                )])
                 .rule([Statement::reject()])
                 .rule([Statement::Reject(RejectWith::AdminProhibited)])
                 .rule([Statement::Reject(RejectWith::HostUnreachable)])
