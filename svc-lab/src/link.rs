@@ -171,7 +171,9 @@ fn route(
     let route = RouteMessageBuilder::<IpAddr>::new()
         .destination_prefix(destination.network(), destination.prefix_len())
         .and_then(|route| route.gateway(gateway));
-    let failed = |_| Error::text("use", route_of(netns, destination, gateway), "mixed IPv4 and IPv6");
+    let failed = |_| {
+        Error::text("use", route_of(netns, destination, gateway), "an IPv6 destination has no IPv4 gateway")
+    };
     Ok(route.map_err(failed)?.build())
 }
 

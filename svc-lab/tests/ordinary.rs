@@ -73,3 +73,53 @@ fn several_labs_run_one_after_another() {
     }
     assert_eq!(outside, 2);
 }
+
+/// In the lab's own user namespace the switch is turned that forbids further ones, and a test started there.
+#[test]
+fn forbidden_user_namespaces_are_explained() {
+    svc_lab::run(|_| async {
+        std::fs::write("/proc/sys/user/max_user_namespaces", "0")?;
+        let output = Command::new("/proc/self/exe").args(["sysctls_are_per_host", "--exact"]).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        assert!(!output.status.success());
+        assert!(text.contains("cannot create a user namespace"), "{text}");
+        assert!(text.contains("/proc/sys/user/max_user_namespaces is 0"), "{text}");
+        assert!(text.contains("sysctl -w user.max_user_namespaces="), "{text}");
+        Ok(())
+    });
+}
+
+#[test]
+fn labs_nest() {
+    svc_lab::run(|_| async {
+        let output = Command::new("/proc/self/exe").args(["sysctls_are_per_host", "--exact"]).output()?;
+        assert!(output.status.success(), "{output:?}");
+        Ok(())
+    });
+}
+
+/// The failing tests above are about this: what the closure printed, then why it failed, then what can be done.
+#[test]
+fn output_of_a_failed_test_is_its_own() {
+    let output = Command::new("/proc/self/exe")
+        .args(["failure_inside_is_failure_outside", "--exact", "--nocapture"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("error: on purpose\nnote: with SVC_LAB_KEEP=1"), "{text}");
+    assert_eq!(text.matches("running 1 test").count(), 1, "{text}");
+}
+
+/// The same tests as a user with no privilege, if this one has some.
+#[test]
+fn no_privilege_is_needed() {
+    use std::os::unix::process::CommandExt as _;
+    if !nix::unistd::geteuid().is_root() {
+        return eprintln!("not root: the other tests show it");
+    }
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["hosts_exchange_tcp_over_the_switch", "processes_see_their_host_and_their_files"]);
+    let output = command.uid(65534).gid(65534).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("2 passed"), "{output:?}");
+}
