@@ -4,6 +4,8 @@ pub mod allocate;
 mod control_plane;
 pub mod defaults;
 mod delta;
+#[cfg(feature = "dir")]
+pub mod dir;
 mod endpoint_slice;
 pub mod endpoint_slices;
 mod ingress;
@@ -18,11 +20,15 @@ mod service;
 mod snapshot;
 #[cfg(feature = "store")]
 pub mod store;
+#[cfg(feature = "dir")]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "sys is where files are read")]
+mod sys;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod topology;
 pub mod validate;
 pub mod wire;
+pub mod write;
 #[cfg(feature = "yaml")]
 pub mod yaml;
 

@@ -52,6 +52,12 @@ impl Manifests {
         self
     }
 
+    /// Of a source that could not be read at all.
+    #[cfg(feature = "dir")]
+    pub(crate) fn unreadable(message: impl Into<String>) -> Self {
+        Self { problems: vec![Problem::unnamed("", "", message)], ..Self::default() }
+    }
+
     /// Adds the entries of another text.
     pub fn extend(&mut self, other: Manifests) {
         self.entries.extend(other.entries);
@@ -118,6 +124,44 @@ pub fn read(text: &str) -> Manifests {
         }
     }
     manifests
+}
+
+/// An object as one YAML document, without a `---` line. Secrets are written with their values.
+///
+/// ```
+/// use svc_model::yaml;
+///
+/// let (objects, _) = yaml::read("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}").stored();
+/// assert_eq!(yaml::write(&objects[0]), "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n");
+/// ```
+#[must_use]
+pub fn write(object: &Object) -> String {
+    let value = json(object);
+    yaml_serde::to_string(&value).unwrap_or_default()
+}
+
+/// An object as Kubernetes' API writes it in JSON.
+#[must_use]
+pub fn json(object: &Object) -> Value {
+    let kind = object.kind();
+    let version = Kind::ALL.iter().find(|(known, _)| *known == kind).map_or("v1", |(_, version)| version);
+    let body = match crate::write::manifest(object) {
+        Manifest::EndpointSlice(wire) => serde_json::to_value(wire),
+        Manifest::Ingress(wire) => serde_json::to_value(wire),
+        Manifest::IngressClass(wire) => serde_json::to_value(wire),
+        Manifest::Namespace(wire) => serde_json::to_value(wire),
+        Manifest::Node(wire) => serde_json::to_value(wire),
+        Manifest::Pod(wire) => serde_json::to_value(wire),
+        Manifest::Secret(wire) => serde_json::to_value(wire),
+        Manifest::Service(wire) => serde_json::to_value(wire),
+    };
+    let mut all = serde_json::Map::new();
+    all.insert("apiVersion".to_owned(), version.into());
+    all.insert("kind".to_owned(), kind.to_string().into());
+    if let Ok(Value::Object(body)) = body {
+        all.extend(body);
+    }
+    Value::Object(all)
 }
 
 /// The documents of a text, each with the number of its first line. A line that begins with `---` starts the next

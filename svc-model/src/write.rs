@@ -1,0 +1,54 @@
+//! From the domain types to Kubernetes' form. What is written reads back as the same object.
+
+mod ingress;
+mod pod;
+#[cfg(test)]
+mod proptests;
+mod service;
+mod slice;
+
+use std::collections::BTreeMap;
+
+use crate::wire::{self, Manifest, ObjectMeta};
+use crate::{Meta, Object};
+
+/// The manifest of an object: what a cluster would say of it, so far as networking is concerned.
+#[must_use]
+pub fn manifest(object: &Object) -> Manifest {
+    match object {
+        Object::EndpointSlice(slice) => Manifest::EndpointSlice(Box::new(slice::slice(slice))),
+        Object::Ingress(ingress) => Manifest::Ingress(Box::new(ingress::ingress(ingress))),
+        Object::IngressClass(class) => Manifest::IngressClass(Box::new(ingress::class(class))),
+        Object::Namespace(namespace) => {
+            Manifest::Namespace(Box::new(wire::Namespace { metadata: meta(namespace.meta()) }))
+        }
+        Object::Node(node) => Manifest::Node(Box::new(pod::node(node))),
+        Object::Pod(pod) => Manifest::Pod(Box::new(pod::pod(pod))),
+        Object::Secret(secret) => Manifest::Secret(Box::new(pod::secret(secret))),
+        Object::Service(service) => Manifest::Service(Box::new(service::service(service))),
+    }
+}
+
+fn meta(meta: &Meta) -> ObjectMeta {
+    let map = |map: &BTreeMap<String, String>| (!map.is_empty()).then(|| map.clone());
+    ObjectMeta {
+        name: Some(meta.name().name().to_owned()),
+        namespace: text(meta.name().namespace()),
+        uid: text(meta.uid()),
+        labels: map(meta.labels()),
+        annotations: map(meta.annotations()),
+        creation_timestamp: meta.created().map(str::to_owned),
+        deletion_timestamp: None,
+    }
+}
+
+/// An empty text is not written.
+fn text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// An empty list is not written.
+fn list<T>(items: impl IntoIterator<Item = T>) -> Option<Vec<T>> {
+    let items: Vec<T> = items.into_iter().collect();
+    (!items.is_empty()).then_some(items)
+}
