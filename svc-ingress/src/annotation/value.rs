@@ -1,0 +1,69 @@
+//! The forms that annotation values have.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use svc_model::ObjectName;
+
+/// As Go's strconv.ParseBool, which ingress-nginx uses.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("is neither `true` nor `false`".to_owned()),
+    }
+}
+
+/// Whole seconds, at least one; a final `s` is allowed.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    match text.strip_suffix('s').unwrap_or(text).parse::<u32>() {
+        Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds.into())),
+        _ => Err("is not a number of seconds above 0".to_owned()),
+    }
+}
+
+/// Bytes with an optional unit k, m or g; 0 for no limit.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let units = [(['k', 'K'], 1 << 10), (['m', 'M'], 1 << 20), (['g', 'G'], 1 << 30)];
+    let unit =
+        units.iter().find_map(|(letters, unit)| text.strip_suffix(letters).map(|number| (number, *unit)));
+    let (number, unit): (_, u64) = unit.unwrap_or((text, 1));
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let bytes = number.parse::<u64>().ok().filter(|_| digits).and_then(|number| number.checked_mul(unit));
+    bytes.ok_or_else(|| "is not a size such as `8m`".to_owned())
+}
+
+/// A comma-separated list of networks and addresses.
+pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    let parsed = entries.map(|entry| {
+        let address = || entry.parse::<IpAddr>().map(IpNet::from);
+        entry
+            .parse::<IpNet>()
+            .or_else(|_| address())
+            .map_err(|_| format!("`{entry}` is no network such as 10.0.0.0/8"))
+    });
+    parsed.collect()
+}
+
+/// A Secret, `name` or `namespace/name`, in the Ingress's own namespace.
+pub(super) fn secret(text: &str, namespace: &str) -> Result<ObjectName, String> {
+    let (own, name) = text.split_once('/').unwrap_or((namespace, text));
+    if name.is_empty() || name.contains('/') {
+        return Err("is not a Secret's name".to_owned());
+    }
+    if own != namespace {
+        return Err(format!("is in namespace {own}: the Secret has to be in the Ingress's own, {namespace}"));
+    }
+    Ok(ObjectName::new(namespace, name))
+}
+
+/// Text that may stand between quotes in a header.
+pub(super) fn realm(text: &str) -> Result<String, String> {
+    let printable = |c: char| !c.is_control() && c != '"' && c != '\\';
+    if text.len() > 256 || !text.chars().all(printable) {
+        return Err("holds a quote, a backslash or a control character, or is over 256 bytes".to_owned());
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,304 @@
+//! What the embedder sets.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use svc_model::ObjectName;
+
+use crate::error::ConfigError;
+
+#[cfg(test)]
+mod tests;
+
+/// How paths are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// As the Kubernetes API and its conformance tests have it.
+    Strict,
+    /// As ingress-nginx does: a regular expression or a rewrite on one path turns every path of its host into a
+    /// case-insensitive regular expression, `/x` is redirected to a stored `/x/`, and hosts with TLS redirect plain HTTP.
+    #[default]
+    Nginx,
+}
+
+/// A port of a Service, written `namespace/service:port`; the port is a number or a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceRef {
+    service: ObjectName,
+    port: String,
+}
+
+impl ServiceRef {
+    /// The Service.
+    #[must_use]
+    pub fn service(&self) -> &ObjectName {
+        &self.service
+    }
+
+    /// The port's number or name.
+    #[must_use]
+    pub fn port(&self) -> &str {
+        &self.port
+    }
+}
+
+impl FromStr for ServiceRef {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || ConfigError::DefaultBackend { text: text.to_owned() };
+        let (service, port) = text.rsplit_once(':').ok_or_else(invalid)?;
+        let service: ObjectName = service.parse().map_err(|_| invalid())?;
+        if service.namespace().is_empty() || port.is_empty() {
+            return Err(invalid());
+        }
+        Ok(Self { service, port: port.to_owned() })
+    }
+}
+
+impl fmt::Display for ServiceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.service, self.port)
+    }
+}
+
+/// Settings of the route table and of the server; made by [`IngressConfig::builder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngressConfig {
+    mode: Mode,
+    class: String,
+    controllers: BTreeSet<String>,
+    watch_without_class: bool,
+    default_backend: Option<ServiceRef>,
+    default_certificate: Option<ObjectName>,
+    hsts: bool,
+    body_size: u64,
+    connect_timeout: Duration,
+    read_timeout: Duration,
+    send_timeout: Duration,
+    header_timeout: Duration,
+}
+
+impl Default for IngressConfig {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            class: "nginx".to_owned(),
+            controllers: BTreeSet::from(["k8s.io/ingress-nginx".to_owned()]),
+            watch_without_class: false,
+            default_backend: None,
+            default_certificate: None,
+            hsts: true,
+            body_size: 1024 * 1024,
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(60),
+            send_timeout: Duration::from_secs(60),
+            header_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl IngressConfig {
+    /// Begins from the defaults, which are those of ingress-nginx.
+    #[must_use]
+    pub fn builder() -> IngressConfigBuilder {
+        IngressConfigBuilder { config: Self::default(), default_backend: None, default_certificate: None }
+    }
+
+    /// How paths are read.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The value of the annotation `kubernetes.io/ingress.class` that is ours.
+    #[must_use]
+    pub fn class(&self) -> &str {
+        &self.class
+    }
+
+    /// Whether an IngressClass with this `spec.controller` is ours.
+    #[must_use]
+    pub fn is_controller(&self, controller: &str) -> bool {
+        self.controllers.contains(controller)
+    }
+
+    /// Whether Ingresses that name no class are served.
+    #[must_use]
+    pub fn watches_without_class(&self) -> bool {
+        self.watch_without_class
+    }
+
+    /// Where requests go that no rule matches; without one they are answered 404.
+    #[must_use]
+    pub fn default_backend(&self) -> Option<&ServiceRef> {
+        self.default_backend.as_ref()
+    }
+
+    /// The TLS Secret for names that no Ingress has a certificate for; without one their handshakes are refused.
+    #[must_use]
+    pub fn default_certificate(&self) -> Option<&ObjectName> {
+        self.default_certificate.as_ref()
+    }
+
+    /// Whether `Strict-Transport-Security` is sent on HTTPS replies of hosts with a certificate.
+    #[must_use]
+    pub fn hsts(&self) -> bool {
+        self.hsts
+    }
+
+    /// The largest request body in bytes; 0 for no limit.
+    #[must_use]
+    pub fn body_size(&self) -> u64 {
+        self.body_size
+    }
+
+    /// How long a connection to an endpoint may take.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    /// The longest pause between two reads from an endpoint.
+    #[must_use]
+    pub fn read_timeout(&self) -> Duration {
+        self.read_timeout
+    }
+
+    /// The longest pause between two writes to an endpoint.
+    #[must_use]
+    pub fn send_timeout(&self) -> Duration {
+        self.send_timeout
+    }
+
+    /// How long a client may take for a request's head, and for a TLS handshake.
+    #[must_use]
+    pub fn header_timeout(&self) -> Duration {
+        self.header_timeout
+    }
+}
+
+/// Builds an [`IngressConfig`].
+#[derive(Clone, Debug)]
+pub struct IngressConfigBuilder {
+    config: IngressConfig,
+    default_backend: Option<String>,
+    default_certificate: Option<String>,
+}
+
+impl IngressConfigBuilder {
+    /// How paths are read.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.config.mode = mode;
+        self
+    }
+
+    /// The value of the annotation `kubernetes.io/ingress.class` that is ours; `nginx` unless set.
+    #[must_use]
+    pub fn class(mut self, class: impl Into<String>) -> Self {
+        self.config.class = class.into();
+        self
+    }
+
+    /// Serves IngressClasses with this `spec.controller` too, beside `k8s.io/ingress-nginx`.
+    #[must_use]
+    pub fn controller(mut self, controller: impl Into<String>) -> Self {
+        self.config.controllers.insert(controller.into());
+        self
+    }
+
+    /// Serves Ingresses that name no class.
+    #[must_use]
+    pub fn watch_without_class(mut self, watch: bool) -> Self {
+        self.config.watch_without_class = watch;
+        self
+    }
+
+    /// Where requests go that no rule matches: `namespace/service:port`.
+    #[must_use]
+    pub fn default_backend(mut self, backend: impl Into<String>) -> Self {
+        self.default_backend = Some(backend.into());
+        self
+    }
+
+    /// The TLS Secret, `namespace/name`, for names that no Ingress has a certificate for.
+    #[must_use]
+    pub fn default_certificate(mut self, secret: impl Into<String>) -> Self {
+        self.default_certificate = Some(secret.into());
+        self
+    }
+
+    /// Whether `Strict-Transport-Security` is sent.
+    #[must_use]
+    pub fn hsts(mut self, hsts: bool) -> Self {
+        self.config.hsts = hsts;
+        self
+    }
+
+    /// The largest request body in bytes where no annotation says otherwise; 0 for no limit.
+    #[must_use]
+    pub fn body_size(mut self, bytes: u64) -> Self {
+        self.config.body_size = bytes;
+        self
+    }
+
+    /// How long a connection to an endpoint may take.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// The longest pause between two reads from an endpoint.
+    #[must_use]
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.config.read_timeout = timeout;
+        self
+    }
+
+    /// The longest pause between two writes to an endpoint.
+    #[must_use]
+    pub fn send_timeout(mut self, timeout: Duration) -> Self {
+        self.config.send_timeout = timeout;
+        self
+    }
+
+    /// How long a client may take for a request's head, and for a TLS handshake.
+    #[must_use]
+    pub fn header_timeout(mut self, timeout: Duration) -> Self {
+        self.config.header_timeout = timeout;
+        self
+    }
+
+    /// Checks and finishes.
+    ///
+    /// # Errors
+    ///
+    /// A backend or Secret that is not written as it has to be, or a timeout of zero.
+    pub fn build(self) -> Result<IngressConfig, ConfigError> {
+        let mut config = self.config;
+        config.default_backend = self.default_backend.map(|text| text.parse()).transpose()?;
+        config.default_certificate = self.default_certificate.map(secret_name).transpose()?;
+        let timeouts = [
+            ("connect_timeout", config.connect_timeout),
+            ("read_timeout", config.read_timeout),
+            ("send_timeout", config.send_timeout),
+            ("header_timeout", config.header_timeout),
+        ];
+        match timeouts.into_iter().find(|(_, timeout)| timeout.is_zero()) {
+            Some((field, _)) => Err(ConfigError::ZeroTimeout { field }),
+            None => Ok(config),
+        }
+    }
+}
+
+fn secret_name(text: String) -> Result<ObjectName, ConfigError> {
+    match text.parse::<ObjectName>() {
+        Ok(name) if !name.namespace().is_empty() => Ok(name),
+        _ => Err(ConfigError::DefaultCertificate { text }),
+    }
+}

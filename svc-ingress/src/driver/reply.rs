@@ -1,0 +1,148 @@
+//! Bodies and short answers of the router's own.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::state::IdlePool;
+use crate::upstream::Event;
+
+use super::exchange::{Exchange, ExchangeError};
+
+/// The idle connections of a server.
+pub(super) type Idle<S> = Arc<Mutex<IdlePool<S>>>;
+
+/// The body of a response: text of the router's own, or what a backend sends.
+pub(super) enum ReplyBody<S> {
+    Text(Bytes),
+    Backend(BackendBody<S>),
+}
+
+/// A response as it is read from its connection; the connection goes back to the pool at the exact end.
+pub(super) struct BackendBody<S> {
+    exchange: Option<Exchange<S>>,
+    endpoint: SocketAddr,
+    idle: Idle<S>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> BackendBody<S> {
+    /// The rest of an exchange after its head.
+    pub(super) fn new(exchange: Exchange<S>, endpoint: SocketAddr, idle: Idle<S>) -> Self {
+        let mut body = Self { exchange: Some(exchange), endpoint, idle };
+        body.finish_if_over();
+        body
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
+        let Some(exchange) = &mut self.exchange else { return Poll::Ready(None) };
+        match ready!(exchange.poll_event(cx)) {
+            Ok(Event::Data(data)) => {
+                self.finish_if_over();
+                Poll::Ready(Some(Ok(Frame::data(data))))
+            }
+            Ok(Event::Trailers(trailers)) => {
+                self.finish_if_over();
+                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+            }
+            Ok(_) => {
+                self.finish();
+                Poll::Ready(None)
+            }
+            Err(error) => {
+                tracing::debug!(endpoint = %self.endpoint, %error, "response broken off");
+                self.exchange = None;
+                Poll::Ready(Some(Err(error)))
+            }
+        }
+    }
+
+    /// hyper does not poll a body again of which nothing is left.
+    fn finish_if_over(&mut self) {
+        let Some(exchange) = &mut self.exchange else { return };
+        if exchange.remaining() != Some(0) {
+            return;
+        }
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        match exchange.poll_event(&mut cx) {
+            Poll::Ready(Ok(Event::End)) => self.finish(),
+            _ => self.exchange = None,
+        }
+    }
+
+    fn finish(&mut self) {
+        let Some(connection) = self.exchange.take().and_then(Exchange::into_reusable) else { return };
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.put(self.endpoint, connection, Instant::now());
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
+    type Data = Bytes;
+    type Error = ExchangeError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
+        match self.get_mut() {
+            Self::Text(text) if text.is_empty() => Poll::Ready(None),
+            Self::Text(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
+            Self::Backend(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Backend(body) => body.exchange.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Text(text) => SizeHint::with_exact(text.len() as u64),
+            Self::Backend(body) => {
+                let known = body.exchange.as_ref().map_or(Some(0), Exchange::remaining);
+                known.map_or_else(SizeHint::new, SizeHint::with_exact)
+            }
+        }
+    }
+}
+
+/// A response of the router's own: the status, and a line that says it.
+pub(super) fn status<S>(status: StatusCode) -> Response<ReplyBody<S>> {
+    let mut response = Response::new(ReplyBody::Text(format!("{status}\n").into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    response
+}
+
+/// A redirect; 400 if the address cannot stand in a header.
+pub(super) fn redirect<S>((code, location): (StatusCode, String)) -> Response<ReplyBody<S>> {
+    let Ok(location) = HeaderValue::from_str(&location) else { return status(StatusCode::BAD_REQUEST) };
+    let mut response = status(code);
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+/// 401 that asks for a login.
+pub(super) fn unauthorized<S>(realm: &str) -> Response<ReplyBody<S>> {
+    let mut response = status(StatusCode::UNAUTHORIZED);
+    if let Ok(value) = HeaderValue::from_str(&format!("Basic realm=\"{realm}\"")) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, value);
+    }
+    response
+}

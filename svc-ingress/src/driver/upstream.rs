@@ -1,0 +1,269 @@
+//! A request on its way to one endpoint after the other, until one answers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::PoisonError;
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+use bytes::BytesMut;
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
+
+use crate::state::Pooled;
+use crate::sys::Connect;
+use crate::table::{PoolState, Route};
+use crate::upstream::{Event, Expected, RequestFraming, RequestHead, ResponseHead};
+
+use super::exchange::{Exchange, ExchangeError, Pauses, Sending};
+use super::reply::{BackendBody, ReplyBody, status};
+use super::router::{Asked, Router};
+use super::tunnel;
+
+// As ingress-nginx: `proxy-next-upstream-tries`.
+const TRIES: usize = 3;
+
+/// A request as the backend will see it.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    parts: Parts,
+    body: Option<Incoming>,
+    target: String,
+    host: String,
+    framing: RequestFraming,
+    upgrade: bool,
+    limit: u64,
+}
+
+impl Outgoing {
+    pub(super) fn new(
+        parts: Parts,
+        body: Incoming,
+        target: String,
+        host: String,
+        upgrade: bool,
+        limit: u64,
+    ) -> Self {
+        let empty = body.is_end_stream();
+        let announced = parts.headers.contains_key(http::header::CONTENT_LENGTH);
+        let framing = match body.size_hint().exact() {
+            Some(0) if !announced => RequestFraming::Empty,
+            Some(length) => RequestFraming::Length(length),
+            None if empty => RequestFraming::Empty,
+            None => RequestFraming::Chunked,
+        };
+        Self { parts, body: (!empty).then_some(body), target, host, framing, upgrade, limit }
+    }
+
+    fn expected(&self) -> Expected {
+        match self.parts.method {
+            _ if self.upgrade => Expected::Upgrade,
+            Method::HEAD => Expected::NoBody,
+            _ => Expected::Body,
+        }
+    }
+
+    fn emit(&self) -> BytesMut {
+        let mut head = BytesMut::new();
+        let Parts { method, headers, .. } = &self.parts;
+        RequestHead::new(method, &self.target, &self.host, headers, self.framing).emit(&mut head);
+        head
+    }
+
+    /// Sending it twice does what sending it once does, and it can be sent twice.
+    fn is_repeatable(&self) -> bool {
+        let idempotent = [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE];
+        self.body.is_none() && !self.upgrade && idempotent.contains(&self.parts.method)
+    }
+}
+
+/// Why one endpoint gave no response.
+enum Failure {
+    /// It cannot be reached: nothing was sent.
+    Connect(io::Error),
+    /// No connection in time: nothing was sent.
+    ConnectTimeout,
+    /// It broke off or answered nonsense; `true` if it never answered at all.
+    Exchange(ExchangeError, bool),
+}
+
+/// A response's head with the rest of its exchange.
+type Answer<S> = (ResponseHead, bool, Exchange<S>);
+
+/// Sends a request to the endpoints of its route in turn, up to three. After a failure the endpoints are looked up
+/// again: they may have changed since, which is the likeliest reason for the failure.
+pub(super) async fn send<C: Connect>(
+    router: &Router<C>,
+    mut outgoing: Outgoing,
+    route: &Route,
+    asked: &Asked,
+) -> Response<ReplyBody<C::Stream>> {
+    let mut tried: Vec<SocketAddr> = Vec::new();
+    let mut route = route.clone();
+    let mut code = unserved(&route);
+    while tried.len() < TRIES {
+        let next = route.location().pool().in_turn().find(|endpoint| !tried.contains(endpoint));
+        let Some(endpoint) = next else { break };
+        tried.push(endpoint);
+        // A body that was begun cannot be sent again.
+        let repeatable = outgoing.is_repeatable();
+        match ask(router, &mut outgoing, &route, endpoint).await {
+            Ok(answer) => return respond(router, outgoing, &route, endpoint, answer, asked),
+            Err(failure) => {
+                tracing::debug!(%endpoint, error = %failure, "no response");
+                code = failure.status();
+                if !failure.is_before_sending() && !(repeatable && failure.is_unanswered()) {
+                    break;
+                }
+            }
+        }
+        if let Ok(Some(current)) = router.table.load().find(asked.authority.host(), &asked.target) {
+            route = current;
+        }
+    }
+    status(code)
+}
+
+/// The status when no endpoint could even be tried.
+fn unserved(route: &Route) -> StatusCode {
+    match route.location().pool().state() {
+        PoolState::Ready => StatusCode::BAD_GATEWAY,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// Asks one endpoint: on an idle connection if there is one, on a new one if that turned out to be closed.
+async fn ask<C: Connect>(
+    router: &Router<C>,
+    outgoing: &mut Outgoing,
+    route: &Route,
+    endpoint: SocketAddr,
+) -> Result<Answer<C::Stream>, Failure> {
+    // An upgrade cannot be repeated: it gets a connection that is surely open.
+    let idle = if outgoing.upgrade { None } else { take_idle(router, endpoint) };
+    if let Some(connection) = idle {
+        let repeatable = outgoing.is_repeatable();
+        match exchange(connection, outgoing, route).await {
+            Err(Failure::Exchange(error, true)) if repeatable && !matches!(error, ExchangeError::Timeout) => {
+            }
+            result => return result,
+        }
+    }
+    let connecting = timeout(route.policies().connect_timeout(), router.connect.connect(endpoint));
+    let stream = connecting.await.map_err(|_| Failure::ConnectTimeout)?.map_err(Failure::Connect)?;
+    exchange(Pooled::new(stream, Instant::now()), outgoing, route).await
+}
+
+/// An idle connection on which nothing has happened: neither an end nor bytes that nobody asked for.
+fn take_idle<C: Connect>(router: &Router<C>, endpoint: SocketAddr) -> Option<Pooled<C::Stream>> {
+    loop {
+        let mut idle = router.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = idle.take(endpoint, Instant::now())?;
+        drop(idle);
+        let mut byte = [0; 1];
+        let silent = {
+            let mut cx = Context::from_waker(Waker::noop());
+            let read = pin!(connection.get_mut().read(&mut byte));
+            Future::poll(read, &mut cx).is_pending()
+        };
+        if silent {
+            return Some(connection);
+        }
+    }
+}
+
+async fn exchange<S>(
+    connection: Pooled<S>,
+    outgoing: &mut Outgoing,
+    route: &Route,
+) -> Result<Answer<S>, Failure>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let policies = route.policies();
+    let pauses = Pauses { read: policies.read_timeout(), send: policies.send_timeout() };
+    let chunked = outgoing.framing == RequestFraming::Chunked;
+    let sending = Sending { body: outgoing.body.take(), chunked, left: outgoing.limit };
+    let mut exchange = Exchange::new(connection, outgoing.emit(), sending, outgoing.expected(), pauses);
+    loop {
+        match std::future::poll_fn(|cx| exchange.poll_event(cx)).await {
+            Ok(Event::Informational(_)) => {}
+            Ok(Event::Head(head)) => return Ok((head, false, exchange)),
+            Ok(Event::Switched(head)) => return Ok((head, true, exchange)),
+            Ok(_) => {
+                return Err(Failure::Exchange(
+                    ExchangeError::Response(crate::upstream::ResponseError::Head),
+                    false,
+                ));
+            }
+            Err(error) => {
+                let unanswered = exchange.is_unanswered();
+                return Err(Failure::Exchange(error, unanswered));
+            }
+        }
+    }
+}
+
+fn respond<C: Connect>(
+    router: &Router<C>,
+    mut outgoing: Outgoing,
+    route: &Route,
+    endpoint: SocketAddr,
+    (head, switched, exchange): Answer<C::Stream>,
+    asked: &Asked,
+) -> Response<ReplyBody<C::Stream>> {
+    let code = head.status();
+    let body = if switched {
+        let (stream, early) = exchange.into_switched();
+        if let Some(client) = outgoing.parts.extensions.remove::<OnUpgrade>() {
+            let idle = route.policies().read_timeout();
+            asked.peer.tunnel.set(async move {
+                if let Err(error) = tunnel::run(client, stream, early, idle).await {
+                    tracing::debug!(%endpoint, %error, "tunnel ended");
+                }
+            });
+        }
+        ReplyBody::Text(bytes::Bytes::new())
+    } else {
+        ReplyBody::Backend(BackendBody::new(exchange, endpoint, router.idle.clone()))
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    *response.headers_mut() = head.into_headers();
+    response
+}
+
+impl Failure {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::ConnectTimeout | Self::Exchange(ExchangeError::Timeout, _) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Exchange(ExchangeError::BodyTooLarge, _) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Exchange(ExchangeError::Client(_), _) => StatusCode::BAD_REQUEST,
+            Self::Connect(_) | Self::Exchange(..) => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    fn is_before_sending(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::ConnectTimeout)
+    }
+
+    fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Exchange(_, true))
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Connect(error) => write!(f, "cannot connect: {error}"),
+            Self::ConnectTimeout => f.write_str("no connection in time"),
+            Self::Exchange(error, _) => error.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! One Ingress with everything it names looked up: policies, users, certificates, pools.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use svc_model::{
+    Ingress, IngressBackend, IngressPath, Kind, ObjectName, ObjectRef, PathType, Problem, Snapshot,
+};
+
+use crate::annotation::{AuthSecretType, BasicAuth, PREFIX, Policies};
+use crate::config::{IngressConfig, Mode};
+use crate::htpasswd::Htpasswd;
+use crate::tls::Certificate;
+
+use super::certificates::Certificates;
+use super::{ANY_HOST, Pool, class};
+
+/// An object that an Ingress has to be compiled again for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Dependency {
+    Service(ObjectName),
+    Secret(ObjectName),
+}
+
+/// One path of a rule.
+#[derive(Debug)]
+pub(super) struct CompiledPath {
+    pub(super) path: String,
+    pub(super) path_type: PathType,
+    pub(super) pool: Arc<Pool>,
+    /// Where in the Ingress it stands, for problems.
+    pub(super) field: String,
+}
+
+/// What an Ingress says of one host.
+#[derive(Debug, Default)]
+pub(super) struct CompiledHost {
+    pub(super) paths: Vec<CompiledPath>,
+    pub(super) tls: bool,
+    pub(super) certificate: Option<Certificate>,
+}
+
+/// An Ingress, read once.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    name: ObjectName,
+    created: Option<String>,
+    pub(super) policies: Arc<Policies>,
+    pub(super) users: Option<Arc<Htpasswd>>,
+    pub(super) denied: Option<String>,
+    pub(super) default: Option<Arc<Pool>>,
+    hosts: BTreeMap<String, CompiledHost>,
+    dependencies: BTreeSet<Dependency>,
+    ignored: Option<String>,
+    problems: Vec<Problem>,
+}
+
+impl Compiled {
+    pub(super) fn new(
+        ingress: &Ingress,
+        snapshot: &Snapshot,
+        config: &IngressConfig,
+        certificates: &mut Certificates,
+    ) -> Self {
+        let namespace = ingress.name().namespace();
+        let (policies, annotations) = Policies::parse(ingress.annotations(), namespace, config);
+        let mut compiled = Self {
+            name: ingress.name().clone(),
+            created: ingress.meta().created().map(str::to_owned),
+            denied: policies.denied().map(str::to_owned),
+            policies: Arc::new(policies),
+            users: None,
+            default: None,
+            hosts: BTreeMap::new(),
+            dependencies: BTreeSet::new(),
+            ignored: class::ignored(ingress, snapshot, config),
+            problems: Vec::new(),
+        };
+        if compiled.ignored.is_some() {
+            return compiled;
+        }
+        for problem in annotations {
+            compiled.report(annotation_field(&problem.key), problem.message);
+        }
+        if compiled.policies.canary {
+            compiled.report(annotation_field("canary"), "is not supported: the whole Ingress is left out");
+            return compiled;
+        }
+        compiled.add_rules(ingress, snapshot, config.mode());
+        compiled.add_tls(ingress, snapshot, certificates);
+        compiled.add_users(snapshot);
+        compiled
+    }
+
+    pub(super) fn name(&self) -> &ObjectName {
+        &self.name
+    }
+
+    pub(super) fn reference(&self) -> ObjectRef {
+        ObjectRef::new(Kind::Ingress, self.name.clone())
+    }
+
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.keys().map(String::as_str)
+    }
+
+    pub(super) fn host(&self, host: &str) -> Option<&CompiledHost> {
+        self.hosts.get(host)
+    }
+
+    pub(super) fn dependencies(&self) -> &BTreeSet<Dependency> {
+        &self.dependencies
+    }
+
+    pub(super) fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    pub(super) fn ignored(&self) -> Option<(ObjectName, String)> {
+        self.ignored.clone().map(|why| (self.name.clone(), why))
+    }
+
+    /// The older Ingress first; ingress-nginx orders those of the same second by their names, descending.
+    pub(super) fn precedence(&self, other: &Self, mode: Mode) -> Ordering {
+        let age = |compiled: &Self| (compiled.created.is_none(), compiled.created.clone());
+        let name = self.name.to_string().cmp(&other.name.to_string());
+        let name = if mode == Mode::Nginx { name.reverse() } else { name };
+        age(self).cmp(&age(other)).then(name)
+    }
+
+    fn report(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.problems.push(Problem::new(&self.reference(), field, message));
+    }
+
+    fn add_rules(&mut self, ingress: &Ingress, snapshot: &Snapshot, mode: Mode) {
+        self.default = ingress.default_backend().and_then(|b| self.pool(b, snapshot, "spec.defaultBackend"));
+        if ingress.rules().is_empty() {
+            self.hosts.entry(ANY_HOST.to_owned()).or_default();
+        }
+        for (index, rule) in ingress.rules().iter().enumerate() {
+            let host = rule.host().unwrap_or(ANY_HOST);
+            self.hosts.entry(host.to_owned()).or_default();
+            for (number, path) in rule.paths().iter().enumerate() {
+                let field = format!("spec.rules[{index}].http.paths[{number}]");
+                let Some(compiled) = self.path(path, snapshot, mode, field) else { continue };
+                self.hosts.entry(host.to_owned()).or_default().paths.push(compiled);
+            }
+        }
+    }
+
+    fn path(
+        &mut self,
+        path: &IngressPath,
+        snapshot: &Snapshot,
+        mode: Mode,
+        field: String,
+    ) -> Option<CompiledPath> {
+        let text = path.path();
+        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+        if mode == Mode::Nginx && path.path_type() != PathType::ImplementationSpecific && !plain {
+            let message = format!(
+                "`{text}` may hold only letters, digits and `/._-`: use pathType ImplementationSpecific"
+            );
+            self.report(format!("{field}.path"), message);
+            return None;
+        }
+        let pool = self.pool(path.backend(), snapshot, &format!("{field}.backend"))?;
+        Some(CompiledPath { path: text.to_owned(), path_type: path.path_type(), pool, field })
+    }
+
+    fn pool(&mut self, backend: &IngressBackend, snapshot: &Snapshot, field: &str) -> Option<Arc<Pool>> {
+        let IngressBackend::Service { name, port } = backend else {
+            self.report(format!("{field}.resource"), "is not supported: name a Service");
+            return None;
+        };
+        let service = ObjectName::new(self.name.namespace(), name.as_str());
+        self.dependencies.insert(Dependency::Service(service.clone()));
+        let pool = Pool::new(snapshot, service, port);
+        if let Some(message) = pool.problem() {
+            self.report(format!("{field}.service"), message);
+        }
+        Some(Arc::new(pool))
+    }
+
+    fn add_tls(&mut self, ingress: &Ingress, snapshot: &Snapshot, certificates: &mut Certificates) {
+        let mut found = Vec::new();
+        for (index, tls) in ingress.tls().iter().enumerate() {
+            let Some(secret) = tls.secret_name() else { continue };
+            let secret = ObjectName::new(self.name.namespace(), secret);
+            self.dependencies.insert(Dependency::Secret(secret.clone()));
+            match certificates.find(snapshot, &secret) {
+                Ok(certificate) => found.push((index, certificate)),
+                Err(message) => self.report(format!("spec.tls[{index}].secretName"), message),
+            }
+        }
+        let mut problems = Vec::new();
+        for (host, compiled) in &mut self.hosts {
+            let entry = ingress.tls().iter().position(|tls| tls.hosts().contains(host));
+            compiled.tls = entry.is_some();
+            let named =
+                found.iter().find(|(index, _)| Some(*index) == entry).map(|(_, certificate)| certificate);
+            if let (Some(index), Some(certificate)) = (entry, named)
+                && !certificate.covers(host)
+            {
+                problems.push((
+                    format!("spec.tls[{index}].secretName"),
+                    format!("its certificate is not for {host}"),
+                ));
+            }
+            let covering = found.iter().map(|(_, certificate)| certificate).find(|c| c.covers(host));
+            compiled.certificate = named.filter(|c| c.covers(host)).or(covering).cloned();
+            compiled.tls |= compiled.certificate.is_some();
+        }
+        problems.into_iter().for_each(|(field, message)| self.report(field, message));
+    }
+
+    fn add_users(&mut self, snapshot: &Snapshot) {
+        let policies = Arc::clone(&self.policies);
+        let Some(auth) = policies.auth() else { return };
+        self.dependencies.insert(Dependency::Secret(auth.secret().clone()));
+        let field = annotation_field("auth-secret");
+        match users(auth, snapshot) {
+            Ok((users, problems)) => {
+                self.users = Some(Arc::new(users));
+                problems.into_iter().for_each(|message| self.report(field.as_str(), message));
+            }
+            Err(message) => {
+                self.denied.get_or_insert_with(|| message.clone());
+                self.report(field, message);
+            }
+        }
+    }
+}
+
+fn annotation_field(key: &str) -> String {
+    format!("metadata.annotations[{PREFIX}{key}]")
+}
+
+/// The users of a Secret with what is wrong with single lines, or why there are none.
+fn users(auth: &BasicAuth, snapshot: &Snapshot) -> Result<(Htpasswd, Vec<String>), String> {
+    let name = auth.secret();
+    let Some(secret) = snapshot.secret(name) else {
+        return Err(format!("Secret {name} does not exist: create it with an htpasswd file under `auth`"));
+    };
+    let (users, problems) = match auth.secret_type() {
+        AuthSecretType::File => {
+            let file = secret.data("auth").ok_or_else(|| format!("Secret {name} has no key `auth`"))?;
+            Htpasswd::parse(file)
+        }
+        AuthSecretType::Map => {
+            Htpasswd::from_map(secret.keys().filter_map(|user| Some((user, secret.data(user)?))))
+        }
+    };
+    if users.is_empty() {
+        return Err(format!("Secret {name} has no user with a bcrypt ($2y$), {{SHA}} or $apr1$ hash"));
+    }
+    Ok((users, problems.into_iter().map(|problem| format!("Secret {name} {problem}")).collect()))
+}

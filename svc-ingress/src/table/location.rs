@@ -1,0 +1,149 @@
+//! One path of one host: what it matches and what happens to its requests.
+
+use std::fmt;
+use std::sync::Arc;
+
+use regex::bytes::Regex;
+use svc_model::ObjectName;
+
+use crate::annotation::Policies;
+use crate::config::IngressConfig;
+use crate::htpasswd::Htpasswd;
+
+use super::Pool;
+
+/// How a location's path is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Matching {
+    /// The whole path.
+    Exact,
+    /// Element by element.
+    Prefix,
+    /// Byte by byte, as ingress-nginx reads `ImplementationSpecific`.
+    Bytes,
+    /// As a case-insensitive regular expression from the path's start.
+    Regex,
+    /// Whatever no other path of the host takes.
+    Default,
+}
+
+/// What is done with requests that one path of one host takes.
+#[derive(Debug)]
+pub struct Location {
+    pub(super) ingress: Option<ObjectName>,
+    pub(super) host: String,
+    pub(super) path: String,
+    pub(super) matching: Matching,
+    pub(super) pattern: Option<Regex>,
+    pub(super) policies: Arc<Policies>,
+    pub(super) users: Option<Arc<Htpasswd>>,
+    pub(super) denied: Option<String>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) tls: bool,
+    pub(super) certified: bool,
+}
+
+impl Location {
+    pub(super) fn default_backend(config: &IngressConfig, pool: Arc<Pool>) -> Self {
+        Self {
+            ingress: None,
+            host: String::new(),
+            path: "/".to_owned(),
+            matching: Matching::Default,
+            pattern: None,
+            policies: Arc::new(Policies::new(config)),
+            users: None,
+            denied: None,
+            pool,
+            tls: false,
+            certified: false,
+        }
+    }
+
+    /// The Ingress; `None` for the configuration's default backend.
+    #[must_use]
+    pub fn ingress(&self) -> Option<&ObjectName> {
+        self.ingress.as_ref()
+    }
+
+    /// The rule's host, `*.` first for a wildcard, empty for every host.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The rule's path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// How the path is compared.
+    #[must_use]
+    pub fn matching(&self) -> Matching {
+        self.matching
+    }
+
+    /// What the Ingress's annotations ask for.
+    #[must_use]
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// Who may log in; `None` if nobody is asked.
+    #[must_use]
+    pub fn users(&self) -> Option<&Arc<Htpasswd>> {
+        self.users.as_ref()
+    }
+
+    /// Why every request is answered 503.
+    #[must_use]
+    pub fn denied(&self) -> Option<&str> {
+        self.denied.as_deref()
+    }
+
+    /// Where requests go.
+    #[must_use]
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// A `spec.tls` entry lists the host.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The host has a certificate of its own.
+    #[must_use]
+    pub fn has_certificate(&self) -> bool {
+        self.certified
+    }
+
+    /// A prefix without its final slash: as prefixes `/a` and `/a/` are the same.
+    pub(super) fn prefix(&self) -> &str {
+        self.path.strip_suffix('/').unwrap_or(&self.path)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = if self.host.is_empty() { "any host" } else { &self.host };
+        match &self.ingress {
+            Some(ingress) => write!(f, "Ingress {ingress}, {host}, ")?,
+            None => f.write_str("default backend of the configuration, ")?,
+        }
+        write!(f, "{:?} {} -> {}", self.matching, self.path, self.pool)?;
+        if let Some(target) = self.policies.rewrite_target() {
+            write!(f, ", rewritten to {}", target.as_str())?;
+        }
+        if let Some(auth) = self.policies.auth() {
+            write!(f, ", basic auth by Secret {}", auth.secret())?;
+        }
+        match &self.denied {
+            Some(reason) => write!(f, ", refused with 503: {reason}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The endpoints behind one port of a Service.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use svc_model::{
+    BackendPort, ObjectName, Protocol, Service, ServicePort, ServiceType, Snapshot, TargetPort, topology,
+};
+
+use crate::config::ServiceRef;
+
+/// The endpoints that serve a backend now, never the Service's virtual IP.
+#[derive(Debug)]
+pub struct Pool {
+    service: ObjectName,
+    port: String,
+    endpoints: Vec<SocketAddr>,
+    state: PoolState,
+    turn: AtomicUsize,
+}
+
+/// Whether a pool can serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PoolState {
+    /// It has endpoints.
+    Ready,
+    /// No endpoint is ready: 503 until one is.
+    NoEndpoints,
+    /// The Service does not exist: 503.
+    NoService,
+    /// The Service has no such TCP port: 503.
+    NoPort,
+    /// The Service is an ExternalName, which is not supported as a backend: 503.
+    ExternalName,
+}
+
+impl Pool {
+    pub(super) fn new(snapshot: &Snapshot, service: ObjectName, port: &BackendPort) -> Self {
+        let text = match port {
+            BackendPort::Number(number) => number.to_string(),
+            BackendPort::Name(name) => name.clone(),
+            _ => String::new(),
+        };
+        Self::find(snapshot, service, text)
+    }
+
+    pub(super) fn of_reference(snapshot: &Snapshot, reference: &ServiceRef) -> Self {
+        Self::find(snapshot, reference.service().clone(), reference.port().to_owned())
+    }
+
+    fn find(snapshot: &Snapshot, service: ObjectName, port: String) -> Self {
+        let (state, endpoints) = match snapshot.service(&service) {
+            None => (PoolState::NoService, Vec::new()),
+            Some(found) if found.service_type() == ServiceType::ExternalName => {
+                (PoolState::ExternalName, Vec::new())
+            }
+            Some(found) => match service_port(found, &port) {
+                None => (PoolState::NoPort, Vec::new()),
+                Some(port) => match topology::serving(snapshot, &service, port) {
+                    endpoints if endpoints.is_empty() => (PoolState::NoEndpoints, endpoints),
+                    endpoints => (PoolState::Ready, endpoints),
+                },
+            },
+        };
+        Self { service, port, endpoints, state, turn: AtomicUsize::new(0) }
+    }
+
+    /// The Service.
+    #[must_use]
+    pub fn service(&self) -> &ObjectName {
+        &self.service
+    }
+
+    /// The Service port, as the Ingress names it.
+    #[must_use]
+    pub fn port(&self) -> &str {
+        &self.port
+    }
+
+    /// Addresses of ready endpoints; of draining ones if none is ready.
+    #[must_use]
+    pub fn endpoints(&self) -> &[SocketAddr] {
+        &self.endpoints
+    }
+
+    /// Whether it can serve.
+    #[must_use]
+    pub fn state(&self) -> PoolState {
+        self.state
+    }
+
+    /// The endpoints in the order to try them in, beginning with the next in turn.
+    #[cfg_attr(
+        not(any(test, feature = "driver")),
+        expect(dead_code, reason = "only the driver sends requests")
+    )]
+    pub(crate) fn in_turn(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.endpoints.len().max(1);
+        let (before, from) = self.endpoints.split_at(first);
+        from.iter().chain(before).copied()
+    }
+
+    /// What is wrong with the reference, if an edit has to cure it. A Service without endpoints is not wrong.
+    pub(super) fn problem(&self) -> Option<String> {
+        let Self { service, port, .. } = self;
+        match self.state {
+            PoolState::Ready | PoolState::NoEndpoints => None,
+            PoolState::NoService => {
+                Some(format!("Service {service} does not exist: its requests are answered 503"))
+            }
+            PoolState::NoPort => {
+                Some(format!("Service {service} has no TCP port {port}: its requests are answered 503"))
+            }
+            PoolState::ExternalName => Some(format!(
+                "Service {service} is an ExternalName: not supported, its requests are answered 503"
+            )),
+        }
+    }
+}
+
+/// A port by number or name; ingress-nginx takes a target port too.
+fn service_port<'a>(service: &'a Service, wanted: &str) -> Option<&'a ServicePort> {
+    let tcp = || service.ports().iter().filter(|port| port.protocol() == Protocol::Tcp);
+    let number: Option<u16> = wanted.parse().ok();
+    let is_target = |port: &&ServicePort| match port.target_port() {
+        TargetPort::Number(target) => Some(*target) == number,
+        TargetPort::Name(target) => target == wanted,
+        _ => false,
+    };
+    let own = match number {
+        Some(number) => tcp().find(|port| port.port() == number),
+        None => tcp().find(|port| port.name() == wanted),
+    };
+    own.or_else(|| tcp().find(is_target))
+}
+
+impl fmt::Display for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Service {}:{}, ", self.service, self.port)?;
+        match self.state {
+            PoolState::Ready => {
+                let endpoints: Vec<_> = self.endpoints.iter().map(SocketAddr::to_string).collect();
+                write!(f, "endpoints {}", endpoints.join(" "))
+            }
+            PoolState::NoEndpoints => f.write_str("no ready endpoint"),
+            PoolState::NoService => f.write_str("which does not exist"),
+            PoolState::NoPort => f.write_str("which has no such port"),
+            PoolState::ExternalName => f.write_str("an ExternalName, which is not supported"),
+        }
+    }
+}
