@@ -38,7 +38,6 @@ pub struct Node {
 
 impl Node {
     /// A node called `name`, as EndpointSlices call it (`endpoints[].nodeName`).
-    #[must_use]
     pub fn builder(name: impl Into<String>) -> NodeBuilder {
         NodeBuilder::new(name.into())
     }

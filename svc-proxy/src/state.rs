@@ -60,10 +60,6 @@ impl State {
         &self.plan
     }
 
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
     /// The last revision that the kernel held entirely.
     pub(crate) fn programmed(&self) -> Revision {
         self.programmed

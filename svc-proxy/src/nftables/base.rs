@@ -52,7 +52,7 @@ fn services(dialect: &Dialect) -> Chain {
     let to_cluster_ip = Statement::lookup([dialect.daddr()], Map::ClusterIps.name());
     if dialect.masquerade_all {
         chain.push([to_cluster_ip, dialect.mark()]);
-    } else if let Some(not_from_pod) = dialect.not_from_pod() {
+    } else if let Some(not_from_pod) = dialect.pods_excluded() {
         chain.push([to_cluster_ip, not_from_pod, dialect.mark()]);
     }
     chain.push([Statement::vmap(dialect.service_key(), Map::ServiceIps.name())]);

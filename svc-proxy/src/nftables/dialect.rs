@@ -63,7 +63,7 @@ impl Dialect {
     }
 
     /// The packet comes from a pod; `None` where pods are not told from others.
-    pub(crate) fn from_pod(&self) -> Option<Statement> {
+    pub(crate) fn pods_only(&self) -> Option<Statement> {
         Some(match self.pods.as_ref()? {
             PodSource::Cidr(cidr) => Statement::eq(self.saddr(), *cidr),
             PodSource::Interface(name) => Statement::iifname(name),
@@ -72,7 +72,7 @@ impl Dialect {
     }
 
     /// The packet does not come from a pod; `None` where pods are not told from others.
-    pub(crate) fn not_from_pod(&self) -> Option<Statement> {
+    pub(crate) fn pods_excluded(&self) -> Option<Statement> {
         Some(match self.pods.as_ref()? {
             PodSource::Cidr(cidr) => Statement::ne(self.saddr(), *cidr),
             PodSource::Interface(name) => Statement::iifname_not(name),

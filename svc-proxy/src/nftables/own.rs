@@ -102,7 +102,7 @@ impl Affinity<'_> {
         if frontend.outcome() != Outcome::BySource {
             return chain.rule([self.dialect.mark()]).rule([to_all()]);
         }
-        if let Some(from_pod) = self.dialect.from_pod() {
+        if let Some(from_pod) = self.dialect.pods_only() {
             chain.push([from_pod, to_all()]);
         }
         chain.push([Statement::from_local(), self.dialect.mark()]);

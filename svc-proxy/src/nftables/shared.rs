@@ -64,7 +64,7 @@ impl SharedChain {
 /// packet that leaves the chain untranslated is dropped later.
 fn by_source(mut chain: Chain, dialect: &Dialect, cluster: (Map, u32), local: (Map, u32)) -> Chain {
     if let (map, count @ 1..) = cluster {
-        if let Some(from_pod) = dialect.from_pod() {
+        if let Some(from_pod) = dialect.pods_only() {
             chain.push([from_pod, map.spread(dialect, count)]);
         }
         chain.push([Statement::from_local(), dialect.mark()]);
