@@ -6,6 +6,7 @@ mod dataplane;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the loop needs tasks and clocks")]
 mod driver;
 mod error;
+pub mod fake;
 mod ipam;
 mod kernel;
 mod lease;
@@ -41,7 +42,7 @@ pub use mac::{Mac, ParseMacError};
 pub use mark::Mark;
 pub use masquerade::{Rules, TABLE};
 pub use operation::{Changes, Operation};
-pub use plan::{Obstacle, Plan, Refusal, RefusalReason};
+pub use plan::{Obstacle, Plan, Refusal, RefusalReason, sysctls_before};
 pub use pod::{AttachOptions, Attachment, ParsePodIdError, PodId, Port};
 pub use registry::{BoxFuture, LeaseSet, Leases, Registry, RegistryError, Revision, Watch};
 pub use state::{Problem, Status};

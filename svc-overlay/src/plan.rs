@@ -16,7 +16,7 @@ use crate::registry::{LeaseSet, Revision};
 
 mod diff;
 
-pub use diff::Obstacle;
+pub use diff::{Obstacle, sysctls_before};
 
 /// The desired state of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub struct Plan {
     neighbours: BTreeSet<Neighbour>,
     fdb: BTreeSet<FdbEntry>,
     sysctls: BTreeMap<String, String>,
+    before: BTreeMap<String, String>,
     rules: Option<Rules>,
     refusals: Vec<Refusal>,
 }
@@ -106,11 +107,20 @@ impl Plan {
             neighbours: BTreeSet::new(),
             fdb: BTreeSet::new(),
             sysctls: sysctls(config),
+            before: BTreeMap::new(),
             rules: config.masquerade.then(|| Rules::new(config.network, config.subnet)),
             refusals: Vec::new(),
         };
         plan.add_peers(config, leases);
         plan
+    }
+
+    /// The same plan, knowing what the host-wide sysctls were before the overlay changed them, for the case that the
+    /// links whose marks say so are gone: see [`sysctls_before`].
+    #[must_use]
+    pub fn remembering(mut self, before: BTreeMap<String, String>) -> Self {
+        self.before = before;
+        self
     }
 
     /// The revision of the leases.

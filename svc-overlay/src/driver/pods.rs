@@ -137,14 +137,14 @@ impl<D: Dataplane> Driver<D> {
 
     fn list_for(&mut self, pod: &PodId) -> Result<Kernel, PodError> {
         let failed = |cause| PodError::Kernel { pod: pod.clone(), cause };
-        self.dataplane.list(&self.scope).map_err(failed)
+        self.list().map_err(failed)
     }
 
     fn pod_plan(&self, pod: &PodId, kernel: &Kernel) -> Result<Plan, PodError> {
         let no_underlay = || PodError::NoUnderlay { pod: pod.clone(), address: self.config.public_ip };
         let underlay = kernel.underlay.as_ref().ok_or_else(no_underlay)?;
         let leases = self.leases.clone().unwrap_or_default();
-        let plan = Plan::new(&self.config, underlay, &LeaseSet::new(leases.revision(), []));
+        let plan = self.plan(underlay, &LeaseSet::new(leases.revision(), []));
         let bridge = Obstacle::ForeignLink(plan.bridge().name.clone());
         match plan.obstacles(kernel).into_iter().find(|obstacle| *obstacle == bridge) {
             Some(obstacle) => Err(PodError::Obstacle { pod: pod.clone(), obstacle }),

@@ -57,12 +57,12 @@ impl<D: Dataplane> Driver<D> {
         let mut given_up: Vec<Operation> = Vec::new();
         for _ in 0..ROUNDS {
             outcome.problems.retain(|problem| matches!(problem, Problem::Kernel(_)));
-            let kernel = self.dataplane.list(&self.scope).map_err(|error| outcome.kernel(&error)).ok()?;
+            let kernel = self.list().map_err(|error| outcome.kernel(&error)).ok()?;
             let Some(underlay) = &kernel.underlay else {
                 outcome.problems.push(Problem::NoUnderlay(self.underlay_wanted()));
                 return None;
             };
-            let plan = Plan::new(&self.config, underlay, leases);
+            let plan = self.plan(underlay, leases);
             outcome.problems.extend(plan.refusals().iter().cloned().map(Problem::Refused));
             outcome.problems.extend(plan.obstacles(&kernel).into_iter().map(Problem::Obstacle));
             self.publish(&kernel, outcome).await;
@@ -126,7 +126,7 @@ impl<D: Dataplane> Driver<D> {
         }
         for _ in 0..ROUNDS {
             errors.clear();
-            let kernel = match self.dataplane.list(&self.scope) {
+            let kernel = match self.list() {
                 Ok(kernel) => kernel,
                 Err(error) => return Err(CleanUpError::new(vec![error])),
             };
@@ -149,7 +149,7 @@ impl<D: Dataplane> Driver<D> {
     fn removal(&self, kernel: &Kernel) -> Changes {
         // What is removed depends on names and marks alone.
         let underlay = kernel.underlay.clone().unwrap_or_else(|| Underlay::new("", 0, 0));
-        Plan::new(&self.config, &underlay, &LeaseSet::default()).removal(kernel)
+        self.plan(&underlay, &LeaseSet::default()).removal(kernel)
     }
 
     fn underlay_wanted(&self) -> String {

@@ -1,5 +1,6 @@
 //! The loop: what wakes it, and what it does then.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use super::pods::Request;
 use crate::config::Config;
 use crate::dataplane::Dataplane;
 use crate::ipam::Ipam;
-use crate::kernel::Scope;
+use crate::error::Error;
+use crate::kernel::{Kernel, Scope, Underlay};
 use crate::lease::Lease;
+use crate::plan::{Plan, sysctls_before};
 use crate::registry::{LeaseSet, Registry, RegistryError};
 use crate::state::{Backoff, Problem, Status};
 
@@ -26,6 +29,8 @@ pub(super) struct Driver<D> {
     pub(super) published: Option<Lease>,
     pub(super) ipam: Option<Ipam>,
     pub(super) backoff: Backoff,
+    /// What the sysctls were: the links whose marks say so may be deleted under us.
+    pub(super) before: BTreeMap<String, String>,
     requests: mpsc::UnboundedReceiver<Request>,
     interval: Duration,
 }
@@ -56,6 +61,7 @@ impl<D: Dataplane> Driver<D> {
             published: None,
             ipam: None,
             backoff: Backoff::default(),
+            before: BTreeMap::new(),
             requests,
             interval,
         }
@@ -104,6 +110,17 @@ impl<D: Dataplane> Driver<D> {
             }
             next = Instant::now() + self.reconcile().await.unwrap_or(self.interval);
         }
+    }
+
+    /// What the kernel holds, with the marks' memory of the sysctls kept.
+    pub(super) fn list(&mut self) -> Result<Kernel, Error> {
+        let kernel = self.dataplane.list(&self.scope)?;
+        self.before.extend(sysctls_before(&kernel));
+        Ok(kernel)
+    }
+
+    pub(super) fn plan(&self, underlay: &Underlay, leases: &LeaseSet) -> Plan {
+        Plan::new(&self.config, underlay, leases).remembering(self.before.clone())
     }
 
     fn answer(&mut self, request: Request) {

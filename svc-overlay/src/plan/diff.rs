@@ -76,16 +76,14 @@ impl Plan {
         let mut operations = Vec::new();
         operations.extend(self.our_routes(kernel).cloned().map(Operation::DeleteRoute));
         operations.extend(kernel.ports.iter().map(|port| Operation::DeleteLink(port.interface.clone())));
-        let mut before = BTreeMap::new();
-        let device = ours(kernel.device.as_ref()).map(|mark| (&self.device.name, mark));
-        let bridge = ours(kernel.bridge.as_ref()).map(|mark| (&self.bridge.name, mark));
-        for (name, mark) in bridge.into_iter().chain(device) {
-            operations.push(Operation::DeleteLink(name.clone()));
-            before.extend(mark.before().map(|(key, value)| (key.to_owned(), value.to_owned())));
-        }
+        let device = ours(kernel.device.as_ref()).map(|_| &self.device.name);
+        let bridge = ours(kernel.bridge.as_ref()).map(|_| &self.bridge.name);
+        operations.extend(bridge.into_iter().chain(device).cloned().map(Operation::DeleteLink));
         operations
             .extend(kernel.rules.as_ref().map(|rules| Operation::DeleteRules(rules.table().to_owned())));
-        operations.extend(before.into_iter().map(|(key, value)| Operation::SetSysctl { key, value }));
+        let before = self.before(kernel).into_iter();
+        let changed = before.filter(|(key, value)| kernel.sysctls.get(key).is_some_and(|now| now != value));
+        operations.extend(changed.map(|(key, value)| Operation::SetSysctl { key, value }));
         operations.into()
     }
 
@@ -199,11 +197,20 @@ impl Plan {
             .then(|| Operation::SetSysctl { key: key.to_owned(), value: value.clone() })
     }
 
-    /// The mark of a new device, which remembers what the host-wide sysctls were.
+    /// The mark of a new link, which says what the host-wide sysctls were.
     fn mark(&self, kernel: &Kernel) -> Mark {
+        let mut before = self.before(kernel);
         let key = Config::forward_sysctl();
-        let before = kernel.sysctls.get(key).filter(|value| self.sysctls.get(key) != Some(value));
-        Mark::Device { before: before.map(|value| (key.to_owned(), value.clone())).into_iter().collect() }
+        if let Some(value) = kernel.sysctls.get(key).filter(|value| self.sysctls.get(key) != Some(value)) {
+            before.entry(key.to_owned()).or_insert_with(|| value.clone());
+        }
+        Mark::Device { before }
+    }
+
+    fn before(&self, kernel: &Kernel) -> BTreeMap<String, String> {
+        let mut before = sysctls_before(kernel);
+        before.extend(self.before.clone());
+        before
     }
 
     fn our_routes<'a>(&self, kernel: &'a Kernel) -> impl Iterator<Item = &'a Route> + use<'a> {
@@ -221,6 +228,13 @@ impl Base<'_> {
             addresses: BTreeSet::new(),
         }
     }
+}
+
+/// What the host-wide sysctls were before the overlay changed them, as the marks of its links say.
+#[must_use]
+pub fn sysctls_before(kernel: &Kernel) -> BTreeMap<String, String> {
+    let marks = ours(kernel.device.as_ref()).into_iter().chain(ours(kernel.bridge.as_ref()));
+    marks.flat_map(Mark::before).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// What cannot be changed on a living device.
