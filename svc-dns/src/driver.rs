@@ -142,8 +142,8 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// Listens for datagrams. Name an address that this host has rather than `0.0.0.0`: an answer then always comes from the
-    /// address that was asked.
+    /// Listens for datagrams. An answer comes from the address that was asked, also on `0.0.0.0` or `[::]`; naming the address
+    /// costs less per query.
     #[must_use]
     pub fn udp(self, address: impl TryInto<ServerAddress, Error = impl Into<ConfigError>>) -> Self {
         self.listen_as(address, Listen::Udp)

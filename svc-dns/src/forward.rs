@@ -87,9 +87,17 @@ impl Forward {
         }
     }
 
+    /// A reply to another question is no help.
+    fn parse<'m>(&self, reply: &'m [u8]) -> Result<Reply<'m>, Rcode> {
+        let question = &self.query[Header::LEN..self.question_end];
+        let parsed =
+            Reply::parse(reply).ok().filter(|reply| reply.question().raw().eq_ignore_ascii_case(question));
+        parsed.ok_or(Rcode::SERVFAIL)
+    }
+
     /// The server's message under the client's id, if the client can take it.
     fn relay(&self, reply: &[u8], out: &mut Vec<u8>) -> Result<(), Rcode> {
-        let parsed = Reply::parse(reply).map_err(|_| Rcode::SERVFAIL)?;
+        let parsed = self.parse(reply)?;
         out.clear();
         if reply.len() <= self.limit {
             out.extend_from_slice(reply);
@@ -105,7 +113,7 @@ impl Forward {
 
     /// The alias, followed by the server's answer section.
     fn append(&self, reply: &[u8], partial: &[u8], out: &mut Vec<u8>) -> Result<(), Rcode> {
-        let reply = Reply::parse(reply).map_err(|_| Rcode::SERVFAIL)?;
+        let reply = self.parse(reply)?;
         let records = reply.answer_records().map_err(|_| Rcode::SERVFAIL)?;
         out.clear();
         out.extend_from_slice(partial);

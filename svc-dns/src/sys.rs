@@ -1,11 +1,13 @@
 //! Sockets and clocks: nothing else in this crate touches either.
 
+mod datagrams;
 mod sockets;
 mod upstream;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use self::{
+    datagrams::{Datagrams, Peer},
     sockets::{Listener, Sockets},
     upstream::frame,
 };

@@ -121,6 +121,34 @@ async fn services_are_answered_over_both_transports() {
 }
 
 #[tokio::test]
+async fn an_answer_comes_from_the_address_that_was_asked_also_on_a_socket_for_all() {
+    let store = Store::new();
+    store.apply(service("web", "10.96.0.1"));
+    for (all, asked) in [("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "127.0.0.2"), ("[::]:0", "::1")] {
+        if all.starts_with('[') && UdpSocket::bind("[::1]:0").await.is_err() {
+            eprintln!("SKIP {all}: this kernel has no IPv6");
+            continue;
+        }
+        let server = Server::builder(zone()).udp(all).build().unwrap();
+        let (handle, run) = server.drive(store.watch());
+        let test = async move {
+            let port = handle.ready().await.unwrap().udp[0].port();
+            let server: SocketAddr = (asked.parse::<std::net::IpAddr>().unwrap(), port).into();
+            // A connected socket hears that address only.
+            let socket =
+                UdpSocket::bind(if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }).await.unwrap();
+            socket.connect(server).await.unwrap();
+            socket.send(&query("web.default.svc.cluster.local.", RecordType::A, 7)).await.unwrap();
+            let mut reply = [0; 512];
+            let length = socket.recv(&mut reply).await.unwrap();
+            assert_eq!(answers(&Message::from_vec(&reply[..length]).unwrap()), ["A 10.96.0.1"]);
+        };
+        let (served, ()) = tokio::join!(run, test);
+        served.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_truncated_answer_is_whole_over_tcp_on_the_same_port() {
     let store = Store::new();
     store.apply(large());

@@ -136,6 +136,14 @@ fn names_inside_records_are_uncompressed() {
 }
 
 #[test]
+fn a_reply_to_another_question_is_no_reply() {
+    let forward = forward(&question("www.example.com.", PeerType::A), Client::udp);
+    let other = question("a.example.net.", PeerType::A).to_vec().unwrap();
+    let reply = FakeUpstream::new().answer(&other, Transport::Udp).unwrap();
+    assert_eq!(finish(&forward, Ok(&reply)).metadata.response_code, ResponseCode::ServFail);
+}
+
+#[test]
 fn only_the_same_id_and_question_is_an_answer() {
     let forward = forward(&question("www.example.com.", PeerType::A), Client::udp);
     let query = forward.query(7);

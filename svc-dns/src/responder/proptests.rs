@@ -80,9 +80,14 @@ fn check(responder: &Responder, query: &[u8], client: Client) -> Result<(), Test
         Outcome::Answer => {}
         Outcome::Forward(forward) => {
             prop_assert!(responder.forwarding);
-            // Nobody answers, or somebody answers nonsense.
-            forward.finish(Ok(query), &mut out);
-            Message::from_vec(&out).unwrap();
+            // Somebody answers nonsense, or what only looks like an answer, or nobody answers.
+            let mut reply = forward.query(7);
+            for flags in [reply[2], reply[2] | 0x80] {
+                reply[2] = flags;
+                reply[7] = flags;
+                forward.finish(Ok(&reply), &mut out);
+                prop_assert_eq!(&out[..2], &query[..2]);
+            }
             forward.finish(Err(Rcode::SERVFAIL), &mut out);
         }
     }

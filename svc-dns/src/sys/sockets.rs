@@ -7,6 +7,7 @@ use std::{
 
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
+use super::Datagrams;
 use crate::error::ServerError;
 
 /// The kernel's sockets, made in the network namespace of the thread that asks for them.
@@ -16,7 +17,7 @@ pub(crate) struct Sockets;
 /// Where clients reach the server.
 #[derive(Debug)]
 pub(crate) enum Listener {
-    Udp(UdpSocket),
+    Udp(Datagrams),
     Tcp(TcpListener),
 }
 
@@ -26,8 +27,8 @@ const ATTEMPTS: usize = 16;
 const BACKLOG: u32 = 1024;
 
 impl Sockets {
-    pub(crate) async fn udp(address: SocketAddr) -> Result<UdpSocket, ServerError> {
-        let socket = UdpSocket::bind(address).await;
+    pub(crate) async fn udp(address: SocketAddr) -> Result<Datagrams, ServerError> {
+        let socket = Datagrams::bind(address).await;
         socket.map_err(|cause| ServerError::new("listen on udp", address, cause))
     }
 
@@ -47,9 +48,7 @@ impl Sockets {
         let mut attempt = 1;
         loop {
             let udp = Self::udp(address).await?;
-            let bound =
-                udp.local_addr().map_err(|cause| ServerError::new("listen on udp", address, cause))?;
-            match Self::tcp(bound) {
+            match Self::tcp(udp.address()) {
                 Ok(tcp) => return Ok([Listener::Udp(udp), Listener::Tcp(tcp)]),
                 Err(error) if address.port() != 0 || attempt == ATTEMPTS || !error.is_exists() => {
                     return Err(error);
@@ -71,7 +70,7 @@ impl Sockets {
 impl Listener {
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         match self {
-            Self::Udp(socket) => socket.local_addr(),
+            Self::Udp(socket) => Ok(socket.address()),
             Self::Tcp(listener) => listener.local_addr(),
         }
     }
