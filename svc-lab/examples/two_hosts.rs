@@ -1,4 +1,5 @@
 //! Two hosts on a switch, kept until Ctrl-C: `cargo run -p svc-lab --example two_hosts`.
+#![allow(clippy::print_stdout, reason = "a program")]
 
 use std::process::ExitCode;
 

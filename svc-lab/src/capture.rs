@@ -177,10 +177,9 @@ impl Capture {
         loop {
             {
                 let mut packets = self.shared.packets();
-                if let Some(found) = packets.iter().skip(seen).position(&is_wanted) {
-                    if let Some(packet) = packets.remove(seen + found) {
-                        return packet;
-                    }
+                let found = packets.iter().skip(seen).position(&is_wanted);
+                if let Some(packet) = found.and_then(|found| packets.remove(seen + found)) {
+                    return packet;
                 }
                 seen = packets.len();
             }

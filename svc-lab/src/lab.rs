@@ -4,7 +4,7 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use ipnet::IpNet;
 
@@ -28,7 +28,7 @@ struct Inner {
     /// Where the bridge is; no host can see it but through its own eth0.
     switch: Netns,
     bridge: u32,
-    ports: AtomicU8,
+    ports: AtomicU16,
     nsenter: Mutex<Vec<(String, String)>>,
     /// With `SVC_LAB_KEEP` hosts outlive the test that dropped them.
     kept: Option<Mutex<Vec<Host>>>,
@@ -39,7 +39,7 @@ impl Lab {
         let switch = Netns::spawn("switch").await?;
         let bridge = link::add_bridge(&switch, SWITCH).await?;
         let kept = keep::is_wanted().then(Mutex::default);
-        let inner = Inner { switch, bridge, ports: AtomicU8::new(0), nsenter: Mutex::default(), kept };
+        let inner = Inner { switch, bridge, ports: AtomicU16::new(0), nsenter: Mutex::default(), kept };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -133,7 +133,7 @@ impl HostBuilder {
         self
     }
 
-    /// The hardware address of `eth0`, `00:0c:29:9f:4f:5a` say. Default: `02:00:00:00:00:NN` by the host's number.
+    /// The hardware address of `eth0`, `00:0c:29:9f:4f:5a` say. Default: `02:00:00:00:NN:NN` by the host's number.
     pub fn mac(mut self, mac: impl fmt::Display) -> Self {
         self.mac = Some(mac.to_string());
         self
@@ -176,15 +176,17 @@ impl HostBuilder {
         Ok(self.lab.listed(host))
     }
 
-    fn parsed_addresses(&self, number: u8) -> Result<Vec<IpNet>, Error> {
+    fn parsed_addresses(&self, number: u16) -> Result<Vec<IpNet>, Error> {
         if self.addresses.is_empty() {
-            return Ok(vec![IpNet::new_assert([198, 18, 0, number].into(), 16)]);
+            let [high, low] = number.to_be_bytes();
+            return Ok(vec![IpNet::new_assert([198, 18, high, low].into(), 16)]);
         }
         self.addresses.iter().map(|it| parse_net(&self.name, it)).collect()
     }
 
-    fn parsed_mac(&self, number: u8) -> Result<[u8; 6], Error> {
-        let Some(text) = &self.mac else { return Ok([2, 0, 0, 0, 0, number]) };
+    fn parsed_mac(&self, number: u16) -> Result<[u8; 6], Error> {
+        let [high, low] = number.to_be_bytes();
+        let Some(text) = &self.mac else { return Ok([2, 0, 0, 0, high, low]) };
         let wrong = |why: String| Error::text("create", format_args!("host {:?}", self.name), why);
         let mac: Mac = text.parse().map_err(|error: MacError| wrong(error.to_string()))?;
         if mac.is_multicast() || mac.octets() == [0; 6] {
@@ -202,7 +204,7 @@ pub(crate) fn parse_net(host: &str, text: &str) -> Result<IpNet, Error> {
 }
 
 /// An interface name is at most 15 bytes long.
-fn port_name(number: u8, host: &str) -> String {
+fn port_name(number: u16, host: &str) -> String {
     let host = host.chars().filter(|it| it.is_ascii_alphanumeric() || "-_.".contains(*it));
     format!("p{number}-").chars().chain(host).take(15).collect()
 }

@@ -82,7 +82,7 @@
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
-    reason = "a lab is made of threads, processes, files and sockets; `packet` alone is pure"
+    reason = "a lab is made of threads, processes, files and sockets"
 )]
 
 mod capture;
@@ -94,6 +94,7 @@ mod lab;
 mod link;
 mod namespaces;
 mod netns;
+#[deny(clippy::disallowed_types, clippy::disallowed_methods, reason = "pure: bytes in, values out")]
 pub mod packet;
 mod process;
 mod run;

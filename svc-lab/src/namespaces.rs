@@ -48,6 +48,14 @@ fn refused(errno: Errno) -> Error {
     Error::text("create", "a user namespace", why)
 }
 
+/// Where a namespace can be made but not used, the same switches are to blame.
+fn explained(operation: &str, object: &str, cause: io::Error) -> Error {
+    match cause.raw_os_error().map(Errno::from_raw) {
+        Some(errno @ (Errno::EPERM | Errno::EACCES)) => Error::text(operation, object, forbidden(errno)),
+        _ => Error::new(operation, object, cause),
+    }
+}
+
 /// Says which of the known switches forbids user namespaces here, and how to turn it.
 fn forbidden(errno: Errno) -> String {
     let reasons: Vec<String> = SWITCHES.iter().filter_map(Switch::reason).collect();
@@ -136,7 +144,7 @@ fn mount_at(
 }
 
 fn attempt(operation: &str, object: &str, result: nix::Result<()>) -> Result<(), Error> {
-    result.map_err(|errno| Error::new(operation, object, errno.into()))
+    result.map_err(|errno| explained(operation, object, errno.into()))
 }
 
 /// The id of the calling thread as seen from outside the lab.

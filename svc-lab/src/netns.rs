@@ -48,6 +48,9 @@ impl Netns {
         let (ready, is_ready) = oneshot::channel();
         let failed =
             |cause| Error::new("create a network namespace for", format_args!("host {name:?}"), cause);
+        if name.is_empty() || name.contains('\0') {
+            return Err(failed(io::Error::other("its name has to be some text without a zero byte")));
+        }
         let thread = std::thread::Builder::new().name(name.into());
         thread.spawn(move || live(ready, receiver)).map_err(failed)?;
         let born =

@@ -103,9 +103,23 @@ fn place(files: &[(PathBuf, Vec<u8>)]) -> io::Result<()> {
         let source = directory.join(number.to_string());
         let failed =
             |error: io::Error| io::Error::new(error.kind(), format!("file {}: {error}", path.display()));
-        fs::write(&source, content).and_then(|()| namespaces::bind(&source, path)).map_err(failed)?;
+        fs::write(&source, content).map_err(failed)?;
+        target(path).and_then(|target| namespaces::bind(&source, &target)).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Where a path leads to. Behind a link into /run, which is empty in a lab, an empty file is made.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    let missing = match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => error,
+        other => return other,
+    };
+    let link = fs::read_link(path).map_err(|_| missing)?;
+    let target = path.parent().unwrap_or(Path::new("/")).join(link);
+    fs::create_dir_all(target.parent().unwrap_or(Path::new("/")))?;
+    fs::write(&target, "")?;
+    Ok(target)
 }
 
 /// A process in a host. It is killed when this is dropped, and when its host is.

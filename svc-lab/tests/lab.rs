@@ -1,4 +1,11 @@
 //! A test program with its own main: all trials in one set of namespaces, each with a lab of its own.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests of sockets, processes and files"
+)]
 
 use std::cell::RefCell;
 use std::process::Command;
@@ -25,6 +32,7 @@ fn main() {
         trial("hosts_are_as_asked_for", hosts_are_as_asked_for),
         trial("hosts_route_through_a_router", hosts_route_through_a_router),
         trial("ipv6_addresses_are_usable_at_once", ipv6_addresses_are_usable_at_once),
+        trial("files_are_placed_behind_dangling_links", files_are_placed_behind_dangling_links),
         trial("links_move_into_a_pod", links_move_into_a_pod),
         trial("wrong_input_is_refused_by_name", wrong_input_is_refused_by_name),
         trial("futures_in_a_host_need_not_be_send", futures_in_a_host_need_not_be_send),
@@ -209,6 +217,17 @@ async fn greeting(client: &Host, server: &Host, address: &'static str) -> Result
     Ok(text)
 }
 
+/// As /etc/resolv.conf is one, where systemd-resolved keeps it in /run.
+async fn files_are_placed_behind_dangling_links(lab: Lab) -> Result {
+    let pod = lab.pod("pod").await?;
+    std::os::unix::fs::symlink("elsewhere/resolv.conf", "/run/resolv.conf")?;
+    let cat = |host: &Host| host.command(sh("cat /run/resolv.conf"));
+    let output = cat(&pod).file("/run/resolv.conf", "nameserver 10.96.0.10").output().await?;
+    assert_eq!(output.stdout, b"nameserver 10.96.0.10");
+    assert_eq!(cat(&pod).output().await?.stdout, b"");
+    Ok(())
+}
+
 async fn links_move_into_a_pod(lab: Lab) -> Result {
     use std::os::fd::AsRawFd as _;
     let [a] = lab.hosts(["a"]).await?;
@@ -235,6 +254,8 @@ async fn wrong_input_is_refused_by_name(lab: Lab) -> Result {
         (lab.host("a").mac("zz"), r#"cannot create host "a": "zz" is no hardware address"#),
         (lab.host("a").default_route("192.0.2.1"), "cannot add route 0.0.0.0/0 via 192.0.2.1"),
         (lab.host("a").mtu(1), r#"cannot connect host "a" to the switch"#),
+        (lab.host("a\0b"), r#"cannot create a network namespace for host "a\0b": its name"#),
+        (lab.host(""), r#"cannot create a network namespace for host "": its name"#),
     ];
     for (builder, start) in builders {
         let error = builder.create().await.expect_err(start).to_string();
@@ -269,8 +290,7 @@ async fn futures_in_a_host_need_not_be_send(lab: Lab) -> Result {
         let shared = Rc::new(RefCell::new(1));
         let other = shared.clone();
         tokio::task::spawn_local(async move { *other.borrow_mut() += 1 }).await.expect("joined");
-        let sum = *shared.borrow();
-        sum
+        Rc::into_inner(shared).expect("the only one").into_inner()
     });
     assert_eq!(sum.await, 2);
     Ok(())

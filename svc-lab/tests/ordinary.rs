@@ -1,4 +1,11 @@
 //! Ordinary tests, several of them on libtest's threads at once.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests of sockets, processes and files"
+)]
 
 use std::process::Command;
 

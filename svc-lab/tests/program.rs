@@ -1,6 +1,13 @@
 //! A program with a lab as its main, watched from outside: what passes through, and what is left when it is killed.
 //!
 //! The program is this binary itself, begun with a command as its first argument.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests of sockets, processes and files"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -191,7 +198,7 @@ fn namespaces_of(mark: &str) -> BTreeSet<PathBuf> {
     let own = namespaces_in(Path::new("/proc/self"));
     let all = processes_of(mark)
         .iter()
-        .flat_map(threads)
+        .flat_map(|it| threads(it))
         .flat_map(|it| namespaces_in(&it))
         .collect::<BTreeSet<_>>();
     all.difference(&own).cloned().collect()
@@ -219,7 +226,7 @@ fn is_zombie(process: &Path) -> bool {
     fs::read_to_string(process.join("status")).is_ok_and(|it| it.contains("State:\tZ"))
 }
 
-fn threads(process: &PathBuf) -> Vec<PathBuf> {
+fn threads(process: &Path) -> Vec<PathBuf> {
     let threads = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
     threads.map(|it| it.path()).collect()
 }

@@ -1,24 +1,14 @@
 //! Reading bytes from the front, never past the end.
 
-use std::fmt;
-
 /// A layer that was cut short: which, where in the frame, and by how much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{layer} cut short at byte {offset}: {wanted} bytes wanted, {present} there")]
 pub struct Malformed {
     layer: &'static str,
     offset: usize,
     wanted: usize,
     present: usize,
 }
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { layer, offset, wanted, present } = self;
-        write!(f, "{layer} cut short at byte {offset}: {wanted} bytes wanted, {present} there")
-    }
-}
-
-impl std::error::Error for Malformed {}
 
 #[derive(Debug)]
 pub(super) struct Cursor<'a> {

@@ -47,16 +47,9 @@ impl FromStr for Mac {
 }
 
 /// A text that is no hardware address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no hardware address; want six hexadecimal bytes as in 00:0c:29:9f:4f:5a")]
 pub struct MacError(String);
-
-impl fmt::Display for MacError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no hardware address; want six hexadecimal bytes as in 00:0c:29:9f:4f:5a", self.0)
-    }
-}
-
-impl std::error::Error for MacError {}
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

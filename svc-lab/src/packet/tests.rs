@@ -115,7 +115,7 @@ fn cut_short_frames_tell_where() {
 fn hardware_addresses_are_read_and_written() {
     let mac: Mac = "00:0c:29:9f:4f:5A".parse().unwrap();
     assert_eq!(mac.to_string(), "00:0c:29:9f:4f:5a");
-    assert_eq!(Mac::from([1, 0, 0x5e, 0, 0, 1]).is_multicast(), true);
+    assert!(Mac::from([1, 0, 0x5e, 0, 0, 1]).is_multicast());
     for wrong in [
         "",
         "00:0c:29:9f:4f",
