@@ -55,14 +55,14 @@ pub enum Expr {
 impl Expr {
     /// `numgen random mod modulus`: 0 to modulus - 1, drawn anew for each packet.
     #[must_use]
-    pub fn numgen_random(modulus: u32) -> Self {
-        Self::Numgen(Numgen::Random { modulus })
+    pub const fn numgen_random(modulus: u32) -> Self {
+        Self::Numgen(Numgen::random(modulus))
     }
 
     /// `numgen inc mod modulus`: 0 to modulus - 1 in turn.
     #[must_use]
-    pub fn numgen_inc(modulus: u32) -> Self {
-        Self::Numgen(Numgen::Inc { modulus })
+    pub const fn numgen_inc(modulus: u32) -> Self {
+        Self::Numgen(Numgen::inc(modulus))
     }
 
     /// `fib saddr type`
@@ -204,6 +204,20 @@ pub enum Numgen {
         /// One more than the largest number; at least 1.
         modulus: u32,
     },
+}
+
+impl Numgen {
+    /// `numgen random mod modulus`.
+    #[must_use]
+    pub const fn random(modulus: u32) -> Self {
+        Self::Random { modulus }
+    }
+
+    /// `numgen inc mod modulus`.
+    #[must_use]
+    pub const fn inc(modulus: u32) -> Self {
+        Self::Inc { modulus }
+    }
 }
 
 impl fmt::Display for Numgen {

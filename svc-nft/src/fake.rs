@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use refuse::{Errno, Refusal};
 
 use crate::{
-    Batch, Chain, Command, Dataplane, Element, Error, Name, Object, Rule, Set, SetFlag, Table, TableId, Verb,
+    Batch, Chain, Command, Dataplane, Element, Error, Name, Object, Rule, Set, Table, TableId, Verb,
 };
 
 /// nftables in memory.
@@ -271,17 +271,4 @@ fn elements_command(table: &mut Table, verb: Verb, set: &Name, elements: &[Eleme
         }
     }
     Ok(())
-}
-
-impl Set {
-    /// The same but for elements, comment and size: what the kernel compares when a set is added again.
-    fn is_like(&self, other: &Self) -> bool {
-        let data = |set: &Self| set.data_type().map(refuse::data_types);
-        self.key_type().types() == other.key_type().types()
-            && data(self) == data(other)
-            && self.default_timeout() == other.default_timeout()
-            && [SetFlag::Constant, SetFlag::Interval, SetFlag::Timeout, SetFlag::Dynamic]
-                .iter()
-                .all(|flag| self.has(*flag) == other.has(*flag))
-    }
 }

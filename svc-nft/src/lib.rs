@@ -3,6 +3,7 @@
 mod batch;
 mod chain;
 mod dataplane;
+mod diff;
 mod element;
 mod error;
 mod expr;

@@ -178,6 +178,21 @@ impl Set {
         }
     }
 
+    /// Whether the kernel takes the other set for this one when it is added again: types, flags and timeout are the
+    /// same. Size and comment do not count, nor does how a type is told.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let data = |set: &Self| match &set.data {
+            None => (false, None),
+            Some(SetData::Verdict) => (true, None),
+            Some(SetData::Values(key)) => (true, Some(key.types())),
+        };
+        self.key.types() == other.key.types()
+            && data(self) == data(other)
+            && self.timeout == other.timeout
+            && self.flags == other.flags
+    }
+
     /// The name.
     #[must_use]
     pub fn name(&self) -> &Name {

@@ -8,6 +8,10 @@ mod program;
 mod sample;
 #[path = "kernel/scale.rs"]
 mod scale;
+#[path = "kernel/strategies.rs"]
+mod strategies;
+#[path = "kernel/walk.rs"]
+mod walk;
 
 use libtest_mimic::{Arguments, Trial};
 use svc_nft::{Socket, fake};
@@ -29,6 +33,7 @@ fn main() {
         }));
     }
     trials.extend(program::trials());
+    trials.extend(walk::trials());
     trials.extend(scale::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -42,13 +42,6 @@ impl From<Errno> for Refusal {
     }
 }
 
-pub(super) fn data_types(data: &SetData) -> Option<Vec<DataType>> {
-    match data {
-        SetData::Verdict => None,
-        SetData::Values(key) => Some(key.types()),
-    }
-}
-
 pub(super) fn chain(chain: &Chain) -> Result<(), Errno> {
     let Some(base) = chain.hook() else { return Ok(()) };
     match (base.chain_type, base.hook) {

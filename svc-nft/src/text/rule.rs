@@ -82,14 +82,13 @@ fn is_network(expr: Expr, ipv6: bool) -> bool {
     }
 }
 
-/// The expressions a statement reads, in order.
+/// The expressions of a statement that imply a protocol, in order. Those of nat do not.
 fn reads(statement: &Statement) -> impl Iterator<Item = Expr> {
     let (first, second): (&[Expr], &[Expr]) = match statement {
         Statement::Match { expr, .. } | Statement::MatchMasked { expr, .. } => {
             (std::slice::from_ref(expr), &[])
         }
         Statement::Lookup { key, .. } | Statement::Vmap { key, .. } => (key, &[]),
-        Statement::Nat { to: NatTarget::Map { key, .. }, .. } => (key, &[]),
         Statement::Dynset { key, data, .. } => match data {
             Some(Source::Exprs(exprs) | Source::Map { key: exprs, .. }) => (key, exprs),
             _ => (key, &[]),

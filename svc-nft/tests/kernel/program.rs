@@ -3,9 +3,13 @@
 use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::TestRunner,
+};
 use svc_nft::{Batch, Dataplane, Socket, Table};
 
-use crate::sample;
+use crate::{sample, strategies};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let missing = Command::new("nft").arg("--version").output().is_err();
@@ -16,7 +20,17 @@ pub(crate) fn trials() -> Vec<Trial> {
         let name = format!("program::prints_table_{}_as_we_do", table.id().to_string().replace(' ', "_"));
         Trial::test(name, move || prints_the_same(table)).with_ignored_flag(missing)
     };
-    sample::all().into_iter().map(trial).collect()
+    let mut trials: Vec<_> = sample::all().into_iter().map(trial).collect();
+    let generated = Trial::test("program::prints_generated_rules_as_we_do", || prints_the_same(generated()));
+    trials.push(generated.with_ignored_flag(missing));
+    trials
+}
+
+/// Five hundred rules, the same ones each time.
+fn generated() -> Table {
+    let mut runner = TestRunner::deterministic();
+    let rules = proptest::collection::vec(strategies::rule(), 500);
+    strategies::table_of(rules.new_tree(&mut runner).expect("rules").current())
 }
 
 /// The program's text of a table that we sent is our text of it.
