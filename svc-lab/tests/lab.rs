@@ -267,7 +267,7 @@ async fn wrong_input_is_refused_by_name(lab: Lab) -> Result {
         error.is_not_found() && error.to_string().contains("sysctl net/ipv4/none of host \"a\""),
         "{error}"
     );
-    let error = host.add_address("eth0", "198.18.0.6/16").await.expect_err("there already");
+    let error = host.add_address("eth0", format!("{}/16", host.address())).await.expect_err("there already");
     assert!(error.is_exists(), "{error}");
     let error = host.add_address("eth1", "10.0.0.1/8").await.expect_err("no eth1");
     assert!(error.is_not_found(), "{error}");
