@@ -45,19 +45,31 @@ impl fmt::Display for RuleText<'_> {
 }
 
 /// nft leaves out a match of the protocol that a later expression implies: `tcp dport 80`, not
-/// `meta l4proto tcp th dport 80`.
+/// `meta l4proto tcp th dport 80`. But not if something is done in between, such as counting, for that would then
+/// seem to be done to other packets too.
 fn implied(statement: &Statement, rest: &[Statement]) -> bool {
-    let again = |other: &Statement| same_layer(statement, other);
-    let rest = rest.split(again).next().unwrap_or_default();
+    let rest = rest.split(|other| same_layer(statement, other)).next().unwrap_or_default();
+    let reach = rest.iter().position(|other| !only_matches(other)).map_or(rest.len(), |first| first + 1);
+    let mut later = rest[..reach].iter().flat_map(reads);
     match statement {
-        Statement::Match { expr: Expr::L4Proto, op: CmpOp::Eq, value: Value::Proto(proto) } => {
-            proto_name(*proto).is_some() && rest.iter().any(|other| reads(other).any(is_transport))
-        }
-        Statement::Nfproto { ipv6 } => {
-            rest.iter().any(|other| reads(other).any(|expr| is_network(expr, *ipv6)))
-        }
+        Statement::Match { expr: Expr::L4Proto, op: CmpOp::Eq, .. } => later.any(is_transport),
+        Statement::Nfproto { ipv6 } => later.any(|expr| is_network(expr, *ipv6)),
         _ => false,
     }
+}
+
+fn only_matches(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Match { .. }
+            | Statement::MatchMasked { .. }
+            | Statement::CtState(_)
+            | Statement::CtStatus(_)
+            | Statement::Fib { .. }
+            | Statement::Nfproto { .. }
+            | Statement::Lookup { .. }
+            | Statement::Vmap { .. }
+    )
 }
 
 fn same_layer(a: &Statement, b: &Statement) -> bool {
@@ -82,13 +94,14 @@ fn is_network(expr: Expr, ipv6: bool) -> bool {
     }
 }
 
-/// The expressions of a statement that imply a protocol, in order. Those of nat do not.
+/// The expressions a statement reads, in order.
 fn reads(statement: &Statement) -> impl Iterator<Item = Expr> {
     let (first, second): (&[Expr], &[Expr]) = match statement {
         Statement::Match { expr, .. } | Statement::MatchMasked { expr, .. } => {
             (std::slice::from_ref(expr), &[])
         }
         Statement::Lookup { key, .. } | Statement::Vmap { key, .. } => (key, &[]),
+        Statement::Nat { to: NatTarget::Map { key, .. }, .. } => (key, &[]),
         Statement::Dynset { key, data, .. } => match data {
             Some(Source::Exprs(exprs) | Source::Map { key: exprs, .. }) => (key, exprs),
             _ => (key, &[]),

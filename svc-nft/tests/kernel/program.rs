@@ -26,10 +26,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Five hundred rules, the same ones each time.
+/// Two thousand rules, the same ones each time.
 fn generated() -> Table {
     let mut runner = TestRunner::deterministic();
-    let rules = proptest::collection::vec(strategies::rule(), 500);
+    let rules = proptest::collection::vec(strategies::rule(), 2000);
     strategies::table_of(rules.new_tree(&mut runner).expect("rules").current())
 }
 

@@ -90,11 +90,7 @@ fn matched() -> impl Strategy<Value = Statement> {
             select(vec![Expr::ThSport, Expr::ThDport]),
             (1..30_000u16, 1..30_000u16).prop_map(|(low, more)| Value::PortRange(low, low + more))
         ),
-        (
-            Just(Expr::L4Proto),
-            select(vec![L4Proto::TCP, L4Proto::UDP, L4Proto::SCTP])
-                .prop_map(Value::Proto)
-        ),
+        (Just(Expr::L4Proto), select(vec![L4Proto::TCP, L4Proto::UDP, L4Proto::SCTP]).prop_map(Value::Proto)),
         (select(vec![Expr::Iifname, Expr::Oifname]), name.prop_map(|name| Value::IfName(name.into()))),
         (select(vec![Expr::Iifname, Expr::Oifname]), name.prop_map(|name| Value::IfPrefix(name.into()))),
         (select(vec![Expr::Mark, Expr::CtMark]), any::<u32>().prop_map(Value::Mark)),
