@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("exits") => svc_lab::main(|_| async move { Ok(ExitCode::from(arguments[1].parse::<u8>()?)) }),
-        Some("fails") => svc_lab::main(|_| async { Err::<(), _>("on purpose".into()) }),
+        Some("fails") => svc_lab::main(fails),
         Some("echoes") => svc_lab::main(|_| async {
             std::io::copy(&mut std::io::stdin(), &mut std::io::stdout())?;
             Ok(())
@@ -52,6 +52,11 @@ async fn stays(lab: svc_lab::Lab) -> svc_lab::Result {
     Ok(())
 }
 
+async fn fails(lab: svc_lab::Lab) -> svc_lab::Result {
+    drop(lab.pod("gone").await?);
+    Err("on purpose".into())
+}
+
 /// Until one of the two signals, which its exit code tells.
 async fn waits(_: svc_lab::Lab) -> svc_lab::Result<ExitCode> {
     let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -67,6 +72,7 @@ fn tests() -> ExitCode {
         trial("exit_status_and_streams_pass_through", exit_status_and_streams_pass_through),
         trial("signals_are_passed_on", signals_are_passed_on),
         trial("a_program_that_dies_of_a_signal_tells_so", a_program_that_dies_of_a_signal_tells_so),
+        trial("a_failed_lab_is_kept_if_wanted", a_failed_lab_is_kept_if_wanted),
         trial("nsenter_works_from_outside", nsenter_works_from_outside),
         trial("nothing_is_left_after_sigkill", nothing_is_left_after_sigkill),
     ];
@@ -125,6 +131,16 @@ fn signals_are_passed_on() {
 fn a_program_that_dies_of_a_signal_tells_so() {
     let mut child = program(&["stays"]).spawn().unwrap();
     line(&mut BufReader::new(child.stdout.take().unwrap()));
+    kill(pid(&child), Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
+}
+
+fn a_failed_lab_is_kept_if_wanted() {
+    let mut child = program(&["fails"]).env("SVC_LAB_KEEP", "1").stderr(Stdio::piped()).spawn().unwrap();
+    let mut output = BufReader::new(child.stderr.take().unwrap());
+    assert_eq!(line(&mut output), "error: on purpose");
+    assert!(line(&mut output).starts_with("The lab is kept until"));
+    assert!(line(&mut output).starts_with("  gone: nsenter "));
     kill(pid(&child), Signal::SIGTERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
 }
