@@ -1,16 +1,19 @@
 //! The loop that keeps a kernel in step with a store.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use svc_model::store::Watch;
+use svc_nft::Batch;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use crate::nftables;
+use crate::nftables::{self, Rules};
 use crate::state::{State, Step};
 use crate::sysctl::{self, Before, SysctlPolicy, SysctlReport};
 use crate::{CleanUpError, Dataplane, Error, Node, sys};
 
 mod handle;
+mod memory;
 mod sync;
 
 #[cfg(test)]
@@ -109,8 +112,7 @@ impl Proxy {
 
     /// Looks at the kernel settings that forwarding needs, in the network namespace of this thread; changes none.
     pub fn check(&mut self) -> SysctlReport {
-        let mut before = Before::new();
-        sysctl::check(self.dataplane.sysctls(), &self.node, SysctlPolicy::Check, &mut before)
+        sysctl::check(self.dataplane.sysctls(), &self.node, &Before::new())
     }
 
     /// Removes what a proxy of this configuration left in the network namespace of this thread, and puts back the
@@ -120,7 +122,7 @@ impl Proxy {
     ///
     /// What could not be removed; everything else is.
     pub fn clean_up(mut self) -> Result<(), CleanUpError> {
-        sync::clean_up(&mut *self.dataplane, &self.node, &self.backend, Before::new())
+        sync::clean_up(&mut *self.dataplane, &self.backend, Before::new())
     }
 
     /// Follows a store: returns a handle and the loop, which the caller spawns or awaits.
@@ -137,7 +139,16 @@ impl Proxy {
         let (reports, handle) = handle::pair(commands);
         let driver = move || {
             let state = State::new(&watch.snapshot(), &self.node, &self.backend);
-            Driver { proxy: self, state, watch, open: true, inbox, reports, before: Before::new() }
+            Driver {
+                proxy: self,
+                state,
+                watch,
+                open: true,
+                inbox,
+                reports,
+                before: Before::new(),
+                remembered: Before::new(),
+            }
         };
         (handle, async move { driver().run().await })
     }
@@ -152,7 +163,10 @@ struct Driver {
     open: bool,
     inbox: mpsc::UnboundedReceiver<Command>,
     reports: Reports,
+    /// Settings that were, or are about to be, changed: their values before.
     before: Before,
+    /// What of that the kernel remembers.
+    remembered: Before,
 }
 
 impl Driver {
@@ -173,38 +187,65 @@ impl Driver {
                     Ok((snapshot, delta)) => self.state.handle_change(&snapshot, &delta),
                     Err(_closed) => self.open = false,
                 },
-                () = tokio::time::sleep_until(wake.into()) => {}
+                () = tokio::time::sleep_until(wake) => {}
             }
         }
     }
 
     /// Brings the kernel up to what is wanted now. Returns when to try again.
     fn sync(&mut self) -> Option<Instant> {
-        let dataplane = &mut *self.proxy.dataplane;
-        let policy = self.proxy.sysctls;
-        let sysctls = sysctl::check(dataplane.sysctls(), &self.proxy.node, policy, &mut self.before);
+        let node = &self.proxy.node;
+        if self.proxy.sysctls == SysctlPolicy::Set {
+            sysctl::note(self.proxy.dataplane.sysctls(), node, &mut self.before);
+        }
+        let (wake, error) = self.sync_rules();
+        // No setting is changed before the kernel remembers what it was: whoever cleans up must know.
+        let sysctls = sysctl::check(self.proxy.dataplane.sysctls(), &self.proxy.node, &self.remembered);
+        self.reports.publish(&self.state, sysctls, error);
+        wake
+    }
+
+    fn sync_rules(&mut self) -> (Option<Instant>, Option<Error>) {
         let mut error = None;
-        let wake = loop {
-            let result = match self.state.poll_step(Instant::now()) {
-                Step::Wait(until) => break until,
-                Step::Apply(batch) => dataplane.nftables().apply(&batch).map_err(Error::from),
-                Step::Resync(rules) => sync::resync(dataplane.nftables(), &rules, &mut self.before),
+        loop {
+            let result = match self.state.poll_step(Instant::now().into_std()) {
+                Step::Wait(None) if self.before != self.remembered => self.remember(),
+                Step::Wait(until) => return (until.map(Instant::from_std), error),
+                Step::Apply(batch) => self.apply(&batch),
+                Step::Resync(rules) => self.resync(&rules),
             };
             match result {
                 Ok(()) => self.state.handle_applied(),
                 Err(failure) => {
                     tracing::warn!(%failure, "rules not applied; those in force stay");
                     error = Some(failure);
-                    self.state.handle_failed(Instant::now());
+                    self.state.handle_failed(Instant::now().into_std());
                 }
             }
-        };
-        self.reports.publish(&self.state, sysctls, error);
-        wake
+        }
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
+        Ok(sync::apply(self.proxy.dataplane.nftables(), batch)?)
+    }
+
+    fn resync(&mut self, rules: &Rules) -> Result<(), Error> {
+        sync::resync(self.proxy.dataplane.nftables(), rules, &mut self.before)?;
+        self.remembered = self.before.clone();
+        Ok(())
+    }
+
+    /// Everything else is in force; only the memory of settings lags.
+    fn remember(&mut self) -> Result<(), Error> {
+        if let Some(table) = self.state.first_table() {
+            self.apply(&memory::write(&table, &self.before))?;
+        }
+        self.remembered = self.before.clone();
+        Ok(())
     }
 
     fn clean_up(&mut self) -> Result<(), CleanUpError> {
         let before = std::mem::take(&mut self.before);
-        sync::clean_up(&mut *self.proxy.dataplane, &self.proxy.node, &self.proxy.backend, before)
+        sync::clean_up(&mut *self.proxy.dataplane, &self.proxy.backend, before)
     }
 }

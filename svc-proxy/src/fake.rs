@@ -30,7 +30,6 @@ pub struct Kernel {
 struct Shared {
     nftables: svc_nft::fake::Kernel,
     sysctls: BTreeMap<String, String>,
-    batches: usize,
 }
 
 impl Kernel {
@@ -47,10 +46,15 @@ impl Kernel {
         self
     }
 
-    /// How many batches it took.
+    /// Every batch it took, in order.
     #[must_use]
-    pub fn batches(&self) -> usize {
-        self.lock().batches
+    pub fn batches(&self) -> Vec<Batch> {
+        self.lock().nftables.batches().to_vec()
+    }
+
+    /// Makes the next batch fail with this errno, without taking effect.
+    pub fn fail_next(&self, errno: i32) {
+        self.lock().nftables.fail_next(errno);
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -60,10 +64,7 @@ impl Kernel {
 
 impl svc_nft::Dataplane for Kernel {
     fn apply(&mut self, batch: &Batch) -> Result<(), svc_nft::Error> {
-        let mut kernel = self.lock();
-        kernel.nftables.apply(batch)?;
-        kernel.batches += 1;
-        Ok(())
+        self.lock().nftables.apply(batch)
     }
 
     fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, svc_nft::Error> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use svc_model::{Delta, ObjectName, Revision, Snapshot};
-use svc_nft::Batch;
+use svc_nft::{Batch, TableId};
 
 use crate::nftables::{Backend, Rules};
 use crate::{Compiler, Node, Plan};
@@ -58,6 +58,10 @@ impl State {
 
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    pub(crate) fn first_table(&self) -> Option<TableId> {
+        self.rules.table_ids().into_iter().next()
     }
 
     /// The last revision that the kernel held entirely.

@@ -134,35 +134,35 @@ impl fmt::Display for SysctlReport {
 /// What settings were before the proxy changed them.
 pub(crate) type Before = BTreeMap<String, String>;
 
-/// Looks at every setting this node needs; with [`SysctlPolicy::Set`] changes what is not 1 and notes in `before` what
-/// it was.
-pub(crate) fn check(
-    sysctls: &mut dyn Sysctls,
-    node: &Node,
-    policy: SysctlPolicy,
-    before: &mut Before,
-) -> SysctlReport {
+/// Notes in `before` what has to be changed. The first value counts: what somebody set later is not what we found.
+pub(crate) fn note(sysctls: &mut dyn Sysctls, node: &Node, before: &mut Before) {
+    for (name, _) in needed(node) {
+        match sysctls.sysctl(name) {
+            Ok(Some(value)) if value != "1" => drop(before.entry(name.to_owned()).or_insert(value)),
+            _ => {}
+        }
+    }
+}
+
+/// Looks at every setting this node needs, and sets those that `may_set` has a value to go back to.
+pub(crate) fn check(sysctls: &mut dyn Sysctls, node: &Node, may_set: &Before) -> SysctlReport {
     let entries = needed(node).into_iter().map(|(name, needed_for)| {
         let value = sysctls.sysctl(name);
         let finding = match &value {
             Err(error) => Finding::Failed(failure(name, "read", error)),
             Ok(None) => Finding::Absent,
             Ok(Some(value)) if value == "1" => Finding::Fine,
-            Ok(Some(_)) if policy == SysctlPolicy::Check => Finding::Wrong,
-            Ok(Some(value)) => set(sysctls, name, value, before),
+            Ok(Some(_)) if may_set.contains_key(name) => set(sysctls, name),
+            Ok(Some(_)) => Finding::Wrong,
         };
         Checked { name, needed_for, value: value.ok().flatten(), finding }
     });
     SysctlReport { entries: entries.collect() }
 }
 
-fn set(sysctls: &mut dyn Sysctls, name: &str, value: &str, before: &mut Before) -> Finding {
+fn set(sysctls: &mut dyn Sysctls, name: &str) -> Finding {
     match sysctls.set_sysctl(name, "1") {
-        Ok(()) => {
-            // The first value counts: what somebody set later is not what we found.
-            before.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-            Finding::Set
-        }
+        Ok(()) => Finding::Set,
         Err(error) => Finding::Failed(failure(name, "write", &error)),
     }
 }

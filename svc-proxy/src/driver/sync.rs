@@ -2,20 +2,34 @@
 
 use svc_nft::{Batch, Dataplane as Nftables, Table, TableId};
 
+use super::memory;
 use crate::nftables::{Backend, MARKER, Rules};
 use crate::sysctl::{self, Before};
-use crate::{CleanUpError, Dataplane, Error, Node};
+use crate::{CleanUpError, Dataplane, Error};
 
-/// Lists our tables and changes only what differs: what a predecessor left in force stays in force.
-pub(super) fn resync(kernel: &mut dyn Nftables, rules: &Rules, _before: &mut Before) -> Result<(), Error> {
-    let mut batch = Batch::new();
-    for wanted in rules.tables() {
-        match ours(kernel, wanted.id())? {
-            Some(_) => batch.delete_table(wanted.id()).load(&wanted),
-            None => batch.load(&wanted),
-        };
+/// Lists our tables and changes only what differs: what a predecessor left in force stays in force. What it
+/// remembered of settings comes into `before`, and all that is there is remembered.
+pub(super) fn resync(kernel: &mut dyn Nftables, rules: &Rules, before: &mut Before) -> Result<(), Error> {
+    let mut wanted = rules.tables();
+    let mut current = Vec::new();
+    for table in &wanted {
+        let table = ours(kernel, table.id())?;
+        before.extend(table.iter().flat_map(memory::read));
+        current.push(table);
     }
-    Ok(kernel.apply(&batch)?)
+    if let Some(first) = wanted.first_mut().filter(|_| !before.is_empty()) {
+        first.insert_chain(memory::chain(before));
+    }
+    let mut batch = Batch::new();
+    for (wanted, current) in wanted.iter().zip(&current) {
+        batch.append(wanted.diff(current.as_ref()));
+    }
+    Ok(apply(kernel, &batch)?)
+}
+
+/// Applies what is not empty.
+pub(super) fn apply(kernel: &mut dyn Nftables, batch: &Batch) -> Result<(), svc_nft::Error> {
+    if batch.is_empty() { Ok(()) } else { kernel.apply(batch) }
 }
 
 /// A table of ours as the kernel holds it.
@@ -29,23 +43,23 @@ fn ours(kernel: &mut dyn Nftables, id: &TableId) -> Result<Option<Table>, Error>
 /// Removes our tables and restores settings; goes on after a failure.
 pub(super) fn clean_up(
     dataplane: &mut dyn Dataplane,
-    _node: &Node,
     backend: &Backend,
-    before: Before,
+    mut before: Before,
 ) -> Result<(), CleanUpError> {
     let mut errors = Vec::new();
     for table in backend.tables() {
-        if let Err(error) = remove(dataplane.nftables(), &table) {
-            errors.push(error);
+        match remove(dataplane.nftables(), &table) {
+            Ok(remembered) => before.extend(remembered),
+            Err(error) => errors.push(error),
         }
     }
     errors.extend(sysctl::restore(dataplane.sysctls(), &before));
     CleanUpError::unless_empty(errors)
 }
 
-fn remove(kernel: &mut dyn Nftables, table: &TableId) -> Result<(), Error> {
-    if ours(kernel, table)?.is_some() {
-        kernel.apply(Batch::new().delete_table(table))?;
-    }
-    Ok(())
+/// Returns what the table remembered.
+fn remove(kernel: &mut dyn Nftables, id: &TableId) -> Result<Before, Error> {
+    let Some(table) = ours(kernel, id)? else { return Ok(Before::new()) };
+    kernel.apply(Batch::new().delete_table(id))?;
+    Ok(memory::read(&table))
 }

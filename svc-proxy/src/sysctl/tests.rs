@@ -43,7 +43,11 @@ fn findings_depend_on_value_and_policy() {
     ];
     for (value, policy, expected) in rows {
         let mut sysctls = values(&value.map(|value| (FORWARD, value)).into_iter().collect::<Vec<_>>());
-        let report = check(&mut sysctls, &node(), policy, &mut Before::new());
+        let mut before = Before::new();
+        if policy == Set {
+            note(&mut sysctls, &node(), &mut before);
+        }
+        let report = check(&mut sysctls, &node(), &before);
         assert_eq!(*report.entries()[0].finding(), expected);
     }
 }
@@ -52,9 +56,11 @@ fn findings_depend_on_value_and_policy() {
 fn what_was_changed_is_restored_to_its_first_value() {
     let mut sysctls = values(&[(FORWARD, "0"), (BRIDGE, "1")]);
     let mut before = Before::new();
-    check(&mut sysctls, &node(), SysctlPolicy::Set, &mut before);
+    note(&mut sysctls, &node(), &mut before);
+    check(&mut sysctls, &node(), &before);
     sysctls.set_sysctl(FORWARD, "2").unwrap();
-    check(&mut sysctls, &node(), SysctlPolicy::Set, &mut before);
+    note(&mut sysctls, &node(), &mut before);
+    check(&mut sysctls, &node(), &before);
     assert_eq!(sysctls.sysctl(FORWARD).unwrap().as_deref(), Some("1"));
     assert!(restore(&mut sysctls, &before).is_empty());
     assert_eq!(sysctls.0, values(&[(FORWARD, "0"), (BRIDGE, "1")]).0);
@@ -63,7 +69,7 @@ fn what_was_changed_is_restored_to_its_first_value() {
 #[test]
 fn reports_say_what_to_do() {
     let mut sysctls = values(&[(FORWARD, "0")]);
-    let report = check(&mut sysctls, &node(), SysctlPolicy::Check, &mut Before::new());
+    let report = check(&mut sysctls, &node(), &Before::new());
     let text = report.to_string();
     assert!(text.contains("net/ipv4/ip_forward = 0: forwarding to other hosts and pods needs 1"), "{text}");
     assert!(text.contains("modprobe br_netfilter"), "{text}");

@@ -1,12 +1,14 @@
-//! Connections: a server that tells its name and whom it sees, and a client.
+//! Connections: a server that tells its name and whom it sees and then echoes, and clients.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use svc_lab::{Host, Result};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use svc_lab::{Host, Result, Task};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 /// How long an answer that must not come is waited for.
@@ -25,8 +27,12 @@ pub async fn serve(host: &Host, name: &'static str, port: u16) -> Result {
         let listener = TcpListener::bind(("0.0.0.0", port)).await?;
         tokio::spawn(async move {
             while let Ok((mut stream, peer)) = listener.accept().await {
-                let answer = format!("{name} {}", peer.ip());
-                let _ = stream.write_all(answer.as_bytes()).await;
+                tokio::spawn(async move {
+                    let answer = format!("{name} {}\n", peer.ip());
+                    stream.write_all(answer.as_bytes()).await?;
+                    let (mut reader, mut writer) = stream.split();
+                    tokio::io::copy(&mut reader, &mut writer).await
+                });
             }
         });
         Ok(())
@@ -39,8 +45,10 @@ pub async fn ask(host: &Host, to: &str) -> io::Result<Answer> {
     let to: SocketAddr = to.parse().unwrap();
     host.run(move || async move {
         let mut text = String::new();
-        TcpStream::connect(to).await?.read_to_string(&mut text).await?;
-        let (server, source) = text.split_once(' ').ok_or(ErrorKind::UnexpectedEof)?;
+        let mut stream = TcpStream::connect(to).await?;
+        stream.shutdown().await?;
+        stream.read_to_string(&mut text).await?;
+        let (server, source) = text.trim_end().split_once(' ').ok_or(ErrorKind::UnexpectedEof)?;
         Ok(Answer { server: server.to_owned(), source: source.to_owned() })
     })
     .await
@@ -74,4 +82,78 @@ pub async fn assert_refused(host: &Host, to: &str) {
 pub async fn assert_dropped(host: &Host, to: &str) {
     let result = tokio::time::timeout(SILENCE, ask(host, to)).await;
     assert!(result.is_err(), "{to}: {result:?}");
+}
+
+/// A connection that stays.
+pub struct Held {
+    stream: BufReader<TcpStream>,
+    pub server: String,
+}
+
+/// Connects from a host and keeps the connection.
+pub async fn hold(host: &Host, to: &str) -> io::Result<Held> {
+    let to: SocketAddr = to.parse().unwrap();
+    host.run(move || async move {
+        let mut stream = BufReader::new(TcpStream::connect(to).await?);
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        let server = line.split(' ').next().unwrap_or_default().to_owned();
+        Ok(Held { stream, server })
+    })
+    .await
+}
+
+impl Held {
+    /// Sends a line on the host that holds the connection and reads it back.
+    pub async fn exchange(mut self, host: &Host) -> io::Result<Self> {
+        host.run(move || async move {
+            self.stream.write_all(b"still here\n").await?;
+            let mut line = String::new();
+            self.stream.read_line(&mut line).await?;
+            if line == "still here\n" { Ok(self) } else { Err(ErrorKind::UnexpectedEof.into()) }
+        })
+        .await
+    }
+}
+
+/// Clients that connect again and again until told to stop.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    loops: Vec<Task<io::Result<usize>>>,
+}
+
+impl Load {
+    pub fn start(clients: &[(&Host, &str)]) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let loops = clients.iter().map(|(host, to)| {
+            let (stop, to, client) = (Arc::clone(&stop), (*to).to_owned(), Host::clone(host));
+            client.clone().spawn(move || async move {
+                let mut done = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    connect_once(&to).await?;
+                    done += 1;
+                }
+                Ok(done)
+            })
+        });
+        Self { loops: loops.collect(), stop }
+    }
+
+    /// How many connections each client made; an error if a single one failed.
+    pub async fn finish(self) -> Result<Vec<usize>> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut counts = Vec::new();
+        for each in self.loops {
+            counts.push(each.await?);
+        }
+        Ok(counts)
+    }
+}
+
+async fn connect_once(to: &str) -> io::Result<()> {
+    let mut stream = TcpStream::connect(to).await?;
+    stream.shutdown().await?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await?;
+    if text.is_empty() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
 }
