@@ -1,1 +1,20 @@
-//! The parts the programs share.
+//! The parts that the programs share: the lab's cluster, the tour through it, and the node stack.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "programs own their sockets, clocks and processes; the layering rule is for the libraries"
+)]
+#![allow(clippy::print_stdout, reason = "programs print")]
+
+pub mod apps;
+pub mod certificates;
+pub mod client;
+pub mod cluster;
+pub mod show;
+pub mod stack;
+pub mod tour;
+
+/// Every Rust example of the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

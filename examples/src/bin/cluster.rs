@@ -1,2 +1,96 @@
-//! The tour.
-fn main() {}
+//! The tour: a two-node cluster in network namespaces, every kind of Service, real packets, one command.
+//!
+//! `cargo run --release` runs all steps; `--help` tells the rest.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use examples::client::resolver;
+use examples::cluster::Cluster;
+use examples::show;
+use examples::tour::{self, Log, STEPS, Step, Tour};
+use svc_lab::Lab;
+
+/// A small Kubernetes network on this machine: no root, nothing installed, nothing left behind.
+///
+/// Builds two nodes, an outside and a cluster DNS in network namespaces, drives every kind of Service through them with
+/// real packets and says what came back. The exit status is 0 only if every step held.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Run only this step; may be given several times.
+    #[arg(long, value_name = "N", value_parser = known_step)]
+    step: Vec<u8>,
+    /// Leave the cluster running afterwards, until interrupted.
+    #[arg(long)]
+    keep: bool,
+    /// Build the cluster from the YAML files in this directory instead of running the steps, follow edits, and stay.
+    #[arg(long, value_name = "DIR", conflicts_with = "step")]
+    manifests: Option<PathBuf>,
+    /// What the proxies program.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Backend,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Backend {
+    #[default]
+    Nftables,
+}
+
+fn known_step(text: &str) -> Result<u8, String> {
+    let number = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    tour::step(number).map(|step| step.number).ok_or_else(|| {
+        let known: Vec<_> = STEPS.iter().map(|step| step.number.to_string()).collect();
+        format!("there is no step {number}; there are {}", known.join(", "))
+    })
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = resolver::answer_if_asked() {
+        return code;
+    }
+    let options = Options::parse();
+    svc_lab::main(|lab| async move {
+        show::diagnostics();
+        Ok(run(lab, options).await?)
+    })
+}
+
+async fn run(lab: Lab, options: Options) -> anyhow::Result<ExitCode> {
+    let Backend::Nftables = options.backend;
+    match &options.manifests {
+        Some(directory) => {
+            let cluster = Cluster::start(lab).await?;
+            show::hosts(&cluster);
+            show::follow(cluster, directory).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        None => steps(lab, &options).await,
+    }
+}
+
+async fn steps(lab: Lab, options: &Options) -> anyhow::Result<ExitCode> {
+    let mut tour = Tour::begin(lab, Log::stdout()).await?;
+    tour.log.line("The cluster is up: server2 and server3 with overlay and proxy, cluster DNS at 10.96.0.10.");
+    let mut failed = Vec::new();
+    let chosen = |step: &&Step| options.step.is_empty() || options.step.contains(&step.number);
+    let steps: Vec<_> = STEPS.iter().filter(chosen).collect();
+    for step in &steps {
+        if !tour.walk(step).await {
+            failed.push(step.number.to_string());
+        }
+    }
+    let held = steps.len() - failed.len();
+    tour.log.line(format_args!("\n{held} of {} steps held", steps.len()));
+    if !failed.is_empty() {
+        tour.log.line(format_args!("these did not: {}", failed.join(", ")));
+    }
+    if options.keep {
+        show::hosts(&tour.cluster);
+        tour.log.line("The cluster stays until it is interrupted (Ctrl-C).");
+        tokio::signal::ctrl_c().await?;
+    }
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,196 @@
+//! The nodes: hosts with the node stack on them.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use svc_lab::{Host, Task};
+use svc_model::Revision;
+use svc_nft::{Batch, Dataplane as _, Family, Socket, Table};
+use tokio::time::timeout;
+
+use super::{BRIDGE_SYSCTL, Cluster};
+use crate::stack::{NodeStack, StackConfig};
+
+/// How long programming anything may take before something is wrong.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(super) struct ClusterNode {
+    pub(super) host: Host,
+    /// Gone after a clean-up.
+    pub(super) stack: Option<NodeStack>,
+    running: Task<()>,
+    before: String,
+    config: StackConfig,
+}
+
+impl Cluster {
+    /// A host on the switch becomes a node: the stack is started on it, and it has a lease when this returns.
+    pub(super) async fn add_node(
+        &mut self,
+        name: &str,
+        address: &str,
+        pod_cidr: &str,
+        macs: Option<(&str, &str)>,
+    ) -> anyhow::Result<()> {
+        let mut host = self.lab.host(name).address(format!("{address}/24"));
+        if let Some((eth0, _)) = macs {
+            host = host.mac(eth0);
+        }
+        let host = host.create().await?;
+        // The tour shows that the stack notices; kernels without br_netfilter have no such switch.
+        let _ = host.set_sysctl(BRIDGE_SYSCTL, 0).await;
+        foreigners(&host).await.context("foreign rule, route and link")?;
+        let before = state(&host).await?;
+        let mut config = StackConfig::new(name, address.parse()?, pod_cidr)?;
+        config.vtep_mac = macs.map(|(_, vtep)| vtep.to_owned());
+        let (stack, run) = NodeStack::new(&config, self.leases.clone(), self.store.watch())?;
+        let running = host.spawn(move || run);
+        timeout(PATIENCE, stack.overlay.synced()).await.with_context(|| format!("{name} got no lease"))??;
+        self.nodes.insert(name.to_owned(), ClusterNode { host, stack: Some(stack), running, before, config });
+        Ok(())
+    }
+
+    /// Another node joins; the others know of it when this returns.
+    ///
+    /// # Errors
+    /// The node cannot be started.
+    pub async fn join(&mut self, name: &str, address: &str, pod_cidr: &str, manifest: &str) -> anyhow::Result<()> {
+        self.add_node(name, address, pod_cidr, None).await?;
+        self.apply(manifest).await?;
+        self.overlays_settled().await
+    }
+
+    /// A node leaves, and its machine is switched off.
+    ///
+    /// # Errors
+    /// The others do not forget it.
+    pub async fn leave(&mut self, name: &str) -> anyhow::Result<()> {
+        let node = self.nodes.remove(name).with_context(|| format!("there is no node {name}"))?;
+        self.leases.remove(name);
+        drop(node.stack);
+        drop(node.running);
+        node.host.remove().await?;
+        self.overlays_settled().await
+    }
+
+    /// The hardware address of a node's VXLAN device, as its lease tells the others.
+    ///
+    /// # Errors
+    /// It has no lease.
+    pub fn vtep_mac(&self, node: &str) -> anyhow::Result<String> {
+        let leases = self.leases.snapshot();
+        let lease = leases.iter().find(|lease| lease.node() == node);
+        let data = lease.and_then(|lease| lease.vxlan_data());
+        Ok(data.with_context(|| format!("{node} has no VXLAN lease"))?.vtep_mac.to_string())
+    }
+
+    /// All addresses of a node, from its kernel.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub async fn node_addresses(&self, node: &str) -> anyhow::Result<Vec<IpAddr>> {
+        let host = self.host(node)?;
+        let found = host.run(|| async { nix::ifaddrs::getifaddrs().map(Iterator::collect::<Vec<_>>) }).await?;
+        let addresses = found.iter().filter_map(|interface| interface.address.as_ref());
+        Ok(addresses.filter_map(|address| Some(IpAddr::V4(address.as_sockaddr_in()?.ip()))).collect())
+    }
+
+    /// Waits until every node's overlay has programmed all leases.
+    pub(super) async fn overlays_settled(&self) -> anyhow::Result<()> {
+        let revision = self.leases.snapshot().revision();
+        for (name, node) in &self.nodes {
+            let Some(stack) = &node.stack else { continue };
+            let programmed = timeout(PATIENCE, stack.overlay.programmed(revision)).await;
+            programmed.with_context(|| format!("{name}'s overlay did not program leases {revision}"))??;
+        }
+        Ok(())
+    }
+
+    /// Waits until every node's kernel holds `revision`.
+    pub(super) async fn proxies_settled(&self, revision: Revision) -> anyhow::Result<()> {
+        for (name, node) in &self.nodes {
+            let Some(stack) = &node.stack else { continue };
+            let programmed = timeout(PATIENCE, stack.proxy.programmed(revision)).await;
+            programmed.with_context(|| format!("{name}'s proxy did not program {revision}"))??;
+        }
+        Ok(())
+    }
+
+    /// The stack of a node takes away what it brought, while the host lives on.
+    ///
+    /// # Errors
+    /// What could not be taken away.
+    pub async fn clean_up(&mut self, node: &str) -> anyhow::Result<()> {
+        let node = self.nodes.get_mut(node).with_context(|| format!("there is no node {node}"))?;
+        let stack = node.stack.take().context("it was cleaned up before")?;
+        stack.clean_up().await?;
+        (&mut node.running).await;
+        Ok(())
+    }
+
+    /// Stops the stack of a node and leaves its kernel as it is: a fault removed afterwards is not mended.
+    pub fn halt(&mut self, node: &str) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.stack = None;
+        }
+    }
+
+    /// What the proxy of a node plans.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub fn plan(&self, node: &str) -> anyhow::Result<svc_proxy::Plan> {
+        let config = &self.nodes.get(node).with_context(|| format!("there is no node {node}"))?.config;
+        Ok(svc_proxy::Plan::new(&self.store.snapshot(), &config.proxy_node()?))
+    }
+
+    /// Links, addresses, routes, neighbours, FDB, sysctls and nftables of a node, as text.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub async fn state(&self, node: &str) -> anyhow::Result<String> {
+        state(&self.host(node)?).await
+    }
+
+    /// The same, before its stack was started.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub fn state_before(&self, node: &str) -> anyhow::Result<String> {
+        let node = self.nodes.get(node).with_context(|| format!("there is no node {node}"))?;
+        ensure!(!node.before.is_empty(), "the state before is empty");
+        Ok(node.before.clone())
+    }
+}
+
+async fn state(host: &Host) -> anyhow::Result<String> {
+    let rules = host.run(|| async {
+        let mut socket = Socket::open()?;
+        let mut text = String::new();
+        for id in socket.list_tables()? {
+            if let Some(table) = socket.list_table(&id)? {
+                text.push_str(&table.to_string());
+            }
+        }
+        Ok::<_, svc_nft::Error>(text)
+    });
+    Ok(host.dump().await? + &rules.await?)
+}
+
+/// What somebody else put on the node, to see that it survives.
+async fn foreigners(host: &Host) -> anyhow::Result<()> {
+    host.run(|| async {
+        let (connection, links, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        links.link().add(rtnetlink::LinkBridge::new("foreign0").build()).execute().await?;
+        let mut batch = Batch::new();
+        batch.load(&Table::new(Family::Ip, "foreign"));
+        Socket::open()?.apply(&batch)?;
+        anyhow::Ok(())
+    })
+    .await?;
+    host.add_route("198.51.100.0/24", "172.20.10.50").await?;
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! A directory of Kubernetes manifests as a program's source of objects.
+
+use std::future::Future;
+use std::path::Path;
+
+use ipnet::IpNet;
+use svc_model::dir::ManifestDir;
+use svc_model::store::Store;
+use svc_model::{ControlPlane, Snapshot};
+
+/// A store that is in step with a directory while the future is polled; it says on standard error what is wrong there.
+#[must_use]
+pub fn follow(directory: &Path, service_cidr: IpNet) -> (Store, impl Future<Output = ()> + Send) {
+    let store = Store::new();
+    let control = ControlPlane::builder().service_cidr(service_cidr).build();
+    let (mut reports, run) = ManifestDir::new(directory).follow(control, store.clone());
+    let report = async move {
+        while let Some(problems) = reports.changed().await {
+            problems.iter().for_each(|problem| eprintln!("error: {problem}"));
+        }
+    };
+    let run = async move {
+        tokio::join!(run, report);
+    };
+    (store, run)
+}
+
+/// What a directory holds now, as a control plane would have it, and how many faults were said on standard error.
+#[must_use]
+pub fn read(directory: &Path, service_cidr: IpNet) -> (Snapshot, usize) {
+    let store = Store::new();
+    let mut control = ControlPlane::builder().service_cidr(service_cidr).build();
+    let outcome = control.replace(&ManifestDir::new(directory).read());
+    outcome.commit(&store);
+    outcome.problems().iter().for_each(|problem| eprintln!("error: {problem}"));
+    (store.snapshot(), outcome.problems().len())
+}

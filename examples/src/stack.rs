@@ -1,0 +1,110 @@
+//! The node stack: overlay and proxy of one node, composed. The tour runs it on the lab's nodes, `node` on a real one.
+
+use std::future::Future;
+use std::net::Ipv4Addr;
+
+use anyhow::Context as _;
+use ipnet::Ipv4Net;
+use svc_model::store::Watch;
+use svc_overlay::{Leases, Overlay, Pods};
+use svc_proxy::{Node, Proxy, SysctlPolicy};
+
+/// What a node has to know of itself and its cluster.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StackConfig {
+    /// The node's name.
+    pub name: String,
+    /// Its address in the network that connects the nodes.
+    pub address: Ipv4Addr,
+    /// The addresses of its pods.
+    pub pod_cidr: Ipv4Net,
+    /// The addresses of all pods.
+    pub cluster_cidr: Ipv4Net,
+    /// The virtual addresses of Services.
+    pub service_cidr: Ipv4Net,
+    /// The hardware address of its VXLAN device; made up if there is none.
+    pub vtep_mac: Option<String>,
+    /// The link to the other nodes.
+    pub underlay: String,
+}
+
+impl StackConfig {
+    /// A node in the networks of the tour.
+    ///
+    /// # Errors
+    /// `pod_cidr` is none.
+    pub fn new(name: &str, address: Ipv4Addr, pod_cidr: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            name: name.to_owned(),
+            address,
+            pod_cidr: pod_cidr.parse().with_context(|| format!("pod CIDR `{pod_cidr}` of node {name}"))?,
+            cluster_cidr: Ipv4Net::new_assert([10, 244, 0, 0].into(), 16),
+            service_cidr: Ipv4Net::new_assert([10, 96, 0, 0].into(), 12),
+            vtep_mac: None,
+            underlay: "eth0".to_owned(),
+        })
+    }
+}
+
+impl StackConfig {
+    /// The node as its proxy knows it.
+    ///
+    /// # Errors
+    /// A setting that makes no sense.
+    pub fn proxy_node(&self) -> anyhow::Result<Node> {
+        let node = Node::builder(&self.name).address(self.address).pod_cidr(self.pod_cidr);
+        Ok(node.cluster_cidr(self.cluster_cidr).service_cidr(self.service_cidr).build()?)
+    }
+}
+
+/// The running parts of a node. Dropping it stops them and leaves the kernel as it is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NodeStack {
+    /// The overlay's end.
+    pub overlay: svc_overlay::Handle,
+    /// Attaches pods.
+    pub pods: Pods,
+    /// The proxy's end.
+    pub proxy: svc_proxy::Handle,
+}
+
+impl NodeStack {
+    /// The stack, and the future that drives it: to be polled by a thread in the node's network namespace.
+    ///
+    /// # Errors
+    /// A setting that makes no sense.
+    pub fn new(
+        config: &StackConfig,
+        leases: Leases,
+        watch: Watch,
+    ) -> anyhow::Result<(Self, impl Future<Output = ()> + Send + use<>)> {
+        let mut overlay = Overlay::builder(config.cluster_cidr)
+            .node(&config.name)
+            .subnet(config.pod_cidr)
+            .public_ip(config.address)
+            .underlay(&config.underlay)
+            .registry(leases);
+        if let Some(mac) = &config.vtep_mac {
+            overlay = overlay.mac(mac.as_str());
+        }
+        let (overlay, carry) = overlay.build()?.drive();
+        let (proxy, program) = Proxy::builder(config.proxy_node()?).sysctls(SysctlPolicy::Set).build().drive(watch);
+        let pods = overlay.pods();
+        let run = async move {
+            tokio::join!(carry, program);
+        };
+        Ok((Self { overlay, pods, proxy }, run))
+    }
+
+    /// Takes away everything that the stack put in the kernel.
+    ///
+    /// # Errors
+    /// What could not be taken away; the rest is.
+    pub async fn clean_up(self) -> anyhow::Result<()> {
+        let proxy = self.proxy.clean_up().await.context("proxy");
+        let overlay = self.overlay.clean_up().await.context("overlay");
+        proxy.map(drop).and(overlay.map(drop))
+    }
+}

@@ -1,0 +1,109 @@
+//! The tour: what the main job shows, step by step. Every step sets up what it needs, proves its point with real
+//! packets and real clients, and takes away what it brought, so that each can run alone.
+
+mod cleanup;
+mod cluster_ip;
+mod definition;
+mod external_ips;
+mod external_name;
+mod headless;
+mod ingress;
+mod ingress_auth;
+mod ingress_tls;
+mod load_balancer;
+mod log;
+mod names;
+mod node_port;
+mod overlay;
+pub mod undermine;
+
+pub use log::Log;
+use undermine::Undermine;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use svc_lab::Lab;
+
+use crate::cluster::Cluster;
+
+/// A future that borrows the tour it belongs to.
+pub type Walk<'a> = Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>;
+
+/// One step.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Step {
+    /// Its number in the tour.
+    pub number: u8,
+    /// What it shows.
+    pub title: &'static str,
+    walk: for<'a> fn(&'a mut Tour) -> Walk<'a>,
+}
+
+/// The steps that exist, in order.
+pub const STEPS: [Step; 13] = [
+    Step { number: 1, title: "definition: endpoints follow the pods", walk: |tour| Box::pin(definition::walk(tour)) },
+    Step { number: 2, title: "ClusterIP: one address, every endpoint", walk: |tour| Box::pin(cluster_ip::walk(tour)) },
+    Step { number: 3, title: "NodePort: edited live, reached on every node", walk: |tour| Box::pin(node_port::walk(tour)) },
+    Step { number: 4, title: "LoadBalancer: proxying and passthrough", walk: |tour| Box::pin(load_balancer::walk(tour)) },
+    Step { number: 5, title: "ExternalName: an alias that moves", walk: |tour| Box::pin(external_name::walk(tour)) },
+    Step { number: 6, title: "headless: a name for every pod", walk: |tour| Box::pin(headless::walk(tour)) },
+    Step { number: 7, title: "externalIPs: an outside address on the nodes", walk: |tour| Box::pin(external_ips::walk(tour)) },
+    Step { number: 8, title: "DNS: the C library's resolver in a pod", walk: |tour| Box::pin(names::walk(tour)) },
+    Step { number: 10, title: "overlay: VXLAN from node to node", walk: |tour| Box::pin(overlay::walk(tour)) },
+    Step { number: 11, title: "Ingress: hosts, paths, rewriting", walk: |tour| Box::pin(ingress::walk(tour)) },
+    Step { number: 12, title: "Ingress TLS: certificates by name, replaced live", walk: |tour| Box::pin(ingress_tls::walk(tour)) },
+    Step { number: 13, title: "Ingress authentication: htpasswd, edited live", walk: |tour| Box::pin(ingress_auth::walk(tour)) },
+    Step { number: 15, title: "clean-up: nothing of ours stays, nothing foreign goes", walk: |tour| Box::pin(cleanup::walk(tour)) },
+];
+
+/// The step of this number.
+#[must_use]
+pub fn step(number: u8) -> Option<&'static Step> {
+    STEPS.iter().find(|step| step.number == number)
+}
+
+/// A cluster being shown.
+#[derive(Debug)]
+pub struct Tour {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Where the tour says what it does and sees.
+    pub log: Log,
+    undermine: Option<Undermine>,
+}
+
+impl Tour {
+    /// Builds the cluster in a lab.
+    ///
+    /// # Errors
+    /// Something that the tour stands on does not work here; the error says what.
+    pub async fn begin(lab: Lab, log: Log) -> anyhow::Result<Self> {
+        let cluster = Cluster::start(lab).await?;
+        Ok(Self { cluster, log, undermine: None })
+    }
+
+    /// Lets `undermine` remove what the next step is about to prove: the step must then fail. For the tour's own test.
+    pub fn undermine(&mut self, undermine: Undermine) {
+        self.undermine = Some(undermine);
+    }
+
+    /// Runs one step and takes away what it brought. True if it held.
+    pub async fn walk(&mut self, step: &Step) -> bool {
+        self.log.begin(step);
+        let walked = (step.walk)(self).await;
+        let tidied = self.cluster.tidy().await;
+        let held = walked.and(tidied);
+        self.log.end(step, held.as_ref().err());
+        held.is_ok()
+    }
+
+    /// Steps call this once, when everything is in place and nothing is proven yet.
+    pub(crate) async fn moment_of_proof(&mut self) -> anyhow::Result<()> {
+        match self.undermine.take() {
+            Some(undermine) => undermine(&mut self.cluster).await,
+            None => Ok(()),
+        }
+    }
+}
