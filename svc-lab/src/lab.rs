@@ -36,6 +36,7 @@ struct Inner {
 
 impl Lab {
     pub(crate) async fn new() -> Result<Self, Error> {
+        link::own_loopback_up().await?;
         let switch = Netns::spawn("switch").await?;
         let bridge = link::add_bridge(&switch, SWITCH).await?;
         let kept = keep::is_wanted().then(Mutex::default);

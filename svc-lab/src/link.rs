@@ -119,6 +119,17 @@ pub(crate) async fn up(netns: &Netns, name: &str) -> Result<(), Error> {
     set.map_err(|cause| Error::netlink("set up", format_args!("{name} of host {:?}", netns.name()), cause))
 }
 
+/// Sets up `lo` of the calling thread's namespace, which is no host's.
+pub(crate) async fn own_loopback_up() -> Result<(), Error> {
+    let failed = |cause| Error::netlink("set up", "lo of the lab itself", cause);
+    let (connection, netlink, _) =
+        rtnetlink::new_connection().map_err(|error| failed(rtnetlink_error(error)))?;
+    let connection = tokio::spawn(connection);
+    let set = netlink.link().set(LinkUnspec::new_with_name("lo").up().build()).execute().await;
+    connection.abort();
+    set.map_err(failed)
+}
+
 pub(crate) async fn delete(netns: &Netns, name: &str) -> Result<(), Error> {
     let index = index(netns, name).await?;
     let deleted = netns.netlink().link().del(index).execute().await;

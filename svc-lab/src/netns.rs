@@ -1,6 +1,7 @@
 //! One network namespace: a thread that lives in it, with a runtime of its own.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -12,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use futures_util::FutureExt as _;
 use futures_util::future::{AbortHandle, Abortable};
 use nix::sched::{CloneFlags, unshare};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
 use crate::error::Error;
@@ -114,9 +115,11 @@ fn live(ready: oneshot::Sender<io::Result<Born>>, mut orders: mpsc::UnboundedRec
         if ready.send(born).is_err() || !alive {
             return;
         }
+        let last_rites = LastRites::prepare();
         while let Some(Order::Run(job)) = orders.recv().await {
             job();
         }
+        last_rites.perform().await;
     });
     drop(local);
     runtime.shutdown_background();
@@ -128,6 +131,50 @@ fn be_born() -> io::Result<Born> {
     let (connection, netlink, _) = rtnetlink::new_connection()?;
     tokio::task::spawn_local(connection);
     Ok(Born { file: File::open("/proc/thread-self/ns/net")?, outer_tid: namespaces::outer_tid()?, netlink })
+}
+
+thread_local! {
+    static ENDING: RefCell<Option<Ending>> = const { RefCell::new(None) };
+}
+
+/// What a task needs that has something to finish when its host ends: the news, and a vote to go on till then.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending {
+    begun: watch::Receiver<()>,
+    _vote: mpsc::Sender<()>,
+}
+
+impl Ending {
+    /// That of the calling thread's host, unless it has begun already.
+    pub(crate) fn here() -> Option<Self> {
+        ENDING.with_borrow(Clone::clone)
+    }
+
+    /// Waits until the host begins to end.
+    pub(crate) async fn begun(&mut self) {
+        while self.begun.changed().await.is_ok() {}
+    }
+}
+
+/// The host's side of [`Ending`].
+struct LastRites {
+    begin: watch::Sender<()>,
+    votes: mpsc::Receiver<()>,
+}
+
+impl LastRites {
+    fn prepare() -> Self {
+        let (begin, begun) = watch::channel(());
+        let (vote, votes) = mpsc::channel(1);
+        ENDING.set(Some(Ending { begun, _vote: vote }));
+        Self { begin, votes }
+    }
+
+    async fn perform(mut self) {
+        ENDING.take();
+        drop(self.begin);
+        self.votes.recv().await;
+    }
 }
 
 /// A future that runs on a host's thread; awaiting it gives its output. Dropping it aborts the future.

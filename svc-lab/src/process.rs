@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 use crate::namespaces::{self, DIRECTORY};
-use crate::netns::Netns;
+use crate::netns::{Ending, Netns};
 use crate::stage::VARIABLES;
 
 static FILES: AtomicU64 = AtomicU64::new(0);
@@ -144,7 +144,7 @@ impl Process {
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let pid = child.id();
         let held = netns.task(move || async move {
-            let ended = child.wait().await.map_err(|error| error.raw_os_error().unwrap_or(0));
+            let ended = end(&mut child).await.map_err(|error| error.raw_os_error().unwrap_or(0));
             let _ = sender.send(Some(ended));
         });
         Self { stdin, stdout, stderr, pid, object, status, _held: held }
@@ -176,7 +176,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// If its host is removed meanwhile.
+    /// If its host was removed while it was being started.
     pub async fn wait(&mut self) -> Result<ExitStatus, Error> {
         self.stdin = None;
         let ended = self.status.wait_for(Option::is_some).await.map(|it| *it);
@@ -212,6 +212,19 @@ impl Process {
         let (stdout, stderr) = (stdout.map_err(failed)?, stderr.map_err(failed)?);
         Ok(Output { status: self.wait().await?, stdout, stderr })
     }
+}
+
+/// Waits for the child's end, and brings it about when the host ends.
+async fn end(child: &mut Child) -> io::Result<ExitStatus> {
+    let mut host = Ending::here();
+    if let Some(host) = &mut host {
+        tokio::select! {
+            status = child.wait() => return status,
+            () = host.begun() => {}
+        }
+    }
+    child.start_kill()?;
+    child.wait().await
 }
 
 async fn read_all(pipe: Option<impl tokio::io::AsyncRead + Unpin>) -> io::Result<Vec<u8>> {

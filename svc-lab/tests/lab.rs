@@ -8,6 +8,8 @@
 )]
 
 use std::cell::RefCell;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,6 +31,7 @@ fn main() {
         trial("capture_on_loopback_shows_each_packet_once", capture_on_loopback_shows_each_packet_once),
         trial("capture_sees_inside_vxlan", capture_sees_inside_vxlan),
         trial("dump_is_the_same_until_something_changes", dump_is_the_same_until_something_changes),
+        trial("the_closure_has_a_loopback", the_closure_has_a_loopback),
         trial("hosts_are_as_asked_for", hosts_are_as_asked_for),
         trial("hosts_route_through_a_router", hosts_route_through_a_router),
         trial("ipv6_addresses_are_usable_at_once", ipv6_addresses_are_usable_at_once),
@@ -158,6 +161,12 @@ async fn dump_is_the_same_until_something_changes(lab: Lab) -> Result {
         assert!(a.command(sh(undo)).status().await?.success());
         assert_eq!(a.dump().await?, before, "{undo}");
     }
+    Ok(())
+}
+
+async fn the_closure_has_a_loopback(_: Lab) -> Result {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    TcpStream::connect(listener.local_addr()?).await?;
     Ok(())
 }
 
@@ -346,7 +355,7 @@ async fn a_dropped_host_takes_its_processes_along(lab: Lab) -> Result {
     let [a] = lab.hosts(["a"]).await?;
     let (mut process, _output) = chatty(&a).await?;
     drop(a);
-    assert!(process.wait().await.is_err());
+    assert_eq!(process.wait().await?.signal(), Some(9));
     Ok(())
 }
 
@@ -354,8 +363,11 @@ async fn a_removed_host_is_gone(lab: Lab) -> Result {
     let [a, b] = lab.hosts(["a", "b"]).await?;
     let (mut process, _output) = chatty(&a).await?;
     let again = a.clone();
+    let path = format!("/proc/{}", process.id().expect("it lives"));
+    assert!(Path::new(&path).exists());
     a.remove().await?;
-    assert!(process.wait().await.is_err());
+    assert!(!Path::new(&path).exists());
+    assert_eq!(process.wait().await?.signal(), Some(9));
     assert!(again.sysctl("net/ipv4/ip_forward").await.is_err());
     // Its address is free for another.
     let next = lab.host("next").address("198.18.0.1/16").create().await?;
@@ -369,7 +381,7 @@ async fn orphans_are_reaped(lab: Lab) -> Result {
     let output = pod.command(sh("(exec sh -c 'echo $$; exec sleep 0' &)")).output().await?;
     let pid: u32 = String::from_utf8(output.stdout)?.trim().parse()?;
     let path = format!("/proc/{pid}");
-    while std::path::Path::new(&path).exists() {
+    while Path::new(&path).exists() {
         tokio::task::yield_now().await;
     }
     Ok(())
