@@ -9,6 +9,7 @@ mod error;
 mod expr;
 pub mod fake;
 mod name;
+mod named;
 mod rule;
 mod set;
 mod statement;

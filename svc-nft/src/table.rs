@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Chain, Name, Set};
+use crate::{Chain, Name, Set, named::InOrder};
 
 /// Which packets a table sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,8 +83,8 @@ impl fmt::Display for TableId {
 pub struct Table {
     id: TableId,
     comment: Option<String>,
-    sets: Vec<Set>,
-    chains: Vec<Chain>,
+    sets: InOrder<Set>,
+    chains: InOrder<Chain>,
 }
 
 impl Table {
@@ -96,7 +96,7 @@ impl Table {
     /// An empty table.
     #[must_use]
     pub fn with_id(id: TableId) -> Self {
-        Self { id, comment: None, sets: Vec::new(), chains: Vec::new() }
+        Self { id, comment: None, sets: InOrder::default(), chains: InOrder::default() }
     }
 
     /// The same table with a comment of up to 127 bytes; a longer one is cut.
@@ -122,30 +122,22 @@ impl Table {
 
     /// Puts a set in, in place of the one with the same name.
     pub fn insert_set(&mut self, set: Set) {
-        match self.sets.iter_mut().find(|present| present.name() == set.name()) {
-            Some(present) => *present = set,
-            None => self.sets.push(set),
-        }
+        self.sets.insert(set);
     }
 
     /// Puts a chain in, in place of the one with the same name.
     pub fn insert_chain(&mut self, chain: Chain) {
-        match self.chains.iter_mut().find(|present| present.name() == chain.name()) {
-            Some(present) => *present = chain,
-            None => self.chains.push(chain),
-        }
+        self.chains.insert(chain);
     }
 
     /// Takes a set out.
     pub fn remove_set(&mut self, name: &str) -> Option<Set> {
-        let place = self.sets.iter().position(|set| set.name().as_str() == name)?;
-        Some(self.sets.remove(place))
+        self.sets.remove(name)
     }
 
     /// Takes a chain out.
     pub fn remove_chain(&mut self, name: &str) -> Option<Chain> {
-        let place = self.chains.iter().position(|chain| chain.name().as_str() == name)?;
-        Some(self.chains.remove(place))
+        self.chains.remove(name)
     }
 
     /// Family and name.
@@ -163,30 +155,30 @@ impl Table {
     /// Sets and maps.
     #[must_use]
     pub fn sets(&self) -> &[Set] {
-        &self.sets
+        self.sets.as_slice()
     }
 
     /// Chains.
     #[must_use]
     pub fn chains(&self) -> &[Chain] {
-        &self.chains
+        self.chains.as_slice()
     }
 
     /// The set or map of this name.
     #[must_use]
     pub fn find_set(&self, name: &str) -> Option<&Set> {
-        self.sets.iter().find(|set| set.name().as_str() == name)
+        self.sets.get(name)
     }
 
     /// The set or map of this name, to change it.
     pub fn find_set_mut(&mut self, name: &str) -> Option<&mut Set> {
-        self.sets.iter_mut().find(|set| set.name().as_str() == name)
+        self.sets.get_mut(name)
     }
 
     /// The chain of this name.
     #[must_use]
     pub fn find_chain(&self, name: &str) -> Option<&Chain> {
-        self.chains.iter().find(|chain| chain.name().as_str() == name)
+        self.chains.get(name)
     }
 
     pub(crate) fn chains_mut(&mut self) -> impl Iterator<Item = &mut Chain> {
@@ -195,6 +187,6 @@ impl Table {
 
     /// The chain of this name, to change it.
     pub fn find_chain_mut(&mut self, name: &str) -> Option<&mut Chain> {
-        self.chains.iter_mut().find(|chain| chain.name().as_str() == name)
+        self.chains.get_mut(name)
     }
 }

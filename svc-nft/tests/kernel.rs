@@ -2,9 +2,14 @@
 
 #[path = "kernel/contract.rs"]
 mod contract;
+#[path = "kernel/packets.rs"]
+#[allow(clippy::disallowed_types, reason = "sends packets")]
+mod packets;
 #[path = "kernel/program.rs"]
+#[allow(clippy::disallowed_types, reason = "runs the nft program")]
 mod program;
 #[path = "kernel/sample.rs"]
+#[allow(clippy::too_many_lines, reason = "a table reads best in one piece")]
 mod sample;
 #[path = "kernel/scale.rs"]
 mod scale;
@@ -33,6 +38,7 @@ fn main() {
         }));
     }
     trials.extend(program::trials());
+    trials.extend(packets::trials());
     trials.extend(walk::trials());
     trials.extend(scale::trials());
     libtest_mimic::run(&arguments, trials).exit();
