@@ -1,5 +1,9 @@
 //! nftables as typed values: their text, their netlink form, one atomic batch
 
+// Lets the strategies of the kernel tests serve the unit tests too.
+#[cfg(test)]
+extern crate self as svc_nft;
+
 mod batch;
 mod chain;
 mod dataplane;
@@ -13,6 +17,10 @@ mod named;
 mod rule;
 mod set;
 mod statement;
+#[cfg(test)]
+#[path = "../tests/kernel/strategies.rs"]
+#[allow(dead_code, reason = "shared with the kernel tests")]
+mod strategies;
 #[cfg(feature = "netlink")]
 #[allow(clippy::disallowed_types, reason = "the one place of this crate with a socket")]
 mod sys;

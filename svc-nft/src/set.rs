@@ -102,9 +102,13 @@ impl Set {
         }
     }
 
-    /// A map from keys to values.
+    /// A map from keys to values. Tell both by expressions, or else both are told by their types.
     pub fn map(name: impl Into<Name>, key: impl Into<KeyType>, data: impl Into<KeyType>) -> Self {
-        Self { data: Some(SetData::Values(data.into())), ..Self::new(name, key) }
+        let (key, data) = match (key.into(), data.into()) {
+            (key @ KeyType::Typeof(_), data @ KeyType::Typeof(_)) => (key, data),
+            (key, data) => (KeyType::Types(key.types()), KeyType::Types(data.types())),
+        };
+        Self { data: Some(SetData::Values(data)), ..Self::new(name, key) }
     }
 
     /// A map from keys to verdicts.

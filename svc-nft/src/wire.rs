@@ -11,10 +11,14 @@ pub(crate) mod expr;
 pub(crate) mod listing;
 pub(crate) mod message;
 pub(crate) mod program;
+#[cfg(test)]
+mod proptests;
 pub(crate) mod rule;
 pub(crate) mod set;
 pub(crate) mod statement;
 pub(crate) mod table;
+#[cfg(test)]
+mod tests;
 pub(crate) mod typeof_;
 pub(crate) mod uapi;
 pub(crate) mod userdata;

@@ -14,6 +14,7 @@ const KEYBYTEORDER: u8 = 0;
 const DATABYTEORDER: u8 = 1;
 const KEY_TYPEOF: u8 = 3;
 const DATA_TYPEOF: u8 = 4;
+const DATA_INTERVAL: u8 = 6;
 const COMMENT: u8 = 7;
 
 /// What a duration is to the kernel; one that is shorter than a millisecond counts as one.
@@ -105,6 +106,9 @@ fn user_data(set: &Set, types: &[DataType]) -> UserData {
             }
             _ => {}
         }
+    }
+    if set.data_type().is_some() {
+        data.number(DATA_INTERVAL, 0);
     }
     if let Some(comment) = set.comment_text() {
         data.text(COMMENT, comment);
