@@ -27,7 +27,7 @@ pub fn service(service: &mut wire::Service, cluster: &[AddressType]) {
     }
     let families = families(spec, cluster);
     if spec.ip_family_policy.is_none() {
-        let policy = if families.len() > 1 || is_detached(spec) { "RequireDualStack" } else { "SingleStack" };
+        let policy = if families.len() > 1 { "RequireDualStack" } else { "SingleStack" };
         spec.ip_family_policy = Some(policy.to_owned());
     }
     spec.ip_families = Some(families.into_iter().map(|family| family.as_str().to_owned()).collect());

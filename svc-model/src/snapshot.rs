@@ -10,6 +10,9 @@ use crate::{
     Secret, Service,
 };
 
+#[cfg(test)]
+mod proptests;
+
 /// Counts the changes of a store; every change gets the next number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub(crate) u64);
@@ -187,6 +190,21 @@ impl Snapshot {
             .chain(named(Kind::Pod, self.pods.keys().cloned().collect()))
             .chain(named(Kind::Secret, self.secrets.keys().cloned().collect()))
             .chain(named(Kind::Service, self.services.keys().cloned().collect()))
+            .collect()
+    }
+
+    /// All objects, by kind and name.
+    #[must_use]
+    pub fn objects(&self) -> Vec<Object> {
+        let slices = self.slice_services.keys().filter_map(|name| self.slice(name)).cloned();
+        (slices.map(Object::EndpointSlice))
+            .chain(self.ingresses.values().cloned().map(Object::Ingress))
+            .chain(self.ingress_classes.values().cloned().map(Object::IngressClass))
+            .chain(self.namespaces.values().cloned().map(Object::Namespace))
+            .chain(self.nodes.values().cloned().map(Object::Node))
+            .chain(self.pods.values().cloned().map(Object::Pod))
+            .chain(self.secrets.values().cloned().map(Object::Secret))
+            .chain(self.services.values().cloned().map(Object::Service))
             .collect()
     }
 

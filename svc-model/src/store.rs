@@ -6,6 +6,9 @@ use tokio::sync::watch;
 
 use crate::{Delta, Object, ObjectRef, Revision, Snapshot};
 
+#[cfg(test)]
+mod tests;
+
 /// How many deltas are kept for consumers that lag; who lags more gets the delta between snapshots by name.
 const HISTORY: usize = 256;
 
@@ -99,7 +102,7 @@ impl Store {
     pub fn watch(&self) -> Watch {
         let mut receiver = self.shared.latest.subscribe();
         let seen = receiver.borrow_and_update().snapshot.clone();
-        Watch { receiver, seen, gate: None }
+        Watch { receiver, seen, gate: None, waiting: None }
     }
 }
 
@@ -116,6 +119,8 @@ pub struct Watch {
     receiver: watch::Receiver<Arc<State>>,
     seen: Snapshot,
     gate: Option<watch::Receiver<Revision>>,
+    /// What waits before the gate. It stays the same until it has passed, so that a store which never rests is shown too.
+    waiting: Option<Arc<State>>,
 }
 
 impl Watch {
@@ -139,13 +144,22 @@ impl Watch {
     /// # Errors
     /// [`Closed`] when all handles of the store, or the gate's sender, are gone.
     pub async fn changed(&mut self) -> Result<(Snapshot, Delta), Closed> {
-        let seen = self.seen.revision();
-        let newer = |state: &Arc<State>| state.snapshot.revision() > seen;
-        let state = Arc::clone(&*self.receiver.wait_for(newer).await.map_err(|_| Closed)?);
+        let state = match self.waiting.take() {
+            Some(state) => state,
+            None => self.newer().await?,
+        };
+        self.waiting = Some(Arc::clone(&state));
         self.pass_gate(state.snapshot.revision()).await?;
+        self.waiting = None;
         let delta = state.since(&self.seen);
         self.seen = state.snapshot.clone();
         Ok((self.seen.clone(), delta))
+    }
+
+    async fn newer(&mut self) -> Result<Arc<State>, Closed> {
+        let seen = self.seen.revision();
+        let newer = |state: &Arc<State>| state.snapshot.revision() > seen;
+        Ok(Arc::clone(&*self.receiver.wait_for(newer).await.map_err(|_| Closed)?))
     }
 
     /// Waits until the gate lets a revision pass: a proxy may skip revisions, but never goes back.

@@ -50,17 +50,17 @@ pub fn cluster() -> impl Strategy<Value = Vec<Object>> {
     })
 }
 
-/// Any one object.
+/// Any one object. Boxed kind by kind: the value trees together are too large for a test thread's stack.
 pub fn object() -> impl Strategy<Value = Object> {
     prop_oneof![
-        6 => service().prop_map(Object::from),
-        8 => slice().prop_map(Object::from),
-        3 => pod().prop_map(Object::from),
-        1 => (0..NODES.len()).prop_flat_map(node),
-        2 => ingress().prop_map(Object::from),
-        1 => ingress_class().prop_map(Object::from),
-        2 => secret().prop_map(Object::from),
-        1 => namespace().prop_map(Object::from),
+        6 => service().prop_map(Object::from).boxed(),
+        8 => slice().prop_map(Object::from).boxed(),
+        3 => pod().prop_map(Object::from).boxed(),
+        1 => (0..NODES.len()).prop_flat_map(node).boxed(),
+        2 => ingress().prop_map(Object::from).boxed(),
+        1 => ingress_class().prop_map(Object::from).boxed(),
+        2 => secret().prop_map(Object::from).boxed(),
+        1 => namespace().prop_map(Object::from).boxed(),
     ]
 }
 

@@ -1,1 +1,72 @@
-//! Laws of the allocators.
+//! Laws of the allocators: a model of who holds what, against any sequence of calls.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Allocate(u8),
+    Claim(u8, u16),
+    Release(u8),
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        (0..12_u8).prop_map(Call::Allocate),
+        (0..12_u8, 99..142_u16).prop_map(|(owner, port)| Call::Claim(owner, port)),
+        (0..12_u8).prop_map(Call::Release),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_ever_handed_out_twice(calls in vec(call(), 1..120), seed in any::<u64>()) {
+        let mut ports = NodePorts::new(100..=140, seed);
+        let mut model: BTreeMap<u16, ObjectName> = BTreeMap::new();
+        for call in calls {
+            match call {
+                Call::Allocate(owner) => match ports.allocate(&named(owner)) {
+                    Ok(port) => prop_assert_eq!(model.insert(port, named(owner)), None),
+                    Err(_) => prop_assert_eq!(model.len(), 41),
+                },
+                Call::Claim(owner, port) => match ports.claim(port, &named(owner)) {
+                    Ok(()) => {
+                        let former = model.insert(port, named(owner));
+                        prop_assert!(former.is_none_or(|former| former == named(owner)));
+                    }
+                    Err(AllocateError::Taken { owner: holder, .. }) => prop_assert_eq!(model.get(&port), Some(&holder)),
+                    Err(_) => prop_assert!(!(100..=140).contains(&port)),
+                },
+                Call::Release(owner) => {
+                    ports.release(&named(owner));
+                    model.retain(|_, holder| *holder != named(owner));
+                }
+            }
+            prop_assert_eq!(ports.held(), model.len());
+            for (port, holder) in &model {
+                prop_assert_eq!(ports.owner(*port), Some(holder));
+            }
+        }
+    }
+
+    #[test]
+    fn any_service_cidr_works(address in any::<std::net::IpAddr>(), length in 0..=128_u8, seed in any::<u64>()) {
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let cidr = ipnet::IpNet::new(address, length.min(longest)).unwrap().trunc();
+        let mut addresses = ClusterIps::new(cidr, seed);
+        for index in 0..4 {
+            if let Ok(given) = addresses.allocate(&named(index)) {
+                prop_assert!(cidr.contains(&given) && addresses.contains(given));
+                prop_assert_eq!(addresses.owner(given), Some(&named(index)));
+            }
+        }
+    }
+}
+
+fn named(owner: u8) -> ObjectName {
+    ObjectName::new("default", format!("s{owner}"))
+}

@@ -62,7 +62,7 @@ impl ControlPlane {
     fn admit_one(&mut self, manifest: &Manifest, change: &mut Change) -> Result<(), Refusal> {
         let reference = manifest.reference();
         if self.manifests.get(&reference) == Some(manifest) {
-            if reference.kind == Kind::Service && self.unserved.contains(&reference.name) {
+            if reference.kind == Kind::Service && self.unserved.remove(&reference.name) {
                 change.unbalanced.insert(reference.name);
             }
             return Ok(());
@@ -228,6 +228,7 @@ impl ControlPlane {
 
     fn settle_balancer(&mut self, service: &Service, change: &mut Change) {
         if self.is_served(service) {
+            self.unserved.remove(service.name());
             change.unbalanced.insert(service.name().clone());
         } else if let Some(old) = self.service(service.name()) {
             self.release_balancer(&old, change);

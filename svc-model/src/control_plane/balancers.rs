@@ -36,12 +36,12 @@ impl ControlPlane {
                     self.unserved.remove(&name);
                     self.put(service.with_ingress(ingress).into(), change);
                 }
-                Err(error) => {
-                    let reference = ObjectRef::new(Kind::Service, name.clone());
-                    let problem = Problem::new(&reference, "status.loadBalancer", error.to_string());
-                    change.problems.push(problem);
-                    self.unserved.insert(name);
+                // Who still waits was reported when it began to wait.
+                Err(error) if self.unserved.insert(name.clone()) => {
+                    let reference = ObjectRef::new(Kind::Service, name);
+                    change.problems.push(Problem::new(&reference, "status.loadBalancer", error.to_string()));
                 }
+                Err(_) => {}
             }
         }
     }

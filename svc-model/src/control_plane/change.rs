@@ -78,7 +78,7 @@ impl ControlPlane {
                 for pod in [before, now].into_iter().flatten().filter_map(as_pod) {
                     change.stale.extend(self.selectors.services_of(pod).into_iter().cloned());
                 }
-                self.selectors.replace_pod(before.and_then(as_pod), now.and_then(as_pod));
+                self.selectors.replace_pod(&at.name, before.and_then(as_pod), now.and_then(as_pod));
             }
             Kind::Node => {
                 self.node_changed(&at.name, before, now, change);

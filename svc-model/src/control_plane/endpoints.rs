@@ -44,17 +44,17 @@ impl SelectorIndex {
         self.services.entry(pair).or_default().insert(name.clone(), selector.clone());
     }
 
-    pub(super) fn replace_pod(&mut self, before: Option<&Pod>, now: Option<&Pod>) {
+    pub(super) fn replace_pod(&mut self, name: &ObjectName, before: Option<&Pod>, now: Option<&Pod>) {
         for pair in before.into_iter().flat_map(labels) {
             if let Some(pods) = self.pods.get_mut(&pair) {
-                before.map(|pod| pods.remove(pod.name()));
+                pods.remove(name);
                 if pods.is_empty() {
                     self.pods.remove(&pair);
                 }
             }
         }
         for pair in now.into_iter().flat_map(labels) {
-            self.pods.entry(pair).or_default().extend(now.map(|pod| pod.name().clone()));
+            self.pods.entry(pair).or_default().insert(name.clone());
         }
     }
 

@@ -102,3 +102,296 @@ fn to_node_port_and_back_keeps_the_address() {
     assert_eq!(control.node_ports.held(), 0);
     assert_eq!(control.node_ports.owner(port), None);
 }
+
+#[test]
+fn two_services_never_share_a_node_port_or_an_address() {
+    let mut control = control();
+    accept(&mut control, &service_yaml("web", "type: NodePort, ports: [{port: 80, nodePort: 30080}]"));
+    let outcome = control.apply(&service_yaml("api", "type: NodePort, ports: [{port: 80, nodePort: 30080}]"));
+    assert_eq!(
+        problems(&outcome),
+        ["Service default/api: spec.ports[0].nodePort: 30080 is already allocated to Service default/web"]
+    );
+    assert!(outcome.set().is_empty());
+    assert!(control.service(&name("api")).is_none());
+    assert_eq!(control.cluster_ips[0].held(), 1, "the refused Service holds nothing");
+    let taken = service(&control, "web").cluster_ips()[0];
+    let outcome = control.apply(&service_yaml("api", &format!("clusterIP: {taken}, ports: [{{port: 80}}]")));
+    let expected =
+        format!("Service default/api: spec.clusterIP: {taken} is already allocated to Service default/web");
+    assert_eq!(problems(&outcome), [expected]);
+}
+
+#[test]
+fn a_faulty_update_changes_nothing() {
+    let mut control = control();
+    accept(&mut control, &service_yaml("web", "type: NodePort, ports: [{port: 80, nodePort: 30080}]"));
+    let before = service(&control, "web");
+    for faulty in [
+        "type: NodePort, ports: [{port: 70000}]",
+        "type: NodePort, ports: [{port: 80, nodePort: 80}]",
+        "clusterIP: 10.96.0.77, ports: [{port: 80}]",
+        "type: Nodeport, ports: [{port: 80}]",
+    ] {
+        let outcome = control.apply(&service_yaml("web", faulty));
+        assert_eq!((outcome.problems().len(), outcome.set().len()), (1, 0), "{faulty}: {outcome:?}");
+        assert_eq!(service(&control, "web"), before);
+    }
+    assert_eq!(control.node_ports.owner(30080), Some(&name("web")));
+    assert_eq!(control.node_ports.held(), 1);
+}
+
+#[test]
+fn a_batch_may_hand_values_on() {
+    let mut control = control();
+    accept(&mut control, &service_yaml("a", "type: NodePort, ports: [{port: 80, nodePort: 30080}]"));
+    let mut batch = service_yaml("b", "type: NodePort, ports: [{port: 80, nodePort: 30080}]");
+    batch.extend(service_yaml("a", "type: NodePort, ports: [{port: 80, nodePort: 30081}]"));
+    accept(&mut control, &batch);
+    assert_eq!(control.node_ports.owner(30080), Some(&name("b")));
+    // Who names a value gets it, wherever in the batch he stands.
+    let mut batch = service_yaml("any", "ports: [{port: 80}]");
+    batch.extend(service_yaml("dns", "clusterIP: 10.96.0.10, ports: [{port: 53}]"));
+    accept(&mut control, &batch);
+    assert_eq!(service(&control, "dns").cluster_ips(), [ip("10.96.0.10")]);
+}
+
+#[test]
+fn one_door_for_both_protocols() {
+    let mut control = control();
+    let ports = "ports: [{name: a, port: 53, protocol: UDP}, {name: b, port: 53}, {name: c, port: 54}]";
+    accept(&mut control, &service_yaml("dns", &format!("type: NodePort, {ports}")));
+    let dns = service(&control, "dns");
+    let doors: Vec<_> = dns.ports().iter().map(|port| port.node_port().unwrap()).collect();
+    assert_eq!(doors[0], doors[1]);
+    assert_ne!(doors[0], doors[2]);
+}
+
+#[test]
+fn load_balancers() {
+    let mut control = control();
+    let local = "type: LoadBalancer, externalTrafficPolicy: Local, ports: [{port: 80}]";
+    accept(&mut control, &service_yaml("a", local));
+    let a = service(&control, "a");
+    assert_eq!(a.load_balancer_ingress()[0].ip(), Some(ip("172.20.10.70")));
+    assert!(a.health_check_node_port().is_some());
+    accept(
+        &mut control,
+        &service_yaml("b", "type: LoadBalancer, loadBalancerIP: 172.20.10.71, ports: [{port: 80}]"),
+    );
+    let outcome = control.apply(&service_yaml("c", "type: LoadBalancer, ports: [{port: 80}]"));
+    assert_eq!(
+        problems(&outcome),
+        [
+            "Service default/c: status.loadBalancer: no address is free in the load-balancer pool 172.20.10.70-172.20.10.71"
+        ]
+    );
+    assert_eq!(service(&control, "c").cluster_ips().len(), 1, "it works inside the cluster");
+    let outcome = control
+        .apply(&service_yaml("d", "type: LoadBalancer, loadBalancerIP: 10.0.0.1, ports: [{port: 80}]"));
+    assert!(
+        problems(&outcome)[0]
+            .ends_with("10.0.0.1 is not in the load-balancer pool 172.20.10.70-172.20.10.71")
+    );
+    // Another type gives the address back, and who waited gets it.
+    accept(&mut control, &service_yaml("d", "ports: [{port: 80}]"));
+    accept(&mut control, &service_yaml("a", "ports: [{port: 80}]"));
+    assert!(service(&control, "a").load_balancer_ingress().is_empty());
+    assert_eq!(service(&control, "c").load_balancer_ingress()[0].ip(), Some(ip("172.20.10.70")));
+    assert_eq!(service(&control, "a").health_check_node_port(), None);
+    // A class that nobody serves waits for somebody else.
+    accept(
+        &mut control,
+        &service_yaml("e", "type: LoadBalancer, loadBalancerClass: a/b, ports: [{port: 80}]"),
+    );
+    assert!(service(&control, "e").load_balancer_ingress().is_empty());
+    let given = crate::LoadBalancerIngress::address(ip("192.0.2.1"), crate::IpMode::Proxy);
+    let outcome = control.balancer_ingress(&name("e"), std::slice::from_ref(&given));
+    assert_eq!(outcome.set().len(), 1);
+    accept(
+        &mut control,
+        &service_yaml("e", "type: LoadBalancer, loadBalancerClass: a/b, ports: [{port: 81}]"),
+    );
+    assert_eq!(service(&control, "e").load_balancer_ingress(), [given]);
+}
+
+#[test]
+fn type_changes_drop_what_no_longer_applies() {
+    let mut control = control();
+    let balanced = "type: LoadBalancer, externalTrafficPolicy: Local, healthCheckNodePort: 32000, \
+        allocateLoadBalancerNodePorts: true, ports: [{port: 80, nodePort: 30080}]";
+    accept(&mut control, &service_yaml("web", balanced));
+    let address = service(&control, "web").cluster_ips().to_vec();
+    // The fields still stand in the manifest; only the type was edited.
+    accept(&mut control, &service_yaml("web", &balanced.replace("LoadBalancer, ext", "ClusterIP, ext")));
+    let web = service(&control, "web");
+    assert_eq!((web.service_type(), web.cluster_ips()), (crate::ServiceType::ClusterIp, &address[..]));
+    assert_eq!(control.node_ports.held(), 0);
+    accept(&mut control, &service_yaml("web", "type: ExternalName, externalName: example.com"));
+    assert_eq!(service(&control, "web").external_name(), Some("example.com"));
+    assert_eq!(control.cluster_ips[0].held(), 0);
+    accept(&mut control, &service_yaml("web", "type: ExternalName, externalName: www.example.com"));
+    accept(&mut control, &service_yaml("web", "ports: [{port: 80}]"));
+    assert_eq!(service(&control, "web").cluster_ips().len(), 1);
+}
+
+#[test]
+fn headless_and_named_pods() {
+    let mut control = control();
+    accept(
+        &mut control,
+        &service_yaml("web", "clusterIP: None, selector: {app: web}, ports: [{port: 80, targetPort: http}]"),
+    );
+    accept(
+        &mut control,
+        &pod_yaml(
+            "web-0",
+            "hostname: web-0, subdomain: web, containers: [{ports: [{name: http, containerPort: 8080}]}]",
+        ),
+    );
+    accept(&mut control, &pod_yaml("web-1", "containers: [{ports: [{name: other, containerPort: 8080}]}]"));
+    _ = control.pod_network(&name("web-0"), &[ip("10.244.0.5")]);
+    _ = control.pod_network(&name("web-1"), &[ip("10.244.0.6")]);
+    let snapshot: Snapshot = control.objects().cloned().collect();
+    let slices: Vec<_> = snapshot.slices_of(&name("web")).collect();
+    assert_eq!(slices.len(), 2, "one for each list of ports");
+    let with_port = slices.iter().find(|slice| !slice.ports().is_empty()).unwrap();
+    assert_eq!(with_port.ports()[0].port(), Some(8080));
+    assert_eq!(with_port.endpoints()[0].hostname(), Some("web-0"));
+    assert!(with_port.meta().labels().contains_key(crate::endpoint_slices::HEADLESS_LABEL));
+    assert_eq!(control.cluster_ips[0].held(), 0);
+}
+
+#[test]
+fn dual_stack() {
+    let cidrs = ["10.96.0.0/12", "fd00:10:96::/112"].map(|cidr| cidr.parse().unwrap());
+    let mut control =
+        cidrs.into_iter().fold(ControlPlane::builder(), ControlPlaneBuilder::service_cidr).build();
+    accept(&mut control, &service_yaml("web", "selector: {app: web}, ports: [{port: 80}]"));
+    let first = service(&control, "web").cluster_ips().to_vec();
+    assert_eq!(first.len(), 1);
+    accept(
+        &mut control,
+        &service_yaml("web", "ipFamilyPolicy: PreferDualStack, selector: {app: web}, ports: [{port: 80}]"),
+    );
+    let both = service(&control, "web").cluster_ips().to_vec();
+    assert_eq!((both.len(), both[0]), (2, first[0]));
+    accept(&mut control, &service_yaml("web", "selector: {app: web}, ports: [{port: 81}]"));
+    assert_eq!(service(&control, "web").cluster_ips(), both, "an update that says nothing keeps both");
+    accept(&mut control, &pod_yaml("web-0", ""));
+    _ = control.pod_network(&name("web-0"), &[ip("10.244.0.5"), ip("fd00::5")]);
+    assert_eq!(ready(&control), ["10.244.0.5", "fd00::5"]);
+    accept(
+        &mut control,
+        &service_yaml("web", "ipFamilyPolicy: SingleStack, selector: {app: web}, ports: [{port: 81}]"),
+    );
+    assert_eq!(service(&control, "web").cluster_ips(), first);
+    assert_eq!(ready(&control), ["10.244.0.5"]);
+    assert_eq!(control.cluster_ips[1].held(), 0);
+}
+
+#[test]
+fn replace_removes_what_it_brought_and_nothing_else() {
+    let mut control = control();
+    accept(&mut control, &service_yaml("other", "ports: [{port: 80}]"));
+    let mut files = service_yaml("a", "ports: [{port: 80}]").in_source("a.yaml");
+    files.extend(service_yaml("b", "ports: [{port: 80}]").in_source("b.yaml"));
+    assert_eq!(control.replace(&files).set().len(), 2);
+    assert!(control.replace(&files).is_empty(), "twice is once");
+    let outcome = control.replace(&service_yaml("a", "ports: [{port: 80}]").in_source("a.yaml"));
+    assert_eq!(outcome.removed(), [reference(Kind::Service, "b")]);
+    assert!(control.service(&name("other")).is_some());
+    let outcome = control.replace(&Manifests::default());
+    assert_eq!(outcome.removed(), [reference(Kind::Service, "a")]);
+}
+
+#[test]
+fn a_mistake_takes_nothing_away() {
+    let mut control = control();
+    let read = |text: &str| yaml::read(text).in_source("shop.yaml");
+    let good = "{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 80}]}}";
+    let other = "{apiVersion: v1, kind: Service, metadata: {name: b}, spec: {ports: [{port: 80}]}}";
+    assert!(control.replace(&read(&format!("{good}\n---\n{other}"))).problems().is_empty());
+    let before = service(&control, "b");
+    for faulty in [
+        other.replace("80", "70000"),
+        other.replace("80", "eighty"),
+        other.replace("v1", "v2"),
+        "{".to_owned(),
+        "kind: ''".to_owned(),
+    ] {
+        let outcome = control.replace(&read(&format!("{good}\n---\n{faulty}")));
+        assert_eq!((outcome.problems().len(), outcome.removed().len()), (1, 0), "{faulty}: {outcome:?}");
+        assert_eq!(outcome.problems()[0].source(), Some("shop.yaml"));
+        assert_eq!(service(&control, "b"), before);
+    }
+    assert_eq!(control.replace(&read(good)).removed(), [reference(Kind::Service, "b")], "this was meant");
+}
+
+#[test]
+fn the_same_object_twice_is_reported() {
+    let mut control = control();
+    let mut files = service_yaml("a", "ports: [{port: 80}]").in_source("1.yaml");
+    files.extend(service_yaml("a", "ports: [{port: 81}]").in_source("2.yaml"));
+    let outcome = control.replace(&files);
+    assert_eq!(
+        problems(&outcome),
+        ["2.yaml: Service default/a: metadata.name: is already defined in 1.yaml"]
+    );
+    assert_eq!(service(&control, "a").ports()[0].port(), 80);
+}
+
+#[test]
+fn zones_follow_nodes() {
+    let mut control = control();
+    let node = |zone: &str| {
+        yaml::read(&format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: n, labels: {{topology.kubernetes.io/zone: {zone}}}}}}}"
+        ))
+    };
+    accept(&mut control, &node("east"));
+    accept(&mut control, &service_yaml("web", "selector: {app: web}, ports: [{port: 80}]"));
+    accept(&mut control, &pod_yaml("web-0", "nodeName: n"));
+    _ = control.pod_network(&name("web-0"), &[ip("10.244.0.5")]);
+    let outcome = control.apply(&node("west"));
+    let slice = outcome.set().iter().find_map(|object| match object {
+        Object::EndpointSlice(slice) => Some(slice),
+        _ => None,
+    });
+    assert_eq!(slice.unwrap().endpoints()[0].zone(), Some("west"));
+}
+
+#[test]
+fn slices_made_by_hand_stay() {
+    let mut control = control();
+    accept(&mut control, &service_yaml("web", "ports: [{port: 80}]"));
+    let text = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, \
+        metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}, \
+        endpoints: [{addresses: [192.0.2.5]}], ports: [{port: 80}]}";
+    accept(&mut control, &yaml::read(text));
+    accept(&mut control, &service_yaml("web", "ports: [{port: 81}]"));
+    assert_eq!(ready(&control), ["192.0.2.5"]);
+}
+
+#[test]
+fn what_does_not_exist_is_named() {
+    let mut control = control();
+    let outcome = control.pod_network(&name("ghost"), &[]);
+    assert_eq!(problems(&outcome), ["Pod default/ghost: does not exist: apply its manifest first"]);
+    assert!(control.delete(&reference(Kind::Service, "ghost")).is_empty());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_values() {
+    let run = || {
+        let mut control = control();
+        let mut all = Vec::new();
+        for index in 0..20 {
+            accept(&mut control, &service_yaml(&format!("s{index}"), "type: NodePort, ports: [{port: 80}]"));
+            let service = service(&control, &format!("s{index}"));
+            all.push((service.cluster_ips().to_vec(), service.ports()[0].node_port()));
+        }
+        all
+    };
+    assert_eq!(run(), run());
+}

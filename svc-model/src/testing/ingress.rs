@@ -30,11 +30,16 @@ pub fn ingress() -> impl Strategy<Value = Ingress> {
         |(name, class, default_backend, tls, rules, created, annotations)| Ingress {
             meta: Meta { created, annotations, ..meta(name) },
             class,
-            default_backend,
+            // One without rules is nothing but its default backend.
+            default_backend: default_backend.or(rules.is_empty().then(web)),
             tls,
             rules,
         },
     )
+}
+
+fn web() -> IngressBackend {
+    IngressBackend::Service { name: "web".to_owned(), port: BackendPort::Number(80) }
 }
 
 fn annotations() -> impl Strategy<Value = BTreeMap<String, String>> {

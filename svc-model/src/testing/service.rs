@@ -28,7 +28,7 @@ pub(super) const PORTS: [(&str, Protocol, u16); 6] = [
 pub fn service() -> impl Strategy<Value = Service> {
     slot().prop_flat_map(|slot| {
         let spec = prop_oneof![
-            6 => virtual_service(slot).prop_map(|spec| Spec::Virtual(Box::new(spec))),
+            6 => virtual_service(slot).prop_map(|spec| Spec::Virtual(Box::new(spec))).boxed(),
             1 => families().prop_map(Spec::Headless),
             1 => prop::sample::select(&["example.com", "www.example.org"][..]).prop_map(|it| Spec::ExternalName(it.to_owned())),
         ];

@@ -28,10 +28,11 @@ pub(super) fn check(wire: &wire::Service, ranges: &Ranges, findings: &mut Findin
     }
 }
 
-/// The manifest with an address where one will be allocated, so that everything else can be read.
+/// The manifest with an address where one will be allocated, so that everything else can be read. Addresses that are
+/// written were judged here, more strictly than reading does.
 pub(super) fn readable(wire: &wire::Service) -> Manifest {
     let mut wire = wire.clone();
-    if wire.spec.all_cluster_ips().is_empty() {
+    if !wire.spec.is_headless() {
         wire.spec.cluster_ips = Some(vec!["0.0.0.0".to_owned()]);
     }
     Manifest::Service(Box::new(wire))

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use crate::{Object, read, testing, write};
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
     #[test]
     fn what_is_written_reads_back_as_the_same(object in testing::object()) {
         prop_assert_eq!(read::object(&write::manifest(&object)).unwrap(), object);
