@@ -7,10 +7,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -23,6 +24,7 @@ use super::router::{Peer, Router};
 
 const MAX_HEAD: usize = 40 * 1024;
 const MAX_FIELDS: usize = 100;
+const MAX_HEADER_LIST: u32 = 32 * 1024;
 const MAX_STREAMS: u32 = 128;
 const MAX_RESETS: usize = 20;
 
@@ -84,22 +86,19 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     C: Connect,
 {
-    let builder = builder(&router, http2);
+    let patience = router.table.load().config().header_timeout();
     let tunnel = peer.tunnel.clone();
     let service = service_fn(move |request| {
         let (router, peer) = (Arc::clone(&router), peer.clone());
         async move { Ok::<_, Infallible>(router.handle(request, peer).await) }
     });
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.as_mut().await
-        }
-    };
-    served.map_err(io::Error::other)?;
+    let stream = TokioIo::new(stream);
+    if http2 {
+        let connection = http2_builder(patience).serve_connection(stream, service);
+        return until_stopped(connection, http2::Connection::graceful_shutdown, &mut stop).await;
+    }
+    let connection = http1_builder(patience).serve_connection(stream, service).with_upgrades();
+    until_stopped(connection, http1::UpgradeableConnection::graceful_shutdown, &mut stop).await?;
     if let Some(tunnel) = tunnel.take() {
         tokio::select! {
             () = tunnel => {}
@@ -109,18 +108,36 @@ where
     Ok(())
 }
 
-fn builder<C: Connect>(router: &Router<C>, http2: bool) -> Builder<TokioExecutor> {
-    let patience = router.table.load().config().header_timeout();
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MAX_HEAD);
-    builder.http1().max_headers(MAX_FIELDS).writev(false);
-    let mut streams = builder.http2();
-    streams.timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).max_header_list_size(32 * 1024);
-    streams
-        .max_pending_accept_reset_streams(MAX_RESETS)
-        .keep_alive_interval(patience)
-        .keep_alive_timeout(patience);
-    if http2 { builder.http2_only() } else { builder.http1_only() }
+/// Drives a connection; once the server is to stop, only until its current requests are answered.
+async fn until_stopped<F: Future<Output = hyper::Result<()>>>(
+    connection: F,
+    shutdown: impl FnOnce(Pin<&mut F>),
+    stop: &mut watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stopped(stop) => {
+            shutdown(connection.as_mut());
+            connection.await
+        }
+    };
+    served.map_err(io::Error::other)
+}
+
+fn http1_builder(patience: Duration) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(patience);
+    builder.max_buf_size(MAX_HEAD).max_headers(MAX_FIELDS).writev(false);
+    builder
+}
+
+fn http2_builder(patience: Duration) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.timer(TokioTimer::new()).keep_alive_interval(patience).keep_alive_timeout(patience);
+    builder.max_concurrent_streams(MAX_STREAMS).max_header_list_size(MAX_HEADER_LIST);
+    builder.max_pending_accept_reset_streams(MAX_RESETS);
+    builder
 }
 
 /// Completes once the server is to stop.

@@ -93,11 +93,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
         !self.received
     }
 
-    /// The connection had carried a request before.
-    pub(super) fn is_reused(&self) -> bool {
-        self.upstream.is_used()
-    }
-
     /// How many bytes of the response's body are to come, where that is known.
     pub(super) fn remaining(&self) -> Option<u64> {
         self.decoder.remaining()

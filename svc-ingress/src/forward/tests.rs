@@ -7,7 +7,9 @@ fn headers(fields: &[(&str, &str)]) -> HeaderMap {
         (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
     };
     let mut headers = HeaderMap::new();
-    fields.iter().map(field).for_each(|(name, value)| drop(headers.append(name, value)));
+    fields.iter().map(field).for_each(|(name, value)| {
+        headers.append(name, value);
+    });
     headers
 }
 
