@@ -1,6 +1,6 @@
 //! The part of a table that depends on the node alone: base chains and what they call.
 
-use svc_nft::{Chain, ChainType, CtState, CtStatus, Expr, Hook, Priority, Rule, Statement, Verdict};
+use svc_nft::{Chain, ChainType, CtState, CtStatus, Expr, Hook, L4Proto, Priority, Rule, Statement, Verdict};
 
 use super::dialect::Dialect;
 use super::map::Map;
@@ -52,8 +52,8 @@ fn services(dialect: &Dialect) -> Chain {
     let to_cluster_ip = Statement::lookup([dialect.daddr()], Map::ClusterIps.name());
     if dialect.masquerade_all {
         chain.push([to_cluster_ip, dialect.mark()]);
-    } else if let Some(not_from_pod) = dialect.pods_excluded() {
-        chain.push([to_cluster_ip, not_from_pod, dialect.mark()]);
+    } else if let Some(pods_excluded) = dialect.pods_excluded() {
+        chain.push([to_cluster_ip, pods_excluded, dialect.mark()]);
     }
     chain.push([Statement::vmap(dialect.service_key(), Map::ServiceIps.name())]);
     push_node_ports(&mut chain, dialect, Map::ServiceNodePorts);
@@ -81,8 +81,8 @@ fn push_node_ports(chain: &mut Chain, dialect: &Dialect, map: Map) {
 
 /// TCP gets a reset: the kernel limits how many ICMP errors it sends to a client, and a client that gets none waits.
 fn reject_chain() -> Chain {
-    let tcp = Statement::l4proto(svc_nft::L4Proto::TCP);
-    Chain::regular(REJECT).rule([tcp, Statement::reject_tcp_reset()]).rule([Statement::reject()])
+    let not_tcp = Statement::ne(Expr::L4Proto, L4Proto::TCP);
+    Chain::regular(REJECT).rule([not_tcp, Statement::reject()]).rule([Statement::reject_tcp_reset()])
 }
 
 fn masquerading(dialect: &Dialect) -> Chain {

@@ -1,7 +1,7 @@
 //! The sets and maps of a table: a fixed number of them, whatever the number of Services.
 
 use svc_model::Protocol;
-use svc_nft::{DataType, Expr, KeyType, L4Proto, Set, Statement, Value};
+use svc_nft::{DataType, Expr, KeyType, L4Proto, Rule, Set, Statement, Value};
 
 use super::dialect::Dialect;
 use crate::plan::{Destination, Endpoint, FrontendKey};
@@ -84,9 +84,16 @@ impl Map {
         }
     }
 
-    /// To one of `count` endpoints, each with the same probability.
-    pub(crate) fn spread(self, dialect: &Dialect, count: u32) -> Statement {
-        Statement::dnat_map(self.endpoint_key(dialect, count), self.name(), dialect.is_v6())
+    /// Rules that lead packets for which `condition` holds to one of `count` endpoints, each with the same
+    /// probability.
+    ///
+    /// The kernel looks at the current generation of a map anew in each look-up, so the last endpoint may vanish between
+    /// the choice of the chain and the look-up of the number: then there is still the first one.
+    pub(crate) fn spread(self, dialect: &Dialect, condition: &[Statement], count: u32) -> Vec<Rule> {
+        let choices = if count > 1 { vec![count, 1] } else { vec![count] };
+        let choose =
+            |count| Statement::dnat_map(self.endpoint_key(dialect, count), self.name(), dialect.is_v6());
+        choices.into_iter().map(|count| Rule::new(condition.iter().cloned()).then(choose(count))).collect()
     }
 
     fn endpoint_key(self, dialect: &Dialect, count: u32) -> Vec<Expr> {

@@ -102,8 +102,8 @@ impl Affinity<'_> {
         if frontend.outcome() != Outcome::BySource {
             return chain.rule([self.dialect.mark()]).rule([to_all()]);
         }
-        if let Some(from_pod) = self.dialect.pods_only() {
-            chain.push([from_pod, to_all()]);
+        if let Some(pods_only) = self.dialect.pods_only() {
+            chain.push([pods_only, to_all()]);
         }
         chain.push([Statement::from_local(), self.dialect.mark()]);
         chain.push([Statement::from_local(), to_all()]);
@@ -145,9 +145,9 @@ pub(crate) fn firewall_name(port: &ServicePortName) -> Name {
 }
 
 fn own_name(kind: &str, port: &ServicePortName) -> String {
-    let service = port.service();
-    let (namespace, name) = (service.namespace(), service.name());
-    format!("{kind}-{namespace}/{name}/{}/{}", port.protocol().as_str(), port.port())
+    let (service, protocol) = (port.service(), port.protocol().as_str());
+    let name = format!("{kind}-{}/{}/{protocol}", service.namespace(), service.name());
+    if port.port().is_empty() { name } else { format!("{name}/{}", port.port()) }
 }
 
 /// Endpoints are far fewer than 2^32.

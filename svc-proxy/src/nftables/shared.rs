@@ -1,6 +1,6 @@
 //! What several Services use together: chains for a number of endpoints, and elements that two of them may ask for.
 
-use svc_nft::{Chain, Key, Name, Statement};
+use svc_nft::{Chain, Key, Name, Rule, Statement};
 
 use super::dialect::Dialect;
 use super::map::Map;
@@ -40,38 +40,42 @@ impl SharedChain {
     }
 
     pub(crate) fn chain(self, dialect: &Dialect) -> Chain {
-        let chain = Chain::regular(self.name());
-        match self {
-            SharedChain::Spread(count) => chain.rule([Map::Endpoints.spread(dialect, count)]),
-            SharedChain::External(count) => {
-                chain.rule([dialect.mark()]).rule([Map::Endpoints.spread(dialect, count)])
-            }
-            SharedChain::NodePort(count) => {
-                chain.rule([dialect.mark()]).rule([Map::NodePortEndpoints.spread(dialect, count)])
-            }
+        let mut chain = Chain::regular(self.name());
+        let rules = match self {
+            SharedChain::Spread(count) => Map::Endpoints.spread(dialect, &[], count),
+            SharedChain::External(count) => marked(dialect, Map::Endpoints, count),
+            SharedChain::NodePort(count) => marked(dialect, Map::NodePortEndpoints, count),
             SharedChain::ExternalLocal { cluster, local } => {
-                by_source(chain, dialect, (Map::Endpoints, cluster), (Map::LocalEndpoints, local))
+                by_source(dialect, (Map::Endpoints, cluster), (Map::LocalEndpoints, local))
             }
             SharedChain::NodePortLocal { cluster, local } => {
-                let local = (Map::NodePortLocalEndpoints, local);
-                by_source(chain, dialect, (Map::NodePortEndpoints, cluster), local)
+                by_source(dialect, (Map::NodePortEndpoints, cluster), (Map::NodePortLocalEndpoints, local))
             }
-        }
+        };
+        rules.into_iter().for_each(|rule| chain.push(rule));
+        chain
     }
+}
+
+fn marked(dialect: &Dialect, map: Map, count: u32) -> Vec<Rule> {
+    let mut rules = vec![Rule::new([dialect.mark()])];
+    rules.extend(map.spread(dialect, &[], count));
+    rules
 }
 
 /// `externalTrafficPolicy: Local`: pods and the node itself may use every endpoint, others those of this node. A
 /// packet that leaves the chain untranslated is dropped later.
-fn by_source(mut chain: Chain, dialect: &Dialect, cluster: (Map, u32), local: (Map, u32)) -> Chain {
+fn by_source(dialect: &Dialect, cluster: (Map, u32), local: (Map, u32)) -> Vec<Rule> {
+    let mut rules = Vec::new();
     if let (map, count @ 1..) = cluster {
-        if let Some(from_pod) = dialect.pods_only() {
-            chain.push([from_pod, map.spread(dialect, count)]);
+        if let Some(pods_only) = dialect.pods_only() {
+            rules.extend(map.spread(dialect, &[pods_only], count));
         }
-        chain.push([Statement::from_local(), dialect.mark()]);
-        chain.push([Statement::from_local(), map.spread(dialect, count)]);
+        rules.push([Statement::from_local(), dialect.mark()].into());
+        rules.extend(map.spread(dialect, &[Statement::from_local()], count));
     }
     if let (map, count @ 1..) = local {
-        chain.push([map.spread(dialect, count)]);
+        rules.extend(map.spread(dialect, &[], count));
     }
-    chain
+    rules
 }

@@ -42,7 +42,8 @@ fn revisions_that_change_nothing_are_in_force_at_once() {
     let now = Instant::now();
     let (mut state, snapshot) = state();
     state.handle_applied();
-    let namespace = yaml::read("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}").stored().0.remove(0);
+    let namespace =
+        yaml::read("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}").stored().0.remove(0);
     let next = change(&mut state, &snapshot, namespace);
     assert!(matches!(state.poll_step(now), Step::Wait(None)));
     assert_eq!(state.programmed(), next.revision());

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use libtest_mimic::Trial;
 use svc_lab::{Lab, Result};
-use svc_model::{AddressType, Endpoint, EndpointPort, EndpointSlice, Object, ObjectName, Protocol, Snapshot, yaml};
+use svc_model::{
+    AddressType, Endpoint, EndpointPort, EndpointSlice, Object, ObjectName, Protocol, Snapshot, yaml,
+};
 use svc_nft::{Batch, Dataplane as _, Socket};
 use svc_proxy::{Compiler as _, Plan, nftables};
 

@@ -15,6 +15,7 @@ mod cluster;
 mod frontends;
 mod life;
 mod policies;
+mod text;
 mod traffic;
 
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     svc_lab::enter();
-    let trials = [frontends::trials(), policies::trials(), life::trials(), bench::trials()];
+    let trials = [frontends::trials(), policies::trials(), life::trials(), text::trials(), bench::trials()];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit_code()
 }
 

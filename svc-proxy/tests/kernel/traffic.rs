@@ -130,7 +130,11 @@ impl Load {
             client.clone().spawn(move || async move {
                 let mut done = 0;
                 while !stop.load(Ordering::Relaxed) {
+                    let started = std::time::Instant::now();
                     connect_once(&to).await?;
+                    if started.elapsed() > Duration::from_millis(150) {
+                        println!("SLOW {to} after {done}: {:?}", started.elapsed());
+                    }
                     done += 1;
                 }
                 Ok(done)
