@@ -1,5 +1,7 @@
 //! What this crate asks of a kernel.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::{Batch, Error, Table, TableId};
 
 /// A kernel's nftables, or something that behaves like it: the real one behind a `Socket`, or
@@ -25,4 +27,47 @@ pub trait Dataplane {
     ///
     /// The kernel would not list them.
     fn list_tables(&mut self) -> Result<Vec<TableId>, Error>;
+}
+
+impl<D: Dataplane + ?Sized> Dataplane for &mut D {
+    fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
+        (**self).apply(batch)
+    }
+
+    fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, Error> {
+        (**self).list_table(table)
+    }
+
+    fn list_tables(&mut self) -> Result<Vec<TableId>, Error> {
+        (**self).list_tables()
+    }
+}
+
+impl<D: Dataplane + ?Sized> Dataplane for Box<D> {
+    fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
+        (**self).apply(batch)
+    }
+
+    fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, Error> {
+        (**self).list_table(table)
+    }
+
+    fn list_tables(&mut self) -> Result<Vec<TableId>, Error> {
+        (**self).list_tables()
+    }
+}
+
+/// One dataplane for several owners: a driver, and the test that looks at what it did.
+impl<D: Dataplane + ?Sized> Dataplane for Arc<Mutex<D>> {
+    fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).apply(batch)
+    }
+
+    fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, Error> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).list_table(table)
+    }
+
+    fn list_tables(&mut self) -> Result<Vec<TableId>, Error> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).list_tables()
+    }
 }

@@ -4,10 +4,17 @@ use libtest_mimic::Trial;
 use svc_nft::*;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::test("scale::ten_thousand_services_in_one_batch", || {
-        crate::in_lab(ten_thousand_services);
-        Ok(())
-    })]
+    let trial = |name: &str, body: fn()| {
+        Trial::test(name, move || {
+            crate::in_lab(body);
+            Ok(())
+        })
+    };
+    vec![
+        trial("scale::ten_thousand_services_in_one_batch", ten_thousand_services),
+        trial("kernel::names_the_first_of_a_thousand_refusals", thousand_refusals),
+        trial("kernel::refuses_a_batch_planned_on_an_older_generation", older_generation),
+    ]
 }
 
 fn ten_thousand_services() {
@@ -38,4 +45,33 @@ fn ten_thousand_services() {
     batch.load(&table);
     socket.apply(&batch).expect("the kernel takes it");
     assert!(socket.list_table(table.id()).expect("the kernel lists it") == Some(table), "listed as sent");
+}
+
+/// Each refusal is answered, so there are many answers to read.
+fn thousand_refusals() {
+    let id = TableId::new(Family::Ip, "t");
+    let mut batch = Batch::new();
+    batch.add_table(&id);
+    for number in 0..1_000 {
+        batch.flush_chain(&id, format!("nowhere-{number}"));
+    }
+    let mut socket = Socket::open().expect("a netlink socket");
+    for _ in 0..3 {
+        let error = socket.apply(&batch).expect_err("refused");
+        assert!(error.is_not_found());
+        assert_eq!((error.command(), error.object()), (Some(1), "ip t nowhere-0"));
+    }
+    assert_eq!(socket.list_tables(), Ok(vec![]));
+}
+
+fn older_generation() {
+    let id = TableId::new(Family::Ip, "t");
+    let (mut ours, mut theirs) = (Socket::open().expect("a socket"), Socket::open().expect("a socket"));
+    let generation = ours.generation().expect("a generation");
+    theirs.apply(Batch::new().add_table(&TableId::new(Family::Ip6, "theirs"))).expect("another table");
+    let error = ours.apply_at(generation, Batch::new().add_table(&id)).expect_err("refused");
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(ours.list_table(&id), Ok(None));
+    let generation = ours.generation().expect("a generation");
+    ours.apply_at(generation, Batch::new().add_table(&id)).expect("nobody came in between");
 }
