@@ -1,7 +1,6 @@
 //! One network namespace: a thread that lives in it, with a runtime of its own.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -19,7 +18,7 @@ use tokio::task::LocalSet;
 use crate::error::Error;
 use crate::namespaces;
 
-type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce(&Ending) + Send>;
 
 enum Order {
     Run(Job),
@@ -88,11 +87,22 @@ impl Netns {
         Fut: Future + 'static,
         Fut::Output: Send + 'static,
     {
+        self.task_to_the_end(|_| make())
+    }
+
+    /// A task that has something to finish when the host ends.
+    pub(crate) fn task_to_the_end<F, Fut>(&self, make: F) -> Task<Fut::Output>
+    where
+        F: FnOnce(Ending) -> Fut + Send + 'static,
+        Fut: Future + 'static,
+        Fut::Output: Send + 'static,
+    {
         let (sender, result) = oneshot::channel();
         let (abort, registration) = AbortHandle::new_pair();
-        let job = Box::new(move || {
+        let job = Box::new(move |ending: &Ending| {
+            let ending = ending.clone();
             let work = async move {
-                let outcome = AssertUnwindSafe(async move { make().await }).catch_unwind().await;
+                let outcome = AssertUnwindSafe(async move { make(ending).await }).catch_unwind().await;
                 let _ = sender.send(outcome);
             };
             tokio::task::spawn_local(Abortable::new(work, registration));
@@ -115,10 +125,11 @@ fn live(ready: oneshot::Sender<io::Result<Born>>, mut orders: mpsc::UnboundedRec
         if ready.send(born).is_err() || !alive {
             return;
         }
-        let last_rites = LastRites::prepare();
+        let (ending, last_rites) = LastRites::prepare();
         while let Some(Order::Run(job)) = orders.recv().await {
-            job();
+            job(&ending);
         }
+        drop(ending);
         last_rites.perform().await;
     });
     drop(local);
@@ -133,10 +144,6 @@ fn be_born() -> io::Result<Born> {
     Ok(Born { file: File::open("/proc/thread-self/ns/net")?, outer_tid: namespaces::outer_tid()?, netlink })
 }
 
-thread_local! {
-    static ENDING: RefCell<Option<Ending>> = const { RefCell::new(None) };
-}
-
 /// What a task needs that has something to finish when its host ends: the news, and a vote to go on till then.
 #[derive(Clone, Debug)]
 pub(crate) struct Ending {
@@ -145,11 +152,6 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    /// That of the calling thread's host, unless it has begun already.
-    pub(crate) fn here() -> Option<Self> {
-        ENDING.with_borrow(Clone::clone)
-    }
-
     /// Waits until the host begins to end.
     pub(crate) async fn begun(&mut self) {
         while self.begun.changed().await.is_ok() {}
@@ -163,15 +165,13 @@ struct LastRites {
 }
 
 impl LastRites {
-    fn prepare() -> Self {
+    fn prepare() -> (Ending, Self) {
         let (begin, begun) = watch::channel(());
         let (vote, votes) = mpsc::channel(1);
-        ENDING.set(Some(Ending { begun, _vote: vote }));
-        Self { begin, votes }
+        (Ending { begun, _vote: vote }, Self { begin, votes })
     }
 
     async fn perform(mut self) {
-        ENDING.take();
         drop(self.begin);
         self.votes.recv().await;
     }

@@ -143,8 +143,8 @@ impl Process {
         let (sender, status) = watch::channel(None);
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let pid = child.id();
-        let held = netns.task(move || async move {
-            let ended = end(&mut child).await.map_err(|error| error.raw_os_error().unwrap_or(0));
+        let held = netns.task_to_the_end(move |host| async move {
+            let ended = end(&mut child, host).await.map_err(|error| error.raw_os_error().unwrap_or(0));
             let _ = sender.send(Some(ended));
         });
         Self { stdin, stdout, stderr, pid, object, status, _held: held }
@@ -215,13 +215,10 @@ impl Process {
 }
 
 /// Waits for the child's end, and brings it about when the host ends.
-async fn end(child: &mut Child) -> io::Result<ExitStatus> {
-    let mut host = Ending::here();
-    if let Some(host) = &mut host {
-        tokio::select! {
-            status = child.wait() => return status,
-            () = host.begun() => {}
-        }
+async fn end(child: &mut Child, mut host: Ending) -> io::Result<ExitStatus> {
+    tokio::select! {
+        status = child.wait() => return status,
+        () = host.begun() => {}
     }
     child.start_kill()?;
     child.wait().await
