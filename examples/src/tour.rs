@@ -23,6 +23,7 @@ use undermine::Undermine;
 use std::future::Future;
 use std::pin::Pin;
 
+use anyhow::Context as _;
 use svc_lab::Lab;
 
 use crate::cluster::Cluster;
@@ -89,20 +90,23 @@ impl Tour {
         self.undermine = Some(undermine);
     }
 
-    /// Runs one step and takes away what it brought. True if it held.
-    pub async fn walk(&mut self, step: &Step) -> bool {
+    /// Runs one step and takes away what it brought.
+    ///
+    /// # Errors
+    /// Why the step did not hold.
+    pub async fn walk(&mut self, step: &Step) -> anyhow::Result<()> {
         self.log.begin(step);
         let walked = (step.walk)(self).await;
         let tidied = self.cluster.tidy().await;
         let held = walked.and(tidied);
         self.log.end(step, held.as_ref().err());
-        held.is_ok()
+        held
     }
 
     /// Steps call this once, when everything is in place and nothing is proven yet.
-    pub(crate) async fn moment_of_proof(&mut self) -> anyhow::Result<()> {
+    async fn moment_of_proof(&mut self) -> anyhow::Result<()> {
         match self.undermine.take() {
-            Some(undermine) => undermine(&mut self.cluster).await,
+            Some(undermine) => undermine(&mut self.cluster).await.context("nothing could be undermined"),
             None => Ok(()),
         }
     }

@@ -47,7 +47,10 @@ impl Options {
         }
         let upstream = |all: svc_dns::ForwarderBuilder, server: &String| all.upstream(server.as_str());
         let forwarder = self.upstream.iter().fold(Forwarder::builder(), upstream);
-        let stubs = self.stub.iter().fold(forwarder, |all, (domain, server)| all.stub(domain, [server.as_str()]));
+        let stubs = self
+            .stub
+            .iter()
+            .fold(forwarder, |all, (domain, server)| all.stub(domain.as_str(), [server.as_str()]));
         Ok(server.forward(stubs.build()?).build()?)
     }
 }

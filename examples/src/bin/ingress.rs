@@ -42,7 +42,8 @@ struct Options {
 
 impl Options {
     fn config(&self) -> anyhow::Result<IngressConfig> {
-        let mut config = IngressConfig::builder().class(&self.class).watch_without_class(!self.only_with_class);
+        let mut config =
+            IngressConfig::builder().class(&self.class).watch_without_class(!self.only_with_class);
         if let Some(backend) = &self.default_backend {
             config = config.default_backend(backend);
         }
@@ -73,8 +74,14 @@ async fn main() -> anyhow::Result<()> {
 /// Holds the handle for as long as the server shall serve.
 async fn until_interrupted(handle: Handle, follow: impl Future<Output = ()>) -> anyhow::Result<()> {
     let bound = handle.ready().await?;
-    bound.http().iter().for_each(|address| println!("serves http://{address} until it is interrupted (Ctrl-C)"));
-    bound.https().iter().for_each(|address| println!("serves https://{address} until it is interrupted (Ctrl-C)"));
+    bound
+        .http()
+        .iter()
+        .for_each(|address| println!("serves http://{address} until it is interrupted (Ctrl-C)"));
+    bound
+        .https()
+        .iter()
+        .for_each(|address| println!("serves https://{address} until it is interrupted (Ctrl-C)"));
     tokio::select! {
         () = follow => Ok(()),
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),

@@ -9,7 +9,9 @@ use clap::{Parser, Subcommand};
 use examples::show;
 use ipnet::Ipv4Net;
 use serde_json::Value;
-use svc_overlay::{Config, Dataplane as _, Handle, Kernel, Leases, Overlay, OverlayBuilder, Plan, System, Underlay};
+use svc_overlay::{
+    Config, Dataplane as _, Handle, Kernel, Leases, Overlay, OverlayBuilder, Plan, System, Underlay,
+};
 
 /// Runs one node of an overlay as flannel's VXLAN backend does, from a file of leases.
 ///
@@ -75,7 +77,9 @@ impl Options {
     fn overlay(&self, leases: &Leases) -> anyhow::Result<OverlayBuilder> {
         match leases.snapshot().lease(self.subnet.trunc()) {
             Some(own) => Ok(Overlay::builder(self.network).lease(own)),
-            None => bail!("leases {}: none of subnet {}; --subnet names ours", self.leases.display(), self.subnet),
+            None => {
+                bail!("leases {}: none of subnet {}; --subnet names ours", self.leases.display(), self.subnet)
+            }
         }
     }
 }
@@ -101,7 +105,8 @@ async fn run(overlay: Overlay, clean_up: bool) -> anyhow::Result<()> {
 }
 
 async fn until_interrupted(handle: Handle, clean_up: bool) -> anyhow::Result<()> {
-    let status = handle.until(|status| status.programmed().is_some() || !status.problems().is_empty()).await?;
+    let status =
+        handle.until(|status| status.programmed().is_some() || !status.problems().is_empty()).await?;
     status.problems().iter().for_each(|problem| eprintln!("error: {problem}"));
     println!("{} peers are programmed; runs until it is interrupted (Ctrl-C)", status.peers());
     tokio::signal::ctrl_c().await?;

@@ -1,6 +1,7 @@
 //! What a proxy would do with the Services of a directory of manifests: the plan, the rules, the difference.
-#![allow(clippy::print_stdout, reason = "a program prints")]
 
+use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,9 +56,9 @@ fn main() -> anyhow::Result<ExitCode> {
     problems.iter().for_each(|problem| eprintln!("error: {problem}"));
     let rules = plan.compile(&nftables::Backend::default());
     match options.command {
-        Command::Plan => print!("{plan}"),
-        Command::Compile => print!("{rules}"),
-        Command::Diff => print!("{}", difference(&rules)?),
+        Command::Plan => print(plan)?,
+        Command::Compile => print(rules)?,
+        Command::Diff => print(difference(&rules)?)?,
     }
     Ok(ExitCode::from(u8::from(faults + problems.len() > 0)))
 }
@@ -87,4 +88,12 @@ fn difference(rules: &nftables::Rules) -> anyhow::Result<Batch> {
         batch.append(wanted.diff(found.as_ref()));
     }
     Ok(batch)
+}
+
+/// Whoever reads may stop reading: `rules compile | head`.
+fn print(what: impl Display) -> io::Result<()> {
+    match write!(io::stdout().lock(), "{what}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }

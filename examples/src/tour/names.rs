@@ -12,9 +12,9 @@ pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
     let resolv_conf = tour.cluster.resolv_conf("default");
     tour.log.did("in a process inside pod shell-3, with its own resolv.conf:");
     tour.log.saw(&resolv_conf);
-    tour.moment_of_proof().await?;
     let here = tour.cluster.cluster_ip("default/names", 80)?.ip();
     let there = tour.cluster.cluster_ip("shop/names", 80)?.ip();
+    tour.moment_of_proof().await?;
     let table = [("names", here), ("names.shop", there), ("names.default.svc.cluster.local", here)];
     for (name, address) in table {
         let found = getaddrinfo(&pod, &resolv_conf, name).await?.addresses;

@@ -23,22 +23,26 @@ async fn entries_on_server3(tour: &Tour) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a node must hold for a peer: a route, a neighbour, an FDB entry; each a list of words of one line.
-fn entries(subnet: &str, vtep: &str, node: &str) -> [Vec<String>; 3] {
+/// What a node must hold for a peer: what it is called, and the words of its line in the dump.
+type Entry = (&'static str, Vec<String>);
+
+fn entries(subnet: &str, vtep: &str, node: &str) -> [Entry; 3] {
     let words = |text: String| text.split(' ').map(str::to_owned).collect();
     [
-        words(format!("{subnet}/24 via {subnet} dev flannel.1 onlink")),
-        words(format!("{subnet} dev flannel.1 lladdr {vtep} permanent")),
-        words(format!("{vtep} dev flannel.1 dst {node} permanent")),
+        ("route", words(format!("{subnet}/24 via {subnet} dev flannel.1 onlink"))),
+        ("neighbour", words(format!("flannel.1 dst {subnet} lladdr {vtep}"))),
+        ("fdb", words(format!("flannel.1 dst {node} lladdr {vtep} self"))),
     ]
 }
 
-fn found<'a>(dump: &'a str, entry: &[String]) -> anyhow::Result<&'a str> {
+fn found(dump: &str, (kind, entry): &Entry) -> anyhow::Result<String> {
     let holds = |line: &&str| {
         let words: Vec<_> = line.split_whitespace().map(str::to_lowercase).collect();
         entry.iter().all(|word| words.contains(word))
     };
-    dump.lines().find(holds).map(str::trim).with_context(|| format!("no entry `{}` in the kernel", entry.join(" ")))
+    let line = dump.lines().find(holds);
+    let line = line.with_context(|| format!("no {kind} entry `{}` in the kernel", entry.join(" ")))?;
+    Ok(format!("{kind}: {}", line.trim()))
 }
 
 async fn packets_on_the_wire(tour: &Tour) -> anyhow::Result<()> {

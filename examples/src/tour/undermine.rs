@@ -11,28 +11,52 @@ use crate::cluster::{Cluster, SERVER2_VTEP};
 /// Removes something behind the cluster's back, at the moment when a step is about to prove it.
 pub type Undermine = for<'a> fn(&'a mut Cluster) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + 'a>>;
 
-/// For each step what it proves, and how to remove that.
+/// One way to make a step fail.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Case {
+    /// The step.
+    pub step: u8,
+    /// What is removed.
+    pub what: &'static str,
+    /// What the step then complains of; part of its error.
+    pub complaint: &'static str,
+    /// Removes it.
+    pub undermine: Undermine,
+}
+
+/// For each step what it proves, how to remove that, and what the step must say then.
 #[must_use]
-pub fn all() -> Vec<(u8, &'static str, Undermine)> {
+pub fn cases() -> Vec<Case> {
+    let case = |step, what, complaint, undermine| Case { step, what, complaint, undermine };
+    const BOTH: &[&str] = &["server2", "server3"];
     vec![
-        (1, "the endpoints of my-service", |cluster| Box::pin(remove_slices(cluster, "default/my-service"))),
-        (2, "the proxy's rules", |cluster| Box::pin(remove_rules(cluster, &["server2", "server3"]))),
-        (2, "bridge-nf-call-iptables", |cluster| Box::pin(switch_bridge_filter_off(cluster))),
-        (3, "the proxy's rules on one node", |cluster| Box::pin(remove_rules(cluster, &["server3"]))),
-        (4, "the proxy's rules", |cluster| Box::pin(remove_rules(cluster, &["server2", "server3"]))),
-        (5, "the ExternalName Service", |cluster| Box::pin(remove(cluster, Kind::Service, "default/database"))),
-        (6, "the endpoints of the headless Service", |cluster| Box::pin(remove_slices(cluster, "default/peers"))),
-        (7, "the proxy's rules on the node with the address", |cluster| {
+        case(1, "endpoints of my-service", "Connection refused", |cluster| {
+            Box::pin(remove_slices(cluster, "default/my-service"))
+        }),
+        case(2, "rules", "request 1 of 60", |cluster| Box::pin(remove_rules(cluster, BOTH))),
+        case(2, "bridge filter", "did not switch", |cluster| Box::pin(switch_bridge_filter_off(cluster))),
+        case(3, "rules on one node", "172.20.10.3", |cluster| Box::pin(remove_rules(cluster, &["server3"]))),
+        case(4, "rules", "from client", |cluster| Box::pin(remove_rules(cluster, BOTH))),
+        case(5, "ExternalName Service", "CNAME", |cluster| Box::pin(remove(cluster, Kind::Service, "default/database"))),
+        case(6, "endpoints of the headless Service", "peers from shell-2", |cluster| {
+            Box::pin(remove_slices(cluster, "default/peers"))
+        }),
+        case(7, "rules on the node with the address", "172.20.10.80", |cluster| {
             Box::pin(remove_rules(cluster, &["server2"]))
         }),
-        (8, "the Service behind a name", |cluster| Box::pin(remove(cluster, Kind::Service, "shop/names"))),
-        (10, "the FDB entry of server2", |cluster| Box::pin(remove_fdb_entry(cluster))),
-        (11, "the endpoints of a backend", |cluster| Box::pin(remove_slices(cluster, "default/cart"))),
-        (11, "an Ingress", |cluster| Box::pin(remove(cluster, Kind::Ingress, "default/blog"))),
-        (12, "the TLS Secret", |cluster| Box::pin(remove(cluster, Kind::Secret, "default/secure-tls"))),
-        (13, "the htpasswd Secret", |cluster| Box::pin(remove(cluster, Kind::Secret, "default/members"))),
-        (15, "the foreign table", |cluster| Box::pin(remove_table(cluster, "server2", "foreign"))),
-        (15, "the foreign route", |cluster| Box::pin(remove_foreign_route(cluster))),
+        case(8, "Service behind a name", "names.shop", |cluster| {
+            Box::pin(remove(cluster, Kind::Service, "shop/names"))
+        }),
+        case(10, "FDB entry of server2", "no fdb entry", |cluster| Box::pin(remove_fdb_entry(cluster))),
+        case(11, "endpoints of a backend", "503", |cluster| Box::pin(remove_slices(cluster, "default/cart"))),
+        case(11, "an Ingress", "fallback-1", |cluster| Box::pin(remove(cluster, Kind::Ingress, "default/blog"))),
+        case(12, "TLS Secret", "secure.example", |cluster| {
+            Box::pin(remove(cluster, Kind::Secret, "default/secure-tls"))
+        }),
+        case(13, "htpasswd Secret", "503", |cluster| Box::pin(remove(cluster, Kind::Secret, "default/members"))),
+        case(15, "foreign table", "table ip foreign", |cluster| Box::pin(remove_table(cluster, "server2", "foreign"))),
+        case(15, "foreign route", "198.51.100.0/24", |cluster| Box::pin(remove_foreign_route(cluster))),
     ]
 }
 

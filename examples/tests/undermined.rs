@@ -1,0 +1,55 @@
+//! Every step of the tour fails when what it proves is removed, and says what is missing.
+
+use std::process::ExitCode;
+
+use examples::client::resolver;
+use examples::tour::undermine::{Case, cases};
+use examples::tour::{Log, STEPS, Tour, step};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    if let Some(code) = resolver::answer_if_asked() {
+        return code;
+    }
+    svc_lab::enter();
+    let mut trials: Vec<_> = cases().into_iter().map(undermined).collect();
+    trials.push(Trial::test("every_step_is_undermined", every_step_is_undermined));
+    trials.push(Trial::test("no_step_fails_without", no_step_fails_without));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn undermined(case: Case) -> Trial {
+    let name = format!("step_{}_fails_without_{}", case.step, case.what.replace(' ', "_"));
+    Trial::test(name, move || {
+        svc_lab::run(|lab| async move {
+            let mut tour = Tour::begin(lab, Log::quiet()).await?;
+            tour.undermine(case.undermine);
+            let step = step(case.step).ok_or("there is no such step")?;
+            match tour.walk(step).await {
+                Ok(()) => Err(format!("step {} held without {}", case.step, case.what).into()),
+                Err(error) if format!("{error:#}").contains(case.complaint) => Ok(()),
+                Err(error) => Err(format!("the step failed for another reason: {error:#}").into()),
+            }
+        });
+        Ok(())
+    })
+}
+
+fn every_step_is_undermined() -> Result<(), Failed> {
+    let cases = cases();
+    match STEPS.iter().find(|step| !cases.iter().any(|case| case.step == step.number)) {
+        Some(step) => Err(format!("nothing undermines step {}", step.number).into()),
+        None => Ok(()),
+    }
+}
+
+fn no_step_fails_without() -> Result<(), Failed> {
+    svc_lab::run(|lab| async move {
+        let mut tour = Tour::begin(lab, Log::quiet()).await?;
+        for step in &STEPS {
+            tour.walk(step).await.map_err(|error| format!("step {}: {error:#}", step.number))?;
+        }
+        Ok(())
+    });
+    Ok(())
+}
