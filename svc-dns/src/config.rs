@@ -109,6 +109,18 @@ impl Zone {
         self.max_udp_size
     }
 
+    /// The same zone; if it does not say where its server is, these of the addresses that others can reach.
+    #[cfg(feature = "driver")]
+    pub(crate) fn reached_at(mut self, listening: impl IntoIterator<Item = IpAddr>) -> Self {
+        if self.addresses.is_empty() {
+            self.addresses =
+                listening.into_iter().filter(|ip| !ip.is_loopback() && !ip.is_unspecified()).collect();
+            self.addresses.sort();
+            self.addresses.dedup();
+        }
+        self
+    }
+
     /// Whether the reverse name of `address` is in one of the zones.
     pub(crate) fn reverses(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
@@ -201,7 +213,8 @@ impl ZoneBuilder {
         self
     }
 
-    /// The addresses under which clients reach the name server: the answer to `ns.dns.<zone>`.
+    /// The addresses under which clients reach the name server: the answer to `ns.dns.<zone>`. A server takes
+    /// those it listens on, but for loopback ones, if there are none.
     #[must_use]
     pub fn addresses(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         self.zone.addresses = addresses.into_iter().collect();

@@ -92,7 +92,9 @@ impl Server {
             Err(error) => return Err(progress.failed(error)),
         };
         let snapshot = watch.snapshot();
-        let responder = Responder::new(self.zone, &snapshot)
+        let reached =
+            listeners.iter().filter_map(|listener| listener.address().ok()).map(|address| address.ip());
+        let responder = Responder::new(self.zone.reached_at(reached), &snapshot)
             .serial(unix_seconds())
             .synced(snapshot.revision() > Revision::default())
             .forwarding(self.forwarder.is_some());

@@ -1,17 +1,18 @@
 //! The index: names to records, built from a snapshot and kept in step by deltas.
 //!
-//! The maps are persistent: a clone is O(1), a change touches the changed Services only. Names are keyed by a slice of the
-//! query's own (lower-case) wire form, so a lookup builds nothing.
+//! A clone is a few pointers, a change touches the changed Services only. Names are keyed by a slice of the query's own
+//! (lower-case) wire form, so a lookup builds nothing.
 
 mod pointers;
 mod service;
+mod table;
 
 use std::{net::IpAddr, sync::Arc};
 
 use rpds::HashTrieMapSync;
 use svc_model::{Delta, ObjectName, PodPhase, Snapshot};
 
-use self::{pointers::PointerIndex, service::key};
+use self::{pointers::PointerIndex, service::key, table::Table};
 pub(crate) use self::{
     pointers::Pointers,
     service::{Records, ServiceRecords, Srv},
@@ -22,7 +23,7 @@ use crate::config::{PodRecords, Zone};
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
     snapshot: Snapshot,
-    services: HashTrieMapSync<Box<[u8]>, Arc<ServiceRecords>>,
+    services: Table,
     pointers: PointerIndex,
     /// Pods by address; filled only if pod records are verified.
     pods: HashTrieMapSync<IpAddr, Vec<ObjectName>>,
@@ -32,7 +33,7 @@ impl Index {
     pub(crate) fn new(zone: &Zone, snapshot: &Snapshot) -> Self {
         let mut index = Self {
             snapshot: snapshot.clone(),
-            services: HashTrieMapSync::new_sync(),
+            services: Table::new(),
             pointers: PointerIndex::default(),
             pods: HashTrieMapSync::new_sync(),
         };
@@ -102,9 +103,9 @@ impl Index {
         match new {
             Some(new) => {
                 self.pointers.add(zone, &new);
-                self.services.insert_mut(key, Arc::new(new));
+                self.services.insert(Arc::new(new));
             }
-            None => drop(self.services.remove_mut(&key)),
+            None => self.services.remove(&key),
         }
         true
     }

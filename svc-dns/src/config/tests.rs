@@ -55,3 +55,15 @@ fn a_zone_name_inside_a_label_is_not_the_zone() {
     let wire = b"\x08xx\x05local\x00";
     assert_eq!(zone.realm_of(wire), None);
 }
+
+#[cfg(feature = "driver")]
+#[test]
+fn a_server_that_is_not_told_its_addresses_has_those_that_others_can_reach() {
+    let listening =
+        ["127.0.0.1", "10.96.0.10", "0.0.0.0", "10.96.0.10"].map(|ip| ip.parse::<IpAddr>().unwrap());
+    let zone = Zone::builder("cluster.local").build().unwrap().reached_at(listening);
+    assert_eq!(zone.addresses(), [listening[1]]);
+    let told =
+        Zone::builder("cluster.local").addresses([listening[0]]).build().unwrap().reached_at(listening);
+    assert_eq!(told.addresses(), [listening[0]]);
+}

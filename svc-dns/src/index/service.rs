@@ -103,6 +103,11 @@ impl ServiceRecords {
         Self { key, alias: Some(target), own, hosts, ports, cluster_ips: [].into() }
     }
 
+    /// `<service>.<namespace>` in lower-case wire form, without a root.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
     /// The target of an ExternalName.
     pub(crate) fn alias(&self) -> Option<&Name> {
         self.alias.as_ref()
