@@ -30,7 +30,8 @@ fn next_call() -> u32 {
 ///
 /// In a `#[test]` this executes the test binary again for that one test, in new namespaces; in the main thread of a
 /// program, the program with its arguments. The closure runs there and nowhere else, and what follows the call runs
-/// outside only. What precedes it runs in both: keep it short.
+/// outside only. What precedes it runs outside and again in each of the three processes inside (see the front page):
+/// nothing with effects belongs there.
 ///
 /// After [`enter`] the lab is made in this process.
 ///
