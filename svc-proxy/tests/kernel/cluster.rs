@@ -140,7 +140,7 @@ async fn add_bridge() -> Result {
     Ok(())
 }
 
-/// A pod on the bridge, whose port sends frames back to where they came from: a pod may be its own endpoint.
+/// A pod on the bridge, which passes its packets when this returns; whose port sends frames back to where they came from: a pod may be its own endpoint.
 async fn attach_pod(lab: &Lab, node: &Host, number: u8) -> Result<Host> {
     let pod = lab.pod(&format!("pod-{number}")).await?;
     let netns = pod.netns().as_raw_fd();
@@ -148,6 +148,7 @@ async fn attach_pod(lab: &Lab, node: &Host, number: u8) -> Result<Host> {
     pod.run(rename).await?;
     pod.add_address("eth0", format!("10.244.2.{number}/24")).await?;
     pod.add_route("default", "10.244.2.1").await?;
+    pod.run(|| traffic::until_refused("10.244.2.1:9")).await;
     Ok(pod)
 }
 
