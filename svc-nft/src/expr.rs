@@ -7,7 +7,7 @@ use crate::DataType;
 /// A value that a rule reads. Expressions stand on the left of matches and, several in a row, as the key of lookups.
 ///
 /// `IpSaddr` and its like read the network header blindly: in an `inet` or `bridge` table, put
-/// [`Statement::nfproto`](crate::Statement::nfproto) before them in the rule. `ThSport` and `ThDport` read the
+/// [`Statement::nfproto_ipv4`](crate::Statement::nfproto_ipv4) before them in the rule. `ThSport` and `ThDport` read the
 /// transport header blindly: compare `L4Proto` before or look both up together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]

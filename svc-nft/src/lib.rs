@@ -162,4 +162,4 @@ pub use table::{Family, Table, TableId};
 pub use text::RuleText;
 pub use value::{DataType, L4Proto, Value};
 pub use verdict::Verdict;
-pub use wire::{Encoded, Message};
+pub use wire::{Encoded, Listing, Message};

@@ -9,10 +9,9 @@ use nix::{
 };
 
 use crate::{
-    Batch, Command, Dataplane, Encoded, Error, Family, Table, TableId,
+    Batch, Command, Dataplane, Encoded, Error, Family, Listing, Table, TableId,
     wire::{
         attr::{Attrs, Writer},
-        listing::Listing,
         message,
         uapi::*,
     },
@@ -289,7 +288,7 @@ impl Dataplane for Socket {
         let request = Request { kind: NFT_MSG_GETTABLE, flags: NLM_F_DUMP, family: None };
         let answers = self.request(request, ("list", &"tables"), |_| {})?;
         let messages = answers.iter().flat_map(|bytes| message::split(bytes));
-        Ok(messages.filter_map(|message| Listing::table_id(&message)).collect())
+        Ok(messages.filter_map(|message| message.table()).collect())
     }
 }
 
@@ -309,31 +308,33 @@ impl Socket {
 
     fn list_parts(&mut self, id: &TableId) -> Result<Option<Table>, Error> {
         let mut listing = Listing::new(id.clone());
-        listing.read(&self.dump(id, NFT_MSG_GETTABLE, |_| {})?);
+        self.dump(&mut listing, id, NFT_MSG_GETTABLE, |_| {})?;
         if !listing.exists() {
             return Ok(None);
         }
-        listing.read(&self.dump(id, NFT_MSG_GETSET, |writer| writer.text(NFTA_SET_TABLE, id.name()))?);
+        self.dump(&mut listing, id, NFT_MSG_GETSET, |writer| writer.text(NFTA_SET_TABLE, id.name()))?;
         for set in listing.set_names() {
-            let answers = self.dump(id, NFT_MSG_GETSETELEM, |writer| {
+            self.dump(&mut listing, id, NFT_MSG_GETSETELEM, |writer| {
                 writer.text(NFTA_SET_ELEM_LIST_TABLE, id.name());
                 writer.text(NFTA_SET_ELEM_LIST_SET, &set);
             })?;
-            listing.read_elements(&set, &answers);
         }
-        listing.read(&self.dump(id, NFT_MSG_GETCHAIN, |_| {})?);
-        listing.read(&self.dump(id, NFT_MSG_GETRULE, |writer| writer.text(NFTA_RULE_TABLE, id.name()))?);
-        Ok(Some(listing.finish()))
+        self.dump(&mut listing, id, NFT_MSG_GETCHAIN, |_| {})?;
+        self.dump(&mut listing, id, NFT_MSG_GETRULE, |writer| writer.text(NFTA_RULE_TABLE, id.name()))?;
+        Ok(listing.finish())
     }
 
     fn dump(
         &mut self,
+        listing: &mut Listing,
         id: &TableId,
         kind: u16,
         attributes: impl FnOnce(&mut Writer),
-    ) -> Result<Vec<Vec<u8>>, Error> {
+    ) -> Result<(), Error> {
         let request = Request { kind, flags: NLM_F_DUMP, family: Some(id.family()) };
-        self.request(request, ("list table", id), attributes)
+        let answers = self.request(request, ("list table", id), attributes)?;
+        answers.iter().for_each(|bytes| listing.read(bytes));
+        Ok(())
     }
 }
 

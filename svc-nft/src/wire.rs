@@ -20,7 +20,9 @@ pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod typeof_;
+#[cfg_attr(not(feature = "netlink"), allow(dead_code, reason = "some numbers only matter to the socket"))]
 pub(crate) mod uapi;
 pub(crate) mod userdata;
 
 pub use batch::{Encoded, Message};
+pub use listing::Listing;

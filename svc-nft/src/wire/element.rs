@@ -106,16 +106,16 @@ fn write_rest(writer: &mut Writer, element: &Element) {
 
 /// Reads lists of elements of one set, which may come in several messages.
 #[derive(Debug)]
-pub(crate) struct Reader<'a> {
-    set: &'a Set,
+pub(crate) struct Reader {
+    set: Set,
     types: Vec<DataType>,
     elements: Vec<Element>,
     ends: Vec<Vec<u8>>,
 }
 
-impl<'a> Reader<'a> {
-    pub(crate) fn new(set: &'a Set) -> Self {
-        Self { set, types: set.key_type().types(), elements: Vec::new(), ends: Vec::new() }
+impl Reader {
+    pub(crate) fn new(set: &Set) -> Self {
+        Self { set: set.header(), types: set.key_type().types(), elements: Vec::new(), ends: Vec::new() }
     }
 
     /// Takes in the elements of one message.

@@ -1,48 +1,62 @@
 //! Puts a table together from what the kernel lists.
 
+use std::collections::BTreeMap;
+
 use super::{
-    chain, decompile, element,
+    attr::Attrs,
+    chain, decompile,
+    element::Reader,
     message::{self, Received},
     set, table,
     uapi::*,
 };
 use crate::{Chain, Name, Rule, Set, SetData, Table, TableId};
 
-/// A table as far as it has been read.
+/// Puts a table together from the messages with which the kernel answers requests to list tables, sets, elements of
+/// sets, chains and rules (`NFT_MSG_GETTABLE`, `GETSET`, `GETSETELEM`, `GETCHAIN`, `GETRULE`), in this order.
+///
+/// `Socket` does so by itself; this is for programs with a netlink socket of their own.
 #[derive(Debug)]
-pub(crate) struct Listing {
+pub struct Listing {
     id: TableId,
     exists: bool,
     comment: Option<String>,
     sets: Vec<Set>,
     chains: Vec<Chain>,
+    elements: BTreeMap<Name, Reader>,
     rules: Vec<(Name, Rule)>,
 }
 
 impl Listing {
-    pub(crate) fn new(id: TableId) -> Self {
-        Self { id, exists: false, comment: None, sets: Vec::new(), chains: Vec::new(), rules: Vec::new() }
+    /// Nothing is known yet of the table.
+    #[must_use]
+    pub fn new(id: TableId) -> Self {
+        Self {
+            id,
+            exists: false,
+            comment: None,
+            sets: Vec::new(),
+            chains: Vec::new(),
+            elements: BTreeMap::new(),
+            rules: Vec::new(),
+        }
     }
 
-    /// Which table a message tells of.
-    pub(crate) fn table_id(message: &Received<'_>) -> Option<TableId> {
-        let is_table = message.nft_kind() == Some(NFT_MSG_NEWTABLE);
-        let name = message.attrs().text(NFTA_TABLE_NAME).filter(|_| is_table)?;
-        Some(TableId::new(message.family()?, name))
-    }
-
-    pub(crate) fn exists(&self) -> bool {
+    /// Whether the table has been met.
+    #[must_use]
+    pub fn exists(&self) -> bool {
         self.exists
     }
 
     /// The sets that were read, whose elements are asked for one set at a time.
-    pub(crate) fn set_names(&self) -> Vec<Name> {
+    #[must_use]
+    pub fn set_names(&self) -> Vec<Name> {
         self.sets.iter().map(|set| set.name().clone()).collect()
     }
 
-    /// Takes in tables, sets, chains and rules; those of other tables are passed over.
-    pub(crate) fn read(&mut self, answers: &[Vec<u8>]) {
-        for message in answers.iter().flat_map(|bytes| message::split(bytes)) {
+    /// Takes in what one receive gave; messages of other tables are passed over.
+    pub fn read(&mut self, bytes: &[u8]) {
+        for message in message::split(bytes) {
             self.read_message(&message);
         }
     }
@@ -59,6 +73,7 @@ impl Listing {
                 self.comment = table::parse_comment(attrs);
             }
             Some(NFT_MSG_NEWSET) => self.sets.extend(set::parse(attrs)),
+            Some(NFT_MSG_NEWSETELEM) => self.read_elements(attrs),
             Some(NFT_MSG_NEWCHAIN) => self.chains.extend(chain::parse(attrs)),
             Some(NFT_MSG_NEWRULE) => {
                 let types = |name: &str| {
@@ -76,33 +91,41 @@ impl Listing {
         }
     }
 
-    /// Takes in the elements of a set.
-    pub(crate) fn read_elements(&mut self, set: &str, answers: &[Vec<u8>]) {
-        let Some(set) = self.sets.iter_mut().find(|known| known.name().as_str() == set) else { return };
-        let header = set.header();
-        let mut reader = element::Reader::new(&header);
-        for message in answers.iter().flat_map(|bytes| message::split(bytes)) {
-            if message.nft_kind() == Some(NFT_MSG_NEWSETELEM) {
-                reader.read(message.attrs());
-            }
+    fn read_elements(&mut self, attrs: Attrs<'_>) {
+        let Some(name) = attrs.text(NFTA_SET_ELEM_LIST_SET) else { return };
+        if !self.elements.contains_key(name) {
+            let set = self.sets.iter().find(|set| set.name().as_str() == name);
+            self.elements.extend(set.map(|set| (set.name().clone(), Reader::new(set))));
         }
-        for element in reader.finish() {
-            set.insert(element);
+        if let Some(reader) = self.elements.get_mut(name) {
+            reader.read(attrs);
         }
     }
 
-    pub(crate) fn finish(self) -> Table {
+    /// The table; none if it has not been met.
+    #[must_use]
+    pub fn finish(self) -> Option<Table> {
+        if !self.exists {
+            return None;
+        }
         let mut table = Table::with_id(self.id);
         if let Some(comment) = self.comment {
             table = table.comment(comment);
         }
         self.sets.into_iter().for_each(|set| table.insert_set(set));
+        for (name, reader) in self.elements {
+            if let Some(set) = table.find_set_mut(&name) {
+                reader.finish().into_iter().for_each(|element| {
+                    set.insert(element);
+                });
+            }
+        }
         self.chains.into_iter().for_each(|chain| table.insert_chain(chain));
         for (chain, rule) in self.rules {
             if let Some(chain) = table.find_chain_mut(&chain) {
                 chain.push(rule);
             }
         }
-        table
+        Some(table)
     }
 }

@@ -62,7 +62,9 @@ fn write_raw(
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Received<'a> {
     pub(crate) kind: u16,
+    #[cfg(feature = "netlink")]
     pub(crate) flags: u16,
+    #[cfg(feature = "netlink")]
     pub(crate) sequence: u32,
     pub(crate) payload: &'a [u8],
 }
@@ -76,6 +78,14 @@ impl<'a> Received<'a> {
     pub(crate) fn family(&self) -> Option<Family> {
         let number = *self.payload.first()?;
         Family::ALL.into_iter().find(|family| family.number() == number)
+    }
+
+    /// Which table this tells of.
+    #[cfg(feature = "netlink")]
+    pub(crate) fn table(&self) -> Option<crate::TableId> {
+        let is_table = self.nft_kind() == Some(super::uapi::NFT_MSG_NEWTABLE);
+        let name = self.attrs().text(super::uapi::NFTA_TABLE_NAME).filter(|_| is_table)?;
+        Some(crate::TableId::new(self.family()?, name))
     }
 
     pub(crate) fn attrs(&self) -> Attrs<'a> {
@@ -92,7 +102,13 @@ pub(crate) fn split(mut bytes: &[u8]) -> impl Iterator<Item = Received<'_>> {
         let payload = bytes.get(HEADER..length)?;
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
         let kind = u16::from_ne_bytes([head[4], head[5]]);
-        let flags = u16::from_ne_bytes([head[6], head[7]]);
-        Some(Received { kind, flags, sequence: word(8), payload })
+        Some(Received {
+            kind,
+            #[cfg(feature = "netlink")]
+            flags: u16::from_ne_bytes([head[FLAGS_AT], head[FLAGS_AT + 1]]),
+            #[cfg(feature = "netlink")]
+            sequence: word(8),
+            payload,
+        })
     })
 }

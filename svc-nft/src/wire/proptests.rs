@@ -97,8 +97,7 @@ fn read_back(set: &Set) -> Set {
     let encoded = batch.encode().expect("a netlink form");
     let messages = messages(encoded.bytes());
     let mut back = set::parse(messages[0].attrs()).expect("a set");
-    let header = back.header();
-    let mut reader = element::Reader::new(&header);
+    let mut reader = element::Reader::new(&back);
     messages[1..].iter().for_each(|message| reader.read(message.attrs()));
     for element in reader.finish() {
         back.insert(element);
@@ -134,19 +133,20 @@ proptest! {
         wrong in vec((any::<proptest::sample::Index>(), any::<u8>()), 1..8),
     ) {
         let mut batch = Batch::new();
-        batch.add_rule(&id(), "c", rule).add_set(&id(), &set).add_elements(&id(), &set, set.elements().cloned());
+        batch.add_table(&id()).add_set(&id(), &set);
+        batch.add_chain(&id(), &Chain::regular("c")).add_rule(&id(), "c", rule).add_elements(&id(), &set, set.elements().cloned());
         let mut bytes = batch.encode().expect("a netlink form").bytes().to_vec();
         for (at, byte) in wrong {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        let mut listing = super::listing::Listing::new(id());
-        listing.read(&[bytes.clone()]);
-        listing.read_elements("s", &[bytes.clone()]);
+        let mut listing = Listing::new(id());
+        listing.read(&bytes);
         let mut reader = element::Reader::new(&set);
         message::split(&bytes).for_each(|message| reader.read(message.attrs()));
         reader.finish();
-        listing.finish().to_string();
+        let text = listing.finish().map(|table| table.to_string());
+        prop_assert!(text.is_none_or(|text| text.starts_with("table")));
     }
 
     #[test]
