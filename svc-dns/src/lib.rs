@@ -72,7 +72,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Nothing is spawned: the future that [`Server::drive`] gives is the server. Its sockets are made when it is first polled, in
+//! Nothing is spawned: the future that `Server::drive` gives is the server. Its sockets are made when it is first polled, in
 //! the network namespace of the polling thread.
 //!
 //! # Where the specification leaves a choice
