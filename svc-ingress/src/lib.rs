@@ -1,4 +1,103 @@
-//! A Kubernetes Ingress router on hyper and rustls
+//! A Kubernetes Ingress router that any Rust program can embed: Ingress, Service, EndpointSlice and Secret objects in, an
+//! HTTP/1.1 and HTTP/2 reverse proxy out. It follows the objects without reloading: a change swaps an immutable table, and
+//! no connection notices. It reads the annotations of ingress-nginx, and it is no web server, no cache and no service mesh.
+//!
+//! # A table answers where a request goes, and why
+//!
+//! ```
+//! use svc_ingress::{IngressConfig, RouteTable};
+//! use svc_model::{Snapshot, yaml};
+//!
+//! let (objects, problems) = yaml::read("
+//! kind: IngressClass
+//! apiVersion: networking.k8s.io/v1
+//! metadata: {name: nginx}
+//! spec: {controller: k8s.io/ingress-nginx}
+//! ---
+//! kind: Ingress
+//! apiVersion: networking.k8s.io/v1
+//! metadata: {name: web, namespace: shop}
+//! spec:
+//!   ingressClassName: nginx
+//!   rules:
+//!   - host: shop.example
+//!     http: {paths: [{path: /cart, pathType: Prefix, backend: {service: {name: cart, port: {number: 80}}}}]}
+//! ---
+//! kind: Service
+//! apiVersion: v1
+//! metadata: {name: cart, namespace: shop}
+//! spec: {clusterIP: 10.96.0.7, ports: [{port: 80, targetPort: 8080}]}
+//! ---
+//! kind: EndpointSlice
+//! apiVersion: discovery.k8s.io/v1
+//! metadata: {name: cart-1, namespace: shop, labels: {kubernetes.io/service-name: cart}}
+//! addressType: IPv4
+//! ports: [{name: '', port: 8080}]
+//! endpoints: [{addresses: [10.244.2.65]}]
+//! ").stored();
+//! assert!(problems.is_empty());
+//! let snapshot: Snapshot = objects.into_iter().collect();
+//!
+//! let table = RouteTable::new(&snapshot, &IngressConfig::default());
+//! assert!(table.report().is_clean());
+//! let route = table.route("shop.example", "/cart/42").expect("the rule's prefix");
+//! assert_eq!(route.endpoints(), ["10.244.2.65:8080".parse().unwrap()]);
+//! assert_eq!(
+//!     route.to_string(),
+//!     "Ingress shop/web, shop.example, Prefix /cart -> Service shop/cart:80, endpoints 10.244.2.65:8080"
+//! );
+//! assert!(table.route("shop.example", "/other").is_none());
+//! ```
+//!
+//! # A server keeps serving whatever the objects say now
+#![cfg_attr(feature = "driver", doc = "```")]
+#![cfg_attr(not(feature = "driver"), doc = "```text")]
+//! use svc_ingress::Server;
+//! use svc_model::store::Store;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let store = Store::new();
+//! let server = Server::builder().http("127.0.0.1:0").build()?;
+//! let (handle, run) = server.drive(store.watch());
+//! let running = tokio::spawn(run);
+//! println!("listening on {:?}", handle.ready().await?.http());
+//! handle.serving(store.snapshot().revision()).await?;
+//! drop(handle); // no new connections; requests under way are answered
+//! running.await??;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Layers
+//!
+//! ```text
+//!            config   annotation   htpasswd   tls         what objects say, parsed once into types
+//!                 \       |           |       /
+//!                  +---- table (RouteTable) ----+         pure: Snapshot -> hosts, locations, pools; report
+//!                             |
+//!   hygiene, authority, path, forward, redirect, auth     pure: what one request and one reply must be
+//!   upstream                                              pure: HTTP/1.1 towards backends, sans-IO
+//!   state                                                 pure: idle connections, takes `now`
+//!                             |
+//!                          driver                         hyper and rustls towards clients; tasks, timers
+//!                             |
+//!                        sys | fake                       sockets, or endpoints in memory
+//! ```
+//!
+//! # Needs
+//!
+//! | | |
+//! |---|---|
+//! | kernel | Linux, nothing beyond TCP |
+//! | capability | `CAP_NET_BIND_SERVICE` for ports below 1024, otherwise none |
+//! | network namespace | that of the thread which polls the driver; it may run on a `current_thread` runtime |
+//! | features | `driver` (default): the server, on tokio. Without it: the table and the codecs, no tokio |
+//! | cancel safety | every `async` method of [`driver::Handle`] may be dropped at any time; dropping the driver's future closes all |
+//! | MSRV | 1.89 |
+//!
+#![cfg_attr(not(feature = "driver"), doc = "[`driver::Handle`]: https://docs.rs/svc-ingress")]
+
 pub mod annotation;
 pub mod auth;
 pub mod authority;
@@ -9,7 +108,7 @@ pub mod htpasswd;
 pub mod hygiene;
 pub mod path;
 pub mod redirect;
-mod rewrite;
+pub mod rewrite;
 pub mod state;
 pub mod table;
 pub mod tls;
@@ -24,7 +123,7 @@ pub mod fake;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the one place with sockets")]
 pub mod sys;
 
-pub use config::IngressConfig;
+pub use config::{IngressConfig, Mode};
 #[cfg(feature = "driver")]
 pub use driver::{Handle, Server};
-pub use table::{Route, RouteTable};
+pub use table::{Report, Route, RouteTable};

@@ -21,6 +21,10 @@ use super::exchange::{Exchange, ExchangeError};
 pub(super) type Idle<S> = Arc<Mutex<IdlePool<S>>>;
 
 /// The body of a response: text of the router's own, or what a backend sends.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every reply is the large one; a box would be one allocation each"
+)]
 pub(super) enum ReplyBody<S> {
     Text(Bytes),
     Backend(BackendBody<S>),

@@ -118,7 +118,8 @@ pub(super) async fn send<C: Connect>(
             Err(failure) => {
                 tracing::debug!(%endpoint, error = %failure, "no response");
                 code = failure.status();
-                if !failure.is_before_sending() && !(repeatable && failure.is_unanswered()) {
+                let again = failure.is_before_sending() || (repeatable && failure.is_unanswered());
+                if !again {
                     break;
                 }
             }

@@ -44,10 +44,10 @@ fn stretch(round: u32, digest: [u8; 16], password: &[u8], salt: &[u8]) -> [u8; 1
     let odd = round & 1 == 1;
     let mut next = Md5::new();
     next.update(if odd { password } else { &digest });
-    if round % 3 != 0 {
+    if !round.is_multiple_of(3) {
         next.update(salt);
     }
-    if round % 7 != 0 {
+    if !round.is_multiple_of(7) {
         next.update(password);
     }
     next.update(if odd { &digest } else { password });

@@ -75,9 +75,12 @@ fn rule(table: &RouteTable, host: &str, path: &str) -> Option<String> {
     Some(format!("{:?} {}", route.location().matching(), route.location().path()))
 }
 
+/// Rules, a request, and the rule that takes it.
+type PathRow = (&'static [(&'static str, &'static str)], &'static str, Option<&'static str>);
+
 #[test]
 fn paths_match_as_the_api_says_in_both_modes() {
-    let rows: [(&[(&str, &str)], &str, Option<&str>); 26] = [
+    let rows: [PathRow; 26] = [
         (&[("Prefix", "/")], "/any/thing", Some("Prefix /")),
         (&[("Exact", "/foo")], "/foo", Some("Exact /foo")),
         (&[("Exact", "/foo")], "/bar", None),

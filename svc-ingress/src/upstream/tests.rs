@@ -1,6 +1,7 @@
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, Method};
 
+use super::Expected::{Body, NoBody, Upgrade};
 use super::{
     Event, Expected, RequestFraming, RequestHead, ResponseDecoder, ResponseError, emit_chunk, emit_last_chunk,
 };
@@ -32,71 +33,67 @@ fn read(expected: Expected, bytes: &[u8], cut: usize) -> Result<Read, ResponseEr
     decoder.handle_eof().map(|_| read)
 }
 
+/// What is expected, the bytes, then status, body, whether the connection can be used again, and what is left over.
+type BodyRow = (Expected, &'static str, u16, &'static str, bool, &'static str);
+
+const BODIES: [BodyRow; 17] = [
+    (Body, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, "hi", true, ""),
+    (Body, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, "", true, ""),
+    (
+        Body,
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK",
+        200,
+        "hi",
+        false,
+        "HTTP/1.1 200 OK",
+    ),
+    (
+        Body,
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive, CLOSE\r\n\r\nhi",
+        200,
+        "hi",
+        false,
+        "",
+    ),
+    (Body, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, "hi", false, ""),
+    (Body, "HTTP/1.1 200 OK\r\n\r\nto the end", 200, "to the end", false, ""),
+    (Body, "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", 200, "hi", true, ""),
+    (
+        Body,
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nhi\r\n3\r\n yo\r\n0\r\nX: y\r\n\r\n",
+        200,
+        "hi yo",
+        true,
+        "",
+    ),
+    (Body, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nmore", 200, "", false, "more"),
+    (NoBody, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 200, "", true, ""),
+    (NoBody, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, "", false, "hi"),
+    (Body, "HTTP/1.1 204 No Content\r\n\r\n", 204, "", true, ""),
+    (Body, "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 204, "", false, ""),
+    (Body, "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", 304, "", true, ""),
+    (
+        Body,
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 1\r\n\r\nx",
+        201,
+        "x",
+        true,
+        "",
+    ),
+    (
+        Upgrade,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x01\x02",
+        101,
+        "",
+        false,
+        "\x01\x02",
+    ),
+    (Upgrade, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 403, "no", true, ""),
+];
+
 #[test]
 fn bodies_end_where_the_head_says_wherever_the_bytes_are_cut() {
-    use Expected::{Body, NoBody, Upgrade};
-    let rows: [(Expected, &str, u16, &str, bool, &str); 17] = [
-        (Body, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, "hi", true, ""),
-        (Body, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, "", true, ""),
-        (
-            Body,
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK",
-            200,
-            "hi",
-            false,
-            "HTTP/1.1 200 OK",
-        ),
-        (
-            Body,
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive, CLOSE\r\n\r\nhi",
-            200,
-            "hi",
-            false,
-            "",
-        ),
-        (Body, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, "hi", false, ""),
-        (Body, "HTTP/1.1 200 OK\r\n\r\nto the end", 200, "to the end", false, ""),
-        (
-            Body,
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
-            200,
-            "hi",
-            true,
-            "",
-        ),
-        (
-            Body,
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nhi\r\n3\r\n yo\r\n0\r\nX: y\r\n\r\n",
-            200,
-            "hi yo",
-            true,
-            "",
-        ),
-        (Body, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nmore", 200, "", false, "more"),
-        (NoBody, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 200, "", true, ""),
-        (NoBody, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, "", false, "hi"),
-        (Body, "HTTP/1.1 204 No Content\r\n\r\n", 204, "", true, ""),
-        (Body, "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 204, "", false, ""),
-        (Body, "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", 304, "", true, ""),
-        (
-            Body,
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 1\r\n\r\nx",
-            201,
-            "x",
-            true,
-            "",
-        ),
-        (
-            Upgrade,
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x01\x02",
-            101,
-            "",
-            false,
-            "\x01\x02",
-        ),
-        (Upgrade, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 403, "no", true, ""),
-    ];
-    for (expected, text, status, body, reusable, left) in rows {
+    for (expected, text, status, body, reusable, left) in BODIES {
         for cut in 0..=text.len() {
             let read =
                 read(expected, text.as_bytes(), cut).unwrap_or_else(|error| panic!("{text:?}: {error}"));
