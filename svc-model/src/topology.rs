@@ -8,6 +8,9 @@ use crate::{
     AddressType, Endpoint, EndpointSlice, ObjectName, Service, ServicePort, Snapshot, TrafficPolicy,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Where a node stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

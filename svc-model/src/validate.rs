@@ -1,7 +1,7 @@
 //! What a user may write: the rules of the API server on creation and update, on manifests as they were written.
 //!
 //! All faults are found at once, each with its field, its value and the rule. Whatever passes here is
-//! understood by [`read`](crate::read): one kind of Service apart, which still has to be given its address.
+//! understood by [`read`], but for the addresses of a Service, which it still has to be given.
 
 mod ingress;
 mod name;

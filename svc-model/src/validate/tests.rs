@@ -153,9 +153,10 @@ fn node_ports() {
     );
 }
 
+const PORTS: &str = r#""ports": [{"port": 80}]"#;
+
 #[test]
 fn addresses() {
-    let ports = r#""ports": [{"port": 80}]"#;
     for (fields, expected) in [
         (
             r#""clusterIP": "10.0.0.1""#,
@@ -189,6 +190,20 @@ fn addresses() {
             r#""ipFamilyPolicy": "Both""#,
             "spec.ipFamilyPolicy: `Both` is not one of SingleStack, PreferDualStack, RequireDualStack",
         ),
+    ] {
+        let text = format!("{{{PORTS}, {fields}}}");
+        assert_eq!(of_service(&text, &ranges()), [expected], "{text}");
+    }
+    let swapped = r#"{"ports": [{"port": 80}], "ipFamilies": ["IPv4", "IPv6"], "clusterIPs": ["fd00:10:96::5", "10.96.0.5"]}"#;
+    assert_eq!(of_service(swapped, &dual_stack()).len(), 2);
+    let single =
+        r#"{"ports": [{"port": 80}], "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4", "IPv6"]}"#;
+    assert_eq!(of_service(single, &dual_stack()), ["spec.ipFamilyPolicy: SingleStack with two families"]);
+}
+
+#[test]
+fn external_ips() {
+    for (fields, expected) in [
         (
             r#""externalIPs": ["127.0.0.1"]"#,
             "spec.externalIPs[0]: 127.0.0.1 is a loopback address: every host has its own",
@@ -215,14 +230,9 @@ fn addresses() {
         ),
         (r#""externalIPs": ["host"]"#, "spec.externalIPs[0]: `host` is not an IP address"),
     ] {
-        let text = format!("{{{ports}, {fields}}}");
+        let text = format!("{{{PORTS}, {fields}}}");
         assert_eq!(of_service(&text, &ranges()), [expected], "{text}");
     }
-    let swapped = r#"{"ports": [{"port": 80}], "ipFamilies": ["IPv4", "IPv6"], "clusterIPs": ["fd00:10:96::5", "10.96.0.5"]}"#;
-    assert_eq!(of_service(swapped, &dual_stack()).len(), 2);
-    let single =
-        r#"{"ports": [{"port": 80}], "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4", "IPv6"]}"#;
-    assert_eq!(of_service(single, &dual_stack()), ["spec.ipFamilyPolicy: SingleStack with two families"]);
 }
 
 #[test]
@@ -253,7 +263,6 @@ fn external_names() {
 
 #[test]
 fn policies_and_balancers() {
-    let ports = r#""ports": [{"port": 80}]"#;
     for (fields, expected) in [
         (
             r#""type": "Clusterip""#,
@@ -296,6 +305,15 @@ fn policies_and_balancers() {
             "spec.loadBalancerSourceRanges[0]: `10.0.0.1` is not a CIDR such as 10.0.0.0/8",
         ),
         (r#""type": "LoadBalancer", "loadBalancerIP": "x""#, "spec.loadBalancerIP: `x` is not an IP address"),
+    ] {
+        let text = format!("{{{PORTS}, {fields}}}");
+        assert_eq!(of_service(&text, &ranges()), [expected], "{text}");
+    }
+}
+
+#[test]
+fn affinity_and_distribution() {
+    for (fields, expected) in [
         (r#""sessionAffinity": "ClientIp""#, "spec.sessionAffinity: `ClientIp` is not one of None, ClientIP"),
         (
             r#""sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 0}}"#,
@@ -314,7 +332,7 @@ fn policies_and_balancers() {
             "spec.trafficDistribution: `Near` is not one of PreferClose, PreferSameZone, PreferSameNode",
         ),
     ] {
-        let text = format!("{{{ports}, {fields}}}");
+        let text = format!("{{{PORTS}, {fields}}}");
         assert_eq!(of_service(&text, &ranges()), [expected], "{text}");
     }
 }
