@@ -1,19 +1,33 @@
 //! The overlay in labs of network namespaces: real devices, real packets.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
 mod kernel {
+    pub(crate) mod cleanup;
     pub(crate) mod cluster;
+    pub(crate) mod contract;
+    pub(crate) mod peers;
     pub(crate) mod pods;
+    pub(crate) mod repair;
 }
 
 fn main() -> ExitCode {
     svc_lab::enter();
-    let trials = [kernel::pods::trials()];
+    let trials = [
+        kernel::cleanup::trials(),
+        kernel::contract::trials(),
+        kernel::peers::trials(),
+        kernel::pods::trials(),
+        kernel::repair::trials(),
+    ];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit_code()
 }
+
+/// A test that waits this long for a report waits for ever.
+const HANGS: Duration = Duration::from_secs(60);
 
 /// A test that runs in a lab of its own.
 fn trial<F, R>(name: &str, test: F) -> Trial
@@ -22,7 +36,7 @@ where
     R: Future<Output = svc_lab::Result>,
 {
     Trial::test(name, move || {
-        svc_lab::run(test);
+        svc_lab::run(|lab| async move { tokio::time::timeout(HANGS, test(lab)).await? });
         Ok::<(), Failed>(())
     })
 }

@@ -65,9 +65,11 @@ impl<D: Dataplane> Driver<D> {
             let plan = self.plan(underlay, leases);
             outcome.problems.extend(plan.refusals().iter().cloned().map(Problem::Refused));
             outcome.problems.extend(plan.obstacles(&kernel).into_iter().map(Problem::Obstacle));
-            self.publish(&kernel, outcome).await;
             let mut changes = plan.diff(&kernel).operations().to_vec();
             changes.retain(|operation| !given_up.contains(operation));
+            if !changes.iter().any(Operation::is_of_device) {
+                self.publish(&kernel, outcome).await;
+            }
             if changes.is_empty() {
                 return kernel.device.is_some_and(|device| device.mark.is_some()).then_some(plan);
             }

@@ -63,8 +63,11 @@ impl Indices {
         Ok(match operation {
             Operation::AddDevice(device, mark) => made(messages::new_device(device), &device.name, mark),
             Operation::AddBridge(bridge, mark) => made(messages::new_bridge(bridge), &bridge.name, mark),
-            Operation::SetDevice(device) => vec![(M::NewLink(messages::set_device(device)), 0)],
-            Operation::SetBridge(bridge) => vec![(M::NewLink(messages::set_bridge(bridge)), 0)],
+            Operation::SetDevice(device) => vec![
+                (M::SetLink(messages::set_device(device)), 0),
+                (M::NewLink(messages::set_learning(device)), 0),
+            ],
+            Operation::SetBridge(bridge) => vec![(M::SetLink(messages::set_bridge(bridge)), 0)],
             Operation::DeleteLink(name) => vec![(M::DelLink(messages::link(name)), 0)],
             Operation::AddAddress(net, name) => {
                 vec![(M::NewAddress(messages::address(*net, index(name)?)), NEW)]

@@ -64,8 +64,13 @@ pub(super) fn new_device(device: &Device) -> LinkMessage {
 }
 
 pub(super) fn set_device(device: &Device) -> LinkMessage {
+    up(shape(&device.name, device.mac, device.mtu))
+}
+
+/// Alone in its message: together with an MTU the kernel refuses to change a VXLAN device.
+pub(super) fn set_learning(device: &Device) -> LinkMessage {
     let data = InfoData::Vxlan(vec![InfoVxlan::Learning(device.learning)]);
-    up(info(shape(&device.name, device.mac, device.mtu), InfoKind::Vxlan, Some(data)))
+    info(link(&device.name), InfoKind::Vxlan, Some(data))
 }
 
 pub(super) fn new_bridge(bridge: &Bridge) -> LinkMessage {

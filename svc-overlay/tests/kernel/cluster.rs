@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use svc_lab::{Host, Lab, Result, Task};
-use svc_overlay::{AttachOptions, Attachment, Handle, Leases, Overlay, OverlayBuilder, PodId, Pods};
+use svc_overlay::{
+    AttachOptions, Attachment, Dataplane, Handle, Kernel, Leases, Operation, Overlay, OverlayBuilder, PodId, Pods, Scope, System,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -14,7 +16,8 @@ pub(crate) struct Node {
     pub(crate) host: Host,
     pub(crate) handle: Handle,
     pub(crate) pods: Pods,
-    pub(crate) driver: Task<()>,
+    scope: Scope,
+    driver: Task<()>,
 }
 
 /// Which of the tour's nodes: its number is part of its addresses.
@@ -32,10 +35,10 @@ pub(crate) async fn host(lab: &Lab, name: &str, number: u8) -> Result<Host> {
 
 pub(crate) fn drive(host: &Host, builder: OverlayBuilder) -> Result<Node> {
     let overlay = builder.build()?;
-    let pods = overlay.pods();
+    let (pods, scope) = (overlay.pods(), overlay.config().scope());
     let (handle, run) = overlay.drive();
     let driver = host.spawn(move || run);
-    Ok(Node { host: host.clone(), handle, pods, driver })
+    Ok(Node { host: host.clone(), handle, pods, scope, driver })
 }
 
 pub(crate) async fn node(lab: &Lab, name: &str, number: u8, subnet: u8, leases: &Leases) -> Result<Node> {
@@ -55,6 +58,25 @@ pub(crate) async fn pair(lab: &Lab, leases: &Leases) -> Result<(Node, Node)> {
 }
 
 impl Node {
+    /// Ends the driver and leaves the kernel as it is, as a restart of the process would.
+    pub(crate) async fn stop(self) -> Host {
+        drop(self.handle);
+        self.driver.await;
+        self.host
+    }
+
+    /// What the kernel holds of the overlay.
+    pub(crate) async fn kernel(&self) -> Result<Kernel> {
+        let scope = self.scope.clone();
+        Ok(self.host.run(move || async move { System::new().list(&scope) }).await?)
+    }
+
+    /// Makes changes behind the driver's back.
+    pub(crate) async fn meddle(&self, operations: Vec<Operation>) -> Result {
+        let results = self.host.run(move || async move { System::new().apply(&operations) }).await;
+        Ok(results.into_iter().collect::<std::result::Result<(), _>>()?)
+    }
+
     pub(crate) async fn pod(&self, lab: &Lab, name: &str, address: &str) -> Result<(Host, Attachment)> {
         let pod = lab.pod(name).await?;
         let options = AttachOptions::new().address(address.parse::<IpAddr>()?);

@@ -1,0 +1,73 @@
+//! What others break is repaired; what a former process made is adopted.
+
+use libtest_mimic::Trial;
+use svc_lab::{Lab, Result};
+use svc_overlay::{Leases, Operation, PodError};
+
+use super::cluster::{Node, builder, drive, echo, pair, seen_from};
+use crate::trial;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("a_deleted_device_comes_back_with_all_peers", deleted_device),
+        trial("deleted_routes_neighbours_and_fdb_entries_come_back", deleted_entries),
+        trial("a_restart_adopts_everything_and_writes_nothing", restart),
+    ]
+}
+
+/// Waits until the kernel holds one route, neighbour and FDB entry again, woken by the driver's own reports.
+async fn repaired(node: &Node, operations: u64) -> Result {
+    let status = node.handle.until(|status| status.operations() > operations && status.peers() == 1).await?;
+    assert_eq!(status.problems(), []);
+    let kernel = node.kernel().await?;
+    let ours = kernel.routes.iter().filter(|route| route.is_ours()).count();
+    assert_eq!((ours, kernel.neighbours.len(), kernel.fdb.len()), (1, 1, 1));
+    Ok(())
+}
+
+async fn deleted_device(lab: Lab) -> Result {
+    let (server2, server3) = pair(&lab, &Leases::new()).await?;
+    let (web, a) = server2.pod(&lab, "web-0", "10.244.2.65").await?;
+    let (far, _) = server3.pod(&lab, "far", "10.244.5.104").await?;
+    let _server = echo(&web, 9376).await?;
+    let operations = server2.handle.status().operations();
+    server2.meddle(vec![Operation::DeleteLink("flannel.1".into())]).await?;
+    repaired(&server2, operations).await?;
+    seen_from(&far, (a.address(), 9376)).await?;
+    Ok(())
+}
+
+async fn deleted_entries(lab: Lab) -> Result {
+    let (server2, _server3) = pair(&lab, &Leases::new()).await?;
+    let kernel = server2.kernel().await?;
+    let route = kernel.routes.iter().find(|route| route.is_ours()).cloned().ok_or("no route")?;
+    let neighbour = kernel.neighbours.first().cloned().ok_or("no neighbour")?;
+    let entry = kernel.fdb.first().cloned().ok_or("no FDB entry")?;
+    let deletions =
+        [Operation::DeleteRoute(route), Operation::DeleteNeighbour(neighbour), Operation::DeleteFdb(entry)];
+    for deletion in deletions {
+        let operations = server2.handle.status().operations();
+        server2.meddle(vec![deletion]).await?;
+        repaired(&server2, operations).await?;
+    }
+    Ok(())
+}
+
+async fn restart(lab: Lab) -> Result {
+    let leases = Leases::new();
+    let (server2, server3) = pair(&lab, &leases).await?;
+    let (web, a) = server2.pod(&lab, "web-0", "10.244.2.65").await?;
+    let (far, _) = server3.pod(&lab, "far", "10.244.5.104").await?;
+    let _server = echo(&web, 9376).await?;
+    let before = server2.host.dump().await?;
+    let host = server2.stop().await;
+    seen_from(&far, (a.address(), 9376)).await?;
+    let server2 = drive(&host, builder("server2", 2, 2, &leases))?;
+    let status = server2.handle.synced().await?;
+    assert_eq!((status.operations(), status.problems().len()), (0, 0));
+    assert_eq!(host.dump().await?, before);
+    let error = server2.pod(&lab, "web-1", "10.244.2.65").await.err().ok_or("the address was given twice")?;
+    assert!(matches!(error.downcast_ref(), Some(PodError::Address(_))), "{error}");
+    server2.pods.detach(&"default/web-0".parse()?).await?;
+    Ok(())
+}
