@@ -10,6 +10,7 @@ pub mod apps;
 pub mod certificates;
 pub mod client;
 pub mod cluster;
+pub mod leases;
 pub mod manifests;
 pub mod show;
 pub mod stack;

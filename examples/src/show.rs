@@ -77,6 +77,9 @@ pub async fn follow(mut cluster: Cluster, directory: &Path) -> anyhow::Result<()
         for problem in cluster.replace_manifests(&manifests).await? {
             eprintln!("error: {problem}");
         }
+        for problem in cluster.ingress_problems() {
+            eprintln!("error: {problem}");
+        }
         println!("\nServices, their endpoints and names:");
         services(&cluster.store.snapshot());
         println!("\nFrontends on server2:");

@@ -11,7 +11,7 @@ use svc_proxy::{Node, Proxy, SysctlPolicy};
 
 /// What a node has to know of itself and its cluster.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs, reason = "the programs fill it field by field")]
 pub struct StackConfig {
     /// The node's name.
     pub name: String,

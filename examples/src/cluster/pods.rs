@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use svc_dns::{Forwarder, PodRecords, Zone};
 use svc_lab::{Host, Task};
-use svc_model::{Kind, ObjectName, ObjectRef, Pod, Protocol, Revision};
+use svc_model::{Kind, ObjectName, ObjectRef, Pod, Problem, Protocol, Revision};
 use svc_overlay::{AttachOptions, PodId};
 use tokio::time::timeout;
 
@@ -83,6 +83,16 @@ impl Cluster {
         let revision = self.control.delete(&ObjectRef::new(Kind::Pod, name.clone())).commit(&self.store);
         self.settled(revision).await?;
         self.stop_pod(&name).await
+    }
+
+    /// What the Ingress controllers refuse of the objects as they stand.
+    #[must_use]
+    pub fn ingress_problems(&self) -> Vec<Problem> {
+        let reports = self.pods.values().filter_map(|pod| match &pod.workload {
+            Workload::Ingress(handle) => Some(handle.report().problems().to_vec()),
+            _ => None,
+        });
+        reports.flatten().collect()
     }
 
     pub(super) async fn stop_pod(&mut self, name: &ObjectName) -> anyhow::Result<()> {

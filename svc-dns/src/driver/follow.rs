@@ -16,6 +16,6 @@ pub(super) async fn follow(mut watch: Watch, shared: &Shared, progress: &Progres
         shared.responder.store(Arc::clone(&next));
         progress.serving(&next);
     }
-    tracing::warn!("the store is gone; its last state is served from now on");
+    tracing::debug!("the store is gone; its last state is served from now on");
     future::pending().await
 }

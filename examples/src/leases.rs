@@ -1,0 +1,24 @@
+//! A file of leases in the form of flannel's registry.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use svc_overlay::{Lease, Leases};
+
+/// Reads a JSON object from subnet to attributes, such as
+/// `{"10.244.2.0-24": {"PublicIP": "172.20.10.2", "BackendType": "vxlan", "BackendData": {"VNI": 1, "VtepMAC": ".."}}}`.
+///
+/// # Errors
+/// Any lease that cannot be read: who writes such a file wants to know.
+pub fn read(file: &Path) -> anyhow::Result<Leases> {
+    let name = || format!("leases {}", file.display());
+    let text = std::fs::read_to_string(file).with_context(name)?;
+    let entries: BTreeMap<String, Value> = serde_json::from_str(&text).with_context(name)?;
+    let leases = Leases::new();
+    for (key, value) in entries {
+        leases.put(Lease::parse(&key, &value.to_string()).with_context(name)?).with_context(name)?;
+    }
+    Ok(leases)
+}
