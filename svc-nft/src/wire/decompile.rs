@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
     attr::Attrs,
-    element,
+    element, expr,
     program::{self, Register},
     statement::{address_space, reject_code},
     uapi::*,
@@ -47,9 +47,14 @@ pub(crate) fn rule(attrs: Attrs<'_>, family: Family, types: MapTypes<'_>) -> Rul
 #[derive(Clone, Debug)]
 enum Content {
     Expr(Expr),
+    /// The first bytes of an address.
+    Shortened(Expr),
     Masked(Expr, Vec<u8>, Vec<u8>),
     Constant(Vec<u8>),
-    Map { key: Vec<Expr>, map: Name },
+    Map {
+        key: Vec<Expr>,
+        map: Name,
+    },
 }
 
 struct Program<'a> {
@@ -74,9 +79,14 @@ impl Program<'_> {
             self.registers.insert(to, Content::Expr(expr));
             return Some(());
         }
+        if let Some((expr, to)) = expr::parse_shortened(name, attrs) {
+            self.registers.insert(to, Content::Shortened(expr));
+            return Some(());
+        }
         match name {
             "immediate" => self.immediate(attrs),
             "bitwise" => self.bitwise(attrs),
+            "byteorder" => self.byteorder(attrs),
             "cmp" => self.cmp(attrs),
             "range" => self.range(attrs),
             "lookup" => self.lookup(attrs),
@@ -128,6 +138,17 @@ impl Program<'_> {
         Some(())
     }
 
+    /// The program turns even single bytes around before it looks them up in intervals; that changes nothing.
+    fn byteorder(&mut self, attrs: Attrs<'_>) -> Option<()> {
+        let from = Self::register(attrs, NFTA_BYTEORDER_SREG)?;
+        let to = Self::register(attrs, NFTA_BYTEORDER_DREG)?;
+        let content = self.registers.get(&from)?.clone();
+        let single = matches!(content, Content::Expr(expr) if expr.len() == 1);
+        single.then(|| {
+            self.registers.insert(to, content);
+        })
+    }
+
     fn cmp(&mut self, attrs: Attrs<'_>) -> Option<()> {
         let content = self.registers.get(&Self::register(attrs, NFTA_CMP_SREG)?)?.clone();
         let data = attrs.nested(NFTA_CMP_DATA)?.bytes(NFTA_DATA_VALUE)?;
@@ -148,6 +169,7 @@ impl Program<'_> {
         };
         let statement = match content {
             Content::Expr(expr) => compare(expr, op, data)?,
+            Content::Shortened(expr) => Statement::Match { expr, op, value: shortened(expr, data)? },
             Content::Masked(expr, mask, xor) if xor.iter().all(|byte| *byte == 0) => {
                 compare_masked(expr, &mask, op, data)?
             }
@@ -302,7 +324,7 @@ impl Program<'_> {
                 }
                 Some(Source::Exprs(exprs))
             }
-            Content::Masked(..) => None,
+            Content::Masked(..) | Content::Shortened(_) => None,
         }
     }
 
@@ -407,6 +429,15 @@ fn ct_flags(expr: Expr, mask: u32) -> Option<Statement> {
         (Statement::CtStatus(statuses), known)
     };
     (known == mask).then_some(statement)
+}
+
+/// The network whose addresses begin with these bytes.
+fn shortened(expr: Expr, data: &[u8]) -> Option<Value> {
+    let mut mask = vec![0xff; data.len()];
+    let mut address = data.to_vec();
+    mask.resize(expr.len(), 0);
+    address.resize(expr.len(), 0);
+    network(&mask, &address)
 }
 
 fn network(mask: &[u8], address: &[u8]) -> Option<Value> {

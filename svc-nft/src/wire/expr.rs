@@ -95,6 +95,20 @@ fn parse_payload(attrs: Attrs<'_>) -> Option<Expr> {
     }
 }
 
+/// An address of which only the first bytes are loaded: the program's way of matching /8, /16, /24 and so on.
+pub(crate) fn parse_shortened(name: &str, attrs: Attrs<'_>) -> Option<(Expr, Register)> {
+    let is_network = name == "payload" && attrs.be32(NFTA_PAYLOAD_BASE)? == NFT_PAYLOAD_NETWORK_HEADER;
+    let len = attrs.be32(NFTA_PAYLOAD_LEN).filter(|_| is_network)?;
+    let expr = match (attrs.be32(NFTA_PAYLOAD_OFFSET)?, len) {
+        (12, 1..=3) => Expr::IpSaddr,
+        (16, 1..=3) => Expr::IpDaddr,
+        (8, 1..=15) => Expr::Ip6Saddr,
+        (24, 1..=15) => Expr::Ip6Daddr,
+        _ => return None,
+    };
+    Some((expr, Register::parse(attrs.be32(NFTA_PAYLOAD_DREG)?)?))
+}
+
 fn meta(writer: &mut Writer, to: Register, key: u32) {
     write(writer, "meta", |writer| {
         writer.be32(NFTA_META_KEY, key);

@@ -81,6 +81,8 @@ fn write_one(expr: Expr) -> Option<UserData> {
 pub(crate) fn parse(bytes: &[u8]) -> Option<Vec<Expr>> {
     let data = userdata::find(bytes, DATA)?;
     match userdata::read_number(bytes, KIND)? {
+        // The program writes an empty concatenation for some sets that are declared by `type`.
+        EXPR_CONCAT if data.is_empty() => None,
         EXPR_CONCAT => userdata::read(data).map(|(_, part)| parse_one(part)).collect(),
         _ => Some(vec![parse_one(bytes)?]),
     }
