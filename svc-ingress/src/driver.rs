@@ -1,5 +1,6 @@
 //! The server: listens, follows the store, and swaps tables under running connections.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -120,20 +121,23 @@ fn bind(listening: Vec<Listening>) -> Result<(Vec<TcpListener>, Vec<SocketAddr>)
 
 /// Keeps the table up to date; never ends: without a store what was known is served on.
 async fn follow(mut watch: Watch, table: &ArcSwap<RouteTable>, reports: &handle::Reports) {
-    report(&table.load());
+    report(None, &table.load());
     while let Ok((snapshot, delta)) = watch.changed().await {
         let next = table.load().update(&snapshot, &delta);
         let revision = next.revision();
-        report(&next);
+        report(Some(&table.load()), &next);
         table.store(Arc::new(next));
         reports.serving(revision);
     }
     std::future::pending().await
 }
 
-fn report(table: &RouteTable) {
+/// Logs each problem once: when it appears.
+fn report(before: Option<&RouteTable>, table: &RouteTable) {
+    let known: BTreeSet<_> =
+        before.map(|table| table.report().problems().to_vec()).into_iter().flatten().collect();
     let report = table.report();
-    for problem in report.problems() {
+    for problem in report.problems().iter().filter(|problem| !known.contains(problem)) {
         tracing::warn!(revision = %report.revision(), "{problem}");
     }
 }

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 use svc_model::{Delta, ObjectName, Problem, Revision, Snapshot};
 
 use crate::authority::Authority;
@@ -44,6 +44,9 @@ use virtual_host::VirtualHost;
 /// The key of the host that takes requests for any other host.
 const ANY_HOST: &str = "";
 
+/// Names of Ingresses, shared between tables like all else in them.
+type Names = RedBlackTreeSetSync<ObjectName>;
+
 /// All routes at one revision. Cloning is O(1).
 #[derive(Clone, Debug)]
 pub struct RouteTable {
@@ -51,8 +54,8 @@ pub struct RouteTable {
     revision: Revision,
     ingresses: RedBlackTreeMapSync<ObjectName, Arc<Compiled>>,
     hosts: HashTrieMapSync<String, Arc<VirtualHost>>,
-    members: RedBlackTreeMapSync<String, BTreeSet<ObjectName>>,
-    dependents: RedBlackTreeMapSync<Dependency, BTreeSet<ObjectName>>,
+    members: RedBlackTreeMapSync<String, Names>,
+    dependents: RedBlackTreeMapSync<Dependency, Names>,
     certificates: Certificates,
     default: Option<Arc<Location>>,
     default_certificate: Option<Certificate>,
@@ -97,7 +100,7 @@ impl RouteTable {
         let secrets = delta.secrets().iter().map(|name| Dependency::Secret(name.clone()));
         let mut names = delta.ingresses().clone();
         for dependency in services.chain(secrets) {
-            names.extend(self.dependents.get(&dependency).into_iter().flatten().cloned());
+            names.extend(self.dependents.get(&dependency).into_iter().flat_map(Names::iter).cloned());
         }
         table.recompile(snapshot, &names);
         table
@@ -202,19 +205,23 @@ impl RouteTable {
 
     fn link(&mut self, name: &ObjectName, compiled: &Compiled) {
         for host in compiled.hosts() {
-            change(&mut self.members, host.to_owned(), |names| names.insert(name.clone()));
+            change(&mut self.members, host.to_owned(), |names| names.insert_mut(name.clone()));
         }
         for dependency in compiled.dependencies() {
-            change(&mut self.dependents, dependency.clone(), |names| names.insert(name.clone()));
+            change(&mut self.dependents, dependency.clone(), |names| names.insert_mut(name.clone()));
         }
     }
 
     fn unlink(&mut self, name: &ObjectName, compiled: &Compiled) {
         for host in compiled.hosts() {
-            change(&mut self.members, host.to_owned(), |names| names.remove(name));
+            change(&mut self.members, host.to_owned(), |names| {
+                names.remove_mut(name);
+            });
         }
         for dependency in compiled.dependencies() {
-            change(&mut self.dependents, dependency.clone(), |names| names.remove(name));
+            change(&mut self.dependents, dependency.clone(), |names| {
+                names.remove_mut(name);
+            });
         }
     }
 
@@ -231,11 +238,7 @@ impl RouteTable {
 }
 
 /// Changes one set of a persistent map of sets; an empty set is no entry.
-fn change<K: Ord>(
-    map: &mut RedBlackTreeMapSync<K, BTreeSet<ObjectName>>,
-    key: K,
-    edit: impl FnOnce(&mut BTreeSet<ObjectName>) -> bool,
-) {
+fn change<K: Ord>(map: &mut RedBlackTreeMapSync<K, Names>, key: K, edit: impl FnOnce(&mut Names)) {
     let mut set = map.get(&key).cloned().unwrap_or_default();
     edit(&mut set);
     if set.is_empty() {

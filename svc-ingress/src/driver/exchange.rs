@@ -27,6 +27,8 @@ pub(super) enum ExchangeError {
     Response(#[from] ResponseError),
     #[error("the endpoint takes too long")]
     Timeout,
+    #[error("the client takes too long to send its request's body")]
+    ClientTimeout,
     #[error("the request's body is larger than allowed")]
     BodyTooLarge,
     #[error("the client broke off its request's body: {0}")]
@@ -204,7 +206,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
             ready!(timer.as_mut().poll(cx));
             if Instant::now() >= deadline {
-                return Poll::Ready(Err(ExchangeError::Timeout));
+                let waits_for_client = self.sending.body.is_some() && self.output.is_empty();
+                let error =
+                    if waits_for_client { ExchangeError::ClientTimeout } else { ExchangeError::Timeout };
+                return Poll::Ready(Err(error));
             }
             timer.as_mut().reset(deadline);
         }

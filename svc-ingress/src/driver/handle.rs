@@ -41,7 +41,7 @@ impl Bound {
 pub struct Stopped;
 
 /// Watches and stops a running server. Dropping it stops the server gracefully: no new connection, the requests under way
-/// are answered.
+/// are answered (for up to 30 seconds), upgraded connections are closed.
 #[derive(Debug)]
 pub struct Handle {
     table: Arc<ArcSwap<RouteTable>>,

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Bound, Handle, Server};
 use crate::config::IngressConfig;
 
+mod differential;
 mod endpoints;
 mod http1;
 mod login;

@@ -244,6 +244,7 @@ impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::ConnectTimeout | Self::Exchange(ExchangeError::Timeout, _) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Exchange(ExchangeError::ClientTimeout, _) => StatusCode::REQUEST_TIMEOUT,
             Self::Exchange(ExchangeError::BodyTooLarge, _) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Exchange(ExchangeError::Client(_), _) => StatusCode::BAD_REQUEST,
             Self::Connect(_) | Self::Exchange(..) => StatusCode::BAD_GATEWAY,

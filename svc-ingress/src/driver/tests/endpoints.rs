@@ -202,3 +202,29 @@ fn an_address_in_use_is_named() {
         assert!(Server::builder().build().is_err() && Server::builder().http("nonsense").build().is_err());
     });
 }
+
+#[test]
+fn a_listening_socket_outlives_its_server() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let store = Store::new();
+        store.apply(objects(&format!(
+            "{CLASS}{}{}",
+            ingress("foo.example", "", ""),
+            service(&[echo().await])
+        )));
+        for _ in 0..2 {
+            // Connected before anybody serves: the socket's owner keeps it open.
+            let early = TcpStream::connect(address).await.unwrap();
+            let server = Server::builder().http(socket.try_clone().unwrap()).build().unwrap();
+            let (handle, run) = server.drive(store.watch());
+            let run = tokio::spawn(run);
+            let mut client = client_over(early).await;
+            assert_eq!(fetch(&mut client, "foo.example", "/").await.0, 200);
+            drop((client, handle));
+            run.await.unwrap().unwrap();
+        }
+    });
+}

@@ -128,7 +128,6 @@ fn large_bodies_stream_through_and_too_large_ones_are_refused() {
         }
         let mut chunked =
             b"POST / HTTP/1.1\r\nHost: foo.example\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
-        crate::upstream::emit_chunk(&vec![b'x'; (1 << 20) + 1], &mut bytes::BytesMut::new());
         let mut body = bytes::BytesMut::new();
         crate::upstream::emit_chunk(&vec![b'x'; (1 << 20) + 1], &mut body);
         chunked.extend_from_slice(&body);
@@ -286,5 +285,14 @@ fn methods_pass_unchanged() {
                 text(client.send_request(request.body(Full::default()).unwrap()).await.unwrap()).await;
             assert!(body.contains(&format!("{method} / HTTP/1.1")), "{body}");
         }
+    });
+}
+
+#[test]
+fn a_client_that_never_ends_its_body_is_408() {
+    with_server(quick(), &ingress("foo.example", "", ""), |running| async move {
+        running.apply(&service(&[echo().await])).await;
+        let half = "POST / HTTP/1.1\r\nHost: foo.example\r\nContent-Length: 10\r\n\r\nhalf";
+        assert!(raw(running.http(), half.as_bytes()).await.starts_with("HTTP/1.1 408 "));
     });
 }
