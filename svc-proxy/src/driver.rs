@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use crate::nftables::{self, Rules};
 use crate::state::{State, Step};
-use crate::sysctl::{self, Before, SysctlPolicy, SysctlReport};
+use crate::sysctl::settle::{self, Before};
+use crate::sysctl::{SysctlPolicy, SysctlReport};
 use crate::{CleanUpError, Dataplane, Error, Node, sys};
 
 mod handle;
@@ -112,7 +113,7 @@ impl Proxy {
 
     /// Looks at the kernel settings that forwarding needs, in the network namespace of this thread; changes none.
     pub fn check(&mut self) -> SysctlReport {
-        sysctl::check(self.dataplane.sysctls(), &self.node, &Before::new())
+        settle::check(self.dataplane.sysctls(), &self.node, &Before::new())
     }
 
     /// Removes what a proxy of this configuration left in the network namespace of this thread, and puts back the
@@ -196,11 +197,11 @@ impl Driver {
     fn sync(&mut self) -> Option<Instant> {
         let node = &self.proxy.node;
         if self.proxy.sysctls == SysctlPolicy::Set {
-            sysctl::note(self.proxy.dataplane.sysctls(), node, &mut self.before);
+            settle::note(self.proxy.dataplane.sysctls(), node, &mut self.before);
         }
         let (wake, error) = self.sync_rules();
         // No setting is changed before the kernel remembers what it was: whoever cleans up must know.
-        let sysctls = sysctl::check(self.proxy.dataplane.sysctls(), &self.proxy.node, &self.remembered);
+        let sysctls = settle::check(self.proxy.dataplane.sysctls(), &self.proxy.node, &self.remembered);
         self.reports.publish(&self.state, sysctls, error);
         wake
     }

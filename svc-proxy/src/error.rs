@@ -62,6 +62,7 @@ pub struct CleanUpError {
 }
 
 impl CleanUpError {
+    #[cfg(feature = "driver")]
     pub(crate) fn unless_empty(errors: Vec<Error>) -> Result<(), Self> {
         if errors.is_empty() { Ok(()) } else { Err(Self { errors }) }
     }

@@ -1,4 +1,91 @@
-//! Kubernetes Services compiled to kernel rules: plan, diff, apply
+//! Kubernetes Services compiled to kernel rules: plan, diff, apply.
+//!
+//! What kube-proxy does, as a library: connections to a Service's addresses (ClusterIP, node port, externalIP,
+//! load-balancer address) reach one of its endpoints. It needs no cluster and no foreign program. It is not a pod
+//! network: routes, devices and pods' addresses are somebody else's.
+//!
+//! ```text
+//!  svc_model::Snapshot, Delta          what Services and endpoints there are
+//!        |
+//!      Plan            pure            frontends and what becomes of connections to them; prints as a table
+//!        |
+//!  nftables::Rules     pure            tables as values; print as `nft list ruleset`; differ by a batch
+//!        |
+//!      Proxy           async           watch -> plan -> diff -> apply -> report the revision in force
+//!        |
+//!    Dataplane         I/O             sys::Kernel (netlink, /proc/sys) or fake::Kernel
+//! ```
+//!
+//! # From objects to rules, without touching anything
+//!
+//! ```
+//! use svc_model::{Snapshot, yaml};
+//! use svc_proxy::{Node, Plan, nftables};
+//!
+//! let manifests = yaml::read("
+//! {apiVersion: v1, kind: Service, metadata: {name: web, namespace: default},
+//!  spec: {clusterIP: 10.96.0.80, ports: [{port: 80, targetPort: 9376}]}}
+//! ---
+//! {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
+//!  metadata: {name: web-1, namespace: default, labels: {kubernetes.io/service-name: web}},
+//!  ports: [{port: 9376}], endpoints: [{addresses: [10.244.2.65], nodeName: server2}]}");
+//! let snapshot: Snapshot = manifests.stored().0.into_iter().collect();
+//! let node = Node::builder("server2").address("172.20.10.2").cluster_cidr("10.244.0.0/16").build()?;
+//!
+//! let plan = Plan::new(&snapshot, &node);
+//! assert!(plan.to_string().contains("TCP 10.96.0.80:80  Cluster  unless pod  10.244.2.65:9376 (here)"));
+//!
+//! let rules = plan.compile(&nftables::Backend::default());
+//! assert!(rules.to_string().contains("10.96.0.80 . tcp . 80 . 0 : 10.244.2.65 . 9376"));
+//!
+//! let nothing = Plan::new(&Snapshot::default(), &node).compile(&nftables::Backend::default());
+//! println!("{}", rules.diff(&nothing)); // the dry run: what would be sent
+//! # Ok::<(), svc_proxy::NodeError>(())
+//! ```
+//!
+//! # Keeping a kernel in step
+//!
+//! Here the kernel is one in memory; leave `dataplane` out for the one that runs.
+//!
+//! ```
+//! # #[cfg(feature = "driver")] {
+//! use svc_model::{store::Store, yaml};
+//! use svc_proxy::{Node, Proxy, fake};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! let node = Node::builder("server2").address("172.20.10.2").build()?;
+//! let store = Store::new();
+//! let (handle, run) = Proxy::builder(node).dataplane(fake::Kernel::new()).build().drive(store.watch());
+//! tokio::spawn(run);
+//!
+//! let manifests = yaml::read("
+//! {apiVersion: v1, kind: Service, metadata: {name: web, namespace: default},
+//!  spec: {clusterIP: 10.96.0.80, ports: [{port: 80}]}}");
+//! let revision = store.apply(manifests.stored().0);
+//! handle.programmed(revision).await?; // from here on the kernel knows the Service
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What it needs
+//!
+//! | need | for | without |
+//! |--|--|--|
+//! | Linux 5.13, nf_tables, nf_nat, nf_conntrack | everything | [`Error::Nftables`] says what the kernel refused |
+//! | `CAP_NET_ADMIN` in the network namespace (a user namespace of one's own will do) | everything | [`Error::is_permission_denied`] |
+//! | `net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding` = 1 | other hosts and pods | reported; set with [`SysctlPolicy::Set`] |
+//! | br_netfilter, `net.bridge.bridge-nf-call-iptables` (`-ip6tables`) = 1 | a pod whose Service leads to a neighbour on its bridge | reported; set with [`SysctlPolicy::Set`] |
+//! | hairpin mode on a pod's bridge port | a pod whose Service leads to itself | such connections time out |
+//! | a route to the ClusterIPs (a default route will do) | the node's own connections to them | "network unreachable" |
+//!
+//! Everything in the kernel is in tables of our name and with our comment; nothing else is touched. Updates are atomic
+//! and change only what differs; connections that are up stay up. Endpoints that UDP clients talk to are not yet
+//! forgotten when they vanish.
+//!
+//! Features: `driver` (default) adds [`Proxy`] and [`sys`]; without it there is no tokio and no I/O.
+//! Futures: all of [`Handle`] is cancel safe; the loop may be dropped at any time. MSRV: 1.89.
 
 mod config;
 mod dataplane;

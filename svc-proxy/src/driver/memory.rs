@@ -3,7 +3,7 @@
 
 use svc_nft::{Batch, Chain, Rule, Statement, Table, TableId};
 
-use crate::sysctl::Before;
+use crate::sysctl::settle::Before;
 
 const CHAIN: &str = "sysctls-before";
 

@@ -4,7 +4,7 @@ use svc_nft::{Batch, Dataplane as Nftables, Table, TableId};
 
 use super::memory;
 use crate::nftables::{Backend, MARKER, Rules};
-use crate::sysctl::{self, Before};
+use crate::sysctl::settle::{self, Before};
 use crate::{CleanUpError, Dataplane, Error};
 
 /// Lists our tables and changes only what differs: what a predecessor left in force stays in force. What it
@@ -53,7 +53,7 @@ pub(super) fn clean_up(
             Err(error) => errors.push(error),
         }
     }
-    errors.extend(sysctl::restore(dataplane.sysctls(), &before));
+    errors.extend(settle::restore(dataplane.sysctls(), &before));
     CleanUpError::unless_empty(errors)
 }
 

@@ -57,12 +57,14 @@ fn read(plan: &Plan, kind: FrontendKind, class: SourceClass) -> String {
     }
 }
 
+/// Spec, endpoints; what a ClusterIP gives to pods, the node and others; what the other frontends give.
+type Row = (&'static str, &'static [&'static str], [&'static str; 3], [&'static str; 3]);
+
 #[test]
 fn outcomes_follow_policies_endpoints_and_source() {
     const LOCAL_OUT: &str = "externalTrafficPolicy: Local";
     const LOCAL_IN: &str = "internalTrafficPolicy: Local";
-    // What a ClusterIP gives to pods, the node and others; then what the other frontends give.
-    let rows: &[(&str, &[&str], [&str; 3], [&str; 3])] = &[
+    let rows: &[Row] = &[
         ("", &[], ["reject"; 3], ["reject"; 3]),
         ("", &["here-"], ["reject"; 3], ["reject"; 3]),
         ("", &["here+", "there+"], ["65,66", "65,66 m", "65,66 m"], ["65,66 m"; 3]),

@@ -2,6 +2,11 @@ use svc_model::{Object, yaml};
 
 use super::*;
 
+#[allow(clippy::disallowed_methods, reason = "any instant will do")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 fn service(port: u16) -> Object {
     let manifest = format!(
         "{{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: default}},
@@ -24,7 +29,7 @@ fn change(state: &mut State, snapshot: &Snapshot, object: Object) -> Snapshot {
 
 #[test]
 fn starts_with_a_resync_then_sends_differences() {
-    let now = Instant::now();
+    let now = now();
     let (mut state, snapshot) = state();
     assert!(matches!(state.poll_step(now), Step::Resync(_)));
     state.handle_applied();
@@ -39,7 +44,7 @@ fn starts_with_a_resync_then_sends_differences() {
 
 #[test]
 fn revisions_that_change_nothing_are_in_force_at_once() {
-    let now = Instant::now();
+    let now = now();
     let (mut state, snapshot) = state();
     state.handle_applied();
     let namespace =
@@ -51,7 +56,7 @@ fn revisions_that_change_nothing_are_in_force_at_once() {
 
 #[test]
 fn failures_are_retried_ever_later_with_a_resync() {
-    let mut now = Instant::now();
+    let mut now = now();
     let (mut state, snapshot) = state();
     state.handle_applied();
     let next = change(&mut state, &snapshot, service(80));
@@ -73,7 +78,7 @@ fn failures_are_retried_ever_later_with_a_resync() {
 
 #[test]
 fn changes_during_a_pause_wait_for_it() {
-    let now = Instant::now();
+    let now = now();
     let (mut state, snapshot) = state();
     state.handle_failed(now);
     change(&mut state, &snapshot, service(80));
@@ -82,7 +87,7 @@ fn changes_during_a_pause_wait_for_it() {
 
 #[test]
 fn a_change_taken_back_before_it_was_applied_sends_nothing() {
-    let now = Instant::now();
+    let now = now();
     let (mut state, snapshot) = state();
     let first = change(&mut state, &snapshot, service(80));
     state.handle_applied();

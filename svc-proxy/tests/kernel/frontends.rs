@@ -2,9 +2,12 @@
 
 use libtest_mimic::Trial;
 use svc_lab::{Lab, Result};
+use svc_model::store::Store;
+use svc_model::yaml;
+use svc_proxy::{Node, Proxy, SysctlPolicy};
 
 use crate::cluster::{CLIENT, Cluster, NODE, web};
-use crate::traffic::{ask, ask_often, assert_dropped, assert_refused, source_seen};
+use crate::traffic::{ask, ask_often, assert_dropped, assert_refused, serve, source_seen};
 use crate::trial;
 
 pub fn trials() -> Vec<Trial> {
@@ -16,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         trial("external_ip_and_balancer_address_serve", outside_addresses),
         trial("what_no_service_has_is_refused_or_dropped", unserved),
         trial("connections_without_endpoints_are_refused", no_endpoints),
+        trial("ipv6_is_served_the_same_way", ipv6),
     ]
 }
 
@@ -102,5 +106,48 @@ async fn no_endpoints(lab: Lab) -> Result {
     cluster.apply(&web("type: NodePort, externalIPs: [192.0.2.10]", "", &["a"])).await?;
     assert_eq!(ask(&cluster.client, "192.0.2.10:80").await?.server, "a");
     assert_ne!(ask(&cluster.client, "192.0.2.10:80").await?.source, CLIENT);
+    Ok(())
+}
+
+async fn ipv6(lab: Lab) -> Result {
+    let client = lab.host("client").address("fd00:20::50/64").create().await?;
+    let node = lab.host("server2").address("fd00:20::2/64").default_route("fd00:20::1").create().await?;
+    let remote = lab.host("server3").address("fd00:20::3/64").create().await?;
+    client.add_route("fd00:96::/112", "fd00:20::2").await?;
+    serve(&remote, "remote", 8080).await?;
+    let store = Store::new();
+    let config = Node::builder("server2").address("fd00:20::2").cluster_cidr("fd00:244::/48").build()?;
+    let (handle, run) = Proxy::builder(config).sysctls(SysctlPolicy::Set).build().drive(store.watch());
+    let _driver = node.spawn(move || run);
+    let manifests = |local: &str, endpoint: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: default}},
+               spec: {{type: NodePort, clusterIP: 'fd00:96::80', externalTrafficPolicy: {local},
+                       ports: [{{port: 80, nodePort: 30080}}]}}}}
+---
+{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv6,
+  metadata: {{name: web-1, namespace: default, labels: {{kubernetes.io/service-name: web}}}},
+  ports: [{{port: 8080}}], endpoints: [{endpoint}]}}"
+        )
+    };
+    let apply = async |local: &str, endpoint: &str| -> Result {
+        let (objects, problems) = yaml::read(&manifests(local, endpoint)).stored();
+        assert!(problems.is_empty(), "{problems:?}");
+        Ok(handle.programmed(store.apply(objects)).await?)
+    };
+    apply("Cluster", "{addresses: ['fd00:20::3'], nodeName: server3}").await?;
+    for to in ["[fd00:96::80]:80", "[fd00:20::2]:30080"] {
+        assert_eq!(source_seen(&client, to).await?, "fd00:20::2", "{to}");
+        assert_eq!(ask(&node, to).await?.server, "remote", "{to}");
+    }
+    assert_refused(&client, "[fd00:96::80]:81").await;
+    apply("Local", "{addresses: ['fd00:20::3'], nodeName: server3}").await?;
+    assert_dropped(&client, "[fd00:20::2]:30080").await;
+    assert_eq!(ask(&node, "[fd00:20::2]:30080").await?.server, "remote");
+    apply("Cluster", "").await?;
+    assert_refused(&client, "[fd00:96::80]:80").await;
+    assert_refused(&client, "[fd00:20::2]:30080").await;
+    handle.clean_up().await?;
+    assert_eq!(node.sysctl("net/ipv6/conf/all/forwarding").await?.trim(), "0");
     Ok(())
 }

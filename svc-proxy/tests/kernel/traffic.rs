@@ -24,11 +24,11 @@ pub struct Answer {
 /// Serves on a port of a host; listens when this returns.
 pub async fn serve(host: &Host, name: &'static str, port: u16) -> Result {
     host.run(move || async move {
-        let listener = TcpListener::bind(("0.0.0.0", port)).await?;
+        let listener = TcpListener::bind(("::", port)).await?;
         tokio::spawn(async move {
             while let Ok((mut stream, peer)) = listener.accept().await {
                 tokio::spawn(async move {
-                    let answer = format!("{name} {}\n", peer.ip());
+                    let answer = format!("{name} {}\n", peer.ip().to_canonical());
                     stream.write_all(answer.as_bytes()).await?;
                     let (mut reader, mut writer) = stream.split();
                     tokio::io::copy(&mut reader, &mut writer).await

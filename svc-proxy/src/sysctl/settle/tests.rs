@@ -1,4 +1,5 @@
 use super::*;
+use crate::SysctlPolicy;
 
 #[derive(Default)]
 struct Values(BTreeMap<String, String>);
