@@ -1,5 +1,5 @@
 //! What an API server hands out to Services, each value to one Service at a time: virtual addresses, node ports,
-//! load-balancer addresses. The same seed and the same calls give the same values.
+//! load-balancer addresses. What is chosen depends on the seed, the Service's name and what is taken, and on nothing else.
 
 mod cluster_ip;
 mod ledger;
@@ -46,24 +46,23 @@ pub enum AllocateError {
     },
 }
 
-/// xorshift64* (Vigna 2016): enough to spread allocations, and the same on every machine.
-#[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+/// Where the search for a free value of `owner` begins, below `bound` (not 0): FNV-1a of the name, then xorshift64*
+/// (Vigna 2016). It depends on nothing else, so that a Service tends to get the same values again: after a restart, or
+/// when its node port comes back.
+fn starting_point(seed: u64, owner: &ObjectName, bound: u128) -> u128 {
+    let text = owner.to_string();
+    let hash =
+        text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    let high = xorshift(hash | 1);
+    let low = xorshift(high | 1);
+    ((u128::from(high) << 64) | u128::from(low)) % bound
+}
 
-impl Random {
-    pub(crate) fn seeded(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// A number below `bound`, which is not 0.
-    pub(crate) fn below(&mut self, bound: u128) -> u128 {
-        ((u128::from(self.next()) << 64) | u128::from(self.next())) % bound
-    }
+fn xorshift(mut state: u64) -> u64 {
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
 }

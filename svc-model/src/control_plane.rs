@@ -5,6 +5,7 @@
 //! touches a file. A faulty manifest is reported and changes nothing; what was in force before stays in force.
 
 mod admission;
+mod adoption;
 mod balancers;
 mod builder;
 mod carry_over;

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use super::AllocateError;
 use super::ledger::Ledger;
-use super::{AllocateError, Random};
 use crate::{AddressType, ObjectName};
 
 /// The virtual addresses of a service CIDR and the Services that hold them.
@@ -13,7 +13,7 @@ use crate::{AddressType, ObjectName};
 pub struct ClusterIps {
     cidr: IpNet,
     ledger: Ledger,
-    random: Random,
+    seed: u64,
 }
 
 impl ClusterIps {
@@ -27,7 +27,7 @@ impl ClusterIps {
         let reserved_first = u128::from(size > 1);
         let last = base + (size - 1 - reserved_last);
         let ledger = Ledger::new(base + reserved_first, last, base + static_band(size));
-        Self { cidr: cidr.trunc(), ledger, random: Random::seeded(seed) }
+        Self { cidr: cidr.trunc(), ledger, seed }
     }
 
     /// The service CIDR.
@@ -59,7 +59,7 @@ impl ClusterIps {
     /// # Errors
     /// [`AllocateError::Exhausted`].
     pub fn allocate(&mut self, owner: &ObjectName) -> Result<IpAddr, AllocateError> {
-        let found = self.ledger.allocate(owner, &mut self.random);
+        let found = self.ledger.allocate(owner, self.seed);
         let exhausted = || AllocateError::Exhausted { range: self.cidr.to_string() };
         found.map(|number| self.address(number)).ok_or_else(exhausted)
     }

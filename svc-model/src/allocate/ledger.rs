@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Random;
+use super::starting_point;
 use crate::ObjectName;
 
 /// The numbers `first..=last`. The lower band, below `dynamic`, is where people choose by hand; automatic allocation
@@ -42,22 +42,22 @@ impl Ledger {
     }
 
     /// Gives any free number to `owner`. O(log n), or the length of the run of taken numbers it lands in.
-    pub(super) fn allocate(&mut self, owner: &ObjectName, random: &mut Random) -> Option<u128> {
+    pub(super) fn allocate(&mut self, owner: &ObjectName, seed: u64) -> Option<u128> {
         let upper = self.dynamic.max(self.first);
-        let number = self.free_from(upper, self.last, random).or_else(|| {
+        let number = self.free_from(upper, self.last, owner, seed).or_else(|| {
             let below = upper.checked_sub(1)?;
-            self.free_from(self.first, below, random)
+            self.free_from(self.first, below, owner, seed)
         })?;
         self.claim(number, owner).ok()?;
         Some(number)
     }
 
-    /// A random point, then the next free number, round the end.
-    fn free_from(&self, low: u128, high: u128, random: &mut Random) -> Option<u128> {
+    /// The owner's own starting point, then the next free number, round the end.
+    fn free_from(&self, low: u128, high: u128, owner: &ObjectName, seed: u64) -> Option<u128> {
         if low > high {
             return None;
         }
-        let start = low + random.below((high - low).saturating_add(1));
+        let start = low + starting_point(seed, owner, (high - low).saturating_add(1));
         self.first_free(start, high).or_else(|| self.first_free(low, start))
     }
 

@@ -197,9 +197,18 @@ impl AddressPool {
 
     fn automatic(&self, service: &Service) -> Vec<IpAddr> {
         let families = service.cluster_ips().iter().map(|address| AddressType::of(*address));
-        families
-            .filter_map(|family| self.held(service.name(), family).or_else(|| self.free(family)))
-            .collect()
+        let choose = |family| {
+            let held = self.held(service.name(), family);
+            held.or_else(|| self.former(service, family)).or_else(|| self.free(family))
+        };
+        families.filter_map(choose).collect()
+    }
+
+    /// What the Service had before this program was started again.
+    fn former(&self, service: &Service, family: AddressType) -> Option<IpAddr> {
+        let had = service.load_balancer_ingress().iter().filter_map(|ingress| ingress.ip());
+        had.filter(|address| AddressType::of(*address) == family)
+            .find(|address| self.requested(*address, service.name()).is_ok())
     }
 
     fn held(&self, service: &ObjectName, family: AddressType) -> Option<IpAddr> {

@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use super::AllocateError;
 use super::ledger::Ledger;
-use super::{AllocateError, Random};
 use crate::ObjectName;
 
 /// The node ports of a cluster and the Services that hold them. A port belongs to one Service, which may use it for
@@ -12,7 +12,7 @@ use crate::ObjectName;
 pub struct NodePorts {
     range: RangeInclusive<u16>,
     ledger: Ledger,
-    random: Random,
+    seed: u64,
 }
 
 impl NodePorts {
@@ -22,7 +22,7 @@ impl NodePorts {
         let (first, last) = (u128::from(*range.start()), u128::from(*range.end()));
         let size = (last + 1).saturating_sub(first);
         let ledger = Ledger::new(first, last, first + static_band(size));
-        Self { range, ledger, random: Random::seeded(seed) }
+        Self { range, ledger, seed }
     }
 
     /// The range.
@@ -42,7 +42,7 @@ impl NodePorts {
     /// # Errors
     /// [`AllocateError::Exhausted`].
     pub fn allocate(&mut self, owner: &ObjectName) -> Result<u16, AllocateError> {
-        let found = self.ledger.allocate(owner, &mut self.random);
+        let found = self.ledger.allocate(owner, self.seed);
         let exhausted = || AllocateError::Exhausted { range: self.describe() };
         found.and_then(|number| u16::try_from(number).ok()).ok_or_else(exhausted)
     }

@@ -212,7 +212,7 @@ impl ControlPlane {
     }
 
     /// Takes back what the Service no longer has.
-    fn retain(&mut self, service: &Service) {
+    pub(super) fn retain(&mut self, service: &Service) {
         for addresses in &mut self.cluster_ips {
             addresses.retain(service.name(), &of_family(service.cluster_ips(), addresses.family()));
         }
@@ -226,7 +226,7 @@ impl ControlPlane {
         self.node_ports.release(service);
     }
 
-    fn settle_balancer(&mut self, service: &Service, change: &mut Change) {
+    pub(super) fn settle_balancer(&mut self, service: &Service, change: &mut Change) {
         if self.is_served(service) {
             self.unserved.remove(service.name());
             change.unbalanced.insert(service.name().clone());

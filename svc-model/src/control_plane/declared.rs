@@ -87,6 +87,8 @@ impl<'a> Protected<'a> {
         };
         self.objects.contains(at.to_string().as_str())
             || self.sources.contains(&source)
+            // It may have come from any of the files that cannot be read.
+            || (source.is_none() && !self.sources.is_empty())
             || self.sources.iter().flatten().any(|directory| below(directory))
     }
 }

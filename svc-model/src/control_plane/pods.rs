@@ -15,6 +15,11 @@ pub(super) struct PodStatus {
 }
 
 impl PodStatus {
+    pub(super) fn as_it_is(pod: &Pod) -> Self {
+        let ips = (!pod.ips().is_empty()).then(|| pod.ips().to_vec());
+        Self { ips, ready: Some(pod.ready()), terminating: pod.terminating() }
+    }
+
     fn of(&self, mut pod: Pod) -> Pod {
         if let Some(ips) = &self.ips {
             pod = pod.with_ips(ips.clone());

@@ -395,3 +395,65 @@ fn the_same_seed_gives_the_same_values() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn a_restart_takes_over_what_was() {
+    let mut first = control();
+    accept(&mut first, &service_yaml("b", "type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]"));
+    accept(
+        &mut first,
+        &service_yaml("a", "type: LoadBalancer, externalTrafficPolicy: Local, ports: [{port: 80}]"),
+    );
+    accept(&mut first, &pod_yaml("web-0", ""));
+    _ = first.pod_network(&name("web-0"), &[ip("10.244.0.5")]);
+    let text: String = first.objects().map(|object| format!("---\n{}", yaml::write(object))).collect();
+    let (objects, found) = yaml::read(&text).stored();
+    assert_eq!(found, []);
+
+    let mut second = ControlPlane::builder()
+        .load_balancer(Box::new(
+            AddressPool::builder().range("172.20.10.70-172.20.10.71".parse().unwrap()).build(),
+        ))
+        .seed(99)
+        .build();
+    assert_eq!(problems(&second.adopt(objects)), Vec::<String>::new());
+    assert_eq!(second.objects().collect::<Vec<_>>(), first.objects().collect::<Vec<_>>());
+    // The same manifests again change nothing but what was edited meanwhile.
+    let mut files = service_yaml("b", "type: LoadBalancer, selector: {app: web}, ports: [{port: 81}]");
+    files.extend(pod_yaml("web-0", ""));
+    let broken = {
+        let mut files = files.clone();
+        files.extend(yaml::read("{").in_source("c.yaml"));
+        files
+    };
+    assert_eq!(second.replace(&broken).removed(), [], "the broken file may be where `a` stands");
+    assert_eq!(second.replace(&files).removed(), [reference(Kind::Service, "a")]);
+    assert_eq!(service(&second, "b").cluster_ips(), service(&first, "b").cluster_ips());
+    assert_eq!(second.pod(&name("web-0")).unwrap().ips(), [ip("10.244.0.5")]);
+}
+
+#[test]
+fn adopting_reports_what_was_allocated_twice() {
+    let objects = |name: &str, port: u16| {
+        let spec = format!("type: NodePort, clusterIP: 10.96.0.5, ports: [{{port: 80, nodePort: {port}}}]");
+        service_yaml(name, &spec).stored().0
+    };
+    let mut control = control();
+    assert!(control.adopt(objects("a", 30001)).problems().is_empty());
+    let outcome = control.adopt(objects("b", 30002));
+    assert_eq!(
+        problems(&outcome),
+        ["Service default/b: spec.clusterIPs[0]: 10.96.0.5 is already allocated to Service default/a"]
+    );
+    assert_eq!((control.cluster_ips[0].held(), control.node_ports.held()), (1, 1));
+}
+
+#[test]
+fn a_node_port_that_comes_back_is_the_same() {
+    let mut control = control();
+    accept(&mut control, &service_yaml("web", "type: NodePort, ports: [{port: 80}]"));
+    let port = service(&control, "web").ports()[0].node_port();
+    accept(&mut control, &service_yaml("web", "ports: [{port: 80}]"));
+    accept(&mut control, &service_yaml("web", "type: NodePort, ports: [{port: 80}]"));
+    assert_eq!(service(&control, "web").ports()[0].node_port(), port);
+}
