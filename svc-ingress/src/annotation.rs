@@ -184,13 +184,11 @@ impl Policies {
         for (name, value) in annotations {
             let Some(key) = name.strip_prefix(PREFIX) else { continue };
             if let Err(message) = policies.set(key, value.trim()) {
-                policies.refuse(key, &message);
-                problems.push(AnnotationProblem { key: key.to_owned(), message });
+                problems.push(policies.refuse(key, &message));
             }
         }
         if let Err((key, message)) = policies.set_auth(annotations, namespace) {
-            policies.refuse(key, &message);
-            problems.push(AnnotationProblem { key: key.to_owned(), message });
+            problems.push(policies.refuse(key, &message));
         }
         (policies, problems)
     }
@@ -222,7 +220,7 @@ impl Policies {
             key if key.ends_with("-snippet") => {
                 return Err("is never obeyed: it is configuration text".to_owned());
             }
-            _ => return Err("is not supported; it is ignored unless it protects the backend".to_owned()),
+            _ => return Err("is not supported".to_owned()),
         }
         Ok(())
     }
@@ -252,10 +250,14 @@ impl Policies {
         Ok(())
     }
 
-    fn refuse(&mut self, key: &str, message: &str) {
-        if protects(key) && self.denied.is_none() {
+    /// Notes what cannot be obeyed, and denies all requests if it protects the backend.
+    fn refuse(&mut self, key: &str, message: &str) -> AnnotationProblem {
+        let closes = protects(key);
+        if closes && self.denied.is_none() {
             self.denied = Some(format!("{PREFIX}{key} {message}"));
         }
+        let then = if closes { "the requests of this Ingress are answered 503" } else { "it is ignored" };
+        AnnotationProblem { key: key.to_owned(), message: format!("{message}; {then}") }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A request on its way to one endpoint after the other, until one answers.
 
+use std::future::Future as _;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -13,7 +14,7 @@ use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::time::timeout;
 
 use crate::state::Pooled;
@@ -146,8 +147,9 @@ async fn ask<C: Connect>(
     route: &Route,
     endpoint: SocketAddr,
 ) -> Result<Answer<C::Stream>, Failure> {
-    // An upgrade cannot be repeated: it gets a connection that is surely open.
-    let idle = if outgoing.upgrade { None } else { take_idle(router, endpoint) };
+    // An upgrade gets a connection that is surely open.
+    let idle =
+        if outgoing.upgrade { None } else { take_idle(router, endpoint, outgoing.is_repeatable()).await };
     if let Some(connection) = idle {
         let repeatable = outgoing.is_repeatable();
         match exchange(connection, outgoing, route).await {
@@ -162,21 +164,29 @@ async fn ask<C: Connect>(
 }
 
 /// An idle connection on which nothing has happened: neither an end nor bytes that nobody asked for.
-fn take_idle<C: Connect>(router: &Router<C>, endpoint: SocketAddr) -> Option<Pooled<C::Stream>> {
+async fn take_idle<C: Connect>(
+    router: &Router<C>,
+    endpoint: SocketAddr,
+    repeatable: bool,
+) -> Option<Pooled<C::Stream>> {
+    if !repeatable {
+        // Lets the runtime hear of connections that ended meanwhile: this request has one try only.
+        tokio::task::yield_now().await;
+    }
     loop {
         let mut idle = router.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut connection = idle.take(endpoint, Instant::now())?;
         drop(idle);
-        let mut byte = [0; 1];
-        let silent = {
-            let mut cx = Context::from_waker(Waker::noop());
-            let read = pin!(connection.get_mut().read(&mut byte));
-            Future::poll(read, &mut cx).is_pending()
-        };
-        if silent {
+        if is_silent(connection.get_mut()) {
             return Some(connection);
         }
     }
+}
+
+fn is_silent(stream: &mut (impl AsyncRead + Unpin)) -> bool {
+    let mut byte = [0; 1];
+    let read = pin!(stream.read(&mut byte));
+    read.poll(&mut Context::from_waker(Waker::noop())).is_pending()
 }
 
 async fn exchange<S>(
@@ -185,7 +195,7 @@ async fn exchange<S>(
     route: &Route,
 ) -> Result<Answer<S>, Failure>
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
     let policies = route.policies();
     let pauses = Pauses { read: policies.read_timeout(), send: policies.send_timeout() };

@@ -227,7 +227,7 @@ impl Compiled {
             }
             Err(message) => {
                 self.denied.get_or_insert_with(|| message.clone());
-                self.report(field, message);
+                self.report(field, format!("{message}; the requests of this Ingress are answered 503"));
             }
         }
     }

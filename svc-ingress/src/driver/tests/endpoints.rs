@@ -67,6 +67,27 @@ fn a_pooled_connection_that_was_closed_is_not_noticed() {
 }
 
 #[test]
+fn a_post_is_never_sent_on_a_connection_that_has_ended() {
+    with_server(IngressConfig::default(), &ingress("foo.example", "", ""), |running| async move {
+        let once = backend(|number, mut stream| async move {
+            let head = read_head(&mut stream).await.unwrap();
+            read_body(&mut stream, &head).await;
+            let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}");
+            let _ = stream.write_all(reply.as_bytes()).await;
+        })
+        .await;
+        running.apply(&service(&[once])).await;
+        let mut client = client(running.http()).await;
+        for number in 0..5 {
+            client.ready().await.unwrap();
+            let post = Request::post("/").header("host", "foo.example").body(Full::from("x")).unwrap();
+            let (status, body) = text(client.send_request(post).await.unwrap()).await;
+            assert_eq!((status.as_u16(), body), (200, number.to_string()));
+        }
+    });
+}
+
+#[test]
 fn endpoints_change_under_load_without_a_failed_request() {
     with_server(IngressConfig::default(), &ingress("foo.example", "", ""), |running| async move {
         let first = echo().await;
