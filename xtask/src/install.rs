@@ -14,11 +14,14 @@ struct Wanted {
     tests: &'static str,
 }
 
-const WANTED: &[Wanted] = &[Wanted {
-    program: "nft",
-    package: "nftables",
-    tests: "the tests that compare our rules with nft's listing",
-}];
+const WANTED: &[Wanted] = &[
+    Wanted {
+        program: "nft",
+        package: "nftables",
+        tests: "the tests that compare our rules with its listing",
+    },
+    Wanted { program: "ip", package: "iproute2", tests: "the tests that have it change what our dumps show" },
+];
 
 pub(crate) fn run(workspace: &Workspace, progress: &mut Progress) -> anyhow::Result<()> {
     let missing: Vec<&Wanted> = WANTED.iter().filter(|wanted| !is_installed(wanted.program)).collect();
