@@ -8,12 +8,16 @@ use svc_model::dir::ManifestDir;
 use svc_model::store::Store;
 use svc_model::{ControlPlane, Snapshot};
 
-/// A store that is in step with a directory while the future is polled; it says on standard error what is wrong there.
+/// A store that holds what a directory holds, and is in step with it while the future is polled; that says on standard
+/// error what is wrong there.
 #[must_use]
 pub fn follow(directory: &Path, service_cidr: IpNet) -> (Store, impl Future<Output = ()> + Send) {
     let store = Store::new();
-    let control = ControlPlane::builder().service_cidr(service_cidr).build();
-    let (mut reports, run) = ManifestDir::new(directory).follow(control, store.clone());
+    let mut control = ControlPlane::builder().service_cidr(service_cidr).build();
+    let source = ManifestDir::new(directory);
+    // Whoever serves from the store has something to serve from the start.
+    control.replace(&source.read()).commit(&store);
+    let (mut reports, run) = source.follow(control, store.clone());
     let report = async move {
         while let Some(problems) = reports.changed().await {
             problems.iter().for_each(|problem| eprintln!("error: {problem}"));

@@ -82,11 +82,11 @@ async fn main() -> anyhow::Result<()> {
             tokio::try_join!(async { names.await.context("DNS") }, async { routes.await.context("Ingress") })
         };
         tokio::pin!(serving);
-        println!("{} runs until it is interrupted (Ctrl-C)", options.name);
         let ended = tokio::select! {
             served = &mut serving => served.map(drop),
             interrupted = tokio::signal::ctrl_c() => interrupted.context("waiting for Ctrl-C"),
             () = report(&objects, &stack) => Ok(()),
+            ended = announce(&options.name, &store, &objects, (&dns, &router)) => ended,
         };
         // Requests under way are answered before the rules go.
         drop((objects, dns, router));
@@ -99,6 +99,22 @@ async fn main() -> anyhow::Result<()> {
     };
     let (ended, (), ()) = tokio::join!(run, follow, carry);
     ended
+}
+
+/// Says when everything is in step for the first time; ends only with a part that has stopped.
+async fn announce(
+    name: &str,
+    store: &Store,
+    objects: &DirHandle,
+    (dns, router): (&svc_dns::Handle, &svc_ingress::Handle),
+) -> anyhow::Result<()> {
+    // The first reading of the directory.
+    objects.clone().changed().await;
+    let revision = store.snapshot().revision();
+    dns.serving(revision).await?;
+    router.serving(revision).await?;
+    println!("{name} is in step with its manifests; runs until it is interrupted (Ctrl-C)");
+    std::future::pending().await
 }
 
 /// Says what is wrong whenever that changes; ends when a part has ended.

@@ -1,0 +1,220 @@
+//! The small programs, run as a person would: in a lab, against real clients.
+#![allow(clippy::disallowed_types, reason = "the test starts programs")]
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context as _, ensure};
+use examples::apps::echo;
+use examples::client::http::Get;
+use examples::client::{dns, resolver};
+use hickory_proto::rr::RecordType;
+use libtest_mimic::{Arguments, Failed, Trial};
+use svc_lab::{Host, Lab, Process};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+const CLUSTER: &str = env!("CARGO_BIN_EXE_cluster");
+const DNS: &str = env!("CARGO_BIN_EXE_dns");
+const INGRESS: &str = env!("CARGO_BIN_EXE_ingress");
+const NODE: &str = env!("CARGO_BIN_EXE_node");
+const OVERLAY: &str = env!("CARGO_BIN_EXE_overlay");
+const RULES: &str = env!("CARGO_BIN_EXE_rules");
+
+/// A Service whose only endpoint is the echo server on host b, and an Ingress before it.
+const MANIFESTS: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: 10.96.0.80, ports: [{port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 8080}]
+endpoints: [{addresses: [172.20.10.3]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: nginx}
+spec: {controller: k8s.io/ingress-nginx}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  ingressClassName: nginx
+  rules: [{host: web.example, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
+";
+
+const LEASES: &str = r#"{
+  "10.244.2.0-24": {"PublicIP": "172.20.10.2", "BackendType": "vxlan", "BackendData": {"VNI": 1, "VtepMAC": "2e:57:5f:4d:3f:d4"}},
+  "10.244.5.0-24": {"PublicIP": "172.20.10.3", "BackendType": "vxlan", "BackendData": {"VNI": 1, "VtepMAC": "e6:33:f0:0a:6b:52"}}
+}"#;
+
+fn main() -> ExitCode {
+    if let Some(code) = resolver::answer_if_asked() {
+        return code;
+    }
+    svc_lab::enter();
+    let trials = vec![
+        Trial::test("every_program_has_help", every_program_has_help),
+        Trial::test("rules_prints_plan_and_rules", rules_prints_plan_and_rules),
+        Trial::test("overlay_prints_what_a_fresh_kernel_needs", overlay_prints_what_a_fresh_kernel_needs),
+        lab("dns_answers_from_manifests", |lab| Box::pin(dns_answers_from_manifests(lab))),
+        lab("ingress_routes_to_endpoints", |lab| Box::pin(ingress_routes_to_endpoints(lab))),
+        lab("node_serves_all_and_cleans_up", |lab| Box::pin(node_serves_all_and_cleans_up(lab))),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+type Case = fn(Lab) -> std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
+
+fn lab(name: &str, case: Case) -> Trial {
+    Trial::test(name, move || {
+        svc_lab::run(|lab| async move { Ok(case(lab).await?) });
+        Ok(())
+    })
+}
+
+fn output(program: &str, arguments: &[&str]) -> Result<String, Failed> {
+    let output = Command::new(program).args(arguments).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    match output.status.success() {
+        true => Ok(text),
+        false => Err(format!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into()),
+    }
+}
+
+fn every_program_has_help() -> Result<(), Failed> {
+    for program in [CLUSTER, DNS, INGRESS, NODE, OVERLAY, RULES] {
+        let text = output(program, &["--help"])?;
+        if !text.contains("Usage: ") {
+            return Err(format!("{program}: {text}").into());
+        }
+    }
+    Ok(())
+}
+
+fn manifests() -> std::io::Result<TempDir> {
+    let directory = tempfile::tempdir()?;
+    fs::write(directory.path().join("web.yaml"), MANIFESTS)?;
+    Ok(directory)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a temporary path is UTF-8")
+}
+
+fn rules_prints_plan_and_rules() -> Result<(), Failed> {
+    let directory = manifests()?;
+    let options = ["--manifests", text(directory.path()), "--address", "172.20.10.2"];
+    let plan = output(RULES, &[&["plan"], &options[..]].concat())?;
+    let rules = output(RULES, &[&["compile"], &options[..]].concat())?;
+    for (text, part) in [(&plan, "10.96.0.80:80"), (&plan, "172.20.10.3:8080"), (&rules, "10.96.0.80")] {
+        if !text.contains(part) {
+            return Err(format!("no {part} in {text}").into());
+        }
+    }
+    Ok(())
+}
+
+fn overlay_prints_what_a_fresh_kernel_needs() -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let leases = directory.path().join("leases.json");
+    fs::write(&leases, LEASES)?;
+    let plan = output(OVERLAY, &["plan", "--fresh", "--leases", text(&leases)])?;
+    for part in ["flannel.1", "10.244.5.0/24", "e6:33:f0:0a:6b:52", "172.20.10.3"] {
+        if !plan.contains(part) {
+            return Err(format!("no {part} in {plan}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Hosts a (172.20.10.2) and b (172.20.10.3), an echo server on b.
+async fn hosts(lab: &Lab) -> anyhow::Result<(Host, Host)> {
+    let a = lab.host("a").address("172.20.10.2/24").create().await?;
+    let b = lab.host("b").address("172.20.10.3/24").create().await?;
+    let (bound, is_bound) = tokio::sync::oneshot::channel();
+    b.spawn(move || async move {
+        match echo::http("b", 8080).await {
+            Ok(serve) => {
+                let _ = bound.send(());
+                serve.await;
+            }
+            Err(error) => panic!("{error:#}"),
+        }
+    })
+    .detach();
+    is_bound.await?;
+    Ok((a, b))
+}
+
+/// Starts a program and waits for the line by which it says that it is ready.
+async fn start(host: &Host, program: &str, arguments: &[&str], ready: &str) -> anyhow::Result<Process> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdout(Stdio::piped());
+    let mut process = host.command(command).spawn().await?;
+    let mut lines = BufReader::new(process.stdout.take().context("output is piped")?).lines();
+    loop {
+        let line = lines.next_line().await?.with_context(|| format!("{program} ended before it was ready"))?;
+        if line.contains(ready) {
+            // Nobody reads on: what the program says later must not block it, nor end it.
+            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            return Ok(process);
+        }
+    }
+}
+
+async fn dns_answers_from_manifests(lab: Lab) -> anyhow::Result<()> {
+    let (a, b) = hosts(&lab).await?;
+    let directory = manifests()?;
+    let arguments = ["--manifests", text(directory.path()), "--listen", "172.20.10.2:53"];
+    let _program = start(&a, DNS, &arguments, "answers at").await?;
+    let server: SocketAddr = "172.20.10.2:53".parse()?;
+    let answer = dns::query(&b, server, "web.default.svc.cluster.local.", RecordType::A).await?;
+    ensure!(answer.records == ["web.default.svc.cluster.local. A 10.96.0.80"], "{answer:?}");
+    Ok(())
+}
+
+async fn ingress_routes_to_endpoints(lab: Lab) -> anyhow::Result<()> {
+    let (a, b) = hosts(&lab).await?;
+    let directory = manifests()?;
+    let arguments = ["--manifests", text(directory.path()), "--http", "172.20.10.2:80"];
+    let _program = start(&a, INGRESS, &arguments, "serves http").await?;
+    let reply = Get::new("172.20.10.2:80".parse()?).host("web.example").send_from(&b).await?;
+    ensure!(reply.server()? == "b", "{}", reply.body());
+    Ok(())
+}
+
+async fn node_serves_all_and_cleans_up(lab: Lab) -> anyhow::Result<()> {
+    let (a, b) = hosts(&lab).await?;
+    let client = lab.host("client").address("172.20.10.50/24").create().await?;
+    let (directory, elsewhere) = (manifests()?, tempfile::tempdir()?);
+    let peers = elsewhere.path().join("peers.json");
+    fs::write(&peers, LEASES.replace("10.244.2.0-24", "10.244.9.0-24").replace("10.2\"", "10.9\""))?;
+    let before = a.dump().await?;
+    let arguments = [
+        "--name", "a", "--address", "172.20.10.2", "--pod-cidr", "10.244.2.0/24", "--manifests", text(directory.path()),
+        "--peers", text(&peers), "--dns", "172.20.10.2:53", "--http", "172.20.10.2:80",
+    ];
+    let mut program = start(&a, NODE, &arguments, "is in step").await?;
+    client.add_route("10.96.0.0/12", "172.20.10.2").await?;
+    let reply = Get::new("10.96.0.80:80".parse()?).send_from(&client).await?;
+    ensure!(reply.server()? == "b", "the Service is not served: {}", reply.body());
+    let answer = dns::query(&b, "172.20.10.2:53".parse()?, "web.default.svc.cluster.local.", RecordType::A).await?;
+    ensure!(answer.records == ["web.default.svc.cluster.local. A 10.96.0.80"], "{answer:?}");
+    let reply = Get::new("172.20.10.2:80".parse()?).host("web.example").send_from(&client).await?;
+    ensure!(reply.server()? == "b", "the Ingress is not served: {}", reply.body());
+    let during = a.dump().await?;
+    ensure!(during.contains("10.244.5.0/24 via 10.244.5.0 dev flannel.1"), "no route to the peer in {during}");
+    program.signal(2)?;
+    ensure!(program.wait().await?.success(), "it did not end well");
+    let after = a.dump().await?;
+    ensure!(before == after, "it left something:\nbefore {before}\nafter {after}");
+    Ok(())
+}
