@@ -91,12 +91,8 @@ impl Pool {
         self.state
     }
 
-    /// The endpoints in the order to try them in, beginning with the next in turn.
-    #[cfg_attr(
-        not(any(test, feature = "driver")),
-        expect(dead_code, reason = "only the driver sends requests")
-    )]
-    pub(crate) fn in_turn(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+    /// The endpoints in the order to try them in; every call begins with the next one.
+    pub fn in_turn(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.endpoints.len().max(1);
         let (before, from) = self.endpoints.split_at(first);
         from.iter().chain(before).copied()
