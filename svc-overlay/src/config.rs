@@ -131,7 +131,7 @@ impl ConfigError {
     }
 }
 
-/// Builds an overlay: see [`Overlay::builder`](crate::Overlay::builder).
+/// Builds an overlay, or, with [`config`](Self::config), what plans are made of.
 ///
 /// A setting that cannot be read is remembered and reported by [`build`](Self::build).
 #[derive(Clone, Debug)]
@@ -154,7 +154,8 @@ pub struct OverlayBuilder {
 }
 
 impl OverlayBuilder {
-    pub(crate) fn new<N>(network: N) -> Self
+    /// Begins with the whole overlay's network, such as `10.244.0.0/16`.
+    pub fn new<N>(network: N) -> Self
     where
         N: TryInto<NetworkArg>,
         N::Error: Display,

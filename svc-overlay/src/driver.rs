@@ -144,3 +144,6 @@ impl Handle {
         answer.await.map_err(stopped)?
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,9 +15,7 @@ use ipnet::IpNet;
 use crate::config::accept_ra;
 use crate::dataplane::Dataplane;
 use crate::error::Error;
-use crate::kernel::{
-    Bridge, Device, FdbEntry, Found, Kernel, Neighbour, PodPort, Route, Scope, Underlay,
-};
+use crate::kernel::{Bridge, Device, FdbEntry, Found, Kernel, Neighbour, PodPort, Route, Scope, Underlay};
 use crate::mark::Mark;
 use crate::masquerade::Rules;
 use crate::operation::Operation;

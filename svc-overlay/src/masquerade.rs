@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ipnet::{IpNet, Ipv4Net};
-use svc_nft::{Chain, ChainType, Expr, Family, Hook, Priority, Statement, Table, TableId};
+use svc_nft::{Chain, ChainType, Expr, Family, Hook, Priority, Statement, Table};
 
 /// The name of our nftables table, in the `ip` family.
 pub const TABLE: &str = "svc-overlay";
@@ -54,8 +54,8 @@ impl fmt::Display for Rules {
 
 /// Which table it is.
 #[cfg(feature = "driver")]
-pub(crate) fn table_id(name: &str) -> TableId {
-    TableId::new(Family::Ip, name)
+pub(crate) fn table_id(name: &str) -> svc_nft::TableId {
+    svc_nft::TableId::new(Family::Ip, name)
 }
 
 fn postrouting(network: Ipv4Net, subnet: Ipv4Net) -> Chain {

@@ -76,11 +76,6 @@ impl Operation {
         matches!(self, Operation::SetSysctl { .. })
     }
 
-    /// Whether the VXLAN device itself is made or changed.
-    pub(crate) fn is_of_device(&self) -> bool {
-        matches!(self, Operation::AddDevice(..) | Operation::SetDevice(_))
-    }
-
     fn route(&self) -> Option<&Route> {
         match self {
             Operation::AddRoute(route) | Operation::ReplaceRoute(route) => Some(route),

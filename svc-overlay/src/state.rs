@@ -104,3 +104,6 @@ impl Backoff {
         self.0 = None;
     }
 }
+
+#[cfg(test)]
+mod tests;

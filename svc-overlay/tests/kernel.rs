@@ -1,5 +1,13 @@
 //! The overlay in labs of network namespaces: real devices, real packets.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests have sockets and clocks, print what they measured, and may panic"
+)]
+
 use std::process::ExitCode;
 use std::time::Duration;
 

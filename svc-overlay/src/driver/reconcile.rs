@@ -67,7 +67,7 @@ impl<D: Dataplane> Driver<D> {
             outcome.problems.extend(plan.obstacles(&kernel).into_iter().map(Problem::Obstacle));
             let mut changes = plan.diff(&kernel).operations().to_vec();
             changes.retain(|operation| !given_up.contains(operation));
-            if !changes.iter().any(Operation::is_of_device) {
+            if !changes.iter().any(is_of_device) {
                 self.publish(&kernel, outcome).await;
             }
             if changes.is_empty() {
@@ -179,4 +179,9 @@ fn is_deletion(operation: &Operation) -> bool {
             | Operation::DeleteRoute(_)
             | Operation::DeleteRules(_)
     )
+}
+
+/// Whether the VXLAN device itself is made or changed.
+fn is_of_device(operation: &Operation) -> bool {
+    matches!(operation, Operation::AddDevice(..) | Operation::SetDevice(_))
 }

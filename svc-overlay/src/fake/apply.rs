@@ -25,7 +25,8 @@ type Made = Result<(), i32>;
 impl State {
     pub(super) fn make(&mut self, operation: &Operation) -> Result<(), Error> {
         let text = operation.to_string();
-        let failure = self.failures.iter().find(|(prefix, _)| text.starts_with(*prefix)).map(|(_, errno)| *errno);
+        let failure =
+            self.failures.iter().find(|(prefix, _)| text.starts_with(*prefix)).map(|(_, errno)| *errno);
         let made = failure.map_or_else(|| self.change(operation), Err);
         let failed = |errno| Error::new("apply", operation, io::Error::from_raw_os_error(errno));
         made.map_err(failed)?;
@@ -134,7 +135,8 @@ impl State {
         if !up {
             return Err(ENETDOWN);
         }
-        let same = |other: &Neighbour| (&other.device, other.address) == (&neighbour.device, neighbour.address);
+        let same =
+            |other: &Neighbour| (&other.device, other.address) == (&neighbour.device, neighbour.address);
         self.neighbours.retain(|other| !same(other));
         self.neighbours.insert(neighbour.clone());
         Ok(())
@@ -142,7 +144,8 @@ impl State {
 
     fn delete_neighbour(&mut self, neighbour: &Neighbour) -> Made {
         let before = self.neighbours.len();
-        let same = |other: &Neighbour| (&other.device, other.address) == (&neighbour.device, neighbour.address);
+        let same =
+            |other: &Neighbour| (&other.device, other.address) == (&neighbour.device, neighbour.address);
         self.neighbours.retain(|other| !same(other));
         if self.neighbours.len() < before { Ok(()) } else { Err(ENOENT) }
     }

@@ -124,7 +124,10 @@ fn a_changed_setting_is_applied_live_and_a_changed_tunnel_by_a_new_device() {
     assert_eq!(text, "ip link set flannel.1 address e6:33:f0:0a:6b:52 mtu 1400 up type vxlan nolearning\n");
     plan.device.port = 4789;
     let operations = plan.diff(&kernel).operations().to_vec();
-    assert!(matches!(operations[..2], [Operation::DeleteLink(_), Operation::AddDevice(..)]), "{operations:?}");
+    assert!(
+        matches!(operations[..2], [Operation::DeleteLink(_), Operation::AddDevice(..)]),
+        "{operations:?}"
+    );
     assert!(operations.iter().any(|operation| matches!(operation, Operation::AddRoute(_))));
 }
 
@@ -133,9 +136,13 @@ fn a_deleted_device_comes_back_with_all_peers() {
     let mut fake = fake();
     converge(&mut fake, [server2()]);
     fake.delete_link("flannel.1");
-    assert!(converge(&mut fake, [server2()]).iter().any(|line| line.starts_with("ip route add 10.244.2.0/24")));
+    assert!(
+        converge(&mut fake, [server2()]).iter().any(|line| line.starts_with("ip route add 10.244.2.0/24"))
+    );
     fake.set_down("flannel.1");
-    assert!(converge(&mut fake, [server2()]).iter().any(|line| line.starts_with("ip route add 10.244.2.0/24")));
+    assert!(
+        converge(&mut fake, [server2()]).iter().any(|line| line.starts_with("ip route add 10.244.2.0/24"))
+    );
 }
 
 #[test]
@@ -152,7 +159,10 @@ fn bad_leases_are_refused_and_the_others_go_on() {
         (peer("twin", "10.244.9.0/24", 9, "2e:57:5f:4d:3f:d4"), "also that of server2"),
         (peer("mirror", "10.244.9.0/24", 9, "e6:33:f0:0a:6b:52"), "this node's own"),
         (peer("cast", "10.244.9.0/24", 9, "01:00:5e:00:00:01"), "not a unicast"),
-        (Lease::vxlan("vni", "10.244.9.0/24".parse().unwrap(), [1, 2, 3, 4].into(), 7, Mac::derived(&[])), "VNI is 7"),
+        (
+            Lease::vxlan("vni", "10.244.9.0/24".parse().unwrap(), [1, 2, 3, 4].into(), 7, Mac::derived(&[])),
+            "VNI is 7",
+        ),
         (Lease::parse("10.244.9.0-24", r#"{"PublicIP":"1.2.3.4","BackendType":"ipip"}"#).unwrap(), "ipip"),
     ];
     for (lease, text) in bad {
@@ -166,8 +176,11 @@ fn bad_leases_are_refused_and_the_others_go_on() {
 #[test]
 fn a_foreign_device_or_route_is_left_alone_and_named() {
     let mut fake = fake();
-    let foreign = Route { onlink: false, protocol: 4, ..Route::onlink(
-        "10.244.2.0/24".parse::<IpNet>().unwrap(), "172.20.10.1".parse().unwrap(), "eth0") };
+    let foreign = Route {
+        onlink: false,
+        protocol: 4,
+        ..Route::onlink("10.244.2.0/24".parse::<IpNet>().unwrap(), "172.20.10.1".parse().unwrap(), "eth0")
+    };
     fake.add_route(foreign.clone());
     let log = converge(&mut fake, [server2()]);
     assert!(!log.iter().any(|line| line.starts_with("ip route")), "{log:?}");

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use svc_lab::{Host, Lab, Result, Task};
 use svc_overlay::{
-    AttachOptions, Attachment, Dataplane, Handle, Kernel, Leases, Operation, Overlay, OverlayBuilder, PodId, Pods, Scope, System,
+    AttachOptions, Attachment, Dataplane, Handle, Kernel, Leases, Operation, Overlay, OverlayBuilder, PodId,
+    Pods, Scope, System,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -100,7 +100,8 @@ impl<D: Dataplane> Stage<'_, D> {
     fn refusals_have_the_same_reason(&mut self) -> Result {
         let kernel = self.kernel()?;
         let route = kernel.routes.iter().find(|route| route.is_ours()).cloned().ok_or("no route")?;
-        let gone = Route::onlink("10.244.99.0/24".parse::<ipnet::IpNet>()?, "10.244.99.0".parse()?, "flannel.1");
+        let gone =
+            Route::onlink("10.244.99.0/24".parse::<ipnet::IpNet>()?, "10.244.99.0".parse()?, "flannel.1");
         let neighbour = kernel.neighbours.first().cloned().ok_or("no neighbour")?;
         let entry = kernel.fdb.first().cloned().ok_or("no FDB entry")?;
         let results = self.dataplane.apply(&[
@@ -125,7 +126,16 @@ impl<D: Dataplane> Stage<'_, D> {
             })
             .collect();
         let expected = [
-            "exists", "not found", "made", "not found", "made", "made", "not found", "made", "not found", "exists",
+            "exists",
+            "not found",
+            "made",
+            "not found",
+            "made",
+            "made",
+            "not found",
+            "made",
+            "not found",
+            "exists",
         ];
         assert_eq!(told, expected, "{results:?}");
         Ok(())

@@ -52,8 +52,11 @@ async fn packets_on_the_wire(lab: Lab) -> Result {
     let _server = echo(&web, 9376).await?;
     let mut wire = third.capture("eth0").await?;
     seen_from(&far, (a.address(), 9376)).await?;
-    for (outer, inner, out) in [([nic("5a"), nic("02")], [vteps[1], vteps[0]], true), ([nic("02"), nic("5a")], vteps, false)] {
-        let packet = wire.find(Duration::from_secs(5), move |p| p.vxlan().is_some() && p.is_outgoing() == out).await?;
+    for (outer, inner, out) in
+        [([nic("5a"), nic("02")], [vteps[1], vteps[0]], true), ([nic("02"), nic("5a")], vteps, false)]
+    {
+        let packet =
+            wire.find(Duration::from_secs(5), move |p| p.vxlan().is_some() && p.is_outgoing() == out).await?;
         let (ethernet, vxlan) = (packet.ethernet(), packet.vxlan().ok_or("no VXLAN")?);
         assert_eq!([ethernet.src.to_string(), ethernet.dst.to_string()], outer, "{packet}");
         assert_eq!((packet.udp().map(|udp| udp.dst_port), vxlan.vni), (Some(8472), 1), "{packet}");
@@ -70,14 +73,16 @@ async fn full_sized(lab: Lab) -> Result {
     let (far, _) = server3.pod(&lab, "far", "10.244.5.104").await?;
     let socket = web.run(|| UdpSocket::bind("0.0.0.0:9000")).await?;
     let mut wire = server2.host.capture("eth0").await?;
-    let receiver = web.spawn(move || async move { socket.recv_from(&mut [0; 2000]).await.map(|(count, _)| count) });
+    let receiver =
+        web.spawn(move || async move { socket.recv_from(&mut [0; 2000]).await.map(|(count, _)| count) });
     // 1450 less IPv4's 20 and UDP's 8 bytes.
     let to = (a.address(), 9000);
     let sent = far
         .run(move || async move { UdpSocket::bind("0.0.0.0:0").await?.send_to(&[0; 1422], to).await })
         .await?;
     assert_eq!((sent, receiver.await?), (1422, 1422));
-    let full = wire.find(Duration::from_secs(5), |packet| packet.vxlan().is_some() && !packet.is_outgoing()).await?;
+    let full =
+        wire.find(Duration::from_secs(5), |packet| packet.vxlan().is_some() && !packet.is_outgoing()).await?;
     let inner = &full.vxlan().ok_or("no VXLAN")?.inner;
     assert_eq!((inner.udp().map(|udp| udp.dst_port), inner.payload().len()), (Some(9000), 1422), "{full}");
     Ok(())
@@ -107,7 +112,8 @@ async fn conflict(lab: Lab) -> Result {
     let error = server2.pods.attach(PodId::new("default", "web-1"), pod.netns(), options).await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("default/web-1") && text.contains("default/web-0"), "{text}");
-    let attached = server2.pods.attach(PodId::new("default", "web-1"), pod.netns(), AttachOptions::new()).await?;
+    let attached =
+        server2.pods.attach(PodId::new("default", "web-1"), pod.netns(), AttachOptions::new()).await?;
     assert_eq!(attached.address().to_string(), "10.244.2.2");
     Ok(())
 }
@@ -148,6 +154,7 @@ async fn detach(lab: Lab) -> Result {
 /// The host's veth links; of their lines the names, for flags and IPv6 addresses come a moment later.
 async fn veths(node: &Node) -> Result<Vec<String>> {
     let dump = node.host.dump().await?;
-    let links = dump.lines().take_while(|line| *line != "addresses").filter(|line| line.contains("type veth"));
+    let links =
+        dump.lines().take_while(|line| *line != "addresses").filter(|line| line.contains("type veth"));
     Ok(links.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
