@@ -25,20 +25,18 @@ impl Key {
     /// nft reads a concatenated key as one little-endian number, so its last byte weighs most. (This is the order of
     /// the program on a little-endian host.)
     fn compare_concatenation(&self, other: &Self) -> Ordering {
-        self.0
-            .iter()
-            .rev()
-            .zip(other.0.iter().rev())
-            .map(|(a, b)| a.compare_reversed(b))
-            .fold(self.0.len().cmp(&other.0.len()), Ordering::then)
+        let parts = self.0.iter().zip(other.0.iter()).rev();
+        let first_difference = parts.map(|(a, b)| a.compare_weight(b)).find(|order| order.is_ne());
+        first_difference.unwrap_or(Ordering::Equal)
     }
 }
 
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
         let printed = match (&self.0[..], &other.0[..]) {
-            ([a], [b]) => a.compare_first(b),
-            _ => self.compare_concatenation(other),
+            ([a], [b]) => a.number().cmp(&b.number()),
+            (a, b) if a.len() == b.len() => self.compare_concatenation(other),
+            (a, b) => a.len().cmp(&b.len()),
         };
         printed.then_with(|| self.0.cmp(&other.0))
     }

@@ -234,7 +234,7 @@ impl Answer {
         let offset = Attrs(attributes)
             .bytes(NLMSGERR_ATTR_OFFS)
             .and_then(|bytes| usize::try_from(u32::from_ne_bytes(bytes.try_into().ok()?)).ok());
-        Some(Self { errno: -i32::from_ne_bytes(*errno), sequence: message.sequence, offset })
+        Some(Self { errno: i32::from_ne_bytes(*errno).wrapping_neg(), sequence: message.sequence, offset })
     }
 
     /// The command, and within it the element, that this is about.
@@ -318,6 +318,9 @@ impl Socket {
                 writer.text(NFTA_SET_ELEM_LIST_TABLE, id.name());
                 writer.text(NFTA_SET_ELEM_LIST_SET, &set);
             })?;
+            if !listing.close_set(&set) {
+                return Err(Error::os("list table", id, Errno::EAGAIN as i32));
+            }
         }
         self.dump(&mut listing, id, NFT_MSG_GETCHAIN, |_| {})?;
         self.dump(&mut listing, id, NFT_MSG_GETRULE, |writer| writer.text(NFTA_RULE_TABLE, id.name()))?;

@@ -278,17 +278,41 @@ impl Value {
         self.data_type() == other.data_type() && first <= other_first && other_last <= last
     }
 
-    /// The order among keys of one part: by number.
-    pub(crate) fn compare_first(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Mark(a) | Self::Integer(a), Self::Mark(b) | Self::Integer(b)) => a.cmp(b),
-            _ => self.bytes().cmp(&other.bytes()),
+    /// What keys of one part are ordered by: the number; of prefixes and ranges the first one.
+    pub(crate) fn number(&self) -> u128 {
+        match self {
+            Self::Ipv4(address) | Self::Ipv4Range(address, _) => address.to_bits().into(),
+            Self::Ipv4Net(net) => net.network().to_bits().into(),
+            Self::Ipv6(address) | Self::Ipv6Range(address, _) => address.to_bits(),
+            Self::Ipv6Net(net) => net.network().to_bits(),
+            Self::Proto(proto) => proto.number().into(),
+            Self::Port(port) | Self::PortRange(port, _) => (*port).into(),
+            Self::Mark(number) | Self::Integer(number) => (*number).into(),
+            Self::IfName(name) | Self::IfPrefix(name) => u128::from_be_bytes(Bytes::text(name).bytes),
         }
     }
 
-    /// The order of one part within keys of several: by bytes, the last one first.
-    pub(crate) fn compare_reversed(&self, other: &Self) -> Ordering {
-        self.bytes().iter().rev().cmp(other.bytes().iter().rev())
+    /// The order of one part of longer keys: by [`weight`](Self::weight), with short cuts for the common kinds.
+    pub(crate) fn compare_weight(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Ipv4(a), Self::Ipv4(b)) => a.to_bits().swap_bytes().cmp(&b.to_bits().swap_bytes()),
+            (Self::Port(a), Self::Port(b)) => a.swap_bytes().cmp(&b.swap_bytes()),
+            (Self::Proto(a), Self::Proto(b)) => a.cmp(b),
+            (Self::Integer(a), Self::Integer(b)) => a.cmp(b),
+            _ => self.weight().cmp(&other.weight()),
+        }
+    }
+
+    /// What one part of longer keys is ordered by: the number that its bytes are when the last one weighs most.
+    pub(crate) fn weight(&self) -> u128 {
+        let number = self.number();
+        match self.data_type() {
+            DataType::Ipv6Addr | DataType::IfName => number.swap_bytes(),
+            DataType::Ipv4Addr => number.swap_bytes() >> 96,
+            DataType::InetService => number.swap_bytes() >> 112,
+            // In the host's byte order, which is little endian where the program's order is as here.
+            DataType::InetProto | DataType::Mark | DataType::Integer => number,
+        }
     }
 }
 

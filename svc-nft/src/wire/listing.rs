@@ -10,7 +10,7 @@ use super::{
     set, table,
     uapi::*,
 };
-use crate::{Chain, Name, Rule, Set, SetData, Table, TableId};
+use crate::{Chain, Name, Rule, Set, SetData, SetFlag, Table, TableId};
 
 /// Puts a table together from the messages with which the kernel answers requests to list tables, sets, elements of
 /// sets, chains and rules (`NFT_MSG_GETTABLE`, `GETSET`, `GETSETELEM`, `GETCHAIN`, `GETRULE`), in this order.
@@ -102,9 +102,29 @@ impl Listing {
         }
     }
 
+    /// All elements of the set have been read; whether they can be trusted.
+    ///
+    /// The kernel tells elements of a hash table in parts and counts how many it has told. When it makes the table
+    /// larger meanwhile, which it does some time after many elements came, the order changes: some elements come
+    /// twice and others not at all. So one that comes twice means that the set has to be listed again; what was read
+    /// is then forgotten. Sets that packets change are never at rest and always pass.
+    pub fn close_set(&mut self, name: &str) -> bool {
+        let set = self.sets.iter_mut().find(|set| set.name().as_str() == name);
+        let (Some(set), Some(reader)) = (set, self.elements.remove(name)) else { return true };
+        let twice = reader.finish().into_iter().filter_map(|element| set.insert(element)).count();
+        let trusted = twice == 0 || set.has(SetFlag::Dynamic);
+        if !trusted {
+            set.clear();
+        }
+        trusted
+    }
+
     /// The table; none if it has not been met.
     #[must_use]
-    pub fn finish(self) -> Option<Table> {
+    pub fn finish(mut self) -> Option<Table> {
+        for name in self.set_names() {
+            self.close_set(&name);
+        }
         if !self.exists {
             return None;
         }
@@ -113,13 +133,6 @@ impl Listing {
             table = table.comment(comment);
         }
         self.sets.into_iter().for_each(|set| table.insert_set(set));
-        for (name, reader) in self.elements {
-            if let Some(set) = table.find_set_mut(&name) {
-                reader.finish().into_iter().for_each(|element| {
-                    set.insert(element);
-                });
-            }
-        }
         self.chains.into_iter().for_each(|chain| table.insert_chain(chain));
         for (chain, rule) in self.rules {
             if let Some(chain) = table.find_chain_mut(&chain) {
