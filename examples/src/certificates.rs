@@ -18,6 +18,7 @@ impl std::fmt::Debug for Authority {
 
 /// A certificate and its key, as the manifest of a Secret.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct TlsSecret {
     /// The Secret in YAML.
     pub manifest: String,

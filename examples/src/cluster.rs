@@ -91,8 +91,12 @@ impl Cluster {
             brought: Vec::new(),
             routes: Vec::new(),
         };
-        cluster.add_node("server2", "172.20.10.2", "10.244.2.0/24", Some((SERVER2_MAC, SERVER2_VTEP))).await?;
-        cluster.add_node("server3", "172.20.10.3", "10.244.5.0/24", Some((SERVER3_MAC, SERVER3_VTEP))).await?;
+        cluster
+            .add_node("server2", "172.20.10.2", "10.244.2.0/24", Some((SERVER2_MAC, SERVER2_VTEP)))
+            .await?;
+        cluster
+            .add_node("server3", "172.20.10.3", "10.244.5.0/24", Some((SERVER3_MAC, SERVER3_VTEP)))
+            .await?;
         cluster.overlays_settled().await?;
         Ok(cluster)
     }

@@ -10,7 +10,6 @@ use svc_model::{ControlPlane, Snapshot};
 
 /// A store that holds what a directory holds, and is in step with it while the future is polled; that says on standard
 /// error what is wrong there.
-#[must_use]
 pub fn follow(directory: &Path, service_cidr: IpNet) -> (Store, impl Future<Output = ()> + Send) {
     let store = Store::new();
     let mut control = ControlPlane::builder().service_cidr(service_cidr).build();

@@ -90,7 +90,8 @@ impl NodeStack {
             overlay = overlay.mac(mac.as_str());
         }
         let (overlay, carry) = overlay.build()?.drive();
-        let (proxy, program) = Proxy::builder(config.proxy_node()?).sysctls(SysctlPolicy::Set).build().drive(watch);
+        let (proxy, program) =
+            Proxy::builder(config.proxy_node()?).sysctls(SysctlPolicy::Set).build().drive(watch);
         let pods = overlay.pods();
         let run = async move {
             tokio::join!(carry, program);

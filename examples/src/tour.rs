@@ -44,19 +44,67 @@ pub struct Step {
 
 /// The steps that exist, in order.
 pub const STEPS: [Step; 13] = [
-    Step { number: 1, title: "definition: endpoints follow the pods", walk: |tour| Box::pin(definition::walk(tour)) },
-    Step { number: 2, title: "ClusterIP: one address, every endpoint", walk: |tour| Box::pin(cluster_ip::walk(tour)) },
-    Step { number: 3, title: "NodePort: edited live, reached on every node", walk: |tour| Box::pin(node_port::walk(tour)) },
-    Step { number: 4, title: "LoadBalancer: proxying and passthrough", walk: |tour| Box::pin(load_balancer::walk(tour)) },
-    Step { number: 5, title: "ExternalName: an alias that moves", walk: |tour| Box::pin(external_name::walk(tour)) },
+    Step {
+        number: 1,
+        title: "definition: endpoints follow the pods",
+        walk: |tour| Box::pin(definition::walk(tour)),
+    },
+    Step {
+        number: 2,
+        title: "ClusterIP: one address, every endpoint",
+        walk: |tour| Box::pin(cluster_ip::walk(tour)),
+    },
+    Step {
+        number: 3,
+        title: "NodePort: edited live, reached on every node",
+        walk: |tour| Box::pin(node_port::walk(tour)),
+    },
+    Step {
+        number: 4,
+        title: "LoadBalancer: proxying and passthrough",
+        walk: |tour| Box::pin(load_balancer::walk(tour)),
+    },
+    Step {
+        number: 5,
+        title: "ExternalName: an alias that moves",
+        walk: |tour| Box::pin(external_name::walk(tour)),
+    },
     Step { number: 6, title: "headless: a name for every pod", walk: |tour| Box::pin(headless::walk(tour)) },
-    Step { number: 7, title: "externalIPs: an outside address on the nodes", walk: |tour| Box::pin(external_ips::walk(tour)) },
-    Step { number: 8, title: "DNS: the C library's resolver in a pod", walk: |tour| Box::pin(names::walk(tour)) },
-    Step { number: 10, title: "overlay: VXLAN from node to node", walk: |tour| Box::pin(overlay::walk(tour)) },
-    Step { number: 11, title: "Ingress: hosts, paths, rewriting", walk: |tour| Box::pin(ingress::walk(tour)) },
-    Step { number: 12, title: "Ingress TLS: certificates by name, replaced live", walk: |tour| Box::pin(ingress_tls::walk(tour)) },
-    Step { number: 13, title: "Ingress authentication: htpasswd, edited live", walk: |tour| Box::pin(ingress_auth::walk(tour)) },
-    Step { number: 15, title: "clean-up: nothing of ours stays, nothing foreign goes", walk: |tour| Box::pin(cleanup::walk(tour)) },
+    Step {
+        number: 7,
+        title: "externalIPs: an outside address on the nodes",
+        walk: |tour| Box::pin(external_ips::walk(tour)),
+    },
+    Step {
+        number: 8,
+        title: "DNS: the C library's resolver in a pod",
+        walk: |tour| Box::pin(names::walk(tour)),
+    },
+    Step {
+        number: 10,
+        title: "overlay: VXLAN from node to node",
+        walk: |tour| Box::pin(overlay::walk(tour)),
+    },
+    Step {
+        number: 11,
+        title: "Ingress: hosts, paths, rewriting",
+        walk: |tour| Box::pin(ingress::walk(tour)),
+    },
+    Step {
+        number: 12,
+        title: "Ingress TLS: certificates by name, replaced live",
+        walk: |tour| Box::pin(ingress_tls::walk(tour)),
+    },
+    Step {
+        number: 13,
+        title: "Ingress authentication: htpasswd, edited live",
+        walk: |tour| Box::pin(ingress_auth::walk(tour)),
+    },
+    Step {
+        number: 15,
+        title: "clean-up: nothing of ours stays, nothing foreign goes",
+        walk: |tour| Box::pin(cleanup::walk(tour)),
+    },
 ];
 
 /// The step of this number.

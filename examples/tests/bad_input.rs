@@ -117,7 +117,10 @@ async fn the_rest_works(cluster: &Cluster) -> anyhow::Result<()> {
     anyhow::ensure!(reply.server()? == "good-1", "the good Ingress is not served");
     cluster.service("default/d")?;
     for namespace in ["before", "after"] {
-        anyhow::ensure!(cluster.store.snapshot().has_namespace(namespace), "namespace {namespace} is missing");
+        anyhow::ensure!(
+            cluster.store.snapshot().has_namespace(namespace),
+            "namespace {namespace} is missing"
+        );
     }
     Ok(())
 }

@@ -53,7 +53,10 @@ fn is_gone(process: u32) -> bool {
 
 fn host_network() -> String {
     let read = |name: &&str| fs::read_to_string(Path::new("/proc/net").join(name)).unwrap_or_default();
-    let links = read(&"dev").lines().filter_map(|line| line.split_once(':').map(|(name, _)| name.to_owned())).collect::<Vec<_>>();
+    let links = read(&"dev")
+        .lines()
+        .filter_map(|line| line.split_once(':').map(|(name, _)| name.to_owned()))
+        .collect::<Vec<_>>();
     format!("{links:?} {}", read(&"route"))
 }
 

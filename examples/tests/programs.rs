@@ -1,5 +1,9 @@
 //! The small programs, run as a person would: in a lab, against real clients.
-#![allow(clippy::disallowed_types, reason = "the test starts programs")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the test starts programs and feeds them files"
+)]
 
 use std::fs;
 use std::net::SocketAddr;
@@ -161,7 +165,8 @@ async fn start(host: &Host, program: &str, arguments: &[&str], ready: &str) -> a
     let mut process = host.command(command).spawn().await?;
     let mut lines = BufReader::new(process.stdout.take().context("output is piped")?).lines();
     loop {
-        let line = lines.next_line().await?.with_context(|| format!("{program} ended before it was ready"))?;
+        let line =
+            lines.next_line().await?.with_context(|| format!("{program} ended before it was ready"))?;
         if line.contains(ready) {
             // Nobody reads on: what the program says later must not block it, nor end it.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
@@ -199,19 +204,35 @@ async fn node_serves_all_and_cleans_up(lab: Lab) -> anyhow::Result<()> {
     fs::write(&peers, LEASES.replace("10.244.2.0-24", "10.244.9.0-24").replace("10.2\"", "10.9\""))?;
     let before = a.dump().await?;
     let arguments = [
-        "--name", "a", "--address", "172.20.10.2", "--pod-cidr", "10.244.2.0/24", "--manifests", text(directory.path()),
-        "--peers", text(&peers), "--dns", "172.20.10.2:53", "--http", "172.20.10.2:80",
+        "--name",
+        "a",
+        "--address",
+        "172.20.10.2",
+        "--pod-cidr",
+        "10.244.2.0/24",
+        "--manifests",
+        text(directory.path()),
+        "--peers",
+        text(&peers),
+        "--dns",
+        "172.20.10.2:53",
+        "--http",
+        "172.20.10.2:80",
     ];
     let mut program = start(&a, NODE, &arguments, "is in step").await?;
     client.add_route("10.96.0.0/12", "172.20.10.2").await?;
     let reply = Get::new("10.96.0.80:80".parse()?).send_from(&client).await?;
     ensure!(reply.server()? == "b", "the Service is not served: {}", reply.body());
-    let answer = dns::query(&b, "172.20.10.2:53".parse()?, "web.default.svc.cluster.local.", RecordType::A).await?;
+    let answer =
+        dns::query(&b, "172.20.10.2:53".parse()?, "web.default.svc.cluster.local.", RecordType::A).await?;
     ensure!(answer.records == ["web.default.svc.cluster.local. A 10.96.0.80"], "{answer:?}");
     let reply = Get::new("172.20.10.2:80".parse()?).host("web.example").send_from(&client).await?;
     ensure!(reply.server()? == "b", "the Ingress is not served: {}", reply.body());
     let during = a.dump().await?;
-    ensure!(during.contains("10.244.5.0/24 via 10.244.5.0 dev flannel.1"), "no route to the peer in {during}");
+    ensure!(
+        during.contains("10.244.5.0/24 via 10.244.5.0 dev flannel.1"),
+        "no route to the peer in {during}"
+    );
     program.signal(2)?;
     ensure!(program.wait().await?.success(), "it did not end well");
     let after = a.dump().await?;

@@ -7,7 +7,8 @@ use svc_lab::Host;
 use svc_model::allocate::{AddressPool, LoadBalancerProvider};
 use svc_model::{IpMode, LoadBalancerIngress, Node, ObjectName, Service};
 use svc_nft::{
-    Batch, Chain, ChainType, CtStatus, Dataplane as _, Expr, Family, Hook, L4Proto, Priority, Socket, Statement, Table, TableId,
+    Batch, Chain, ChainType, CtStatus, Dataplane as _, Expr, Family, Hook, L4Proto, Priority, Socket,
+    Statement, Table, TableId,
 };
 
 const TABLE: &str = "cloud";

@@ -27,7 +27,8 @@ pub const AUTHORIZATION: &str = "x-echo-authorization";
 /// The port is taken.
 pub async fn http(name: &str, port: u16) -> anyhow::Result<impl Future<Output = ()> + use<>> {
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
-    let listener = TcpListener::bind(address).await.with_context(|| format!("echo server {name} on {address}"))?;
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("echo server {name} on {address}"))?;
     let name: Arc<str> = name.into();
     Ok(async move {
         let mut connections = tokio::task::JoinSet::new();
@@ -52,8 +53,11 @@ async fn serve(stream: tokio::net::TcpStream, client: SocketAddr, name: Arc<str>
 
 fn answer(name: &str, client: SocketAddr, request: &Request<hyper::body::Incoming>) -> Response<Full<Bytes>> {
     let target = request.uri().to_string();
-    let authorization =
-        request.headers().get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("none");
+    let authorization = request
+        .headers()
+        .get(http::header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("none");
     let body = format!("{name} answers {} {target} from {client}\n", request.method());
     Response::builder()
         .header(SERVER, name)
@@ -70,7 +74,8 @@ fn answer(name: &str, client: SocketAddr, request: &Request<hyper::body::Incomin
 /// The port is taken.
 pub async fn udp(name: &str, port: u16) -> anyhow::Result<impl Future<Output = ()> + use<>> {
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
-    let socket = UdpSocket::bind(address).await.with_context(|| format!("echo server {name} on UDP {address}"))?;
+    let socket =
+        UdpSocket::bind(address).await.with_context(|| format!("echo server {name} on UDP {address}"))?;
     let name = name.to_owned();
     Ok(async move {
         let mut buffer = [0; 2048];

@@ -34,7 +34,8 @@ pub async fn serve(
     address: SocketAddr,
     names: BTreeMap<&'static str, Ipv4Addr>,
 ) -> anyhow::Result<(Asked, impl Future<Output = ()>)> {
-    let socket = UdpSocket::bind(address).await.with_context(|| format!("public name server on {address}"))?;
+    let socket =
+        UdpSocket::bind(address).await.with_context(|| format!("public name server on {address}"))?;
     let asked = Asked::default();
     let notes = asked.clone();
     let serving = async move {

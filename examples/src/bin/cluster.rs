@@ -73,7 +73,8 @@ async fn run(lab: Lab, options: Options) -> anyhow::Result<ExitCode> {
 
 async fn steps(lab: Lab, options: &Options) -> anyhow::Result<ExitCode> {
     let mut tour = Tour::begin(lab, Log::stdout()).await?;
-    tour.log.line("The cluster is up: server2 and server3 with overlay and proxy, cluster DNS at 10.96.0.10.");
+    tour.log
+        .line("The cluster is up: server2 and server3 with overlay and proxy, cluster DNS at 10.96.0.10.");
     let mut failed = Vec::new();
     let chosen = |step: &&Step| options.step.is_empty() || options.step.contains(&step.number);
     let steps: Vec<_> = STEPS.iter().filter(chosen).collect();

@@ -1,14 +1,12 @@
 //! One node of a VXLAN overlay, from leases in a file.
 #![allow(clippy::print_stdout, reason = "a program prints")]
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Parser, Subcommand};
-use examples::show;
+use examples::{leases, show};
 use ipnet::Ipv4Net;
-use serde_json::Value;
 use svc_overlay::{
     Config, Dataplane as _, Handle, Kernel, Leases, Overlay, OverlayBuilder, Plan, System, Underlay,
 };
@@ -52,25 +50,12 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     show::diagnostics();
     let options = Options::parse();
-    let leases = read(&options.leases)?;
+    let leases = leases::read(&options.leases)?;
     let overlay = options.overlay(&leases)?;
     match options.command {
         Command::Plan { fresh } => plan(&overlay.config()?, &leases, fresh),
         Command::Run { clean_up } => run(overlay.registry(leases).build()?, clean_up).await,
     }
-}
-
-/// Every lease that cannot be read is an error: who writes such a file wants to know.
-fn read(file: &Path) -> anyhow::Result<Leases> {
-    let name = || format!("leases {}", file.display());
-    let text = std::fs::read_to_string(file).with_context(name)?;
-    let entries: BTreeMap<String, Value> = serde_json::from_str(&text).with_context(name)?;
-    let leases = Leases::new();
-    for (key, value) in entries {
-        let lease = svc_overlay::Lease::parse(&key, &value.to_string()).with_context(name)?;
-        leases.put(lease).with_context(name)?;
-    }
-    Ok(leases)
 }
 
 impl Options {

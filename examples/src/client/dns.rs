@@ -11,6 +11,7 @@ use tokio::net::UdpSocket;
 
 /// An answer: the response code and the records, each as `name type data`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Answer {
     /// `No Error`, `Non-Existent Domain` and so on.
     pub code: String,
@@ -22,7 +23,12 @@ pub struct Answer {
 ///
 /// # Errors
 /// No answer within three tries of a second, or one that cannot be read.
-pub async fn query(host: &Host, server: SocketAddr, name: &str, record: RecordType) -> anyhow::Result<Answer> {
+pub async fn query(
+    host: &Host,
+    server: SocketAddr,
+    name: &str,
+    record: RecordType,
+) -> anyhow::Result<Answer> {
     let name = Name::from_ascii(name)?;
     let place = host.name().to_owned();
     let context = format!("{name} {record} asked of {server} from {place}");
@@ -47,7 +53,9 @@ async fn exchange(server: SocketAddr, name: Name, record: RecordType) -> anyhow:
 }
 
 fn answer(message: &Message) -> Answer {
-    let record = |record: &hickory_proto::rr::Record| format!("{} {} {}", record.name, record.record_type(), record.data);
+    let record = |record: &hickory_proto::rr::Record| {
+        format!("{} {} {}", record.name, record.record_type(), record.data)
+    };
     let mut records: Vec<_> = message.answers.iter().map(record).collect();
     records.sort();
     Answer { code: message.metadata.response_code.to_string(), records }

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::apps::echo;
 
 /// How long a connection or an answer may take before it counts as missing.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A GET request: where to connect, and what to ask for.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ impl Get {
     /// Sends the request from this thread's network namespace.
     ///
     /// # Errors
-    /// The connection or the exchange failed, or took longer than three seconds.
+    /// The connection or the exchange failed, or took longer than five seconds.
     pub async fn send(&self) -> anyhow::Result<Reply> {
         self.connect().await?.get(self).await
     }
@@ -97,9 +97,10 @@ impl Get {
     /// Opens the connection, to be used for several requests.
     ///
     /// # Errors
-    /// It cannot be opened within three seconds, or the certificate is not trusted.
+    /// It cannot be opened within five seconds, or the certificate is not trusted.
     pub async fn connect(&self) -> anyhow::Result<Connection> {
-        let stream = timeout(PATIENCE, TcpStream::connect(self.to)).await.context("connecting timed out")??;
+        let stream =
+            timeout(PATIENCE, TcpStream::connect(self.to)).await.context("connecting timed out")??;
         let Some(tls) = &self.tls else { return Connection::over(stream, None).await };
         let name = rustls_pki_types::ServerName::try_from(tls.server_name.clone())?;
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
@@ -130,7 +131,7 @@ impl Connection {
     /// One request; the connection may be used again.
     ///
     /// # Errors
-    /// The exchange failed, or took longer than three seconds.
+    /// The exchange failed, or took longer than five seconds.
     pub async fn get(&mut self, get: &Get) -> anyhow::Result<Reply> {
         let mut request = hyper::Request::get(&get.target).header(http::header::HOST, &get.host);
         for (name, value) in &get.headers {
@@ -200,7 +201,8 @@ impl Reply {
     /// # Errors
     /// The answer did not come from an echo server.
     pub fn source(&self) -> anyhow::Result<IpAddr> {
-        let address: SocketAddr = self.header(echo::CLIENT).parse().context("the echo server's view of the client")?;
+        let address: SocketAddr =
+            self.header(echo::CLIENT).parse().context("the echo server's view of the client")?;
         Ok(address.ip())
     }
 }

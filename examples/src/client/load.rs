@@ -1,9 +1,12 @@
 //! A client that keeps asking, each time over a new connection, and counts what fails.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use anyhow::Context as _;
 use svc_lab::{Host, Task};
+use tokio::sync::watch;
 
 use super::http::Get;
 
@@ -11,12 +14,14 @@ use super::http::Get;
 #[derive(Debug)]
 pub struct Load {
     stop: Arc<AtomicBool>,
-    succeeded: Arc<AtomicU64>,
+    succeeded: watch::Receiver<u64>,
+    place: String,
     task: Task<Count>,
 }
 
 /// What a client saw.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Count {
     /// Requests answered with 200.
     pub succeeded: u64,
@@ -31,15 +36,15 @@ impl Load {
     #[must_use]
     pub fn start(host: &Host, get: Get) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let succeeded = Arc::new(AtomicU64::new(0));
-        let (stopped, counter) = (Arc::clone(&stop), Arc::clone(&succeeded));
+        let (counter, succeeded) = watch::channel(0);
+        let stopped = Arc::clone(&stop);
         let task = host.spawn(move || async move {
             let mut count = Count::default();
             while !stopped.load(Ordering::Relaxed) {
                 match get.send().await {
                     Ok(reply) if reply.status() == 200 => {
                         count.succeeded += 1;
-                        counter.fetch_add(1, Ordering::Relaxed);
+                        counter.send_modify(|count| *count += 1);
                     }
                     Ok(reply) => count.fail(format!("status {}", reply.status())),
                     Err(error) => count.fail(format!("{error:#}")),
@@ -47,18 +52,20 @@ impl Load {
             }
             count
         });
-        Self { stop, succeeded, task }
+        Self { stop, succeeded, place: host.name().to_owned(), task }
     }
 
-    /// Waits until `more` further requests have succeeded, or two seconds have passed.
-    pub async fn progress(&self, more: u64) {
-        let goal = self.succeeded.load(Ordering::Relaxed) + more;
-        for _ in 0..400 {
-            if self.succeeded.load(Ordering::Relaxed) >= goal {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+    /// Waits until `more` further requests have succeeded.
+    ///
+    /// # Errors
+    /// They have not within twenty seconds.
+    pub async fn progress(&mut self, more: u64) -> anyhow::Result<()> {
+        let goal = *self.succeeded.borrow() + more;
+        let reached = self.succeeded.wait_for(|count| *count >= goal);
+        tokio::time::timeout(Duration::from_secs(20), reached)
+            .await
+            .with_context(|| format!("the client in {} makes no progress", self.place))??;
+        Ok(())
     }
 
     /// Stops asking.

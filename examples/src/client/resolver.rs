@@ -19,6 +19,7 @@ const STREAM: i32 = 1;
 
 /// What getaddrinfo(3) said.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Resolved {
     /// The name at the end of the aliases.
     pub canonical: String,
@@ -61,7 +62,8 @@ fn forward(name: &str) -> anyhow::Result<String> {
 
 fn reverse(address: &str) -> anyhow::Result<String> {
     let address: IpAddr = address.parse()?;
-    let (name, _) = dns_lookup::getnameinfo(&SocketAddr::new(address, 0), NAME_REQUIRED).map_err(std::io::Error::from)?;
+    let (name, _) =
+        dns_lookup::getnameinfo(&SocketAddr::new(address, 0), NAME_REQUIRED).map_err(std::io::Error::from)?;
     Ok(name)
 }
 

@@ -56,7 +56,13 @@ impl Cluster {
     ///
     /// # Errors
     /// The node cannot be started.
-    pub async fn join(&mut self, name: &str, address: &str, pod_cidr: &str, manifest: &str) -> anyhow::Result<()> {
+    pub async fn join(
+        &mut self,
+        name: &str,
+        address: &str,
+        pod_cidr: &str,
+        manifest: &str,
+    ) -> anyhow::Result<()> {
         self.add_node(name, address, pod_cidr, None).await?;
         self.apply(manifest).await?;
         self.overlays_settled().await
@@ -92,7 +98,8 @@ impl Cluster {
     /// There is no such node.
     pub async fn node_addresses(&self, node: &str) -> anyhow::Result<Vec<IpAddr>> {
         let host = self.host(node)?;
-        let found = host.run(|| async { nix::ifaddrs::getifaddrs().map(Iterator::collect::<Vec<_>>) }).await?;
+        let found =
+            host.run(|| async { nix::ifaddrs::getifaddrs().map(Iterator::collect::<Vec<_>>) }).await?;
         let addresses = found.iter().filter_map(|interface| interface.address.as_ref());
         Ok(addresses.filter_map(|address| Some(IpAddr::V4(address.as_sockaddr_in()?.ip()))).collect())
     }

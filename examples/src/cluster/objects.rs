@@ -88,7 +88,8 @@ impl Cluster {
     /// There is no such Service, or it has no virtual address.
     pub fn cluster_ip(&self, name: &str, port: u16) -> anyhow::Result<SocketAddr> {
         let service = self.service(name)?;
-        let address = service.cluster_ips().first().with_context(|| format!("Service {name} has no address"))?;
+        let address =
+            service.cluster_ips().first().with_context(|| format!("Service {name} has no address"))?;
         Ok(SocketAddr::new(*address, port))
     }
 

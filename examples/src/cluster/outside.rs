@@ -25,7 +25,8 @@ impl Outside {
         let dns = lab.host("dns").address("172.20.10.53/24").create().await?;
         let balancer = lab.host("balancer").address("172.20.10.60/24").create().await?;
         let (asked, names) = name_server(&dns).await?;
-        let serving = vec![names, echo_server(&client, "outside-1").await?, echo_server(&dns, "outside-2").await?];
+        let serving =
+            vec![names, echo_server(&client, "outside-1").await?, echo_server(&dns, "outside-2").await?];
         Ok(Self { client, dns, cloud: Cloud::new(balancer).await?, asked, _serving: serving })
     }
 

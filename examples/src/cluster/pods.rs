@@ -111,7 +111,9 @@ impl Cluster {
         let host = self.lab.pod(pod.name().name()).await?;
         let mut options = AttachOptions::new();
         if let Some(address) = pod.meta().annotations().get(ADDRESS_ANNOTATION) {
-            options = options.address(address.parse::<IpAddr>().with_context(|| format!("{ADDRESS_ANNOTATION} {address}"))?);
+            options = options.address(
+                address.parse::<IpAddr>().with_context(|| format!("{ADDRESS_ANNOTATION} {address}"))?,
+            );
         }
         let id = PodId::new(pod.name().namespace(), pod.name().name());
         let attachment = stack.pods.attach(id, host.netns(), options).await?;
@@ -152,7 +154,8 @@ impl Cluster {
         host: &Host,
         address: IpAddr,
     ) -> anyhow::Result<(Workload, Vec<Task<()>>)> {
-        let is = |label: &str, value: &str| pod.meta().labels().get(label).is_some_and(|found| found == value);
+        let is =
+            |label: &str, value: &str| pod.meta().labels().get(label).is_some_and(|found| found == value);
         if is("k8s-app", "kube-dns") {
             let (handle, task) = self.dns(host, address).await?;
             Ok((Workload::Dns(handle), vec![task]))
@@ -173,7 +176,8 @@ impl Cluster {
             .pods(PodRecords::Insecure)
             .build()?;
         let upstream = Forwarder::builder().upstream("172.20.10.53:53").build()?;
-        let server = svc_dns::Server::builder(zone).listen(SocketAddr::new(address, 53)).forward(upstream).build()?;
+        let server =
+            svc_dns::Server::builder(zone).listen(SocketAddr::new(address, 53)).forward(upstream).build()?;
         let (handle, serve) = server.drive(self.watch_behind_proxy()?);
         let task = host.spawn(move || async move {
             if let Err(error) = serve.await {
@@ -198,7 +202,8 @@ impl Cluster {
 
     /// Announce after programmed.
     fn watch_behind_proxy(&self) -> anyhow::Result<svc_model::store::Watch> {
-        let stack = self.nodes.values().find_map(|node| node.stack.as_ref()).context("no node has a stack")?;
+        let stack =
+            self.nodes.values().find_map(|node| node.stack.as_ref()).context("no node has a stack")?;
         Ok(self.store.watch().behind(stack.proxy.revisions()))
     }
 }
@@ -210,7 +215,8 @@ async fn echo_servers(pod: &Pod, host: &Host) -> anyhow::Result<Vec<Task<()>>> {
         let (name, number) = (pod.name().name().to_owned(), port.port());
         let ((), task) = match port.protocol() {
             Protocol::Tcp => {
-                outside::start(host, move || async move { Ok(((), echo::http(&name, number).await?)) }).await?
+                outside::start(host, move || async move { Ok(((), echo::http(&name, number).await?)) })
+                    .await?
             }
             Protocol::Udp => {
                 outside::start(host, move || async move { Ok(((), echo::udp(&name, number).await?)) }).await?

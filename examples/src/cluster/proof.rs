@@ -24,7 +24,8 @@ impl Spread {
 
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<_> = self.0.iter().map(|(server, count)| format!("{server} answered {count}")).collect();
+        let parts: Vec<_> =
+            self.0.iter().map(|(server, count)| format!("{server} answered {count}")).collect();
         f.write_str(&parts.join(", "))
     }
 }
@@ -40,7 +41,10 @@ impl Cluster {
         from.run(move || async move {
             let mut spread = Spread::default();
             for turn in 1..=times {
-                let reply = request.send().await.with_context(|| format!("request {turn} of {times} from {place}"))?;
+                let reply = request
+                    .send()
+                    .await
+                    .with_context(|| format!("request {turn} of {times} from {place}"))?;
                 *spread.0.entry(reply.server()?.to_owned()).or_default() += 1;
             }
             Ok(spread)

@@ -29,7 +29,13 @@ pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
 }
 
 fn difference(before: &str, after: &str) -> String {
-    let missing = before.lines().filter(|line| !after.lines().any(|other| other == *line)).map(|line| format!("- {line}\n"));
-    let extra = after.lines().filter(|line| !before.lines().any(|other| other == *line)).map(|line| format!("+ {line}\n"));
+    let missing = before
+        .lines()
+        .filter(|line| !after.lines().any(|other| other == *line))
+        .map(|line| format!("- {line}\n"));
+    let extra = after
+        .lines()
+        .filter(|line| !before.lines().any(|other| other == *line))
+        .map(|line| format!("+ {line}\n"));
     missing.chain(extra).collect()
 }

@@ -6,7 +6,8 @@ use super::Tour;
 use crate::client::http::Get;
 
 pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
-    tour.log.did("apply Services my-service (80 -> 9376) and my-service-9376 (no targetPort), and pod myapp-1");
+    tour.log
+        .did("apply Services my-service (80 -> 9376) and my-service-9376 (no targetPort), and pod myapp-1");
     tour.cluster.apply(include_str!("../../manifests/definition.yaml")).await?;
     let service = tour.cluster.service("default/my-service")?;
     let address = service.cluster_ips()[0];

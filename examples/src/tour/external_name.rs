@@ -29,7 +29,10 @@ async fn points_to(tour: &Tour, outside: &str, server: &str) -> anyhow::Result<(
     let alias = format!("{name} CNAME {outside}.");
     ensure!(answer.records.contains(&alias), "no `{alias}` in {answer:?}");
     let resolved = resolver::getaddrinfo(&pod, &tour.cluster.resolv_conf("default"), "database").await?;
-    tour.log.saw(format_args!("getaddrinfo(\"database\") in shell-3: {} {:?}", resolved.canonical, resolved.addresses));
+    tour.log.saw(format_args!(
+        "getaddrinfo(\"database\") in shell-3: {} {:?}",
+        resolved.canonical, resolved.addresses
+    ));
     ensure!(resolved.canonical == outside, "the canonical name is {}", resolved.canonical);
     ensure!(!resolved.addresses.is_empty(), "{outside} has no address");
     let reply = Get::new(SocketAddr::new(resolved.addresses[0], OUTSIDE_PORT)).send_from(&pod).await?;

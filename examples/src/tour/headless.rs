@@ -14,7 +14,10 @@ const ZONE: &str = "peers.default.svc.cluster.local.";
 pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
     tour.log.did("apply headless Service peers with pods peers-0 and peers-1");
     tour.cluster.apply(include_str!("../../manifests/headless.yaml")).await?;
-    ensure!(tour.cluster.service("default/peers")?.cluster_ips().is_empty(), "a headless Service got an address");
+    ensure!(
+        tour.cluster.service("default/peers")?.cluster_ips().is_empty(),
+        "a headless Service got an address"
+    );
     tour.moment_of_proof().await?;
     let first = names_follow(tour).await?;
 
@@ -43,7 +46,11 @@ async fn names_follow(tour: &Tour) -> anyhow::Result<IpAddr> {
     tour.log.saw(services.records.join("\n"));
     for name in ["peers-0", "peers-1"] {
         let target = format!(" 7000 {name}.{ZONE}");
-        services.records.iter().find(|record| record.ends_with(&target)).with_context(|| format!("no SRV{target}"))?;
+        services
+            .records
+            .iter()
+            .find(|record| record.ends_with(&target))
+            .with_context(|| format!("no SRV{target}"))?;
     }
     ensure!(services.records.len() == 2, "{} SRV records", services.records.len());
     Ok(replaced)

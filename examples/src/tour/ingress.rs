@@ -44,7 +44,11 @@ pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
     for (host, target, server, seen) in table {
         let reply = Get::new(http).host(host).target(target).send_from(&client).await?;
         tour.log.saw(format_args!("{host}{target}: {}", reply.body().trim()));
-        ensure!(reply.server()? == server, "{host}{target} was answered by {} instead of {server}", reply.server()?);
+        ensure!(
+            reply.server()? == server,
+            "{host}{target} was answered by {} instead of {server}",
+            reply.server()?
+        );
         let target_seen = reply.header(echo::TARGET);
         ensure!(target_seen == seen, "{host}{target} reached {server} as {target_seen} instead of {seen}");
     }

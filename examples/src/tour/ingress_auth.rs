@@ -15,7 +15,11 @@ pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
     let get = Get::new(http).host("members.example");
     let ada = get.clone().basic_auth("ada", "lovelace");
     let reply = expect(tour, "without credentials", &get, 401).await?;
-    ensure!(reply.header("www-authenticate") == "Basic realm=\"Members only\"", "{}", reply.header("www-authenticate"));
+    ensure!(
+        reply.header("www-authenticate") == "Basic realm=\"Members only\"",
+        "{}",
+        reply.header("www-authenticate")
+    );
     let reply = expect(tour, "ada with her password", &ada, 200).await?;
     ensure!(reply.server()? == "shop-1", "answered by {}", reply.server()?);
     ensure!(reply.header(echo::AUTHORIZATION) == "none", "the password was passed on to the backend");
@@ -29,10 +33,20 @@ pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn expect(tour: &Tour, who: &str, get: &Get, status: u16) -> anyhow::Result<crate::client::http::Reply> {
+async fn expect(
+    tour: &Tour,
+    who: &str,
+    get: &Get,
+    status: u16,
+) -> anyhow::Result<crate::client::http::Reply> {
     let reply = get.send_from(&tour.cluster.host("client")?).await?;
     tour.log.saw(format_args!("{who}: {}", reply.status()));
-    ensure!(reply.status() == status, "{who} got {} instead of {status}: {}", reply.status(), reply.body().trim());
+    ensure!(
+        reply.status() == status,
+        "{who} got {} instead of {status}: {}",
+        reply.status(),
+        reply.body().trim()
+    );
     Ok(reply)
 }
 

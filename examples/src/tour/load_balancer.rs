@@ -14,7 +14,9 @@ pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
     let proxied = tour.cluster.service("default/proxied")?;
     let routed = tour.cluster.service("default/routed")?;
     let (proxied_ip, routed_ip) = (assigned(&proxied, IpMode::Proxy)?, assigned(&routed, IpMode::Vip)?);
-    tour.log.saw(format_args!("proxied: {proxied_ip} (ipMode Proxy)\nrouted: {routed_ip} (ipMode VIP, externalTrafficPolicy Local)"));
+    tour.log.saw(format_args!(
+        "proxied: {proxied_ip} (ipMode Proxy)\nrouted: {routed_ip} (ipMode VIP, externalTrafficPolicy Local)"
+    ));
     let node_port = proxied.ports()[0].node_port().context("proxied has no nodePort")?;
     let server2 = tour.cluster.host("server2")?.address();
     tour.cluster.cloud().proxy(proxied_ip, 80, SocketAddr::new(server2, node_port)).await?;
@@ -43,7 +45,9 @@ async fn passed_through(tour: &mut Tour, address: IpAddr) -> anyhow::Result<()> 
     let client = tour.cluster.host("client")?;
     let node = tour.cluster.host("server3")?;
     let mut capture = node.capture("eth0").await?;
-    tour.log.did(format_args!("passthrough: client -> {address}, routed unchanged to server3, which has the endpoint"));
+    tour.log.did(format_args!(
+        "passthrough: client -> {address}, routed unchanged to server3, which has the endpoint"
+    ));
     let reply = Get::new(SocketAddr::new(address, 80)).send_from(&client).await?;
     tour.log.saw(reply.body());
     ensure!(reply.server()? == "balanced-1", "answered by {}", reply.server()?);

@@ -34,7 +34,10 @@ async fn outside(tour: &Tour, resolv_conf: &str) -> anyhow::Result<()> {
     tour.log.saw(format_args!("getaddrinfo(\"www.example.test\") = {found:?}, from the public name server"));
     ensure!(found == [tour.cluster.host("client")?.address()], "the public name server says otherwise");
     let asked = tour.cluster.asked_outside();
-    ensure!(asked.iter().any(|name| name == "www.example.test."), "the public name server was not asked: {asked:?}");
+    ensure!(
+        asked.iter().any(|name| name == "www.example.test."),
+        "the public name server was not asked: {asked:?}"
+    );
     if let Some(leak) = asked.iter().find(|name| name.ends_with("cluster.local.")) {
         bail!("a cluster name leaked to the public name server: {leak}");
     }

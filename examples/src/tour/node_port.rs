@@ -12,36 +12,38 @@ pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
     tour.cluster.apply(include_str!("../../manifests/web.yaml")).await?;
     let before = tour.cluster.cluster_ip("default/web", 80)?;
     tour.log.did("a client in pod shell-3 keeps calling web, a new connection each time");
-    let load = Load::start(&tour.cluster.pod_host("default/shell-3")?, Get::new(before));
-    load.progress(50).await;
-    let shown = while_the_client_talks(tour, &load, before).await;
+    let mut load = Load::start(&tour.cluster.pod_host("default/shell-3")?, Get::new(before));
+    load.progress(50).await?;
+    let shown = while_the_client_talks(tour, &mut load, before).await;
     let count = load.stop().await;
     shown?;
     no_request_failed(tour, &count)
 }
 
 fn no_request_failed(tour: &Tour, count: &Count) -> anyhow::Result<()> {
-    tour.log.saw(format_args!("the client in shell-3: {} requests succeeded, {} failed", count.succeeded, count.failed));
+    tour.log.saw(format_args!(
+        "the client in shell-3: {} requests succeeded, {} failed",
+        count.succeeded, count.failed
+    ));
     let first = count.first_failure.as_deref().unwrap_or_default();
     ensure!(count.failed == 0, "{} requests failed, the first: {first}", count.failed);
-    ensure!(count.succeeded >= 150, "the client made only {} requests", count.succeeded);
     Ok(())
 }
 
-async fn while_the_client_talks(tour: &mut Tour, load: &Load, before: SocketAddr) -> anyhow::Result<()> {
+async fn while_the_client_talks(tour: &mut Tour, load: &mut Load, before: SocketAddr) -> anyhow::Result<()> {
     tour.log.did("edit it to type NodePort");
     tour.cluster.apply(include_str!("../../manifests/web-nodeport.yaml")).await?;
     let service = tour.cluster.service("default/web")?;
     let node_port = service.ports()[0].node_port().context("no nodePort was allocated")?;
     tour.log.saw(format_args!("nodePort {node_port}"));
-    load.progress(50).await;
+    load.progress(50).await?;
     tour.moment_of_proof().await?;
     for node in ["server2", "server3"] {
         reached_on(tour, node, node_port).await?;
     }
     tour.log.did("edit it back to ClusterIP");
     tour.cluster.apply(include_str!("../../manifests/web-clusterip.yaml")).await?;
-    load.progress(50).await;
+    load.progress(50).await?;
     ensure!(tour.cluster.cluster_ip("default/web", 80)? == before, "the virtual address changed");
     let client = tour.cluster.host("client")?;
     let to = SocketAddr::new(tour.cluster.host("server2")?.address(), node_port);

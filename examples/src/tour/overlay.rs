@@ -85,7 +85,9 @@ fn check(packet: &Packet, from: &str, to: &str) -> anyhow::Result<()> {
 
 async fn third_node(tour: &mut Tour) -> anyhow::Result<()> {
     tour.log.did("server4 joins with 10.244.7.0/24");
-    tour.cluster.join("server4", "172.20.10.4", "10.244.7.0/24", include_str!("../../manifests/server4.yaml")).await?;
+    tour.cluster
+        .join("server4", "172.20.10.4", "10.244.7.0/24", include_str!("../../manifests/server4.yaml"))
+        .await?;
     let vtep = tour.cluster.vtep_mac("server4")?;
     for node in ["server2", "server3"] {
         let dump = tour.cluster.host(node)?.dump().await?;
@@ -97,7 +99,9 @@ async fn third_node(tour: &mut Tour) -> anyhow::Result<()> {
     tour.cluster.leave("server4").await?;
     for node in ["server2", "server3"] {
         let dump = tour.cluster.host(node)?.dump().await?.to_lowercase();
-        let left = dump.lines().find(|line| line.contains("10.244.7.0") || line.contains(&vtep) || line.contains("172.20.10.4 "));
+        let left = dump.lines().find(|line| {
+            line.contains("10.244.7.0") || line.contains(&vtep) || line.contains("172.20.10.4 ")
+        });
         ensure!(left.is_none(), "{node} still has {}", left.unwrap_or_default());
         tour.log.saw(format_args!("{node}: no route, neighbour or FDB entry of server4"));
     }

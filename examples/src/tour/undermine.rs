@@ -38,7 +38,9 @@ pub fn cases() -> Vec<Case> {
         case(2, "bridge filter", "did not switch", |cluster| Box::pin(switch_bridge_filter_off(cluster))),
         case(3, "rules on one node", "172.20.10.3", |cluster| Box::pin(remove_rules(cluster, &["server3"]))),
         case(4, "rules", "from client", |cluster| Box::pin(remove_rules(cluster, BOTH))),
-        case(5, "ExternalName Service", "CNAME", |cluster| Box::pin(remove(cluster, Kind::Service, "default/database"))),
+        case(5, "ExternalName Service", "CNAME", |cluster| {
+            Box::pin(remove(cluster, Kind::Service, "default/database"))
+        }),
         case(6, "endpoints of the headless Service", "peers from shell-2", |cluster| {
             Box::pin(remove_slices(cluster, "default/peers"))
         }),
@@ -50,12 +52,18 @@ pub fn cases() -> Vec<Case> {
         }),
         case(10, "FDB entry of server2", "no fdb entry", |cluster| Box::pin(remove_fdb_entry(cluster))),
         case(11, "endpoints of a backend", "503", |cluster| Box::pin(remove_slices(cluster, "default/cart"))),
-        case(11, "an Ingress", "fallback-1", |cluster| Box::pin(remove(cluster, Kind::Ingress, "default/blog"))),
+        case(11, "an Ingress", "fallback-1", |cluster| {
+            Box::pin(remove(cluster, Kind::Ingress, "default/blog"))
+        }),
         case(12, "TLS Secret", "secure.example", |cluster| {
             Box::pin(remove(cluster, Kind::Secret, "default/secure-tls"))
         }),
-        case(13, "htpasswd Secret", "503", |cluster| Box::pin(remove(cluster, Kind::Secret, "default/members"))),
-        case(15, "foreign table", "table ip foreign", |cluster| Box::pin(remove_table(cluster, "server2", "foreign"))),
+        case(13, "htpasswd Secret", "503", |cluster| {
+            Box::pin(remove(cluster, Kind::Secret, "default/members"))
+        }),
+        case(15, "foreign table", "table ip foreign", |cluster| {
+            Box::pin(remove_table(cluster, "server2", "foreign"))
+        }),
         case(15, "foreign route", "198.51.100.0/24", |cluster| Box::pin(remove_foreign_route(cluster))),
     ]
 }
@@ -67,7 +75,8 @@ async fn remove(cluster: &mut Cluster, kind: Kind, name: &str) -> anyhow::Result
 async fn remove_slices(cluster: &mut Cluster, service: &str) -> anyhow::Result<()> {
     let service: ObjectName = service.parse()?;
     let snapshot = cluster.store.snapshot();
-    let slices = snapshot.slices_of(&service).map(|slice| ObjectRef::new(Kind::EndpointSlice, slice.name().clone()));
+    let slices =
+        snapshot.slices_of(&service).map(|slice| ObjectRef::new(Kind::EndpointSlice, slice.name().clone()));
     cluster.tamper(slices.collect()).await
 }
 
@@ -103,7 +112,8 @@ async fn remove_fdb_entry(cluster: &mut Cluster) -> anyhow::Result<()> {
     use netlink_packet_route::AddressFamily;
     use netlink_packet_route::neighbour::NeighbourAttribute;
 
-    let mac = SERVER2_VTEP.split(':').map(|byte| u8::from_str_radix(byte, 16)).collect::<Result<Vec<_>, _>>()?;
+    let mac =
+        SERVER2_VTEP.split(':').map(|byte| u8::from_str_radix(byte, 16)).collect::<Result<Vec<_>, _>>()?;
     let delete = move || async move {
         let (connection, handle, _) = rtnetlink::new_connection()?;
         tokio::spawn(connection);
