@@ -206,7 +206,8 @@ impl NodeBuilder {
         self
     }
 
-    /// Adds a range that ClusterIPs come from: packets to addresses in it that no Service has are dropped.
+    /// Adds a range that ClusterIPs come from: packets to addresses in it that no Service has are dropped, rather than
+    /// sent along the default route, where a connection would be remembered as one that is not translated.
     pub fn service_cidr(mut self, cidr: impl fmt::Display) -> Self {
         self.service_cidrs.push(cidr.to_string());
         self

@@ -231,7 +231,8 @@ impl Driver {
     }
 
     fn resync(&mut self, rules: &Rules) -> Result<(), Error> {
-        sync::resync(self.proxy.dataplane.nftables(), rules, &mut self.before)?;
+        let kernel = self.proxy.dataplane.nftables();
+        sync::resync(kernel, &self.proxy.backend, rules, &mut self.before)?;
         self.remembered = self.before.clone();
         Ok(())
     }

@@ -9,7 +9,13 @@ use crate::{CleanUpError, Dataplane, Error};
 
 /// Lists our tables and changes only what differs: what a predecessor left in force stays in force. What it
 /// remembered of settings comes into `before`, and all that is there is remembered.
-pub(super) fn resync(kernel: &mut dyn Nftables, rules: &Rules, before: &mut Before) -> Result<(), Error> {
+pub(super) fn resync(
+    kernel: &mut dyn Nftables,
+    backend: &Backend,
+    rules: &Rules,
+    before: &mut Before,
+) -> Result<(), Error> {
+    let mut batch = leftovers(kernel, backend, rules, before)?;
     let mut wanted = rules.tables();
     let mut current = Vec::new();
     for table in &wanted {
@@ -20,11 +26,33 @@ pub(super) fn resync(kernel: &mut dyn Nftables, rules: &Rules, before: &mut Befo
     if let Some(first) = wanted.first_mut().filter(|_| !before.is_empty()) {
         first.insert_chain(memory::chain(before));
     }
-    let mut batch = Batch::new();
     for (wanted, current) in wanted.iter().zip(&current) {
         batch.append(wanted.diff(current.as_ref()));
     }
     Ok(apply(kernel, &batch)?)
+}
+
+/// Removes our tables of families that this node no longer has.
+fn leftovers(
+    kernel: &mut dyn Nftables,
+    backend: &Backend,
+    rules: &Rules,
+    before: &mut Before,
+) -> Result<Batch, Error> {
+    let mut batch = Batch::new();
+    let wanted = rules.table_ids();
+    for id in backend.tables().iter().filter(|id| !wanted.contains(id)) {
+        // A table of somebody else in a family that is none of ours does no harm.
+        match ours(kernel, id) {
+            Ok(Some(table)) => {
+                before.extend(memory::read(&table));
+                batch.delete_table(id);
+            }
+            Ok(None) | Err(Error::ForeignTable { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(batch)
 }
 
 /// Applies what is not empty.

@@ -142,3 +142,17 @@ async fn dropping_the_handle_ends_the_loop_and_leaves_the_rules() {
     run.await.unwrap();
     assert!(listed(&mut kernel).contains("10.96.0.1 . tcp . 80"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn tables_of_families_the_node_lost_are_removed() {
+    let (kernel, store) = (fake::Kernel::new(), Store::new());
+    let both = Node::builder("a").address("10.0.0.1").address("fd00::1").build().unwrap();
+    let (handle, run) = Proxy::builder(both).dataplane(kernel.clone()).build().drive(store.watch());
+    tokio::spawn(run);
+    handle.programmed(add_service(&store, 1)).await.unwrap();
+    drop(handle);
+    assert_eq!(kernel.clone().list_tables().unwrap().len(), 2);
+    let handle = start(&kernel, &store, SysctlPolicy::Check);
+    handle.programmed(add_service(&store, 2)).await.unwrap();
+    assert_eq!(kernel.clone().list_tables().unwrap(), [table()]);
+}

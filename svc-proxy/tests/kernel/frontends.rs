@@ -6,8 +6,10 @@ use svc_model::store::Store;
 use svc_model::yaml;
 use svc_proxy::{Node, Proxy, SysctlPolicy};
 
-use crate::cluster::{CLIENT, Cluster, NODE, web};
-use crate::traffic::{ask, ask_often, assert_dropped, assert_refused, serve, source_seen};
+use crate::cluster::{CLIENT, Cluster, NODE, PORT, web};
+use crate::traffic::{
+    ask, ask_often, ask_udp, assert_dropped, assert_refused, serve, serve_udp, source_seen,
+};
 use crate::trial;
 
 pub fn trials() -> Vec<Trial> {
@@ -19,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         trial("external_ip_and_balancer_address_serve", outside_addresses),
         trial("what_no_service_has_is_refused_or_dropped", unserved),
         trial("connections_without_endpoints_are_refused", no_endpoints),
+        trial("udp_is_served_the_same_way", udp),
         trial("ipv6_is_served_the_same_way", ipv6),
     ]
 }
@@ -106,6 +109,23 @@ async fn no_endpoints(lab: Lab) -> Result {
     cluster.apply(&web("type: NodePort, externalIPs: [192.0.2.10]", "", &["a"])).await?;
     assert_eq!(ask(&cluster.client, "192.0.2.10:80").await?.server, "a");
     assert_ne!(ask(&cluster.client, "192.0.2.10:80").await?.source, CLIENT);
+    Ok(())
+}
+
+async fn udp(lab: Lab) -> Result {
+    let cluster = Cluster::new(&lab).await?;
+    serve_udp(&cluster.pods[0], "a", PORT).await?;
+    let udp = |endpoints: &[&str]| {
+        let manifests = web("type: NodePort", "", endpoints).replace("protocol: TCP", "protocol: UDP");
+        manifests.replace("port: 80,", "port: 80, protocol: UDP,")
+    };
+    cluster.apply(&udp(&["a"])).await?;
+    assert_eq!(ask_udp(&cluster.pods[2], "10.96.0.80:80").await?.source, "10.244.2.67");
+    assert_eq!(ask_udp(&cluster.client, "172.20.10.2:30080").await?.source, "10.244.2.1");
+    assert_refused(&cluster.pods[2], "10.96.0.80:80").await;
+    cluster.apply(&udp(&[])).await?;
+    let refused = ask_udp(&cluster.pods[2], "10.96.0.80:80").await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use svc_lab::{Host, Result, Task};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 /// How long an answer that must not come is waited for.
 const SILENCE: Duration = Duration::from_millis(400);
@@ -49,6 +49,37 @@ pub async fn ask(host: &Host, to: &str) -> io::Result<Answer> {
         stream.shutdown().await?;
         stream.read_to_string(&mut text).await?;
         let (server, source) = text.trim_end().split_once(' ').ok_or(ErrorKind::UnexpectedEof)?;
+        Ok(Answer { server: server.to_owned(), source: source.to_owned() })
+    })
+    .await
+}
+
+/// Answers datagrams on a port of a host; listens when this returns.
+pub async fn serve_udp(host: &Host, name: &'static str, port: u16) -> Result {
+    host.run(move || async move {
+        let socket = UdpSocket::bind(("::", port)).await?;
+        tokio::spawn(async move {
+            while let Ok((_, peer)) = socket.recv_from(&mut [0; 64]).await {
+                let answer = format!("{name} {}", peer.ip().to_canonical());
+                let _ = socket.send_to(answer.as_bytes(), peer).await;
+            }
+        });
+        Ok(())
+    })
+    .await
+}
+
+/// Sends a datagram from a host, from a new port, and reads the answer.
+pub async fn ask_udp(host: &Host, to: &str) -> io::Result<Answer> {
+    let to: SocketAddr = to.parse().unwrap();
+    host.run(move || async move {
+        let socket = UdpSocket::bind("0.0.0.0:0").await?;
+        socket.connect(to).await?;
+        socket.send(b"who").await?;
+        let mut bytes = [0; 64];
+        let length = socket.recv(&mut bytes).await?;
+        let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        let (server, source) = text.split_once(' ').ok_or(ErrorKind::UnexpectedEof)?;
         Ok(Answer { server: server.to_owned(), source: source.to_owned() })
     })
     .await
