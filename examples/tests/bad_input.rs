@@ -1,4 +1,5 @@
 //! Faulty manifests among good ones: each fault names file, object and field, and the rest works.
+#![allow(clippy::disallowed_methods, reason = "the test writes the files it is about")]
 
 use std::fs;
 use std::process::ExitCode;
