@@ -1,5 +1,6 @@
 //! All objects at one revision, as an immutable value.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -208,7 +209,7 @@ impl Snapshot {
             .collect()
     }
 
-    /// The next revision: `set` put in place, `removed` gone. The delta names what really differs; if nothing does,
+    /// The next revision: `removed` gone, then `set` put in place. The delta names what really differs; if nothing does,
     /// the revision stays. O(changes x log n).
     #[must_use]
     pub fn with(
@@ -218,11 +219,15 @@ impl Snapshot {
     ) -> (Snapshot, Delta) {
         let mut next = self.clone();
         let mut delta = Delta::starting_at(self.revision);
-        for reference in removed {
-            next.remove(&reference, &mut delta);
-        }
-        for object in set {
-            next.set(object, &mut delta);
+        // What comes last counts, so that a detour back to where it was is no change.
+        let mut last: BTreeMap<ObjectRef, Option<Object>> =
+            removed.into_iter().map(|reference| (reference, None)).collect();
+        last.extend(set.into_iter().map(|object| (object.reference(), Some(object))));
+        for (reference, object) in last {
+            match object {
+                Some(object) => next.set(reference, object, &mut delta),
+                None => next.remove(&reference, &mut delta),
+            }
         }
         if !delta.is_empty() {
             next.revision = Revision(self.revision.0 + 1);
@@ -231,8 +236,7 @@ impl Snapshot {
         (next, delta)
     }
 
-    fn set(&mut self, object: Object, delta: &mut Delta) {
-        let reference = object.reference();
+    fn set(&mut self, reference: ObjectRef, object: Object, delta: &mut Delta) {
         let change = match object {
             Object::EndpointSlice(slice) => return self.set_slice(slice, delta),
             Object::Ingress(new) => replace!(self.ingresses, reference.name.clone(), Some(new)),

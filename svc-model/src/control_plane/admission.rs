@@ -81,11 +81,7 @@ impl ControlPlane {
 
     fn admit_plain(&self, manifest: &Manifest, reference: &ObjectRef) -> Result<Object, Refusal> {
         validate::create(manifest, &self.ranges)?;
-        if self
-            .derived
-            .values()
-            .any(|names| reference.kind == Kind::EndpointSlice && names.contains(&reference.name))
-        {
+        if self.is_derived(reference) {
             let message = "is derived from a Service's selector: choose another name";
             return Err(Refusal {
                 problems: vec![Problem::new(reference, "metadata.name", message)],
@@ -96,6 +92,13 @@ impl ControlPlane {
             Object::Pod(pod) => self.with_status(&pod).into(),
             object => object,
         })
+    }
+
+    /// A slice that stands there and was in no manifest.
+    fn is_derived(&self, reference: &ObjectRef) -> bool {
+        reference.kind == Kind::EndpointSlice
+            && self.objects.contains_key(reference)
+            && self.derived.values().any(|names| names.contains(&reference.name))
     }
 
     /// Nothing is held by a Service that is refused but what it held before.

@@ -399,7 +399,10 @@ fn the_same_seed_gives_the_same_values() {
 #[test]
 fn a_restart_takes_over_what_was() {
     let mut first = control();
-    accept(&mut first, &service_yaml("b", "type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]"));
+    accept(
+        &mut first,
+        &service_yaml("b", "type: LoadBalancer, selector: {app: web}, ports: [{port: 80, targetPort: 80}]"),
+    );
     accept(
         &mut first,
         &service_yaml("a", "type: LoadBalancer, externalTrafficPolicy: Local, ports: [{port: 80}]"),
@@ -419,7 +422,8 @@ fn a_restart_takes_over_what_was() {
     assert_eq!(problems(&second.adopt(objects)), Vec::<String>::new());
     assert_eq!(second.objects().collect::<Vec<_>>(), first.objects().collect::<Vec<_>>());
     // The same manifests again change nothing but what was edited meanwhile.
-    let mut files = service_yaml("b", "type: LoadBalancer, selector: {app: web}, ports: [{port: 81}]");
+    let mut files =
+        service_yaml("b", "type: LoadBalancer, selector: {app: web}, ports: [{port: 81, targetPort: 80}]");
     files.extend(pod_yaml("web-0", ""));
     let broken = {
         let mut files = files.clone();
@@ -456,4 +460,13 @@ fn a_node_port_that_comes_back_is_the_same() {
     accept(&mut control, &service_yaml("web", "ports: [{port: 80}]"));
     accept(&mut control, &service_yaml("web", "type: NodePort, ports: [{port: 80}]"));
     assert_eq!(service(&control, "web").ports()[0].node_port(), port);
+}
+
+#[test]
+fn a_derived_slice_is_not_written_by_hand() {
+    let mut control = control();
+    accept(&mut control, &service_yaml("web", "selector: {app: web}, ports: [{port: 80}]"));
+    let slice = control.objects().find(|object| object.kind() == Kind::EndpointSlice).unwrap().clone();
+    let outcome = control.apply(&yaml::read(&yaml::write(&slice)));
+    assert!(problems(&outcome)[0].ends_with("is derived from a Service's selector: choose another name"));
 }
