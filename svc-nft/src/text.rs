@@ -2,6 +2,8 @@
 
 mod command;
 mod rule;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt::{self, Write},

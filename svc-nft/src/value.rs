@@ -288,7 +288,7 @@ impl Value {
             Self::Proto(proto) => proto.number().into(),
             Self::Port(port) | Self::PortRange(port, _) => (*port).into(),
             Self::Mark(number) | Self::Integer(number) => (*number).into(),
-            Self::IfName(name) | Self::IfPrefix(name) => u128::from_be_bytes(Bytes::text(name).bytes),
+            Self::IfName(name) | Self::IfPrefix(name) => u128::from_le_bytes(Bytes::text(name).bytes),
         }
     }
 
@@ -307,11 +307,11 @@ impl Value {
     pub(crate) fn weight(&self) -> u128 {
         let number = self.number();
         match self.data_type() {
-            DataType::Ipv6Addr | DataType::IfName => number.swap_bytes(),
+            DataType::Ipv6Addr => number.swap_bytes(),
             DataType::Ipv4Addr => number.swap_bytes() >> 96,
             DataType::InetService => number.swap_bytes() >> 112,
             // In the host's byte order, which is little endian where the program's order is as here.
-            DataType::InetProto | DataType::Mark | DataType::Integer => number,
+            DataType::InetProto | DataType::Mark | DataType::Integer | DataType::IfName => number,
         }
     }
 }

@@ -31,11 +31,16 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Two thousand rules, the same ones each time.
+/// Two thousand rules and a thousand elements, the same ones each time.
 fn generated() -> Table {
     let mut runner = TestRunner::deterministic();
     let rules = proptest::collection::vec(strategies::rule(), 2000);
-    strategies::table_of(rules.new_tree(&mut runner).expect("rules").current())
+    let mut table = strategies::table_of(rules.new_tree(&mut runner).expect("rules").current());
+    let elements = proptest::collection::vec(strategies::element(), 1000);
+    for (set, element) in elements.new_tree(&mut runner).expect("elements").current() {
+        table.find_set_mut(set).expect("the set").insert(element);
+    }
+    table
 }
 
 /// The program's text of a table that we sent is our text of it.

@@ -46,6 +46,28 @@ pub(crate) fn rule() -> impl Strategy<Value = Rule> {
     })
 }
 
+/// An element, and the set of [`table_of`] that it belongs to.
+pub(crate) fn element() -> impl Strategy<Value = (&'static str, Element)> {
+    let proto = || any::<u8>().prop_map(|number| Value::Proto(L4Proto::new(number)));
+    let service = || {
+        (address(), proto(), any::<u16>())
+            .prop_map(|(address, proto, port)| [address.into(), proto, port.into()])
+    };
+    let target = select(vec![Verdict::Drop, Verdict::Accept, Verdict::goto("target")]);
+    let endpoint = (address(), any::<u16>()).prop_map(|(address, port)| [address.into(), Value::Port(port)]);
+    prop_oneof![
+        address().prop_map(|address| ("by-source", Element::new(address))),
+        service().prop_map(|key| ("by-service", Element::new(key))),
+        "[a-z]{1,15}".prop_map(|name| ("by-interface", Element::new(Value::IfName(name.into())))),
+        any::<u32>().prop_map(|mark| ("by-mark", Element::new(Value::Mark(mark)))),
+        (service(), target).prop_map(|(key, verdict)| ("verdicts", Element::mapping(key, verdict))),
+        (service(), 0..4u32, endpoint).prop_map(|(key, index, endpoint)| {
+            let key = Key::new(key.into_iter().chain([Value::Integer(index)]));
+            ("endpoints", Element::mapping(key, endpoint))
+        }),
+    ]
+}
+
 fn middle() -> impl Strategy<Value = Statement> {
     let flow = SETS[1].1;
     let set = (select(&SETS[..]), any::<bool>());
