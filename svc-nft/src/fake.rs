@@ -1,7 +1,7 @@
 //! nftables in memory, for tests of programs that use this crate.
 //!
 //! [`Kernel`] holds to the kernel's rules of what exists, what may be deleted and what belongs together; the same
-//! tests run on it and on the kernel. It does not look at packets.
+//! tests run on it and on the kernel. It looks neither at packets nor at the clock.
 
 mod refuse;
 

@@ -100,7 +100,8 @@ impl<const N: usize> From<[Statement; N]> for Rule {
 
 /// The kernel stores a comment with its length in one byte; the nft program reads 128 bytes with the final NUL.
 pub(crate) fn cut(mut comment: String) -> String {
-    let mut end = comment.len().min(127);
+    let text = comment.find('\0').unwrap_or(comment.len());
+    let mut end = text.min(127);
     while !comment.is_char_boundary(end) {
         end -= 1;
     }

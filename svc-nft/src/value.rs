@@ -278,6 +278,14 @@ impl Value {
         self.data_type() == other.data_type() && first <= other_first && other_last <= last
     }
 
+    /// Whether the kernel can be told this value: names of interfaces have an end.
+    pub(crate) fn is_sendable(&self) -> bool {
+        match self {
+            Self::IfName(name) | Self::IfPrefix(name) => name.len() <= 15 && !name.contains('\0'),
+            _ => true,
+        }
+    }
+
     /// What keys of one part are ordered by: the number; of prefixes and ranges the first one.
     pub(crate) fn number(&self) -> u128 {
         match self {

@@ -1,7 +1,7 @@
 //! A batch as messages between a begin and an end.
 
-use super::{attr::Writer, chain, element, message, rule, set, table, uapi::*};
-use crate::{Batch, Command, Element, Error, Object, Set, Verb};
+use super::{attr::Writer, chain, element, message, rule, set, statement::LONG_INTERFACE, table, uapi::*};
+use crate::{Batch, Command, Element, Error, Object, Set, Value, Verb};
 
 /// How many elements go into one message at most; and how many bytes, for the length of their list is told in 16 bits.
 const ELEMENTS: usize = 400;
@@ -87,8 +87,7 @@ struct Encoder {
 impl Encoder {
     fn command(&mut self, index: usize, command: &Command) -> Result<(), Error> {
         if let Object::Elements { set, elements } = &command.object {
-            self.elements(index, command, set, elements);
-            return Ok(());
+            return self.elements(index, command, set, elements);
         }
         let mut written = Ok(());
         self.message(index, command, Vec::new(), |writer| {
@@ -112,7 +111,16 @@ impl Encoder {
     }
 
     /// Splits the elements over as many messages as they need.
-    fn elements(&mut self, index: usize, command: &Command, set: &Set, elements: &[Element]) {
+    fn elements(
+        &mut self,
+        index: usize,
+        command: &Command,
+        set: &Set,
+        elements: &[Element],
+    ) -> Result<(), Error> {
+        if !elements.iter().flat_map(|element| element.key().parts()).all(Value::is_sendable) {
+            return Err(Error::unsendable(index, command, LONG_INTERFACE.0));
+        }
         let mut from = 0;
         while from < elements.len() {
             let start = self.writer.len();
@@ -135,6 +143,7 @@ impl Encoder {
                 message.elements = offsets;
             }
         }
+        Ok(())
     }
 
     fn finish(mut self) -> Encoded {

@@ -17,11 +17,14 @@ pub(crate) struct Unsendable(pub(crate) &'static str);
 const TOO_LONG: Unsendable =
     Unsendable("the key and data are longer than the 64 bytes of registers: use fewer parts");
 
+pub(crate) const LONG_INTERFACE: Unsendable = Unsendable("the name of an interface has at most 15 bytes");
+
 const R0: Register = Register::FIRST;
 
 /// Writes the expressions of one statement.
 pub(crate) fn write(writer: &mut Writer, family: Family, statement: &Statement) -> Result<(), Unsendable> {
     match statement {
+        Statement::Match { value, .. } if !value.is_sendable() => return Err(LONG_INTERFACE),
         Statement::Match { expr, op, value } => compare(writer, *expr, *op, value),
         Statement::MatchMasked { expr, mask, op, value } => masked(writer, *expr, *mask, *op, *value),
         Statement::CtState(states) => {

@@ -111,3 +111,14 @@ fn the_key_of_a_sticky_ipv6_client_and_its_endpoint_fit_the_registers() {
     batch.add_rule(&id(), "c", [Statement::update_map("affinity", client, drawn)]);
     assert!(batch.encode().is_ok());
 }
+
+#[test]
+fn a_name_that_no_interface_has_is_refused_before_it_is_sent() {
+    let name = || Value::IfName("sixteen-bytes-xx".into());
+    let mut batch = Batch::new();
+    batch.add_elements(&id(), &Set::new("s", DataType::IfName), [Element::new(name())]);
+    assert!(batch.encode().expect_err("refused").to_string().ends_with("at most 15 bytes"));
+    let mut batch = Batch::new();
+    batch.add_rule(&id(), "c", [Statement::eq(Expr::Iifname, name())]);
+    assert!(batch.encode().expect_err("refused").to_string().ends_with("at most 15 bytes"));
+}

@@ -14,6 +14,9 @@ pub(crate) const DEMANDS: &[(&str, Demand)] = &[
     ("keeps_what_is_referred_to", keeps_what_is_referred_to),
     ("elements_come_and_go", elements_come_and_go),
     ("names_the_element_at_fault", names_the_element_at_fault),
+    ("intervals_may_not_overlap", intervals_may_not_overlap),
+    ("a_full_set_takes_no_more", full_set),
+    ("types_have_to_fit", types_have_to_fit),
     ("rules_have_handles", rules_have_handles),
     ("flush_empties", flush_empties),
     ("destroy_is_content_with_nothing", destroy_is_content_with_nothing),
@@ -208,6 +211,48 @@ fn names_the_element_at_fault(kernel: &mut dyn Dataplane) {
             .to_string()
             .starts_with("add element ip t verdicts { 10.0.0.150 : goto nowhere }: No such file")
     );
+}
+
+fn intervals_may_not_overlap(kernel: &mut dyn Dataplane) {
+    let net = |text: &str| Element::new(Value::from(text.parse::<ipnet::IpNet>().expect("a network")));
+    let set = Set::new("nets", DataType::Ipv4Addr).flag(SetFlag::Interval);
+    let wanted = Table::with_id(id()).set(set.clone().element(net("10.0.0.0/8")).element(net("11.0.0.0/8")));
+    kernel.apply(Batch::new().load(&wanted)).expect("neighbours");
+    let error =
+        kernel.apply(Batch::new().add_elements(&id(), &set, [net("10.1.0.0/16")])).expect_err("refused");
+    assert!(error.is_exists(), "{error}");
+    assert_eq!(error.object(), "ip t nets { 10.1.0.0/16 }");
+    assert_eq!(listed(kernel), wanted);
+    let delete = |text| Batch::new().delete_elements(&id(), &set, [net(text).key().clone()]).clone();
+    kernel.apply(&delete("10.0.0.0/8")).expect("delete");
+    assert_eq!(listed(kernel), Table::with_id(id()).set(set.clone().element(net("11.0.0.0/8"))));
+}
+
+fn full_set(kernel: &mut dyn Dataplane) {
+    let set = Set::new("small", DataType::Ipv4Addr).size(2);
+    kernel.apply(Batch::new().load(&Table::with_id(id()).set(set.clone()))).expect("a set");
+    let three = [1, 2, 3].map(|last| Element::new(ip(last)));
+    let error = kernel.apply(Batch::new().add_elements(&id(), &set, three)).expect_err("refused");
+    assert_eq!((error.errno(), error.object()), (Some(23), "ip t small { 10.0.0.3 }"));
+    assert_eq!(listed(kernel), Table::with_id(id()).set(set));
+}
+
+fn types_have_to_fit(kernel: &mut dyn Dataplane) {
+    loaded(kernel);
+    for batch in [
+        Batch::new().add_elements(&id(), &addresses(), [Element::new(80)]),
+        Batch::new().add_elements(&id(), &addresses(), [Element::mapping(ip(2), Verdict::Drop)]),
+        Batch::new().add_elements(&id(), &verdicts(), [Element::new(ip(2))]),
+        Batch::new().add_elements(
+            &id(),
+            &addresses(),
+            [Element::new(ip(2)).timeout(std::time::Duration::from_secs(1))],
+        ),
+    ] {
+        let error = kernel.apply(batch).expect_err("refused");
+        assert_eq!(error.errno(), Some(22), "{error}");
+    }
+    assert_eq!(listed(kernel), table());
 }
 
 fn rules_have_handles(kernel: &mut dyn Dataplane) {

@@ -16,6 +16,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     if missing {
         eprintln!("SKIP program::*: no nft program here (Debian's package `nftables` has it)");
     }
+    // Where everything has to be there, what is not fails.
+    let missing = missing && std::env::var_os("CI").is_none();
     let trial = |table: Table| {
         let name = format!("program::prints_table_{}_as_we_do", table.id().to_string().replace(' ', "_"));
         Trial::test(name, move || prints_the_same(table)).with_ignored_flag(missing)
