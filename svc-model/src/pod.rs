@@ -122,6 +122,13 @@ impl Pod {
         self.terminating
     }
 
+    /// The same pod on a node: what a scheduler reports.
+    #[must_use]
+    pub fn bound_to(mut self, node: impl Into<String>) -> Self {
+        self.node_name = Some(node.into());
+        self
+    }
+
     /// The same pod with these addresses: what the one who attached it reports.
     #[must_use]
     pub fn with_ips(mut self, ips: Vec<IpAddr>) -> Self {

@@ -136,7 +136,10 @@ impl Cluster {
                 continue;
             }
             match self.start_pod(pod).await {
-                Ok(address) => drop(self.control.pod_network(pod.name(), &[address]).commit(&self.store)),
+                Ok((node, address)) => {
+                    self.control.pod_bound(pod.name(), &node).commit(&self.store);
+                    self.control.pod_network(pod.name(), &[address]).commit(&self.store);
+                }
                 Err(error) => problems.push(Problem::new(&object.reference(), "", format!("{error:#}"))),
             }
         }

@@ -104,8 +104,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Attaches a pod to its node and starts what runs in it.
-    pub(super) async fn start_pod(&mut self, pod: &Pod) -> anyhow::Result<IpAddr> {
+    /// Attaches a pod to its node and starts what runs in it. Tells the node and the pod's address.
+    pub(super) async fn start_pod(&mut self, pod: &Pod) -> anyhow::Result<(String, IpAddr)> {
         let node = self.node_of(pod)?;
         let stack = self.nodes[&node].stack.as_ref().with_context(|| format!("{node}'s stack is gone"))?;
         let host = self.lab.pod(pod.name().name()).await?;
@@ -119,9 +119,9 @@ impl Cluster {
         let attachment = stack.pods.attach(id, host.netns(), options).await?;
         let address = attachment.address();
         let (workload, tasks) = self.start_workload(pod, &host, address).await?;
-        let running = RunningPod { host, node, address, workload, _tasks: tasks };
+        let running = RunningPod { host, node: node.clone(), address, workload, _tasks: tasks };
         self.pods.insert(pod.name().clone(), running);
-        Ok(address)
+        Ok((node, address))
     }
 
     /// Waits until DNS and Ingress answer from `revision`.

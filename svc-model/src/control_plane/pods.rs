@@ -9,6 +9,7 @@ use crate::{Kind, ObjectName, ObjectRef, Pod, Problem};
 /// What was reported of a pod; it stands above what the pod's manifest says, and outlives later applies of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PodStatus {
+    node: Option<String>,
     ips: Option<Vec<IpAddr>>,
     ready: Option<bool>,
     terminating: bool,
@@ -17,10 +18,14 @@ pub(super) struct PodStatus {
 impl PodStatus {
     pub(super) fn as_it_is(pod: &Pod) -> Self {
         let ips = (!pod.ips().is_empty()).then(|| pod.ips().to_vec());
-        Self { ips, ready: Some(pod.ready()), terminating: pod.terminating() }
+        let node = pod.node_name().map(str::to_owned);
+        Self { node, ips, ready: Some(pod.ready()), terminating: pod.terminating() }
     }
 
     fn of(&self, mut pod: Pod) -> Pod {
+        if let Some(node) = &self.node {
+            pod = pod.bound_to(node.clone());
+        }
         if let Some(ips) = &self.ips {
             pod = pod.with_ips(ips.clone());
         }
@@ -32,6 +37,11 @@ impl PodStatus {
 }
 
 impl ControlPlane {
+    /// The pod, whose manifest names no node, was given to one: what a scheduler's Binding says.
+    pub fn pod_bound(&mut self, pod: &ObjectName, node: &str) -> Outcome {
+        self.report(pod, |status| status.node = Some(node.to_owned()))
+    }
+
     /// The pod was attached to the network with these addresses, primary first, and is ready. Without addresses it
     /// was detached.
     pub fn pod_network(&mut self, pod: &ObjectName, ips: &[IpAddr]) -> Outcome {

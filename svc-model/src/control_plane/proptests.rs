@@ -20,13 +20,21 @@ enum Operation {
 fn operation() -> impl Strategy<Value = Operation> {
     let pod = || testing::pod().prop_map(|pod| ObjectRef::new(Kind::Pod, pod.name().clone()));
     prop_oneof![
-        8 => vec(prop_oneof![testing::object().boxed(), testing::service().prop_map(freely_allocated).boxed()], 1..8)
+        8 => vec(prop_oneof![testing::object().boxed(), testing::service().prop_map(freely_allocated).boxed(),
+            (testing::service(), 30_000..30_004_u16).prop_map(grasping).boxed()], 1..8)
             .prop_map(Operation::Apply),
         2 => testing::reference().prop_map(Operation::Delete),
         2 => (pod(), any::<bool>()).prop_map(|(pod, attached)| Operation::Network(pod, attached)),
         1 => (pod(), any::<bool>()).prop_map(|(pod, ready)| Operation::Ready(pod, ready)),
         1 => pod().prop_map(Operation::Terminating),
     ]
+}
+
+/// The Service asking for a node port that another one may have.
+fn grasping((mut service, number): (Service, u16)) -> Object {
+    service.ports.truncate(1);
+    service.ports.iter_mut().for_each(|port| port.node_port = port.node_port.map(|_| number));
+    service.into()
 }
 
 /// The Service without its addresses and ports: they are to be allocated.

@@ -470,3 +470,19 @@ fn a_derived_slice_is_not_written_by_hand() {
     let outcome = control.apply(&yaml::read(&yaml::write(&slice)));
     assert!(problems(&outcome)[0].ends_with("is derived from a Service's selector: choose another name"));
 }
+
+#[test]
+fn a_scheduled_pod_stays_on_its_node() {
+    let mut control = control();
+    accept(&mut control, &service_yaml("web", "selector: {app: web}, ports: [{port: 80}]"));
+    accept(&mut control, &pod_yaml("web-0", ""));
+    _ = control.pod_bound(&name("web-0"), "server2");
+    _ = control.pod_network(&name("web-0"), &[ip("10.244.0.5")]);
+    accept(&mut control, &pod_yaml("web-0", ""));
+    assert_eq!(control.pod(&name("web-0")).unwrap().node_name(), Some("server2"));
+    let slice = control.objects().find_map(|object| match object {
+        crate::Object::EndpointSlice(slice) => Some(slice.clone()),
+        _ => None,
+    });
+    assert_eq!(slice.unwrap().endpoints()[0].node_name(), Some("server2"));
+}
