@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use libtest_mimic::Trial;
-use svc_lab::{Lab, Result};
+use svc_lab::{Host, Lab, Result};
 use svc_model::{
     AddressType, Endpoint, EndpointPort, EndpointSlice, Object, ObjectName, Protocol, Snapshot, yaml,
 };
@@ -45,17 +45,22 @@ fn slice(number: u16, hosts: [u8; 2]) -> Object {
 async fn load(lab: Lab) -> Result {
     let [host] = lab.hosts(["server2"]).await?;
     host.run(|| async { measure() }).await?;
-    if std::process::Command::new("nft").arg("--version").output().is_ok() {
-        let script = std::env::temp_dir().join(format!("svc-proxy-{}.nft", std::process::id()));
-        std::fs::write(&script, full_script())?;
-        let started = Instant::now();
-        let mut command = tokio::process::Command::new("nft");
-        command.arg("-f").arg(&script);
-        let status = host.command(command).status().await?;
-        println!("nft -f of the same rules: {:?} ({status})", started.elapsed());
-        std::fs::remove_file(&script)?;
+    compare_with_nft(&host).await
+}
+
+/// The same rules by the nft program, where it is installed.
+async fn compare_with_nft(host: &Host) -> Result {
+    let script = std::env::temp_dir().join(format!("svc-proxy-{}.nft", std::process::id()));
+    std::fs::write(&script, full_script())?;
+    let mut command = tokio::process::Command::new("nft");
+    command.arg("-f").arg(&script);
+    let started = Instant::now();
+    match host.command(command).output().await {
+        Ok(output) if output.status.success() => println!("nft -f of the same: {:?}", started.elapsed()),
+        Ok(output) => println!("nft -f of the same: {}", String::from_utf8_lossy(&output.stderr).trim()),
+        Err(error) => println!("SKIP nft -f of the same: {error}"),
     }
-    Ok(())
+    Ok(std::fs::remove_file(&script)?)
 }
 
 fn cluster() -> Snapshot {
