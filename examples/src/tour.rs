@@ -42,6 +42,23 @@ pub struct Step {
     walk: for<'a> fn(&'a mut Tour) -> Walk<'a>,
 }
 
+/// What became of a step.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It held.
+    Pass,
+    /// It did not, and why.
+    Fail(anyhow::Error),
+    /// This kernel cannot do it, and what it lacks.
+    Skipped(Lacking),
+}
+
+/// What this kernel would have to have. A step that returns it is passed over, neither held nor failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("this kernel has no {0}")]
+pub struct Lacking(pub(crate) String);
+
 /// The steps that exist, in order.
 pub const STEPS: [Step; 13] = [
     Step {
@@ -139,16 +156,16 @@ impl Tour {
     }
 
     /// Runs one step and takes away what it brought.
-    ///
-    /// # Errors
-    /// Why the step did not hold.
-    pub async fn walk(&mut self, step: &Step) -> anyhow::Result<()> {
+    pub async fn walk(&mut self, step: &Step) -> Verdict {
         self.log.begin(step);
         let walked = (step.walk)(self).await;
         let tidied = self.cluster.tidy().await;
-        let held = walked.and(tidied);
-        self.log.end(step, held.as_ref().err());
-        held
+        let verdict = match walked.and(tidied) {
+            Ok(()) => Verdict::Pass,
+            Err(error) => error.downcast().map_or_else(Verdict::Fail, Verdict::Skipped),
+        };
+        self.log.end(step, &verdict);
+        verdict
     }
 
     /// Steps call this once, when everything is in place and nothing is proven yet.

@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use examples::client::resolver;
 use examples::cluster::Cluster;
 use examples::show;
-use examples::tour::{self, Log, STEPS, Step, Tour};
+use examples::tour::{self, Log, STEPS, Step, Tour, Verdict};
 use svc_lab::Lab;
 
 /// A small Kubernetes network on this machine: no root, nothing installed, nothing left behind.
@@ -75,18 +75,20 @@ async fn steps(lab: Lab, options: &Options) -> anyhow::Result<ExitCode> {
     let mut tour = Tour::begin(lab, Log::stdout()).await?;
     tour.log
         .line("The cluster is up: server2 and server3 with overlay and proxy, cluster DNS at 10.96.0.10.");
-    let mut failed = Vec::new();
     let chosen = |step: &&Step| options.step.is_empty() || options.step.contains(&step.number);
-    let steps: Vec<_> = STEPS.iter().filter(chosen).collect();
-    for step in &steps {
-        if tour.walk(step).await.is_err() {
-            failed.push(step.number.to_string());
+    let (mut held, mut failed, mut skipped) = (0, Vec::new(), Vec::new());
+    for step in STEPS.iter().filter(chosen) {
+        match tour.walk(step).await {
+            Verdict::Pass => held += 1,
+            Verdict::Skipped(_) => skipped.push(step.number.to_string()),
+            _ => failed.push(step.number.to_string()),
         }
     }
-    let held = steps.len() - failed.len();
-    tour.log.line(format_args!("\n{held} of {} steps held", steps.len()));
-    if !failed.is_empty() {
-        tour.log.line(format_args!("these did not: {}", failed.join(", ")));
+    tour.log.line(format_args!("\n{held} steps held"));
+    for (what, steps) in [("did not", &failed), ("cannot be done by this kernel", &skipped)] {
+        if !steps.is_empty() {
+            tour.log.line(format_args!("{}: {what}", steps.join(", ")));
+        }
     }
     if options.keep {
         show::hosts(&tour.cluster);

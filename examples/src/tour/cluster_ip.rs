@@ -2,7 +2,7 @@
 
 use anyhow::{bail, ensure};
 
-use super::Tour;
+use super::{Lacking, Tour};
 use crate::client::http::Get;
 use crate::cluster::BRIDGE_SYSCTL;
 
@@ -25,7 +25,10 @@ pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
 /// The lab had switched it off; without it, web-1 could not answer its neighbour shell-2 under the virtual address.
 async fn bridged_traffic_is_filtered(tour: &Tour) -> anyhow::Result<()> {
     for node in ["server2", "server3"] {
-        let value = tour.cluster.host(node)?.sysctl(BRIDGE_SYSCTL).await?;
+        let value = match tour.cluster.host(node)?.sysctl(BRIDGE_SYSCTL).await {
+            Err(error) if error.is_not_found() => bail!(Lacking("br_netfilter".to_owned())),
+            value => value?,
+        };
         tour.log.saw(format_args!("{node}: {BRIDGE_SYSCTL} = {value} (the lab had set 0)"));
         ensure!(value == "1", "{node} did not switch {BRIDGE_SYSCTL} on");
     }

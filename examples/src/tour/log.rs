@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use super::Step;
+use super::{Step, Verdict};
 
 /// Prints to standard output, or nowhere.
 #[derive(Debug)]
@@ -50,12 +50,19 @@ impl Log {
         self.line(format_args!("\n{}. {}", step.number, step.title));
     }
 
-    pub(super) fn end(&self, step: &Step, error: Option<&anyhow::Error>) {
-        if let Some(error) = error {
-            self.line(format_args!("  ! {error:#}"));
-        }
-        let verdict = if error.is_none() { "PASS" } else { "FAIL" };
-        self.line(format_args!("step {} {verdict} {}", step.number, step.title));
+    pub(super) fn end(&self, step: &Step, verdict: &Verdict) {
+        let word = match verdict {
+            Verdict::Pass => "PASS",
+            Verdict::Fail(error) => {
+                self.line(format_args!("  ! {error:#}"));
+                "FAIL"
+            }
+            Verdict::Skipped(lacking) => {
+                self.line(format_args!("  ! {lacking}"));
+                "SKIPPED"
+            }
+        };
+        self.line(format_args!("step {} {word} {}", step.number, step.title));
         tracing::debug!(step = step.number, seconds = self.step_began.elapsed().as_secs_f32(), "step ended");
     }
 }
