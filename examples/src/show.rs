@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use svc_model::dir::ManifestDir;
-use svc_model::yaml::Manifests;
 use svc_model::{Service, Snapshot};
 
 use crate::cluster::Cluster;
@@ -68,9 +67,15 @@ fn describe(service: &Service) -> String {
 /// # Errors
 /// The directory cannot be read.
 pub async fn follow(mut cluster: Cluster, directory: &Path) -> anyhow::Result<()> {
-    let source = ManifestDir::new(directory);
-    let mut manifests = source.read();
+    let mut source = ManifestDir::new(directory).readings();
     loop {
+        let manifests = tokio::select! {
+            manifests = source.next() => manifests,
+            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+        };
+        if let Some(warning) = source.warning() {
+            eprintln!("warning: {warning}");
+        }
         for other in manifests.ignored() {
             eprintln!("warning: {other} does not concern the network and is passed over");
         }
@@ -85,20 +90,5 @@ pub async fn follow(mut cluster: Cluster, directory: &Path) -> anyhow::Result<()
         println!("\nFrontends on server2:");
         println!("{}", cluster.plan("server2")?);
         println!("Follows edits of {} until it is interrupted (Ctrl-C).", directory.display());
-        manifests = tokio::select! {
-            changed = edited(&source, &manifests) => changed,
-            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
-        };
-    }
-}
-
-/// Waits until the directory holds something else.
-async fn edited(source: &ManifestDir, known: &Manifests) -> Manifests {
-    loop {
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        let manifests = source.read();
-        if manifests != *known {
-            return manifests;
-        }
     }
 }

@@ -73,13 +73,19 @@ impl ManifestDir {
         manifests(files::read_tree(&self.path, &LIMITS, true)).0
     }
 
+    /// Reads the directory again whenever it may hold something else.
+    #[must_use]
+    pub fn readings(self) -> Readings {
+        Readings { dir: self, watch: None, warning: None }
+    }
+
     /// Keeps `control` and `store` in step with the directory. The future does it, and ends when all handles are
     /// dropped; it has to run on a tokio runtime with I/O and time. Cancel safe: dropping it stops at a whole revision.
     pub fn follow(self, control: ControlPlane, store: Store) -> (DirHandle, impl Future<Output = ()> + Send) {
         let shared = Arc::new(Shared { control: Mutex::new(control), store });
         let (report, reports) = watch::channel(Arc::from([]));
         let handle = DirHandle { shared: Arc::clone(&shared), reports };
-        let follower = Follower { dir: self, shared, report };
+        let follower = Follower { readings: self.readings(), shared, report };
         (handle, follower.run())
     }
 }
@@ -163,42 +169,70 @@ impl DirHandle {
 }
 
 struct Follower {
-    dir: ManifestDir,
+    readings: Readings,
     shared: Arc<Shared>,
     report: watch::Sender<Arc<[Problem]>>,
 }
 
 impl Follower {
-    async fn run(self) {
+    async fn run(mut self) {
+        let report = self.report.clone();
         tokio::select! {
-            () = self.report.closed() => {}
+            () = report.closed() => {}
             () = self.follow() => {}
         }
     }
 
-    async fn follow(&self) {
-        let mut watch = TreeWatch::new(self.dir.path());
+    async fn follow(&mut self) {
         loop {
-            self.read(&mut watch).await;
-            self.wait(&watch).await;
+            let found = self.readings.next().await;
+            let (outcome, _) = self.shared.update(|control| control.replace(&found));
+            let warning = self.readings.warning().cloned();
+            self.report.send_replace(warning.into_iter().chain(outcome.problems().iter().cloned()).collect());
         }
+    }
+}
+
+/// What a directory holds, time and again: for a program that does more with its manifests than
+/// [`follow`](ManifestDir::follow) does.
+#[derive(Debug)]
+pub struct Readings {
+    dir: ManifestDir,
+    /// Opened by the first reading, on the runtime that reads.
+    watch: Option<io::Result<TreeWatch>>,
+    warning: Option<Problem>,
+}
+
+impl Readings {
+    /// What the directory holds: the first time at once, then when it may hold something else. Needs a tokio runtime
+    /// with I/O and time. Cancel safe while it waits for an edit; an edit is seen by the next call at the latest.
+    pub async fn next(&mut self) -> Manifests {
+        match &self.watch {
+            Some(watch) => self.wait(watch).await,
+            None => self.watch = Some(TreeWatch::new(&self.dir.path)),
+        }
+        self.read().await
+    }
+
+    /// Why edits are not told by the kernel and the directory is read at intervals instead.
+    #[must_use]
+    pub fn warning(&self) -> Option<&Problem> {
+        self.warning.as_ref()
     }
 
     /// Watches before it reads, and again if there was more to watch, so that nothing falls between.
-    async fn read(&self, watch: &mut io::Result<TreeWatch>) {
+    async fn read(&mut self) -> Manifests {
         let mut directories = self.scan(false).await.1;
         let (found, armed) = loop {
-            let armed = arm(watch, &directories);
+            let armed = self.watch.as_mut().map_or(Ok(()), |watch| arm(watch, &directories));
             let (found, known) = self.scan(true).await;
             if armed.is_err() || known == directories {
                 break (found, armed);
             }
             directories = known;
         };
-        let mut problems: Vec<_> = armed.err().map(|error| self.not_followed(&error)).into_iter().collect();
-        let (outcome, _) = self.shared.update(|control| control.replace(&found));
-        problems.extend(outcome.problems().iter().cloned());
-        self.report.send_replace(problems.into());
+        self.warning = armed.err().map(|error| self.not_followed(&error));
+        found
     }
 
     fn not_followed(&self, error: &str) -> Problem {
