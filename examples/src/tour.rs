@@ -59,70 +59,30 @@ pub enum Verdict {
 #[error("this kernel has no {0}")]
 pub struct Lacking(pub(crate) String);
 
-/// The steps that exist, in order.
-pub const STEPS: [Step; 13] = [
-    Step {
-        number: 1,
-        title: "definition: endpoints follow the pods",
-        walk: |tour| Box::pin(definition::walk(tour)),
-    },
-    Step {
-        number: 2,
-        title: "ClusterIP: one address, every endpoint",
-        walk: |tour| Box::pin(cluster_ip::walk(tour)),
-    },
-    Step {
-        number: 3,
-        title: "NodePort: edited live, reached on every node",
-        walk: |tour| Box::pin(node_port::walk(tour)),
-    },
-    Step {
-        number: 4,
-        title: "LoadBalancer: proxying and passthrough",
-        walk: |tour| Box::pin(load_balancer::walk(tour)),
-    },
-    Step {
-        number: 5,
-        title: "ExternalName: an alias that moves",
-        walk: |tour| Box::pin(external_name::walk(tour)),
-    },
-    Step { number: 6, title: "headless: a name for every pod", walk: |tour| Box::pin(headless::walk(tour)) },
-    Step {
-        number: 7,
-        title: "externalIPs: an outside address on the nodes",
-        walk: |tour| Box::pin(external_ips::walk(tour)),
-    },
-    Step {
-        number: 8,
-        title: "DNS: the C library's resolver in a pod",
-        walk: |tour| Box::pin(names::walk(tour)),
-    },
-    Step {
-        number: 10,
-        title: "overlay: VXLAN from node to node",
-        walk: |tour| Box::pin(overlay::walk(tour)),
-    },
-    Step {
-        number: 11,
-        title: "Ingress: hosts, paths, rewriting",
-        walk: |tour| Box::pin(ingress::walk(tour)),
-    },
-    Step {
-        number: 12,
-        title: "Ingress TLS: certificates by name, replaced live",
-        walk: |tour| Box::pin(ingress_tls::walk(tour)),
-    },
-    Step {
-        number: 13,
-        title: "Ingress authentication: htpasswd, edited live",
-        walk: |tour| Box::pin(ingress_auth::walk(tour)),
-    },
-    Step {
-        number: 15,
-        title: "clean-up: nothing of ours stays, nothing foreign goes",
-        walk: |tour| Box::pin(cleanup::walk(tour)),
-    },
-];
+/// A step a line: number, title, module.
+macro_rules! steps {
+    ($($number:literal $title:literal $module:ident)*) => {
+        /// The steps that exist, in order.
+        pub const STEPS: &[Step] =
+            &[$(Step { number: $number, title: $title, walk: |tour| Box::pin($module::walk(tour)) }),*];
+    };
+}
+
+steps! {
+    1 "definition: endpoints follow the pods" definition
+    2 "ClusterIP: one address, every endpoint" cluster_ip
+    3 "NodePort: edited live, reached on every node" node_port
+    4 "LoadBalancer: proxying and passthrough" load_balancer
+    5 "ExternalName: an alias that moves" external_name
+    6 "headless: a name for every pod" headless
+    7 "externalIPs: an outside address on the nodes" external_ips
+    8 "DNS: the C library's resolver in a pod" names
+    10 "overlay: VXLAN from node to node" overlay
+    11 "Ingress: hosts, paths, rewriting" ingress
+    12 "Ingress TLS: certificates by name, replaced live" ingress_tls
+    13 "Ingress authentication: htpasswd, edited live" ingress_auth
+    15 "clean-up: nothing of ours stays, nothing foreign goes" cleanup
+}
 
 /// The step of this number.
 #[must_use]

@@ -47,7 +47,7 @@ fn every_step_is_undermined() -> Result<(), Failed> {
 fn no_step_fails_without() -> Result<(), Failed> {
     svc_lab::run(|lab| async move {
         let mut tour = Tour::begin(lab, Log::quiet()).await?;
-        for step in &STEPS {
+        for step in STEPS {
             match tour.walk(step).await {
                 Verdict::Pass => {}
                 Verdict::Skipped(lacking) => println!("SKIP step {}: {lacking}", step.number),
