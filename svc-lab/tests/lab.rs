@@ -153,7 +153,7 @@ async fn dump_is_the_same_until_something_changes(lab: Lab) -> Result {
     ];
     for (change, undo, line) in changes {
         if !a.command(sh(change)).status().await?.success() {
-            eprintln!("SKIP: `{change}` does not work here");
+            eprintln!("SKIP dump: `{change}` does not work here");
             continue;
         }
         let after = a.dump().await?;

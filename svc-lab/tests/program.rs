@@ -147,7 +147,7 @@ fn a_failed_lab_is_kept_if_wanted() {
 
 fn nsenter_works_from_outside() {
     if Command::new("nsenter").arg("--version").output().is_err() {
-        return eprintln!("SKIP: no nsenter (util-linux) here");
+        return eprintln!("SKIP nsenter_works_from_outside: no nsenter (util-linux) here");
     }
     as_each_user(|program| {
         let mut child = program(&["stays"]).spawn().unwrap();

@@ -126,7 +126,7 @@ async fn an_answer_comes_from_the_address_that_was_asked_also_on_a_socket_for_al
     store.apply(service("web", "10.96.0.1"));
     for (all, asked) in [("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "127.0.0.2"), ("[::]:0", "::1")] {
         if all.starts_with('[') && UdpSocket::bind("[::1]:0").await.is_err() {
-            eprintln!("SKIP {all}: this kernel has no IPv6");
+            eprintln!("SKIP an_answer_comes_from_the_address_that_was_asked {all}: no IPv6 here");
             continue;
         }
         let server = Server::builder(zone()).udp(all).build().unwrap();

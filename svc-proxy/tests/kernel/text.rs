@@ -36,7 +36,7 @@ async fn text(lab: Lab) -> Result {
     command.args(["list", "ruleset"]);
     match host.command(command).output().await {
         Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout), rules().to_string()),
-        Err(error) => println!("SKIP the nft program is not installed: {error}"),
+        Err(error) => println!("SKIP text: no nft program here: {error}"),
     }
     Ok(())
 }
