@@ -97,14 +97,17 @@ async fn ask(pod: &Host, resolv_conf: &str, how: &str, what: &str) -> anyhow::Re
     let program = std::env::current_exe().context("where this program is")?;
     let mut command = std::process::Command::new(program);
     command.args([how, what]);
-    // The machine's own hosts file and name service switch have no say in a pod.
-    let output = pod
-        .command(command)
-        .file("/etc/resolv.conf", resolv_conf)
-        .file("/etc/nsswitch.conf", "hosts: files dns\n")
-        .file("/etc/hosts", "127.0.0.1 localhost\n")
-        .output()
-        .await?;
+    let mut command = pod.command(command).file("/etc/resolv.conf", resolv_conf);
+    // The machine's own hosts file and name service switch have no say in a pod. Where a machine has none there is
+    // nothing to cover.
+    for (path, content) in
+        [("/etc/nsswitch.conf", "hosts: files dns\n"), ("/etc/hosts", "127.0.0.1 localhost\n")]
+    {
+        if std::path::Path::new(path).exists() {
+            command = command.file(path, content);
+        }
+    }
+    let output = command.output().await?;
     if !output.status.success() {
         bail!("{what} from {}: {}", pod.name(), String::from_utf8_lossy(&output.stderr).trim());
     }
