@@ -15,6 +15,7 @@ mod log;
 mod names;
 mod node_port;
 mod overlay;
+mod report;
 pub mod undermine;
 
 pub use log::Log;

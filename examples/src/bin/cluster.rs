@@ -1,11 +1,17 @@
 //! The tour: a two-node cluster in network namespaces, every kind of Service, real packets, one command.
 //!
 //! `cargo run --release` runs all steps; `--help` tells the rest.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a program prints and writes"
+)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use examples::client::resolver;
 use examples::cluster::Cluster;
@@ -28,6 +34,9 @@ struct Options {
     /// Build the cluster from the YAML files in this directory instead of running the steps, follow edits, and stay.
     #[arg(long, value_name = "DIR", conflicts_with = "step")]
     manifests: Option<PathBuf>,
+    /// Write the picture of the lab and the evidence of each step to this file.
+    #[arg(long, value_name = "FILE.html", conflicts_with = "manifests")]
+    report: Option<PathBuf>,
     /// What the proxies program.
     #[arg(long, value_enum, default_value_t)]
     backend: Backend,
@@ -89,6 +98,9 @@ async fn steps(lab: Lab, options: &Options) -> anyhow::Result<ExitCode> {
         if !steps.is_empty() {
             tour.log.line(format_args!("{}: {what}", steps.join(", ")));
         }
+    }
+    if let Some(file) = &options.report {
+        std::fs::write(file, tour.log.report()).with_context(|| format!("report {}", file.display()))?;
     }
     if options.keep {
         show::hosts(&tour.cluster);

@@ -1,4 +1,4 @@
-//! After the tour, and after SIGKILL in its middle, nothing of it is left.
+//! The tour from outside: after it, and after SIGKILL in its middle, nothing of it is left but its report.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -114,4 +114,23 @@ fn a_finished_tour_leaves_nothing() {
     assert!(text.contains("step 1 PASS "), "{text}");
     soon("a namespace is left", || namespaces(everybody()).is_disjoint(&lab));
     assert_eq!(host_network(), host, "the host's own network changed");
+}
+
+#[test]
+fn the_report_holds_the_evidence() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("tour.html");
+    let mut child = tour(&["--step", "1", "--report", file.to_str().expect("the path is UTF-8")]);
+    let output = child.stdout.take().expect("output is piped");
+    end_of(&mut child, output);
+    let page = fs::read_to_string(&file).expect("the report is written");
+    for part in [
+        "server2 eth0 172.20.10.2",
+        "1. definition",
+        "class=\"PASS\"",
+        "myapp-2 answered 20",
+        "80 -&gt; 9376",
+    ] {
+        assert!(page.contains(part), "no {part} in {page}");
+    }
 }
