@@ -107,7 +107,7 @@ impl Cluster {
         self.service_cidr
     }
 
-    /// A node, or `client` or `dns` outside.
+    /// A node, or `client`, `dns` or `balancer` outside.
     ///
     /// # Errors
     /// There is none of that name.
@@ -128,10 +128,13 @@ impl Cluster {
         self.outside.asked.names()
     }
 
-    /// Host by host the command by which a person outside the lab enters it.
+    /// Host by host, as they stand now, the command by which a person outside the lab enters it.
     #[must_use]
     pub fn nsenter(&self) -> Vec<(String, String)> {
-        self.lab.nsenter()
+        let nodes = self.nodes.values().map(|node| &node.host);
+        let pods = self.pods.values().map(|pod| &pod.host);
+        let hosts = self.outside.hosts().into_iter().chain(nodes).chain(pods);
+        hosts.map(|host| (host.name().to_owned(), host.nsenter())).collect()
     }
 
     /// Adds a route to a host until the end of the step.

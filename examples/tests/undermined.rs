@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<_> = cases().into_iter().map(undermined).collect();
     trials.push(Trial::test("every_step_is_undermined", every_step_is_undermined));
     trials.push(Trial::test("no_step_fails_without", no_step_fails_without));
+    trials.push(Trial::test("a_cleaned_cluster_is_revived", a_cleaned_cluster_is_revived));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -42,6 +43,23 @@ fn every_step_is_undermined() -> Result<(), Failed> {
         Some(step) => Err(format!("nothing undermines step {}", step.number).into()),
         None => Ok(()),
     }
+}
+
+/// What `--keep` does after the last step.
+fn a_cleaned_cluster_is_revived() -> Result<(), Failed> {
+    svc_lab::run(|lab| async move {
+        let mut tour = Tour::begin(lab, Log::quiet()).await?;
+        for number in [15, 2] {
+            let step = step(number).ok_or("there is no such step")?;
+            let verdict = tour.walk(step).await;
+            if !matches!(verdict, Verdict::Pass) {
+                return Err(format!("step {number}: {verdict:?}").into());
+            }
+            tour.cluster.revive().await?;
+        }
+        Ok(())
+    });
+    Ok(())
 }
 
 fn no_step_fails_without() -> Result<(), Failed> {

@@ -84,6 +84,12 @@ impl Cloud {
         Ok(Self { host, brought: Arc::default() })
     }
 
+    /// The balancer's host.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
     /// A proxying balancer: connections to `address:port` go to `target`, both addresses rewritten.
     ///
     /// # Errors

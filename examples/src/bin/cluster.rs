@@ -103,6 +103,8 @@ async fn steps(lab: Lab, options: &Options) -> anyhow::Result<ExitCode> {
         std::fs::write(file, tour.log.report()).with_context(|| format!("report {}", file.display()))?;
     }
     if options.keep {
+        // The last step takes the stacks away.
+        tour.cluster.revive().await?;
         show::hosts(&tour.cluster);
         tour.log.line("The cluster stays until it is interrupted (Ctrl-C).");
         tokio::signal::ctrl_c().await?;

@@ -45,11 +45,38 @@ impl Cluster {
         let before = state(&host).await?;
         let mut config = StackConfig::new(name, address.parse()?, pod_cidr)?;
         config.vtep_mac = macs.map(|(_, vtep)| vtep.to_owned());
-        let (stack, run) = NodeStack::new(&config, self.leases.clone(), self.store.watch())?;
-        let running = host.spawn(move || run);
-        timeout(PATIENCE, stack.overlay.synced()).await.with_context(|| format!("{name} got no lease"))??;
+        let (stack, running) = self.start_stack(&host, &config).await?;
         self.nodes.insert(name.to_owned(), ClusterNode { host, stack: Some(stack), running, before, config });
         Ok(())
+    }
+
+    async fn start_stack(&self, host: &Host, config: &StackConfig) -> anyhow::Result<(NodeStack, Task<()>)> {
+        let (stack, run) = NodeStack::new(config, self.leases.clone(), self.store.watch())?;
+        let running = host.spawn(move || run);
+        let synced = timeout(PATIENCE, stack.overlay.synced()).await;
+        synced.with_context(|| format!("{} got no lease", config.name))??;
+        Ok((stack, running))
+    }
+
+    /// Starts the stacks again that were cleaned up, and their pods, whose ports went with them.
+    ///
+    /// # Errors
+    /// Something does not start.
+    pub async fn revive(&mut self) -> anyhow::Result<()> {
+        let gone = self.nodes.iter().filter(|(_, node)| node.stack.is_none());
+        let gone: Vec<_> =
+            gone.map(|(name, node)| (name.clone(), node.host.clone(), node.config.clone())).collect();
+        for (name, host, config) in &gone {
+            let (stack, running) = self.start_stack(host, config).await?;
+            if let Some(node) = self.nodes.get_mut(name) {
+                (node.stack, node.running) = (Some(stack), running);
+            }
+        }
+        self.overlays_settled().await?;
+        for (name, ..) in &gone {
+            self.restart_pods(name).await?;
+        }
+        self.settled(self.store.snapshot().revision()).await
     }
 
     /// Another node joins; the others know of it when this returns.

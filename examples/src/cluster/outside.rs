@@ -31,7 +31,11 @@ impl Outside {
     }
 
     pub(super) fn host(&self, name: &str) -> Option<Host> {
-        [&self.client, &self.dns].into_iter().find(|host| host.name() == name).cloned()
+        self.hosts().into_iter().find(|host| host.name() == name).cloned()
+    }
+
+    pub(super) fn hosts(&self) -> [&Host; 3] {
+        [&self.client, &self.dns, self.cloud.host()]
     }
 }
 

@@ -104,6 +104,25 @@ impl Cluster {
         Ok(())
     }
 
+    /// Starts the pods of a node anew, each with an address of its own again.
+    pub(super) async fn restart_pods(&mut self, node: &str) -> anyhow::Result<()> {
+        let here = self.pods.iter().filter(|(_, pod)| pod.node == node);
+        let here: Vec<_> = here.map(|(name, pod)| (name.clone(), pod.host.clone())).collect();
+        for (name, host) in here {
+            self.pods.remove(&name);
+            host.remove().await?;
+            let pod = self
+                .store
+                .snapshot()
+                .pod(&name)
+                .cloned()
+                .with_context(|| format!("there is no Pod {name}"))?;
+            let (_, address) = self.start_pod(&pod).await?;
+            self.control.pod_network(&name, &[address]).commit(&self.store);
+        }
+        Ok(())
+    }
+
     /// Attaches a pod to its node and starts what runs in it. Tells the node and the pod's address.
     pub(super) async fn start_pod(&mut self, pod: &Pod) -> anyhow::Result<(String, IpAddr)> {
         let node = self.node_of(pod)?;
