@@ -53,7 +53,7 @@ impl Log {
         }
     }
 
-    /// The steps so far as a page: see [`report`](super::report).
+    /// The steps so far as an HTML page.
     #[must_use]
     pub fn report(&self) -> String {
         super::report::html(&self.sections.borrow())
