@@ -1,4 +1,9 @@
 //! EndpointSlice (discovery.k8s.io/v1).
+#![allow(
+    missing_docs,
+    clippy::exhaustive_structs,
+    reason = "the fields are Kubernetes' own, by the same names"
+)]
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +12,6 @@ use super::ObjectMeta;
 /// An EndpointSlice.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct EndpointSlice {
     pub metadata: ObjectMeta,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,11 +25,6 @@ pub struct EndpointSlice {
 /// `endpoints[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct Endpoint {
     pub addresses: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,11 +44,6 @@ pub struct Endpoint {
 /// `endpoints[].conditions`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct EndpointConditions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<bool>,
@@ -66,11 +56,6 @@ pub struct EndpointConditions {
 /// `endpoints[].targetRef`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct EndpointTarget {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
@@ -85,11 +70,6 @@ pub struct EndpointTarget {
 /// `endpoints[].hints`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct EndpointHints {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub for_zones: Option<Vec<HintTarget>>,
@@ -100,11 +80,6 @@ pub struct EndpointHints {
 /// One zone or node of a hint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct HintTarget {
     pub name: String,
 }
@@ -112,11 +87,6 @@ pub struct HintTarget {
 /// `ports[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct EndpointPort {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

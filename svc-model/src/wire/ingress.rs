@@ -1,4 +1,9 @@
 //! Ingress and IngressClass (networking.k8s.io/v1).
+#![allow(
+    missing_docs,
+    clippy::exhaustive_structs,
+    reason = "the fields are Kubernetes' own, by the same names"
+)]
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +12,6 @@ use super::ObjectMeta;
 /// An Ingress.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct Ingress {
     pub metadata: ObjectMeta,
     pub spec: IngressSpec,
@@ -20,11 +20,6 @@ pub struct Ingress {
 /// `spec`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct IngressSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress_class_name: Option<String>,
@@ -39,11 +34,6 @@ pub struct IngressSpec {
 /// `spec.tls[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct IngressTls {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hosts: Option<Vec<String>>,
@@ -54,11 +44,6 @@ pub struct IngressTls {
 /// `spec.rules[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct IngressRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -69,11 +54,6 @@ pub struct IngressRule {
 /// `spec.rules[].http`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct HttpRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<IngressPath>>,
@@ -82,11 +62,6 @@ pub struct HttpRule {
 /// `spec.rules[].http.paths[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct IngressPath {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -99,11 +74,6 @@ pub struct IngressPath {
 /// A backend: a Service or a resource.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct Backend {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceBackend>,
@@ -114,11 +84,6 @@ pub struct Backend {
 /// `backend.service`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct ServiceBackend {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -129,11 +94,6 @@ pub struct ServiceBackend {
 /// `backend.service.port`: a name or a number.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct BackendPort {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -144,11 +104,6 @@ pub struct BackendPort {
 /// `backend.resource`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct ResourceBackend {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_group: Option<String>,
@@ -161,11 +116,6 @@ pub struct ResourceBackend {
 /// An IngressClass.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct IngressClass {
     pub metadata: ObjectMeta,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,11 +125,6 @@ pub struct IngressClass {
 /// `spec`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct IngressClassSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub controller: Option<String>,

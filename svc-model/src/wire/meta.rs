@@ -1,4 +1,9 @@
 //! `metadata`.
+#![allow(
+    missing_docs,
+    clippy::exhaustive_structs,
+    reason = "the fields are Kubernetes' own, by the same names"
+)]
 
 use std::collections::BTreeMap;
 
@@ -7,11 +12,6 @@ use serde::{Deserialize, Serialize};
 /// ObjectMeta (meta/v1), the fields that matter here.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct ObjectMeta {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

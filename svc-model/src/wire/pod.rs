@@ -1,4 +1,9 @@
 //! Pod, Node, Namespace and Secret (core/v1).
+#![allow(
+    missing_docs,
+    clippy::exhaustive_structs,
+    reason = "the fields are Kubernetes' own, by the same names"
+)]
 
 use std::collections::BTreeMap;
 
@@ -9,11 +14,6 @@ use super::ObjectMeta;
 /// A Pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct Pod {
     pub metadata: ObjectMeta,
     pub spec: PodSpec,
@@ -24,11 +24,6 @@ pub struct Pod {
 /// `spec`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct PodSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
@@ -43,11 +38,6 @@ pub struct PodSpec {
 /// `spec.containers[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct Container {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -58,11 +48,6 @@ pub struct Container {
 /// `spec.containers[].ports[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct ContainerPort {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -75,11 +60,6 @@ pub struct ContainerPort {
 /// `status`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct PodStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
@@ -94,11 +74,6 @@ pub struct PodStatus {
 /// `status.podIPs[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct PodIp {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
@@ -107,11 +82,6 @@ pub struct PodIp {
 /// `status.conditions[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct PodCondition {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub condition_type: Option<String>,
@@ -122,11 +92,6 @@ pub struct PodCondition {
 /// A Node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct Node {
     pub metadata: ObjectMeta,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,11 +103,6 @@ pub struct Node {
 /// `spec`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct NodeSpec {
     #[serde(rename = "podCIDR", skip_serializing_if = "Option::is_none")]
     pub pod_cidr: Option<String>,
@@ -153,11 +113,6 @@ pub struct NodeSpec {
 /// `status`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct NodeStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<NodeAddress>>,
@@ -166,11 +121,6 @@ pub struct NodeStatus {
 /// `status.addresses[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct NodeAddress {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub address_type: Option<String>,
@@ -181,11 +131,6 @@ pub struct NodeAddress {
 /// A Namespace.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct Namespace {
     pub metadata: ObjectMeta,
 }
@@ -193,11 +138,6 @@ pub struct Namespace {
 /// A Secret: `data` is base64, `stringData` plain and wins.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct Secret {
     pub metadata: ObjectMeta,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,9 @@
 //! Service (core/v1).
+#![allow(
+    missing_docs,
+    clippy::exhaustive_structs,
+    reason = "the fields are Kubernetes' own, by the same names"
+)]
 
 use std::collections::BTreeMap;
 
@@ -9,11 +14,6 @@ use super::ObjectMeta;
 /// A Service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct Service {
     pub metadata: ObjectMeta,
     pub spec: ServiceSpec,
@@ -24,11 +24,6 @@ pub struct Service {
 /// `spec`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct ServiceSpec {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub service_type: Option<String>,
@@ -75,11 +70,6 @@ pub struct ServiceSpec {
 /// `spec.ports[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct ServicePort {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -109,11 +99,6 @@ pub enum IntOrString {
 /// `spec.sessionAffinityConfig`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct SessionAffinityConfig {
     #[serde(rename = "clientIP", skip_serializing_if = "Option::is_none")]
     pub client_ip: Option<ClientIpConfig>,
@@ -122,11 +107,6 @@ pub struct SessionAffinityConfig {
 /// `spec.sessionAffinityConfig.clientIP`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct ClientIpConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<i64>,
@@ -135,11 +115,6 @@ pub struct ClientIpConfig {
 /// `status`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct ServiceStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_balancer: Option<LoadBalancerStatus>,
@@ -148,11 +123,6 @@ pub struct ServiceStatus {
 /// `status.loadBalancer`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct LoadBalancerStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress: Option<Vec<LoadBalancerIngress>>,
@@ -161,11 +131,6 @@ pub struct LoadBalancerStatus {
 /// `status.loadBalancer.ingress[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(
-    missing_docs,
-    clippy::exhaustive_structs,
-    reason = "the fields are Kubernetes' own, by the same names"
-)]
 pub struct LoadBalancerIngress {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
