@@ -51,6 +51,7 @@ pub struct Cluster {
     outside: Outside,
     /// What came after the base, to be taken away at the end of a step.
     brought: Vec<ObjectRef>,
+    joined: Vec<String>,
     routes: Vec<(Host, String, String)>,
 }
 
@@ -89,6 +90,7 @@ impl Cluster {
             pods: BTreeMap::new(),
             outside,
             brought: Vec::new(),
+            joined: Vec::new(),
             routes: Vec::new(),
         };
         cluster
@@ -158,8 +160,8 @@ impl Cluster {
             result = result.and(host.del_route(&to, &via).await.map_err(anyhow::Error::from));
         }
         result = result.and(self.forget_brought().await);
-        if self.nodes.contains_key("server4") {
-            result = result.and(self.leave("server4").await);
+        for node in std::mem::take(&mut self.joined) {
+            result = result.and(self.leave(&node).await);
         }
         result
     }

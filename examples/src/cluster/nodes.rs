@@ -91,6 +91,7 @@ impl Cluster {
         manifest: &str,
     ) -> anyhow::Result<()> {
         self.add_node(name, address, pod_cidr, None).await?;
+        self.joined.push(name.to_owned());
         self.apply(manifest).await?;
         self.overlays_settled().await
     }
@@ -101,6 +102,7 @@ impl Cluster {
     /// The others do not forget it.
     pub async fn leave(&mut self, name: &str) -> anyhow::Result<()> {
         let node = self.nodes.remove(name).with_context(|| format!("there is no node {name}"))?;
+        self.joined.retain(|joined| joined != name);
         self.leases.remove(name);
         drop(node.stack);
         drop(node.running);

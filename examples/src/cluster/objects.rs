@@ -43,24 +43,19 @@ impl Cluster {
     /// The change is not in force within ten seconds.
     pub async fn replace_manifests(&mut self, manifests: &Manifests) -> anyhow::Result<Vec<Problem>> {
         let outcome = self.control.replace(manifests);
+        outcome.commit(&self.store);
         let mut problems = outcome.problems().to_vec();
+        problems.extend(self.start_pods(&outcome).await);
+        // What goes has left the endpoints before it stops.
+        self.settled(self.store.snapshot().revision()).await?;
         for reference in outcome.removed().iter().filter(|reference| reference.kind == Kind::Pod) {
-            if self.pods.contains_key(&reference.name) {
-                self.stop_pod(&reference.name).await?;
+            if self.pods.contains_key(&reference.name)
+                && let Err(error) = self.stop_pod(&reference.name).await
+            {
+                problems.push(Problem::new(reference, "", format!("{error:#}")));
             }
         }
-        outcome.commit(&self.store);
-        problems.extend(self.start_pods(&outcome).await);
-        self.settled(self.store.snapshot().revision()).await?;
         Ok(problems)
-    }
-
-    /// Applies a manifest that must be refused, and tells why it was.
-    ///
-    /// # Errors
-    /// As [`apply_manifests`](Self::apply_manifests).
-    pub async fn refused(&mut self, text: &str) -> anyhow::Result<Vec<Problem>> {
-        self.apply_manifests(&yaml::read(text)).await
     }
 
     /// Deletes a Service.

@@ -135,9 +135,15 @@ impl Cluster {
             );
         }
         let id = PodId::new(pod.name().namespace(), pod.name().name());
-        let attachment = stack.pods.attach(id, host.netns(), options).await?;
+        let attachment = stack.pods.attach(id.clone(), host.netns(), options).await?;
         let address = attachment.address();
-        let (workload, tasks) = self.start_workload(pod, &host, address).await?;
+        let (workload, tasks) = match self.start_workload(pod, &host, address).await {
+            Ok(started) => started,
+            Err(error) => {
+                stack.pods.detach(&id).await?;
+                return Err(error);
+            }
+        };
         let running = RunningPod { host, node: node.clone(), address, workload, _tasks: tasks };
         self.pods.insert(pod.name().clone(), running);
         Ok((node, address))

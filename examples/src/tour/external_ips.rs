@@ -1,6 +1,7 @@
 //! Step 7: an outside address that someone routes to the nodes.
 
 use anyhow::ensure;
+use svc_model::yaml;
 
 use super::Tour;
 use crate::client::http::Get;
@@ -16,7 +17,8 @@ pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
     ensure!(reply.server()? == "edge-1", "answered by {}", reply.server()?);
 
     tour.log.did("apply one with externalIPs 127.0.0.1 and 0.0.0.0");
-    let problems = tour.cluster.refused(include_str!("../../manifests/external-ips-invalid.yaml")).await?;
+    let invalid = yaml::read(include_str!("../../manifests/external-ips-invalid.yaml"));
+    let problems = tour.cluster.apply_manifests(&invalid).await?;
     for (problem, address) in problems.iter().zip(["127.0.0.1", "0.0.0.0"]) {
         tour.log.saw(problem);
         let text = problem.to_string();
