@@ -71,6 +71,7 @@ fn main() -> ExitCode {
         lab("dns_answers_from_manifests", |lab| Box::pin(dns_answers_from_manifests(lab))),
         lab("ingress_routes_to_endpoints", |lab| Box::pin(ingress_routes_to_endpoints(lab))),
         lab("node_serves_all_and_cleans_up", |lab| Box::pin(node_serves_all_and_cleans_up(lab))),
+        lab("node_names_a_missing_underlay", |lab| Box::pin(node_names_a_missing_underlay(lab))),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -238,4 +239,20 @@ async fn node_serves_all_and_cleans_up(lab: Lab) -> anyhow::Result<()> {
     let after = a.dump().await?;
     ensure!(before == after, "it left something:\nbefore {before}\nafter {after}");
     Ok(())
+}
+
+async fn node_names_a_missing_underlay(lab: Lab) -> anyhow::Result<()> {
+    let a = lab.host("a").address("172.20.10.2/24").create().await?;
+    let directory = manifests()?;
+    let mut command = Command::new(NODE);
+    command.args(["--name", "a", "--address", "172.20.10.2", "--pod-cidr", "10.244.2.0/24"]);
+    command.args(["--underlay", "nowhere0", "--manifests", text(directory.path())]).stderr(Stdio::piped());
+    let mut process = a.command(command).spawn().await?;
+    let mut lines = BufReader::new(process.stderr.take().context("errors are piped")?).lines();
+    loop {
+        let line = lines.next_line().await?.context("it ended without a word on the underlay")?;
+        if line.contains("nowhere0") {
+            return Ok(());
+        }
+    }
 }

@@ -121,8 +121,15 @@ async fn announce(
 async fn report(objects: &DirHandle, stack: &NodeStack) {
     let mut objects = objects.clone();
     let mut proxy = stack.proxy.statuses();
+    let mut overlay = Vec::new();
     loop {
+        let known = overlay.clone();
         tokio::select! {
+            status = stack.overlay.until(move |status| status.problems() != known) => {
+                let Ok(status) = status else { return };
+                overlay = status.problems().to_vec();
+                overlay.iter().for_each(|problem| eprintln!("error: {problem}"));
+            }
             problems = objects.changed() => match problems {
                 Some(problems) => problems.iter().for_each(|problem| eprintln!("error: {problem}")),
                 None => return,
