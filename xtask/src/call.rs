@@ -89,6 +89,19 @@ impl Call {
         Ok(lines)
     }
 
+    /// Like [`listen`](Self::listen), but what was written is shown only if it failed.
+    pub(crate) fn overhear(&self, workspace: &Workspace) -> anyhow::Result<Vec<String>> {
+        println!("$ {self}");
+        let output = self.command(workspace).output().with_context(|| format!("cannot start `{self}`"))?;
+        let text = [output.stdout, output.stderr].concat();
+        let lines: Vec<String> = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
+        if !output.status.success() {
+            lines.iter().for_each(|line| println!("{line}"));
+        }
+        self.succeeded(output.status)?;
+        Ok(lines)
+    }
+
     /// What it printed, or nothing when it cannot be started or fails.
     pub(crate) fn ask(&self, workspace: &Workspace) -> Option<String> {
         let output = self.command(workspace).stdin(Stdio::null()).output().ok()?;

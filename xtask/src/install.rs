@@ -21,6 +21,7 @@ const WANTED: &[Wanted] = &[
         tests: "the tests that compare our rules with its listing",
     },
     Wanted { program: "ip", package: "iproute2", tests: "the tests that have it change what our dumps show" },
+    Wanted { program: "g++", package: "g++", tests: "the fuzz targets (all but their seeds)" },
 ];
 
 pub(crate) fn run(workspace: &Workspace, progress: &mut Progress) -> anyhow::Result<()> {
@@ -58,7 +59,7 @@ fn apt_get(workspace: &Workspace) -> anyhow::Result<Call> {
 }
 
 /// Whether `program` is where programs are; the administrator's directories count even if `PATH` leaves them out.
-fn is_installed(program: &str) -> bool {
+pub(crate) fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])

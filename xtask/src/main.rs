@@ -1,4 +1,4 @@
-//! Contributor commands: `cargo xtask test|bless|bench`.
+//! Contributor commands: `cargo xtask test|bless|bench|fuzz`.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -10,6 +10,7 @@ mod bless;
 mod call;
 mod crates;
 mod deny;
+mod fuzz;
 mod install;
 mod progress;
 #[cfg(test)]
@@ -34,7 +35,9 @@ Everything a contributor runs.
   cargo xtask test --only STAGE    one stage (may be given several times)
   cargo xtask test --list          the stages, in order
   cargo xtask bless [FILTER]       rewrite the golden files that the tests compare with
-  cargo xtask bench [FILTER]       the criterion benches";
+  cargo xtask bench [FILTER]       the criterion benches
+  cargo xtask fuzz [TARGET] [--seconds N]
+                                   libFuzzer on one target or all, 60 s each unless told otherwise";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -54,6 +57,7 @@ fn run(args: &[String]) -> anyhow::Result<()> {
         ["test", rest @ ..] => test::run(&workspace, rest),
         ["bless", rest @ ..] => bless::run(&workspace, rest),
         ["bench", rest @ ..] => Call::parse("cargo bench --package benches --").args(rest).run(&workspace),
+        ["fuzz", rest @ ..] => fuzz::command(&workspace, rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

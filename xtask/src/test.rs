@@ -5,7 +5,7 @@ use anyhow::bail;
 use crate::call::Call;
 use crate::stage::{self, Stage};
 use crate::workspace::Workspace;
-use crate::{crates, deny, install, skips, tour};
+use crate::{crates, deny, fuzz, install, skips, tour};
 
 /// The stages, in order. Those of one kind of build follow one another: clippy and rustdoc share what check writes,
 /// the tests and the tour need code.
@@ -48,6 +48,7 @@ const STAGES: &[Stage] = &[
             skips::judge(&lines, progress)
         },
     },
+    Stage { name: "fuzz", about: "libFuzzer, briefly, on every fuzz target", run: fuzz::smoke },
     Stage { name: "tour", about: "the tour, as it stands in the README and as nobody", run: tour::run },
 ];
 

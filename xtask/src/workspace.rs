@@ -38,6 +38,11 @@ impl Workspace {
         self.target.join("release/cluster")
     }
 
+    /// What is built for libFuzzer, and what it found.
+    pub(crate) fn fuzz(&self) -> PathBuf {
+        self.target.join("fuzz")
+    }
+
     /// Whether commands run as root.
     pub(crate) fn is_root(&self) -> bool {
         Call::parse("id -u").ask(self).is_some_and(|uid| uid.trim() == "0")
