@@ -84,6 +84,9 @@
 //! and change only what differs; connections that are up stay up. Endpoints that UDP clients talk to are not yet
 //! forgotten when they vanish.
 //!
+//! [`semantics`] says what connections to Services mean where kube-proxy's back ends disagree; [`Compat`] takes their
+//! side.
+//!
 //! Features: `driver` (default) adds [`Proxy`] and [`sys`]; without it there is no tokio and no I/O.
 //! Futures: all of [`Handle`] is cancel safe; the loop may be dropped at any time. MSRV: 1.89.
 
@@ -103,7 +106,10 @@ mod state;
 pub mod sys;
 pub mod sysctl;
 
-pub use config::{Detector, Node, NodeBuilder, NodeError, NodePortAddresses, PodSource};
+#[doc = include_str!("../docs/semantics.md")]
+pub mod semantics {}
+
+pub use config::{Compat, Detector, Node, NodeBuilder, NodeError, NodePortAddresses, PodSource, ProxyMode};
 pub use dataplane::Dataplane;
 #[cfg(feature = "driver")]
 pub use driver::{Backend, Handle, Proxy, ProxyBuilder, Status};

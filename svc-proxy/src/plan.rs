@@ -12,6 +12,7 @@ use crate::Node;
 mod claims;
 mod endpoint;
 mod frontend;
+mod health;
 mod problem;
 mod service;
 mod table;
@@ -26,6 +27,7 @@ pub use endpoint::Endpoint;
 pub use frontend::{
     Destination, Frontend, FrontendKey, FrontendKind, Masquerade, Outcome, ServicePortName, SourceClass,
 };
+pub use health::HealthCheck;
 pub use problem::Problem;
 pub use service::{PortPlan, Reading, ServicePlan};
 

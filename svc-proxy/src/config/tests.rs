@@ -53,3 +53,27 @@ fn families_are_those_of_the_addresses() {
     assert_eq!(both.families(), [AddressType::Ipv4, AddressType::Ipv6]);
     assert_eq!(both.primary_address(AddressType::Ipv6), Some("fd00::2".parse().unwrap()));
 }
+
+#[test]
+fn settings_follow_kube_proxy_where_asked_to() {
+    let with = |mode| node().compat(Compat::upstream(mode)).localhost_node_ports(true).build().unwrap();
+    let ours = node().localhost_node_ports(true).build().unwrap();
+    assert_eq!(
+        (ours.node_port_addresses(), ours.localhost_node_ports()),
+        (&NodePortAddresses::Primary, true)
+    );
+    assert!(!node().build().unwrap().localhost_node_ports());
+    let rows = [
+        (ProxyMode::Iptables, NodePortAddresses::All, true),
+        (ProxyMode::Ipvs, NodePortAddresses::All, false),
+        (ProxyMode::Nftables, NodePortAddresses::Primary, false),
+    ];
+    for (mode, addresses, localhost) in rows {
+        let node = with(mode);
+        assert_eq!(
+            (node.node_port_addresses(), node.localhost_node_ports()),
+            (&addresses, localhost),
+            "{mode:?}"
+        );
+    }
+}

@@ -14,11 +14,13 @@ pub(crate) const REJECT: &str = "reject-chain";
 /// What no Service can change.
 pub(crate) fn chains(dialect: &Dialect) -> Vec<Chain> {
     let mut chains = base_chains();
+    chains.extend(filter_input(dialect));
+    chains.extend(filter_forward(dialect));
     chains.extend([
         firewall_check(dialect),
         services(dialect),
         services_check(dialect),
-        reject_chain(),
+        reject_chain(dialect),
         masquerading(dialect),
     ]);
     chains
@@ -43,8 +45,35 @@ fn base_chains() -> Vec<Chain> {
     ]
 }
 
+/// [`Compat::accept_health_checks`](crate::Compat::accept_health_checks)
+fn filter_input(dialect: &Dialect) -> Option<Chain> {
+    let to_health_check = || {
+        let port = Statement::lookup([Expr::ThDport], Map::HealthChecks.name());
+        [Statement::l4proto(L4Proto::TCP), port, Statement::accept()]
+    };
+    let chain = || Chain::base("filter-input", ChainType::Filter, Hook::Input, Priority::FILTER);
+    dialect.compat.accept_health_checks.then(|| chain().rule(to_health_check()))
+}
+
+/// [`Compat::drop_invalid`](crate::Compat::drop_invalid), [`Compat::accept_forwarded`](crate::Compat::accept_forwarded)
+fn filter_forward(dialect: &Dialect) -> Option<Chain> {
+    let mut chain = Chain::base("filter-forward", ChainType::Filter, Hook::Forward, Priority::FILTER);
+    if dialect.compat.drop_invalid {
+        chain.push([Statement::ct_state([CtState::Invalid]), Statement::drop()]);
+    }
+    if dialect.compat.accept_forwarded {
+        chain.push([Statement::mark_is_not(dialect.mark, 0), Statement::accept()]);
+        chain.push([Statement::ct_state([CtState::Established, CtState::Related]), Statement::accept()]);
+    }
+    (!chain.rules().is_empty()).then_some(chain)
+}
+
 fn firewall_check(dialect: &Dialect) -> Chain {
-    Chain::regular(FIREWALL_CHECK).rule([Statement::vmap(dialect.service_key(), Map::FirewallIps.name())])
+    let mut chain = Chain::regular(FIREWALL_CHECK);
+    if let Some(strays) = dialect.strays_to_loopback() {
+        chain.push(Rule::new(strays).then(Statement::drop()));
+    }
+    chain.rule([Statement::vmap(dialect.service_key(), Map::FirewallIps.name())])
 }
 
 fn services(dialect: &Dialect) -> Chain {
@@ -56,31 +85,38 @@ fn services(dialect: &Dialect) -> Chain {
         chain.push([to_cluster_ip, pods_excluded, dialect.mark()]);
     }
     chain.push([Statement::vmap(dialect.service_key(), Map::ServiceIps.name())]);
-    push_node_ports(&mut chain, dialect, Map::ServiceNodePorts);
+    push_node_ports(&mut chain, dialect.to_node_port_address(), Map::ServiceNodePorts);
     chain
 }
 
 fn services_check(dialect: &Dialect) -> Chain {
     let mut chain = Chain::regular(SERVICES_CHECK);
     chain.push([Statement::vmap(dialect.service_key(), Map::NoEndpointServices.name())]);
-    push_node_ports(&mut chain, dialect, Map::NoEndpointNodePorts);
-    let to_cluster_ip = Statement::lookup([dialect.daddr()], Map::ClusterIps.name());
-    chain.push([to_cluster_ip, Verdict::goto(REJECT).into()]);
-    for cidr in &dialect.service_cidrs {
-        chain.push([Statement::eq(dialect.daddr(), *cidr), Statement::drop()]);
+    push_node_ports(&mut chain, dialect.to_refused_node_port_address(), Map::NoEndpointNodePorts);
+    if !dialect.compat.pass_wrong_ports {
+        let to_cluster_ip = Statement::lookup([dialect.daddr()], Map::ClusterIps.name());
+        chain.push([to_cluster_ip, Verdict::goto(REJECT).into()]);
+    }
+    if !dialect.compat.pass_unallocated {
+        for cidr in &dialect.service_cidrs {
+            chain.push([Statement::eq(dialect.daddr(), *cidr), Statement::drop()]);
+        }
     }
     chain
 }
 
-fn push_node_ports(chain: &mut Chain, dialect: &Dialect, map: Map) {
-    for mut statements in dialect.to_node_port_address() {
+fn push_node_ports(chain: &mut Chain, alternatives: Vec<Vec<Statement>>, map: Map) {
+    for mut statements in alternatives {
         statements.push(Statement::vmap([Expr::L4Proto, Expr::ThDport], map.name()));
         chain.push(Rule::new(statements));
     }
 }
 
 /// TCP gets a reset: the kernel limits how many ICMP errors it sends to a client, and a client that gets none waits.
-fn reject_chain() -> Chain {
+fn reject_chain(dialect: &Dialect) -> Chain {
+    if dialect.compat.reject_by_icmp {
+        return Chain::regular(REJECT).rule([Statement::reject()]);
+    }
     let not_tcp = Statement::ne(Expr::L4Proto, L4Proto::TCP);
     Chain::regular(REJECT).rule([not_tcp, Statement::reject()]).rule([Statement::reject_tcp_reset()])
 }

@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 use svc_model::AddressType;
 use svc_nft::{DataType, Expr, Family, Name, Statement, TableId};
 
-use crate::{Node, NodePortAddresses, PodSource};
+use crate::{Compat, Node, NodePortAddresses, PodSource};
 
 /// One family on one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,9 @@ pub(crate) struct Dialect {
     pub(crate) pods: Option<PodSource>,
     pub(crate) primary: Option<IpAddr>,
     pub(crate) node_ports: NodePortAddresses,
+    pub(crate) localhost_node_ports: bool,
     pub(crate) service_cidrs: Vec<IpNet>,
+    pub(crate) compat: Compat,
 }
 
 impl Dialect {
@@ -32,7 +34,9 @@ impl Dialect {
             pods: node.pod_source(family),
             primary: node.primary_address(family),
             node_ports: node.node_port_addresses().clone(),
+            localhost_node_ports: node.localhost_node_ports() && family == AddressType::Ipv4,
             service_cidrs: node.service_cidrs(family).collect(),
+            compat: node.compat().clone(),
         }
     }
 
@@ -82,26 +86,42 @@ impl Dialect {
 
     /// The packet is addressed to this node, where it serves node ports: one alternative per item.
     pub(crate) fn to_node_port_address(&self) -> Vec<Vec<Statement>> {
-        match &self.node_ports {
+        let mut alternatives = match &self.node_ports {
             NodePortAddresses::Primary => {
                 self.primary.iter().map(|address| vec![Statement::eq(self.daddr(), *address)]).collect()
             }
-            NodePortAddresses::All => {
-                vec![vec![Statement::to_local(), Statement::ne(self.daddr(), self.loopback())]]
-            }
+            NodePortAddresses::All => vec![self.to_local_address_in(None)],
             NodePortAddresses::Cidrs(cidrs) => {
                 let ours = cidrs.iter().filter(|cidr| AddressType::of(cidr.addr()) == self.family);
-                ours.map(|cidr| self.to_local_address_in(*cidr)).collect()
+                ours.map(|cidr| self.to_local_address_in(Some(*cidr))).collect::<Vec<_>>()
             }
+        };
+        if self.localhost_node_ports {
+            alternatives.push(vec![Statement::eq(self.daddr(), self.loopback())]);
         }
+        alternatives
     }
 
-    fn to_local_address_in(&self, cidr: IpNet) -> Vec<Statement> {
-        let not_loopback = Statement::ne(self.daddr(), self.loopback());
-        if cidr.prefix_len() == 0 {
-            return vec![Statement::to_local(), not_loopback];
+    /// Where node ports without endpoints are refused.
+    pub(crate) fn to_refused_node_port_address(&self) -> Vec<Vec<Statement>> {
+        if self.compat.reject_node_ports_on_all_addresses {
+            return vec![vec![Statement::to_local()]];
         }
-        vec![Statement::eq(self.daddr(), cidr), Statement::to_local(), not_loopback]
+        self.to_node_port_address()
+    }
+
+    fn to_local_address_in(&self, cidr: Option<IpNet>) -> Vec<Statement> {
+        let cidr = cidr.filter(|cidr| cidr.prefix_len() > 0);
+        let in_range = cidr.map(|cidr| Statement::eq(self.daddr(), cidr));
+        let local = [Statement::to_local(), Statement::ne(self.daddr(), self.loopback())];
+        in_range.into_iter().chain(local).collect()
+    }
+
+    /// A packet to the loopback range that does not come from it: with `route_localnet`, neighbours could send it.
+    pub(crate) fn strays_to_loopback(&self) -> Option<[Statement; 2]> {
+        let stray =
+            || [Statement::ne(self.saddr(), self.loopback()), Statement::eq(self.daddr(), self.loopback())];
+        self.localhost_node_ports.then(stray)
     }
 
     fn loopback(&self) -> IpNet {

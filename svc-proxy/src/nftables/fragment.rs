@@ -5,7 +5,7 @@ use svc_nft::{Chain, Element, Key, Set, Value, Verdict};
 use super::base::REJECT;
 use super::dialect::Dialect;
 use super::map::{Map, endpoint_data, frontend_parts, proto};
-use super::own::{Affinity, count, firewall, firewall_name};
+use super::own::{Affinity, count, firewall, firewall_name, is_guarded};
 use super::shared::{Shared, SharedChain};
 use crate::plan::{Destination, Endpoint, Frontend, FrontendKind, Outcome, PortPlan, ServicePlan};
 
@@ -23,6 +23,9 @@ pub(crate) struct Fragment {
 impl Fragment {
     pub(crate) fn new(dialect: &Dialect, service: &ServicePlan) -> Self {
         let mut fragment = Fragment::default();
+        if let Some(check) = service.health_check().filter(|_| dialect.compat.accept_health_checks) {
+            fragment.shared.push(Shared::Element(Map::HealthChecks, Key::from(Value::Port(check.port()))));
+        }
         for port in service.ports().iter().filter(|port| port.family() == dialect.family) {
             fragment.add_port(dialect, port);
         }
@@ -40,7 +43,7 @@ impl Fragment {
         let affinity = port.affinity().map(|timeout| Affinity { dialect, port, timeout });
         let mut forwards = false;
         for frontend in port.frontends_in_force() {
-            self.add_frontend(port, frontend);
+            self.add_frontend(dialect, port, frontend);
             if matches!(frontend.outcome(), Outcome::Reject | Outcome::Drop) {
                 continue;
             }
@@ -63,13 +66,13 @@ impl Fragment {
     }
 
     /// What does not depend on how connections are spread.
-    fn add_frontend(&mut self, port: &PortPlan, frontend: &Frontend) {
+    fn add_frontend(&mut self, dialect: &Dialect, port: &PortPlan, frontend: &Frontend) {
         if let (FrontendKind::ClusterIp, Destination::Address(address)) =
             (frontend.kind(), frontend.key().destination)
         {
             self.shared.push(Shared::Element(Map::ClusterIps, Key::from(address)));
         }
-        if !frontend.sources().is_empty() {
+        if is_guarded(dialect, frontend) {
             let verdict = Verdict::goto(firewall_name(port.name()));
             self.add_element(Map::FirewallIps, mapping(port, frontend, verdict));
         }
@@ -95,13 +98,14 @@ impl Fragment {
         self.add_verdict(port, frontend, Verdict::goto(chain.name()));
         self.shared.push(Shared::Chain(chain));
         let map = by_destination(frontend, (Map::Endpoints, Map::NodePortEndpoints));
-        match frontend.outcome() {
-            Outcome::Local => self.add_endpoints(map, frontend, local),
+        let local_map = by_destination(frontend, (Map::LocalEndpoints, Map::NodePortLocalEndpoints));
+        match (frontend.outcome(), frontend.kind()) {
+            (Outcome::Local, FrontendKind::NodePort) => self.add_endpoints(local_map, frontend, local),
+            (Outcome::Local, _) => self.add_endpoints(map, frontend, local),
             _ => self.add_endpoints(map, frontend, cluster),
         }
         if frontend.outcome() == Outcome::BySource {
-            let map = by_destination(frontend, (Map::LocalEndpoints, Map::NodePortLocalEndpoints));
-            self.add_endpoints(map, frontend, local);
+            self.add_endpoints(local_map, frontend, local);
         }
     }
 
@@ -115,7 +119,7 @@ impl Fragment {
 
     fn add_hairpins(&mut self, port: &PortPlan) {
         let reachable = port.cluster_endpoints().iter().chain(port.local_endpoints());
-        for endpoint in reachable.filter(|endpoint| endpoint.is_local()) {
+        for endpoint in reachable {
             let address: Value = endpoint.address().ip().into();
             let proto = proto(port.name().protocol()).into();
             let key = Key::new([address.clone(), address, proto, Value::Port(endpoint.address().port())]);
@@ -130,7 +134,8 @@ impl Fragment {
 
 fn shared_chain(frontend: &Frontend, cluster: u32, local: u32) -> SharedChain {
     match (frontend.kind(), frontend.outcome()) {
-        (FrontendKind::ClusterIp, Outcome::Local) => SharedChain::Spread(local),
+        (FrontendKind::NodePort, Outcome::Local) => SharedChain::NodePortLocal { cluster: 0, local },
+        (_, Outcome::Local) => SharedChain::Spread(local),
         (FrontendKind::ClusterIp, _) => SharedChain::Spread(cluster),
         (FrontendKind::NodePort, Outcome::BySource) => SharedChain::NodePortLocal { cluster, local },
         (FrontendKind::NodePort, _) => SharedChain::NodePort(cluster),

@@ -11,7 +11,7 @@ use crate::plan::{Destination, Endpoint, FrontendKey};
 pub(crate) enum Map {
     /// ClusterIPs in use, with or without endpoints.
     ClusterIps,
-    /// Local endpoints that talk to themselves through a Service: (source, destination, protocol, port).
+    /// Endpoints that talk to themselves through a Service: (source, destination, protocol, port).
     Hairpins,
     /// Frontends with an address -> what to do.
     ServiceIps,
@@ -23,6 +23,8 @@ pub(crate) enum Map {
     NoEndpointNodePorts,
     /// Load-balancer addresses -> who may use them.
     FirewallIps,
+    /// Health check ports; only where they are accepted.
+    HealthChecks,
     /// (frontend, number) -> endpoint.
     Endpoints,
     /// The same, of this node, for policy Local.
@@ -34,7 +36,7 @@ pub(crate) enum Map {
 }
 
 impl Map {
-    pub(crate) const ALL: [Map; 11] = [
+    const ALL: [Map; 12] = [
         Map::ClusterIps,
         Map::Hairpins,
         Map::ServiceIps,
@@ -42,11 +44,18 @@ impl Map {
         Map::NoEndpointServices,
         Map::NoEndpointNodePorts,
         Map::FirewallIps,
+        Map::HealthChecks,
         Map::Endpoints,
         Map::LocalEndpoints,
         Map::NodePortEndpoints,
         Map::NodePortLocalEndpoints,
     ];
+
+    /// Those that a table of this dialect has, in their order.
+    pub(crate) fn all(dialect: &Dialect) -> impl Iterator<Item = Map> {
+        let accept = dialect.compat.accept_health_checks;
+        Map::ALL.into_iter().filter(move |map| accept || *map != Map::HealthChecks)
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -57,6 +66,7 @@ impl Map {
             Map::NoEndpointServices => "no-endpoint-services",
             Map::NoEndpointNodePorts => "no-endpoint-nodeports",
             Map::FirewallIps => "firewall-ips",
+            Map::HealthChecks => "health-checks",
             Map::Endpoints => "endpoints",
             Map::LocalEndpoints => "local-endpoints",
             Map::NodePortEndpoints => "nodeport-endpoints",
@@ -71,6 +81,7 @@ impl Map {
         let node_port = [DataType::InetProto, DataType::InetService];
         match self {
             Map::ClusterIps => Set::new(self.name(), address),
+            Map::HealthChecks => Set::new(self.name(), DataType::InetService),
             Map::Hairpins => {
                 Set::new(self.name(), [address, address, DataType::InetProto, DataType::InetService])
             }

@@ -1,6 +1,5 @@
 //! Chains and sets of one Service port: where clients stay with their endpoint, and where source ranges apply.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -8,7 +7,7 @@ use svc_nft::{Chain, CmpOp, Expr, Name, Set, SetFlag, Statement, Value};
 
 use super::dialect::Dialect;
 use super::map::proto;
-use crate::plan::{Endpoint, Frontend, FrontendKind, Outcome, PortPlan, ServicePortName};
+use crate::plan::{Endpoint, Frontend, Outcome, PortPlan, ServicePortName};
 
 /// Clients whose endpoint one affinity set remembers; beyond that, new ones are spread without being remembered.
 const AFFINITY_CLIENTS: u32 = 65_536;
@@ -24,8 +23,8 @@ impl Affinity<'_> {
     /// Where a frontend leads.
     pub(crate) fn entry(&self, frontend: &Frontend) -> Name {
         match (frontend.kind().is_external(), frontend.outcome()) {
+            (_, Outcome::Local) => self.chain_name("local"),
             (true, _) => self.chain_name("external"),
-            (false, Outcome::Local) => self.chain_name("local"),
             (false, _) => self.chain_name("service"),
         }
     }
@@ -42,8 +41,8 @@ impl Affinity<'_> {
         if !local.is_empty() {
             chains.push(self.spread_chain("local", local));
         }
-        if let Some(external) = self.port.frontends_in_force().find(|frontend| frontend.kind().is_external())
-        {
+        let is_spread = |frontend: &&Frontend| self.entry(frontend) == self.chain_name("external");
+        if let Some(external) = self.port.frontends_in_force().find(is_spread) {
             chains.push(self.external_chain(external, !local.is_empty()));
         }
         (sets, chains)
@@ -65,7 +64,7 @@ impl Affinity<'_> {
         Set::new(self.endpoint_name("affinity", endpoint), self.dialect.address_type())
             .flag(SetFlag::Dynamic)
             .flag(SetFlag::Timeout)
-            .size(AFFINITY_CLIENTS)
+            .size(if self.dialect.compat.affinity_of_100_clients { 100 } else { AFFINITY_CLIENTS })
     }
 
     fn endpoint_chain(&self, endpoint: Endpoint) -> Chain {
@@ -118,26 +117,19 @@ fn one_in(count: u32) -> Statement {
     Statement::Match { expr: Expr::numgen_random(count), op: CmpOp::Eq, value: Value::Integer(0) }
 }
 
+/// Whether a frontend is behind its port's firewall.
+pub(crate) fn is_guarded(dialect: &Dialect, frontend: &Frontend) -> bool {
+    let refused = dialect.compat.reject_blocked_without_endpoints && frontend.outcome() == Outcome::Reject;
+    frontend.sources().is_some() && !refused
+}
+
 /// Who may use a port's load-balancer addresses; `None` where everybody may.
 pub(crate) fn firewall(dialect: &Dialect, port: &PortPlan) -> Option<Chain> {
-    let restricted: Vec<_> = port
-        .frontends_in_force()
-        .filter(|frontend| frontend.kind() == FrontendKind::LoadBalancer && !frontend.sources().is_empty())
-        .collect();
-    let ranges = restricted.first()?.sources();
-    let mut chain = Chain::regular(firewall_name(port.name()));
-    let admit = |range: IpNet| [Statement::eq(dialect.saddr(), range), Statement::return_()];
-    ranges.iter().for_each(|range| chain.push(admit(*range)));
-    // A node that may use the address may have it as its own and speak from it.
-    let node = dialect.primary.unwrap_or(IpAddr::from([127, 0, 0, 1]));
-    if ranges.iter().any(|range| range.contains(&node)) {
-        for frontend in &restricted {
-            if let crate::plan::Destination::Address(address) = frontend.key().destination {
-                chain.push(admit(address.into()));
-            }
-        }
-    }
-    Some(chain.rule([Statement::drop()]))
+    let guarded = port.frontends_in_force().find(|frontend| is_guarded(dialect, frontend))?;
+    let chain = Chain::regular(firewall_name(port.name()));
+    let admit = |range: &IpNet| [Statement::eq(dialect.saddr(), *range), Statement::return_()];
+    let ranges = guarded.sources().unwrap_or_default();
+    Some(ranges.iter().map(admit).fold(chain, Chain::rule).rule([Statement::drop()]))
 }
 
 pub(crate) fn firewall_name(port: &ServicePortName) -> Name {

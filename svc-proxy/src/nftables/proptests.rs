@@ -3,15 +3,25 @@ use svc_model::{Snapshot, testing};
 use svc_nft::{Batch, Dataplane as _, Table, fake};
 
 use super::*;
-use crate::Node;
+use crate::{Compat, Detector, Node, NodePortAddresses, ProxyMode};
 
-fn node() -> Node {
-    Node::builder("server2")
-        .address("172.20.10.2")
-        .address("fd00::2")
-        .cluster_cidr("10.244.0.0/16")
-        .build()
-        .unwrap()
+/// Every setting that changes what Services compile to.
+fn node() -> impl Strategy<Value = Node> {
+    let plain = || Node::builder("server2").address("172.20.10.2").address("fd00::2");
+    let detecting = || plain().cluster_cidr("10.244.0.0/16").service_cidr("10.96.0.0/12");
+    let upstream = |mode| detecting().compat(Compat::upstream(mode)).localhost_node_ports(true);
+    let builders = vec![
+        detecting(),
+        plain().masquerade_all(true).localhost_node_ports(true),
+        plain()
+            .detector(Detector::InterfacePrefix("veth".into()))
+            .node_port_addresses(NodePortAddresses::All),
+        upstream(ProxyMode::Iptables),
+        upstream(ProxyMode::Ipvs),
+        upstream(ProxyMode::Nftables),
+    ];
+    let nodes = builders.into_iter().map(|builder| builder.build().unwrap());
+    prop::sample::select(nodes.collect::<Vec<_>>())
 }
 
 /// What a table holds, whatever the order in which it came.
@@ -35,9 +45,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn following_deltas_leaves_what_a_fresh_load_leaves(history in testing::history()) {
+    fn following_deltas_leaves_what_a_fresh_load_leaves(history in testing::history(), node in node()) {
         let mut snapshot = Snapshot::default();
-        let mut plan = Plan::new(&snapshot, &node());
+        let mut plan = Plan::new(&snapshot, &node);
         let mut rules = plan.compile(&Backend::default());
         let mut kernel = fake::Kernel::new();
         for table in rules.tables() {
@@ -48,7 +58,7 @@ proptest! {
             let changed = plan.update(&next, &delta);
             let before = rules.clone();
             rules.update(&plan, &changed);
-            prop_assert_eq!(&rules, &Plan::new(&next, &node()).compile(&Backend::default()));
+            prop_assert_eq!(&rules, &Plan::new(&next, &node).compile(&Backend::default()));
             let batch = rules.diff_of(&before, &changed);
             prop_assert_eq!(&batch, &rules.diff(&before));
             prop_assert_eq!(batch.is_empty(), rules == before);
@@ -59,13 +69,13 @@ proptest! {
     }
 
     #[test]
-    fn a_fresh_load_is_accepted_and_undone_by_the_opposite_diff(history in testing::history()) {
-        let empty = Plan::new(&Snapshot::default(), &node()).compile(&Backend::default());
+    fn a_fresh_load_is_accepted_and_undone_by_the_opposite_diff(history in testing::history(), node in node()) {
+        let empty = Plan::new(&Snapshot::default(), &node).compile(&Backend::default());
         let mut snapshot = Snapshot::default();
         for step in &history {
             snapshot = step.apply(&snapshot).0;
         }
-        let full = Plan::new(&snapshot, &node()).compile(&Backend::default());
+        let full = Plan::new(&snapshot, &node).compile(&Backend::default());
         let mut kernel = fake::Kernel::new();
         for table in full.tables() {
             kernel.apply(Batch::new().load(&table)).unwrap();

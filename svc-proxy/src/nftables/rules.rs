@@ -1,6 +1,6 @@
 //! A compiled plan: tables that can be printed, compared and followed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -138,8 +138,9 @@ impl FamilyRules {
 
     fn table(&self) -> Table {
         let dialect = &self.dialect;
-        let mut sets: Vec<Set> = map::Map::ALL.iter().map(|map| map.declaration(dialect)).collect();
-        let mut put = |map: map::Map, element| sets[map as usize].insert(element);
+        let declared = map::Map::all(dialect).map(|map| (map, map.declaration(dialect)));
+        let mut sets: BTreeMap<map::Map, Set> = declared.collect();
+        let mut put = |map, element| sets.get_mut(&map).and_then(|set| set.insert(element));
         for fragment in self.fragments.values() {
             for (map, element) in &fragment.elements {
                 put(*map, element.clone());
@@ -154,7 +155,7 @@ impl FamilyRules {
         }
         let own = || self.fragments.values();
         let table = Table::with_id(dialect.table.clone()).comment(MARKER);
-        let table = sets.into_iter().fold(table, Table::set);
+        let table = sets.into_values().fold(table, Table::set);
         let table = own().flat_map(|fragment| &fragment.sets).cloned().fold(table, Table::set);
         chains.extend(own().flat_map(|fragment| &fragment.chains).cloned());
         chains.into_iter().fold(table, Table::chain)

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use svc_model::topology::{self, Place};
 use svc_model::{AddressType, Service, ServicePort, Snapshot};
 
+use crate::Compat;
+
 /// Somewhere that a connection is forwarded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
@@ -51,6 +53,7 @@ impl Choice {
         port: &ServicePort,
         family: AddressType,
         place: Place<'_>,
+        compat: &Compat,
     ) -> Self {
         let backends = topology::backends(snapshot, service.name(), port, family);
         let selection = topology::select(service, port, &backends, place);
@@ -58,10 +61,15 @@ impl Choice {
             let known = backends.binary_search_by_key(&address, topology::Backend::address);
             known.is_ok_and(|at| backends[at].is_on(place.node))
         };
-        let endpoints = |addresses: Vec<SocketAddr>| {
+        let endpoints = |addresses: Vec<SocketAddr>| -> Vec<Endpoint> {
             let addresses = addresses.into_iter();
             addresses.map(|address| Endpoint { address, local: is_here(address) }).collect()
         };
-        Self { cluster: endpoints(selection.cluster), local: endpoints(selection.local), any: selection.any }
+        let cluster = endpoints(selection.cluster);
+        let mut local = endpoints(selection.local);
+        if local.is_empty() && compat.local_falls_back {
+            local.clone_from(&cluster);
+        }
+        Self { cluster, local, any: selection.any }
     }
 }

@@ -190,7 +190,7 @@ impl fmt::Display for Masquerade {
 pub enum Outcome {
     /// To one of the port's cluster endpoints.
     Cluster,
-    /// To one of the port's local endpoints.
+    /// To one of the port's local endpoints, whoever asks.
     Local,
     /// From pods and from the node to a cluster endpoint; from elsewhere to a local one, or dropped where there is
     /// none (`externalTrafficPolicy: Local`).
@@ -208,7 +208,7 @@ pub struct Frontend {
     pub(crate) kind: FrontendKind,
     pub(crate) policy: TrafficPolicy,
     pub(crate) masquerade: Masquerade,
-    pub(crate) sources: Vec<IpNet>,
+    pub(crate) sources: Option<Vec<IpNet>>,
     pub(crate) outcome: Outcome,
     pub(crate) taken_by: Option<Arc<ServicePortName>>,
 }
@@ -238,10 +238,17 @@ impl Frontend {
         self.masquerade
     }
 
-    /// Who may use it (`loadBalancerSourceRanges`); empty means everybody.
+    /// Who may use it (`loadBalancerSourceRanges`, and the Service's own load-balancer addresses where the node may);
+    /// `None` means everybody, an empty list nobody.
     #[must_use]
-    pub fn sources(&self) -> &[IpNet] {
-        &self.sources
+    pub fn sources(&self) -> Option<&[IpNet]> {
+        self.sources.as_deref()
+    }
+
+    /// Whether this source may use it. What comes from others is dropped, whatever the outcome.
+    #[must_use]
+    pub fn admits(&self, source: IpAddr) -> bool {
+        self.sources.as_ref().is_none_or(|ranges| ranges.iter().any(|range| range.contains(&source)))
     }
 
     /// What becomes of new connections.

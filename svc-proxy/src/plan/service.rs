@@ -1,22 +1,27 @@
 //! What one Service asks for.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use svc_model::topology::Place;
-use svc_model::{
-    AddressType, IpMode, ObjectName, Service, ServicePort, ServiceType, Snapshot, TrafficPolicy,
-};
+use svc_model::{AddressType, IpMode, ObjectName, Service, ServicePort, Snapshot, TrafficPolicy};
 
 use super::claims::Claims;
 use super::endpoint::{Choice, Endpoint};
 use super::frontend::{
     Destination, Frontend, FrontendKey, FrontendKind, Masquerade, Outcome, ServicePortName, SourceClass,
 };
+use super::health::HealthCheck;
 use crate::Node;
+
+#[cfg(test)]
+thread_local! {
+    /// How many Services were read by this thread.
+    pub(crate) static COMPUTED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
 
 /// Services with this label belong to another proxy.
 const PROXY_NAME_LABEL: &str = "service.kubernetes.io/service-proxy-name";
@@ -117,6 +122,7 @@ pub enum Reading<'a> {
 pub struct ServicePlan {
     name: ObjectName,
     ports: Vec<PortPlan>,
+    health_check: Option<HealthCheck>,
 }
 
 impl ServicePlan {
@@ -132,6 +138,12 @@ impl ServicePlan {
         &self.ports
     }
 
+    /// What a load balancer asks this node about the Service, where it has `healthCheckNodePort`.
+    #[must_use]
+    pub fn health_check(&self) -> Option<HealthCheck> {
+        self.health_check
+    }
+
     /// `None` where there is nothing to forward.
     pub(crate) fn new(
         name: &ObjectName,
@@ -144,8 +156,11 @@ impl ServicePlan {
             return None;
         }
         let reader = Reader { snapshot, service, node, place: Place::new(node.name(), zone) };
+        #[cfg(test)]
+        COMPUTED.with(|computed| computed.set(computed.get() + 1));
         let ports: Vec<_> = service.ports().iter().flat_map(|port| reader.port_plans(port)).collect();
-        (!ports.is_empty()).then(|| Self { name: name.clone(), ports })
+        let health_check = HealthCheck::new(snapshot, service, node.name());
+        (!ports.is_empty()).then(|| Self { name: name.clone(), ports, health_check })
     }
 
     pub(crate) fn is_contested(&self) -> bool {
@@ -208,7 +223,7 @@ impl Reader<'_> {
         }
         let mut seen = BTreeSet::new();
         addresses.retain(|&(kind, destination, _)| seen.insert((kind, destination)));
-        let choice = Choice::new(self.snapshot, self.service, port, family, self.place);
+        let choice = Choice::new(self.snapshot, self.service, port, family, self.place, self.node.compat());
         let frontends = addresses.into_iter().map(|(kind, destination, number)| {
             let key = FrontendKey { destination, protocol: port.protocol(), port: number };
             self.frontend(kind, key, &choice)
@@ -234,13 +249,16 @@ impl Reader<'_> {
             policy,
             masquerade: self.masquerade(kind, policy, key.destination.family()),
             sources: self.sources(kind, key.destination.family()),
-            outcome: outcome(kind, policy, choice),
+            outcome: self.outcome(kind, policy, choice),
             taken_by: None,
         }
     }
 
     fn masquerade(&self, kind: FrontendKind, policy: TrafficPolicy, family: AddressType) -> Masquerade {
         match (kind.is_external(), policy) {
+            (true, TrafficPolicy::Local) if self.node.compat().local_without_short_circuit => {
+                Masquerade::Never
+            }
             (true, TrafficPolicy::Local) => Masquerade::Node,
             (true, _) => Masquerade::Always,
             (false, _) if self.node.masquerade_all() => Masquerade::Always,
@@ -249,28 +267,39 @@ impl Reader<'_> {
         }
     }
 
-    /// The ranges of one family; one that covers everything lifts the restriction.
-    fn sources(&self, kind: FrontendKind, family: AddressType) -> Vec<IpNet> {
-        if kind != FrontendKind::LoadBalancer || self.service.service_type() != ServiceType::LoadBalancer {
-            return Vec::new();
+    /// Who may use a load-balancer address; `None` is everybody. A range that covers all of a family lifts the
+    /// restriction there; one of the other family alone does not: somebody meant to restrict the Service.
+    fn sources(&self, kind: FrontendKind, family: AddressType) -> Option<Vec<IpNet>> {
+        if kind != FrontendKind::LoadBalancer || self.service.source_ranges().is_empty() {
+            return None;
         }
         let ranges = self.service.source_ranges().iter().map(IpNet::trunc);
         let mut ranges: Vec<_> = ranges.filter(|range| AddressType::of(range.addr()) == family).collect();
         if ranges.iter().any(|range| range.prefix_len() == 0) {
-            return Vec::new();
+            return None;
+        }
+        if ranges.is_empty() && self.node.compat().open_source_ranges {
+            return None;
+        }
+        // A node that may use the address may have it as its own and speak from it.
+        let node = self.node.primary_address(family).unwrap_or(Ipv4Addr::LOCALHOST.into());
+        if ranges.iter().any(|range| range.contains(&node)) {
+            let own = self.balancer_addresses().filter(|address| AddressType::of(*address) == family);
+            ranges.extend(own.map(IpNet::from));
         }
         ranges.sort();
         ranges.dedup();
-        ranges
+        Some(ranges)
     }
-}
 
-fn outcome(kind: FrontendKind, policy: TrafficPolicy, choice: &Choice) -> Outcome {
-    match (choice.any, kind.is_external(), policy) {
-        (false, ..) => Outcome::Reject,
-        (true, true, TrafficPolicy::Local) => Outcome::BySource,
-        (true, false, TrafficPolicy::Local) if choice.local.is_empty() => Outcome::Drop,
-        (true, false, TrafficPolicy::Local) => Outcome::Local,
-        (true, ..) => Outcome::Cluster,
+    fn outcome(&self, kind: FrontendKind, policy: TrafficPolicy, choice: &Choice) -> Outcome {
+        let by_source = kind.is_external() && !self.node.compat().local_without_short_circuit;
+        match (choice.any, policy) {
+            (false, _) => Outcome::Reject,
+            (true, TrafficPolicy::Local) if by_source => Outcome::BySource,
+            (true, TrafficPolicy::Local) if choice.local.is_empty() => Outcome::Drop,
+            (true, TrafficPolicy::Local) => Outcome::Local,
+            (true, _) => Outcome::Cluster,
+        }
     }
 }

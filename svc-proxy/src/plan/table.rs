@@ -54,9 +54,13 @@ fn destination(port: &PortPlan, frontend: &Frontend) -> String {
     if let Some(timeout) = port.affinity() {
         text += &format!("; same client, same endpoint for {} s", timeout.as_secs());
     }
-    if !frontend.sources().is_empty() {
-        let sources: Vec<_> = frontend.sources().iter().map(ToString::to_string).collect();
-        text += &format!("; only from {}", sources.join(", "));
+    match frontend.sources() {
+        None => {}
+        Some([]) => text += "; from nobody",
+        Some(sources) => {
+            let sources: Vec<_> = sources.iter().map(ToString::to_string).collect();
+            text += &format!("; only from {}", sources.join(", "));
+        }
     }
     text
 }

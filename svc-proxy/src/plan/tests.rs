@@ -107,19 +107,80 @@ fn masquerade_of_cluster_ips_depends_on_the_node() {
 
 #[test]
 fn source_ranges_restrict_balancer_addresses_only() {
-    let rows: [(&str, &[&str]); 4] = [
-        ("", &[]),
-        ("loadBalancerSourceRanges: [10.0.0.0/8, \" 192.168.1.7/24 \"]", &["10.0.0.0/8", "192.168.1.0/24"]),
-        ("loadBalancerSourceRanges: [10.0.0.0/8, 0.0.0.0/0]", &[]),
-        ("loadBalancerSourceRanges: [\"fd00::/8\"]", &[]),
+    let rows: [(&str, Option<&[&str]>); 6] = [
+        ("", None),
+        ("[10.0.0.0/8, \" 192.168.1.7/24 \"]", Some(&["10.0.0.0/8", "192.168.1.0/24"])),
+        ("[10.0.0.0/8, 0.0.0.0/0]", None),
+        ("[10.0.0.0/8, \"::/0\"]", Some(&["10.0.0.0/8"])),
+        // Someone is meant to be kept out.
+        ("[\"fd00::/8\"]", Some(&[])),
+        // A node that may use the address may speak from it.
+        ("[172.20.0.0/16]", Some(&["172.20.0.0/16", "192.0.2.70/32"])),
     ];
-    for (spec, expected) in rows {
-        let plan = Plan::new(&everything(spec, &["here+"]), &node());
+    for (ranges, expected) in rows {
+        let spec = format!("loadBalancerSourceRanges: {}", if ranges.is_empty() { "[]" } else { ranges });
+        let plan = Plan::new(&everything(&spec, &["here+"]), &node());
         for (_, frontend) in plan.frontends() {
-            let expected = if frontend.kind() == FrontendKind::LoadBalancer { expected } else { &[] };
-            let found: Vec<_> = frontend.sources().iter().map(ToString::to_string).collect();
-            assert_eq!(found, expected, "{spec} {}", frontend.kind());
+            let expected = expected.filter(|_| frontend.kind() == FrontendKind::LoadBalancer);
+            let found =
+                frontend.sources().map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>());
+            assert_eq!(
+                found.as_deref(),
+                expected.map(|list| list.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()).as_deref(),
+                "{spec} {}",
+                frontend.kind()
+            );
+            let outsider = "203.0.113.1".parse().unwrap();
+            assert_eq!(frontend.admits(outsider), expected.is_none(), "{spec} {}", frontend.kind());
         }
+    }
+}
+
+/// The plan with kube-proxy's side taken in one question.
+fn compat(objects: &Snapshot, set: impl Fn(&mut crate::Compat)) -> Plan {
+    let mut compat = crate::Compat::default();
+    set(&mut compat);
+    let node = Node::builder("here").address("172.20.10.2").cluster_cidr("10.244.0.0/16").compat(compat);
+    Plan::new(objects, &node.build().unwrap())
+}
+
+#[test]
+fn kube_proxys_way_can_be_had() {
+    let other_family = everything("loadBalancerSourceRanges: [\"fd00::/8\"]", &["here+"]);
+    let plan = compat(&other_family, |compat| compat.open_source_ranges = true);
+    assert!(plan.frontends().all(|(_, frontend)| frontend.sources().is_none()));
+
+    let local = "externalTrafficPolicy: Local, internalTrafficPolicy: Local";
+    let plan = compat(&everything(local, &["there+"]), |compat| compat.local_falls_back = true);
+    for kind in KINDS {
+        let expected = if kind.is_external() { ["65", "65 m", "65"] } else { ["65", "65 m", "65 m"] };
+        assert_eq!(SourceClass::ALL.map(|class| read(&plan, kind, class)), expected, "{kind}");
+    }
+
+    let objects = everything("externalTrafficPolicy: Local", &["here+", "there+"]);
+    let plan = compat(&objects, |compat| compat.local_without_short_circuit = true);
+    for kind in KINDS.into_iter().filter(|kind| kind.is_external()) {
+        assert_eq!(SourceClass::ALL.map(|class| read(&plan, kind, class)), ["65"; 3], "{kind}");
+    }
+}
+
+#[test]
+fn health_checks_count_ready_endpoints_of_this_node() {
+    let rows: [(&str, &[&str], Option<usize>); 4] = [
+        (
+            "externalTrafficPolicy: Local, healthCheckNodePort: 32000",
+            &["here+", "here~", "there+", "here+"],
+            Some(2),
+        ),
+        ("externalTrafficPolicy: Local, healthCheckNodePort: 32000", &["here~", "there+"], Some(0)),
+        ("externalTrafficPolicy: Cluster, healthCheckNodePort: 32000", &["here+"], None),
+        ("externalTrafficPolicy: Local", &["here+"], None),
+    ];
+    for (spec, endpoints, expected) in rows {
+        let plan = Plan::new(&everything(spec, endpoints), &node());
+        let check = plan.services().next().unwrap().health_check();
+        assert_eq!(check.map(HealthCheck::local_endpoints), expected, "{spec} {endpoints:?}");
+        assert!(check.is_none_or(|check| check.port() == 32_000));
     }
 }
 
@@ -189,9 +250,16 @@ fn an_endpoint_change_recomputes_one_service() {
     let mut plan = Plan::new(&before, &node());
     let slices = everything("", &["here+", "there+"]);
     let slice = slices.slices().next().unwrap();
+    let others =
+        (1..=50).map(|number| claimant(&format!("s{number}"), &format!("clusterIP: 10.96.1.{number}")));
+    let others = snapshot(&others.collect::<String>());
+    let (before, delta) = before.with(others.services().cloned().map(svc_model::Object::Service), []);
+    plan.update(&before, &delta);
+    service::COMPUTED.with(|computed| computed.set(0));
     let (after, delta) = before.with([svc_model::Object::EndpointSlice(slice.clone())], []);
     assert_eq!(plan.update(&after, &delta), [ObjectName::new("default", "web")].into());
     assert_eq!(plan.revision(), after.revision());
+    assert_eq!(service::COMPUTED.with(std::cell::Cell::get), 1);
     let (same, delta) = after.with([svc_model::Object::EndpointSlice(slice.clone())], []);
     assert!(plan.update(&same, &delta).is_empty());
 }

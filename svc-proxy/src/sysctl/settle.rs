@@ -74,5 +74,7 @@ fn needed(node: &Node) -> Vec<(&'static str, &'static str)> {
         }
         _ => [("net/ipv4/ip_forward", others), ("net/bridge/bridge-nf-call-iptables", neighbours)],
     });
-    per_family.flatten().collect()
+    let localhost = node.localhost_node_ports() && node.families().contains(&AddressType::Ipv4);
+    let localhost = localhost.then_some(("net/ipv4/conf/all/route_localnet", "node ports on 127.0.0.1"));
+    per_family.flatten().chain(localhost).collect()
 }
