@@ -9,8 +9,8 @@
 //!        |
 //!      Plan            pure            frontends and what becomes of connections to them; prints as a table
 //!        |
-//!  nftables::Rules     pure            tables as values; print as `nft list ruleset`; differ by a batch
-//!        |
+//!  nftables::Rules     pure            tables as values; print as `nft list ruleset`; differ by a batch;
+//!        |                             trace(packet): what becomes of it, and which Service is why
 //!      Proxy           async           watch -> plan -> diff -> apply -> report the revision in force
 //!        |
 //!    Dataplane         I/O             sys::Kernel (netlink, /proc/sys) or fake::Kernel
@@ -98,6 +98,7 @@ mod driver;
 mod error;
 pub mod fake;
 pub mod nftables;
+pub mod packet;
 pub mod plan;
 #[cfg(feature = "driver")]
 mod state;
@@ -105,6 +106,7 @@ mod state;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "sockets and files live here")]
 pub mod sys;
 pub mod sysctl;
+pub mod trace;
 
 #[doc = include_str!("../docs/semantics.md")]
 pub mod semantics {}

@@ -13,8 +13,10 @@ mod dialect;
 mod fragment;
 mod map;
 mod own;
+mod reason;
 mod rules;
 mod shared;
+mod trace;
 
 #[cfg(test)]
 mod proptests;
@@ -26,7 +28,7 @@ use svc_nft::{Family, Name, TableId};
 use crate::Plan;
 use crate::plan::Compiler;
 
-#[cfg(feature = "driver")]
+pub(crate) use reason::{reason_of_chain, reason_of_set};
 pub(crate) use rules::MARKER;
 pub use rules::Rules;
 

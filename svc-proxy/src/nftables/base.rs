@@ -7,7 +7,7 @@ use super::map::Map;
 
 const FIREWALL_CHECK: &str = "firewall-check";
 const SERVICES: &str = "services";
-const SERVICES_CHECK: &str = "services-check";
+pub(crate) const SERVICES_CHECK: &str = "services-check";
 const MASQUERADING: &str = "masquerading";
 pub(crate) const REJECT: &str = "reject-chain";
 

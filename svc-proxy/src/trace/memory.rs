@@ -1,0 +1,44 @@
+//! What rules remember of earlier packets.
+
+use std::collections::BTreeMap;
+
+use svc_nft::{Data, Key, Name, TableId};
+
+/// Which clients the rules remember, where: session affinity. Comes from [`Way::memory`](super::Way::memory) and goes
+/// into the trace of a later packet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// What rules added to sets; `None` where they deleted.
+    sets: BTreeMap<Place, Option<Remembered>>,
+}
+
+type Place = (TableId, Name, Key);
+
+/// An element that a rule added.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Remembered {
+    pub(super) data: Option<Data>,
+}
+
+impl Memory {
+    /// Nobody is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sets.values().all(Option::is_none)
+    }
+
+    /// Nothing was done to any set.
+    pub(super) fn is_blank(&self) -> bool {
+        self.sets.is_empty()
+    }
+
+    /// What was done to this place, if anything: an element, or that there is none any more.
+    pub(super) fn recall(&self, table: &TableId, set: &Name, key: &Key) -> Option<Option<&Remembered>> {
+        let place = (table.clone(), set.clone(), key.clone());
+        self.sets.get(&place).map(Option::as_ref)
+    }
+
+    pub(super) fn note(&mut self, table: &TableId, set: &Name, key: Key, what: Option<Remembered>) {
+        self.sets.insert((table.clone(), set.clone(), key), what);
+    }
+}
