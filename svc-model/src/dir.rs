@@ -24,7 +24,7 @@ use crate::{ControlPlane, ObjectName, Outcome, Problem, Revision};
 mod tests;
 
 const LIMITS: Limits =
-    Limits { depth: 16, files: 50_000, file_bytes: yaml::MAX_TEXT_BYTES, total_bytes: 1 << 30 };
+    Limits { depth: 16, files: 50_000, file_bytes: yaml::limits::MAX_TEXT_BYTES, total_bytes: 1 << 30 };
 
 /// Where manifests lie, and how they are followed.
 #[derive(Clone, Debug)]

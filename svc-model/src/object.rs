@@ -149,6 +149,12 @@ impl Kind {
         (Kind::Service, "v1"),
     ];
 
+    /// The API version of this kind, such as `networking.k8s.io/v1`.
+    #[must_use]
+    pub fn api_version(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("v1", |(_, version)| version)
+    }
+
     /// Whether objects of this kind live in a namespace.
     #[must_use]
     pub fn is_namespaced(self) -> bool {

@@ -4,6 +4,9 @@
 //! fields are passed over. Numbers are `i64`: `port: 70000` is a value to complain about, not a parse error.
 
 mod endpoint_slice;
+mod envelope;
+#[cfg(feature = "yaml")]
+mod fields;
 mod ingress;
 mod meta;
 mod pod;

@@ -1,88 +1,24 @@
 //! Kubernetes manifests from text: YAML (JSON is YAML), many documents in one text, `List`s.
 //!
-//! Every document stands alone: one that cannot be read is reported and the others go on.
+//! Every document stands alone: one that cannot be read is reported and the others go on. What a text may ask for is
+//! limited ([`limits`]): no document takes memory or time that its length does not justify.
+//!
+//! Anchors, aliases and merge keys (`<<`) are read; tags (`!name`) and keys that are written twice are refused.
 
-use serde_json::Value;
+mod document;
+pub mod limits;
+mod manifests;
+#[cfg(test)]
+mod tests;
+
+use yaml_serde::Value;
+
+pub(crate) use manifests::Entry;
+pub use manifests::Manifests;
 
 use crate::wire::Manifest;
-use crate::{Kind, Object, Problem, read};
-
-/// No manifest text larger than this is parsed.
-pub const MAX_TEXT_BYTES: usize = 16 << 20;
-
-/// What a text (or several) holds: the objects of kinds this project knows, what could not be read, and which other
-/// kinds were passed over.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Manifests {
-    entries: Vec<(Option<String>, Manifest)>,
-    problems: Vec<Problem>,
-    ignored: Vec<String>,
-}
-
-impl Manifests {
-    /// The manifests, in the order of the text, not yet validated.
-    pub fn iter(&self) -> impl Iterator<Item = &Manifest> {
-        self.entries.iter().map(|(_, manifest)| manifest)
-    }
-
-    /// With the file in which each stood, where known.
-    pub fn sourced(&self) -> impl Iterator<Item = (Option<&str>, &Manifest)> {
-        self.entries.iter().map(|(source, manifest)| (source.as_deref(), manifest))
-    }
-
-    /// What could not be read as an object.
-    #[must_use]
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
-
-    /// Objects of kinds that do not concern the network, such as `Deployment default/web`.
-    #[must_use]
-    pub fn ignored(&self) -> &[String] {
-        &self.ignored
-    }
-
-    /// Says of every entry and problem that it came from `source` (a file).
-    #[must_use]
-    pub fn in_source(mut self, source: &str) -> Self {
-        for (place, _) in &mut self.entries {
-            *place = Some(source.to_owned());
-        }
-        self.problems = self.problems.into_iter().map(|problem| problem.in_source(source)).collect();
-        self
-    }
-
-    /// Of a source that could not be read at all.
-    #[cfg(feature = "dir")]
-    pub(crate) fn unreadable(message: impl Into<String>) -> Self {
-        Self { problems: vec![Problem::unnamed("", "", message)], ..Self::default() }
-    }
-
-    /// Adds the entries of another text.
-    pub fn extend(&mut self, other: Manifests) {
-        self.entries.extend(other.entries);
-        self.problems.extend(other.problems);
-        self.ignored.extend(other.ignored);
-    }
-
-    /// The objects as a cluster holds them (nothing is defaulted beyond the API's own defaults, nothing allocated), and
-    /// the faults of the others.
-    #[must_use]
-    pub fn stored(&self) -> (Vec<Object>, Vec<Problem>) {
-        let mut objects = Vec::with_capacity(self.entries.len());
-        let mut problems = self.problems.clone();
-        for (source, manifest) in &self.entries {
-            match read::object(manifest) {
-                Ok(object) => objects.push(object),
-                Err(found) => problems.extend(found.into_vec().into_iter().map(|problem| match source {
-                    Some(source) => problem.in_source(source.clone()),
-                    None => problem,
-                })),
-            }
-        }
-        (objects, problems)
-    }
-}
+use crate::{Kind, Object, Problem};
+use limits::{MAX_DOCUMENTS, MAX_TEXT_BYTES};
 
 /// Reads all documents of a text. Never fails as a whole: see [`Manifests::problems`]. O(length of the text).
 ///
@@ -110,17 +46,17 @@ pub fn read(text: &str) -> Manifests {
         manifests.problems.push(Problem::unnamed("", "", message));
         return manifests;
     }
-    for (line, document) in documents(text) {
-        match yaml_serde::from_str::<Value>(document) {
+    for (index, (line, document)) in document::documents(text).enumerate() {
+        let object = format!("document at line {line}");
+        if index == MAX_DOCUMENTS {
+            let message =
+                format!("this and all after it are not read: {MAX_DOCUMENTS} are enough for one text");
+            manifests.problems.push(Problem::unnamed(object, "", message));
+            break;
+        }
+        match document::parse(document, line) {
             Ok(value) => manifests.add(value, line),
-            Err(error) => {
-                let error = error.to_string().replace('\n', " ");
-                manifests.problems.push(Problem::unnamed(
-                    format!("document at line {line}"),
-                    "",
-                    format!("not valid YAML: {error}"),
-                ));
-            }
+            Err(error) => manifests.problems.push(Problem::unnamed(object, "", error)),
         }
     }
     manifests
@@ -136,75 +72,33 @@ pub fn read(text: &str) -> Manifests {
 /// ```
 #[must_use]
 pub fn write(object: &Object) -> String {
-    let value = json(object);
-    yaml_serde::to_string(&value).unwrap_or_default()
-}
-
-/// An object as Kubernetes' API writes it in JSON.
-#[must_use]
-pub fn json(object: &Object) -> Value {
-    let kind = object.kind();
-    let version = Kind::ALL.iter().find(|(known, _)| *known == kind).map_or("v1", |(_, version)| version);
-    let body = match crate::write::manifest(object) {
-        Manifest::EndpointSlice(wire) => serde_json::to_value(wire),
-        Manifest::Ingress(wire) => serde_json::to_value(wire),
-        Manifest::IngressClass(wire) => serde_json::to_value(wire),
-        Manifest::Namespace(wire) => serde_json::to_value(wire),
-        Manifest::Node(wire) => serde_json::to_value(wire),
-        Manifest::Pod(wire) => serde_json::to_value(wire),
-        Manifest::Secret(wire) => serde_json::to_value(wire),
-        Manifest::Service(wire) => serde_json::to_value(wire),
-    };
-    let mut all = serde_json::Map::new();
-    all.insert("apiVersion".to_owned(), version.into());
-    all.insert("kind".to_owned(), kind.to_string().into());
-    if let Ok(Value::Object(body)) = body {
-        all.extend(body);
-    }
-    Value::Object(all)
-}
-
-/// The documents of a text, each with the number of its first line. A line that begins with `---` starts the next
-/// one wherever it stands (YAML 1.2, section 9.1.2), so a fault in one document cannot hide the others.
-fn documents(text: &str) -> Vec<(usize, &str)> {
-    let mut documents = Vec::new();
-    let (mut start, mut start_line, mut offset) = (0, 1, 0);
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        let marker = line.trim_end() == "---" || line.starts_with("--- ");
-        if marker && offset > start {
-            documents.push((start_line, &text[start..offset]));
-            (start, start_line) = (offset, index + 1);
-        }
-        offset += line.len();
-    }
-    documents.push((start_line, &text[start..]));
-    documents
+    yaml_serde::to_string(&crate::write::manifest(object)).unwrap_or_default()
 }
 
 impl Manifests {
-    fn add(&mut self, value: Value, line: usize) {
+    fn add(&mut self, mut value: Value, line: usize) {
         if value.is_null() {
             return;
         }
-        let text =
-            |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let kind = text("/kind");
+        let kind = text(&value, &["kind"]).to_owned();
         if kind.is_empty() {
             let object = format!("document at line {line}");
             return self.problems.push(Problem::unnamed(object, "kind", "is required"));
         }
         if kind == "List" {
-            let items = value.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-            return items.into_iter().for_each(|item| self.add(item, line));
+            let items = value.get_mut("items").and_then(Value::as_sequence_mut).map(std::mem::take);
+            return items.into_iter().flatten().for_each(|item| self.add(item, line));
         }
-        let version = text("/apiVersion");
+        let version = text(&value, &["apiVersion"]).to_owned();
         let known = Kind::ALL.iter().find(|(known, _)| known.to_string() == kind);
         let named = described(&kind, known.is_none_or(|(kind, _)| kind.is_namespaced()), &value);
         match known {
             Some((_, expected)) if version != *expected => self.wrong_version(&named, &version, expected),
-            Some((kind, _)) => match manifest(*kind, value) {
-                Ok(manifest) => self.entries.push((None, manifest)),
-                Err((field, message)) => self.problems.push(Problem::unnamed(named, field, message)),
+            Some((kind, _)) => match Manifest::deserialize(*kind, value) {
+                Ok(manifest) => self.entries.push(Entry { source: None, manifest: manifest.into() }),
+                Err((field, message)) => {
+                    self.problems.push(Problem::unnamed(named, shown(&field), shown(&message)))
+                }
             },
             None => self.unknown_kind(&kind, named),
         }
@@ -215,10 +109,10 @@ impl Manifests {
         let group =
             |version: &str| version.rsplit_once('/').map_or(String::new(), |(group, _)| group.to_owned());
         if group(version) == group(expected) || version.is_empty() {
-            let message = format!("`{version}` is not served: write {expected}");
+            let message = format!("`{}` is not served: write {expected}", shown(version));
             self.problems.push(Problem::unnamed(named, "apiVersion", message));
         } else {
-            self.ignored.push(format!("{named} ({version})"));
+            self.ignored.push(format!("{named} ({})", shown(version)));
         }
     }
 
@@ -235,13 +129,30 @@ impl Manifests {
     }
 }
 
+/// The text at this path of keys; empty if there is none.
+fn text<'v>(value: &'v Value, path: &[&str]) -> &'v str {
+    let found = path.iter().try_fold(value, |value, key| value.get(*key));
+    found.and_then(Value::as_str).unwrap_or_default()
+}
+
 fn described(kind: &str, namespaced: bool, value: &Value) -> String {
-    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let name = text("/metadata/name").unwrap_or("(unnamed)");
+    let named = |key: &str, otherwise: &str| match text(value, &["metadata", key]) {
+        "" => otherwise.to_owned(),
+        text => shown(text),
+    };
+    let (kind, name) = (shown(kind), named("name", "(unnamed)"));
     if namespaced {
-        format!("{kind} {}/{name}", text("/metadata/namespace").unwrap_or("default"))
+        format!("{kind} {}/{name}", named("namespace", "default"))
     } else {
         format!("{kind} {name}")
+    }
+}
+
+/// No name of Kubernetes is longer than 253 bytes; what is, is cut where it is only mentioned.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(253) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -255,28 +166,4 @@ fn is_misspelt(written: &str, known: &str) -> bool {
     let prefix = short.bytes().zip(long.bytes()).take_while(|(a, b)| a == b).count();
     let suffix = short.bytes().rev().zip(long.bytes().rev()).take_while(|(a, b)| a == b).count();
     long.len() - short.len() <= 1 && long.len() > 3 && prefix + suffix + 1 >= long.len()
-}
-
-fn manifest(kind: Kind, value: Value) -> Result<Manifest, (String, String)> {
-    fn typed<T: serde::de::DeserializeOwned>(value: Value) -> Result<Box<T>, (String, String)> {
-        serde_path_to_error::deserialize(value).map(Box::new).map_err(|error| {
-            let path = error.path().to_string();
-            (if path == "." { String::new() } else { path }, error.into_inner().to_string())
-        })
-    }
-    Ok(match kind {
-        Kind::EndpointSlice => Manifest::EndpointSlice(typed(value)?),
-        Kind::Ingress => Manifest::Ingress(typed(value)?),
-        Kind::IngressClass => Manifest::IngressClass(typed(value)?),
-        Kind::Namespace => Manifest::Namespace(typed(value)?),
-        Kind::Node => Manifest::Node(typed(value)?),
-        Kind::Pod => Manifest::Pod(typed(value)?),
-        Kind::Secret => Manifest::Secret(typed(value).map_err(without_value)?),
-        Kind::Service => Manifest::Service(typed(value)?),
-    })
-}
-
-/// serde's message repeats the value, which a Secret must not.
-fn without_value((field, _): (String, String)) -> (String, String) {
-    (field, "has the wrong type (data and stringData hold texts)".to_owned())
 }

@@ -172,7 +172,7 @@ fn what_cannot_be_read_is_named() {
         let problem = dir.problem("cannot be read").await;
         assert!(problem.source().unwrap().ends_with("dangling.yaml"), "{problem}");
         let too_large = fs::File::create(dir.path().join("huge.yaml")).unwrap();
-        too_large.set_len(u64::try_from(yaml::MAX_TEXT_BYTES).unwrap() + 1).unwrap();
+        too_large.set_len(u64::try_from(yaml::limits::MAX_TEXT_BYTES).unwrap() + 1).unwrap();
         drop(too_large);
         dir.problem("is larger than").await;
         assert!(dir.store.snapshot().has_namespace("first"));
