@@ -1,27 +1,61 @@
-//! The zone, as the embedder sets it.
+//! The zones, as the embedder sets them.
 
+mod builder;
+mod labels;
 mod reverse;
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 
-use crate::{error::ConfigError, message::Name};
+pub(crate) use self::reverse::{ReverseName, reverse_name};
+pub use self::{
+    builder::{Cidr, ZoneBuilder},
+    labels::LabelExpression,
+};
+use crate::{
+    error::ConfigError,
+    message::{Name, QuestionName},
+};
 
-/// A cluster's zone and how it is answered. See [`Zone::builder`].
+/// A cluster's zones and how they are answered. See [`Zone::builder`].
 #[derive(Clone, Debug)]
 pub struct Zone {
-    origin: Name,
+    /// The first one is primary: addresses are named in it.
+    origins: Vec<Origin>,
     /// Lower-case apexes of the reverse zones, sorted by wire form.
     reverse: Vec<Name>,
     networks: Vec<IpNet>,
-    reverse_fallthrough: bool,
+    fallthrough: Vec<Name>,
     ttl: u32,
     pods: PodRecords,
+    pod_names: bool,
     ignore_empty_service: bool,
     endpoint_pod_names: bool,
+    zonal: bool,
+    rotate: bool,
     addresses: Vec<IpAddr>,
     max_udp_size: u16,
+    transfer_to: Vec<IpNet>,
+    compat: Compat,
+    exposed: Exposed,
+}
+
+/// One of the zones that hold the names of Services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// In lower case.
+    pub(crate) name: Name,
+    /// Endpoints are known by the cluster they are in.
+    pub(crate) multicluster: bool,
+}
+
+/// What is left out of the zones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Exposed {
+    namespaces: Option<BTreeSet<String>>,
+    namespace_labels: Option<LabelExpression>,
+    labels: Option<LabelExpression>,
 }
 
 /// What `10-244-1-7.default.pod.cluster.local` gives.
@@ -37,11 +71,41 @@ pub enum PodRecords {
     Verified,
 }
 
-/// The zone that a name belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Realm {
-    Cluster,
-    Reverse,
+/// Whose side to take where CoreDNS and the RFCs differ.
+///
+/// | question | [`Rfc`](Self::Rfc) | [`CoreDns`](Self::CoreDns) |
+/// |---|---|---|
+/// | `_tcp.web.shop.svc.…`, `dns.…`, `0.96.10.in-addr.arpa`: names exist below it (RFC 8020) | NODATA | NXDOMAIN |
+/// | another type than TXT at `dns-version.…` | NODATA | NXDOMAIN |
+/// | another type than PTR at an address that has a name | NODATA | NXDOMAIN |
+/// | SOA at a name that does not exist (RFC 2308) | NXDOMAIN | NODATA |
+/// | ANY (RFC 8482 section 4.2) | HINFO | NODATA, NXDOMAIN |
+/// | ExternalName whose target does not exist or whose server fails (RFC 6604) | that code, and the alias | NOERROR and the alias |
+/// | NS of a zone whose server has no known address | `ns.dns.…` | NODATA |
+/// | transfer of a ClusterIP Service with several ports: weight of its SRV records (RFC 5936 section 2.2) | as asked by name | 100 |
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compat {
+    /// As the RFCs have it.
+    #[default]
+    Rfc,
+    /// As CoreDNS answers.
+    CoreDns,
+}
+
+/// The zone that a name belongs to, and where the zone's name starts in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Realm<'z> {
+    Cluster(&'z Origin, usize),
+    Reverse(&'z Name, usize),
+}
+
+impl Realm<'_> {
+    pub(crate) fn apex(self) -> usize {
+        match self {
+            Self::Cluster(_, at) | Self::Reverse(_, at) => at,
+        }
+    }
 }
 
 impl Zone {
@@ -63,10 +127,15 @@ impl Zone {
         ZoneBuilder::new(origin.try_into().map_err(Into::into))
     }
 
-    /// The zone's name.
+    /// The primary zone's name.
     #[must_use]
     pub fn origin(&self) -> &Name {
-        &self.origin
+        &self.origins[0].name
+    }
+
+    /// The names of all zones that hold Services, the primary one first.
+    pub fn origins(&self) -> impl Iterator<Item = &Name> {
+        self.origins.iter().map(|origin| &origin.name)
     }
 
     /// The reverse zones: `96.10.in-addr.arpa` and so on, in lower case.
@@ -93,8 +162,30 @@ impl Zone {
         &self.addresses
     }
 
-    pub(crate) fn reverse_fallthrough(&self) -> bool {
-        self.reverse_fallthrough
+    /// Whose side is taken where CoreDNS and the RFCs differ.
+    #[must_use]
+    pub fn compat(&self) -> Compat {
+        self.compat
+    }
+
+    /// Whether this client may transfer the zones.
+    #[must_use]
+    pub fn transfers_to(&self, client: IpAddr) -> bool {
+        self.transfer_to.iter().any(|network| network.contains(&client.to_canonical()))
+    }
+
+    pub(crate) fn is_coredns(&self) -> bool {
+        self.compat == Compat::CoreDns
+    }
+
+    /// Whether a name without a record is somebody else's to answer.
+    pub(crate) fn falls_through(&self, name: &QuestionName) -> bool {
+        self.fallthrough.iter().any(|domain| name.suffix_of(domain).is_some())
+    }
+
+    /// Whether the addresses of pods are to be known.
+    pub(crate) fn knows_pods(&self) -> bool {
+        self.pod_names || self.pods == PodRecords::Verified
     }
 
     pub(crate) fn ignore_empty_service(&self) -> bool {
@@ -105,11 +196,32 @@ impl Zone {
         self.endpoint_pod_names
     }
 
+    pub(crate) fn zonal(&self) -> bool {
+        self.zonal
+    }
+
+    pub(crate) fn multicluster(&self) -> bool {
+        self.origins.iter().any(|origin| origin.multicluster)
+    }
+
+    pub(crate) fn rotates(&self) -> bool {
+        self.rotate
+    }
+
     pub(crate) fn max_udp_size(&self) -> u16 {
         self.max_udp_size
     }
 
-    /// The same zone; if it does not say where its server is, these of the addresses that others can reach.
+    pub(crate) fn exposed(&self) -> &Exposed {
+        &self.exposed
+    }
+
+    /// The wire form of the longest zone name: what has to fit behind a Service's name.
+    pub(crate) fn longest_origin(&self) -> usize {
+        self.origins().map(|name| name.wire().len()).max().unwrap_or_default()
+    }
+
+    /// The same zones; if they do not say where their server is, these of the addresses that others can reach.
     #[cfg(feature = "driver")]
     pub(crate) fn reached_at(mut self, listening: impl IntoIterator<Item = IpAddr>) -> Self {
         if self.addresses.is_empty() {
@@ -126,161 +238,45 @@ impl Zone {
         self.networks.iter().any(|network| network.contains(&address))
     }
 
-    /// The zone that a lower-case name belongs to, and where the zone's name starts in it.
-    pub(crate) fn realm_of(&self, wire: &[u8]) -> Option<(Realm, usize)> {
-        if let Some(at) = suffix(wire, self.origin.wire()) {
-            return Some((Realm::Cluster, at));
+    /// The zone that a name belongs to.
+    pub(crate) fn realm_of(&self, name: &QuestionName) -> Option<Realm<'_>> {
+        for origin in &self.origins {
+            if let Some(at) = name.suffix_of(&origin.name) {
+                return Some(Realm::Cluster(origin, at));
+            }
         }
-        let apex = |rest: &&[u8]| self.reverse.binary_search_by(|zone| zone.wire().cmp(rest)).is_ok();
-        let found = crate::message::suffixes(wire).find(apex).filter(|_| !self.reverse.is_empty())?;
-        Some((Realm::Reverse, wire.len() - found.len()))
-    }
-}
-
-/// Where `zone` starts in `wire`, if `wire` ends with it. Both in lower case.
-fn suffix(wire: &[u8], zone: &[u8]) -> Option<usize> {
-    let at = wire.len().checked_sub(zone.len()).filter(|&at| wire[at..] == *zone)?;
-    // The same bytes may stand inside a label: only a start of a label counts.
-    crate::message::suffixes(wire).any(|rest| rest.len() == zone.len()).then_some(at)
-}
-
-/// Builds a [`Zone`].
-#[derive(Clone, Debug)]
-pub struct ZoneBuilder {
-    origin: Result<Name, ConfigError>,
-    reverse: Vec<Result<IpNet, ConfigError>>,
-    ttl: Duration,
-    zone: Zone,
-}
-
-impl ZoneBuilder {
-    fn new(origin: Result<Name, ConfigError>) -> Self {
-        let zone = Zone {
-            origin: Name::root(),
-            reverse: Vec::new(),
-            networks: Vec::new(),
-            reverse_fallthrough: false,
-            ttl: 0,
-            pods: PodRecords::default(),
-            ignore_empty_service: false,
-            endpoint_pod_names: false,
-            addresses: Vec::new(),
-            max_udp_size: u16::MAX,
-        };
-        Self { origin, reverse: Vec::new(), ttl: Duration::from_secs(5), zone }
+        self.reverse_realm_of(name)
     }
 
-    /// How long records may be kept: 0 to 3600 s, 5 s by default.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = ttl;
-        self
-    }
-
-    /// Also answers the reverse names of this network (text or [`IpNet`]). A prefix length that is no multiple of 8 (IPv6: 4)
-    /// gives as many reverse zones as it takes.
-    #[must_use]
-    pub fn reverse(mut self, network: impl TryInto<Cidr, Error = impl Into<ConfigError>>) -> Self {
-        self.reverse.push(network.try_into().map(|cidr| cidr.0).map_err(Into::into));
-        self
-    }
-
-    /// Hands reverse names without a record to the forwarder instead of saying NXDOMAIN. Off by default.
-    #[must_use]
-    pub fn reverse_fallthrough(mut self, on: bool) -> Self {
-        self.zone.reverse_fallthrough = on;
-        self
-    }
-
-    /// How names of pods are answered.
-    #[must_use]
-    pub fn pods(mut self, pods: PodRecords) -> Self {
-        self.zone.pods = pods;
-        self
-    }
-
-    /// Says NXDOMAIN for a ClusterIP Service without ready endpoints. Off by default.
-    #[must_use]
-    pub fn ignore_empty_service(mut self, on: bool) -> Self {
-        self.zone.ignore_empty_service = on;
-        self
-    }
-
-    /// Names endpoints after their pods where they have no hostname. Off by default: after their addresses.
-    #[must_use]
-    pub fn endpoint_pod_names(mut self, on: bool) -> Self {
-        self.zone.endpoint_pod_names = on;
-        self
-    }
-
-    /// The addresses under which clients reach the name server: the answer to `ns.dns.<zone>`. A server takes
-    /// those it listens on, but for loopback ones, if there are none.
-    #[must_use]
-    pub fn addresses(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        self.zone.addresses = addresses.into_iter().collect();
-        self
-    }
-
-    /// The largest answer over UDP, whatever clients say they can take: 512 to 65535. No limit by default.
-    #[must_use]
-    pub fn max_udp_size(mut self, bytes: u16) -> Self {
-        self.zone.max_udp_size = bytes;
-        self
-    }
-
-    /// The zone.
-    ///
-    /// # Errors
-    /// The first setting that cannot be.
-    pub fn build(self) -> Result<Zone, ConfigError> {
-        let mut zone = self.zone;
-        zone.origin = self.origin?.to_lowercase();
-        // The longest fixed names: `hostmaster.` and `dns-version.` in front of the zone; a Service takes 128 more.
-        if zone.origin.wire().len() > 120 {
-            let given = zone.origin.to_string();
-            return Err(ConfigError::Range { field: "zone", given, range: "1 to 118 characters" });
+    /// The longest reverse zone that holds the name.
+    fn reverse_realm_of(&self, name: &QuestionName) -> Option<Realm<'_>> {
+        if self.reverse.is_empty() {
+            return None;
         }
-        zone.ttl = ttl(self.ttl)?;
-        if zone.max_udp_size < 512 {
-            let given = zone.max_udp_size.to_string();
-            return Err(ConfigError::Range { field: "max_udp_size", given, range: "512 to 65535 bytes" });
-        }
-        for network in self.reverse {
-            let network = network?;
-            zone.reverse.extend(reverse::apexes(network));
-            zone.networks.push(network.trunc());
-        }
-        zone.reverse.sort_by(|a, b| a.wire().cmp(b.wire()));
-        zone.reverse.dedup();
-        Ok(zone)
+        let apex = |rest: &[u8]| self.reverse.binary_search_by(|zone| zone.wire().cmp(rest)).ok();
+        name.suffixes().find_map(|(at, rest)| Some(Realm::Reverse(&self.reverse[apex(rest)?], at)))
     }
 }
 
-fn ttl(ttl: Duration) -> Result<u32, ConfigError> {
-    let seconds = u32::try_from(ttl.as_secs()).ok().filter(|&seconds| seconds <= 3600);
-    let given = || format!("{} s", ttl.as_secs());
-    seconds.ok_or_else(|| ConfigError::Range { field: "ttl", given: given(), range: "0 to 3600 s" })
-}
+impl Exposed {
+    /// Nothing is left out on account of its namespace.
+    pub(crate) fn every_namespace(&self) -> bool {
+        self.namespaces.is_none() && self.namespace_labels.is_none()
+    }
 
-/// A network: an [`IpNet`] or its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cidr(IpNet);
+    pub(crate) fn namespace(&self, name: &str, labels: Option<&Labels>) -> bool {
+        let named = self.namespaces.as_ref().is_none_or(|names| names.contains(name));
+        let none = Labels::new();
+        let matches = |wanted: &LabelExpression| wanted.matches(labels.unwrap_or(&none));
+        named && self.namespace_labels.as_ref().is_none_or(matches)
+    }
 
-impl From<IpNet> for Cidr {
-    fn from(network: IpNet) -> Self {
-        Self(network)
+    pub(crate) fn service(&self, labels: &Labels) -> bool {
+        self.labels.as_ref().is_none_or(|wanted| wanted.matches(labels))
     }
 }
 
-impl TryFrom<&str> for Cidr {
-    type Error = ConfigError;
-
-    fn try_from(text: &str) -> Result<Self, ConfigError> {
-        text.parse().map(Self).map_err(|_| ConfigError::Cidr { text: text.to_owned() })
-    }
-}
-
-pub(crate) use reverse::ReverseName;
+type Labels = std::collections::BTreeMap<String, String>;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, io, sync::Arc};
 
-use crate::message::NameError;
+use crate::message::{Name, NameError};
 
 /// A setting that cannot be: which one, what was given, what would do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +25,30 @@ pub enum ConfigError {
         /// The text as given.
         text: String,
     },
+    /// A zone lies within another one.
+    #[error("zone {zone} overlaps zone {other}: each name can belong to one of them only; leave one out")]
+    Overlap {
+        /// The zone that comes later.
+        zone: String,
+        /// The zone that it overlaps.
+        other: String,
+    },
+    /// A name is not that of a reverse zone.
+    #[error(
+        "reverse zone {name}: write in-addr.arpa or ip6.arpa, with the numbers of a network in front if need be"
+    )]
+    ReverseZone {
+        /// The name as given.
+        name: String,
+    },
+    /// A text is no label selector.
+    #[error(
+        "labels {text:?}: write app=web, app!=web, app in (web, api), app notin (web), app or !app, with commas between them"
+    )]
+    Labels {
+        /// The text as given.
+        text: String,
+    },
     /// A value is outside its range.
     #[error("{field}: {given} is not within {range}")]
     Range {
@@ -43,6 +67,12 @@ pub enum ConfigError {
         /// What has to be set.
         problem: &'static str,
     },
+}
+
+impl ConfigError {
+    pub(crate) fn overlap(zone: &Name, other: &Name) -> Self {
+        Self::Overlap { zone: zone.to_string(), other: other.to_string() }
+    }
 }
 
 impl From<Infallible> for ConfigError {

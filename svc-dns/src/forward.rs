@@ -16,6 +16,8 @@ pub struct Forward {
     limit: usize,
     /// The client's answer up to an alias whose target is asked for, and the offset of that target.
     partial: Option<Vec<u8>>,
+    /// What becomes of the target is not told.
+    alias_alone: bool,
 }
 
 /// EDNS size for questions of our own: what passes without fragments everywhere (DNS flag day 2020).
@@ -31,6 +33,7 @@ impl Forward {
             edns: query.edns(),
             limit,
             partial: None,
+            alias_alone: false,
         }
     }
 
@@ -47,7 +50,18 @@ impl Forward {
         let question_end = own.len();
         Edns::new(OWN_UDP_SIZE, dnssec_ok).emit(Rcode::NOERROR, &mut own);
         let partial = Some(answer.pause(Rcode::NOERROR).clone());
-        Self { name: target.clone(), query: own, question_end, edns, limit, partial }
+        let name = target.clone();
+        Self { name, query: own, question_end, edns, limit, partial, alias_alone: false }
+    }
+
+    /// The alias alone is an answer, whatever the code is for its target: as CoreDNS has it, against RFC 6604.
+    pub(crate) fn keeping_alias(mut self, on: bool) -> Self {
+        self.alias_alone = on && self.partial.is_some();
+        self
+    }
+
+    fn code(&self, rcode: Rcode) -> Rcode {
+        if self.alias_alone { Rcode::NOERROR } else { rcode }
     }
 
     /// The name asked for: it decides which server is responsible.
@@ -124,7 +138,7 @@ impl Forward {
         if !records.iter().all(|record| self.append_record(record, target, &mut writer)) {
             writer.set(Header::TC);
         }
-        writer.finish(reply.rcode());
+        writer.finish(self.code(reply.rcode()));
         Ok(())
     }
 
@@ -149,7 +163,7 @@ impl Forward {
             }
         };
         if let Some(writer) = writer {
-            writer.finish(rcode);
+            writer.finish(self.code(rcode));
         }
     }
 

@@ -3,45 +3,65 @@
 //! A clone is a few pointers, a change touches the changed Services only. Names are keyed by a slice of the query's own
 //! (lower-case) wire form, so a lookup builds nothing.
 
+mod encode;
+mod namespaces;
+mod pods;
 mod pointers;
+mod records;
 mod service;
 mod table;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use rpds::HashTrieMapSync;
-use svc_model::{Delta, ObjectName, PodPhase, Snapshot};
+use svc_model::{Delta, ObjectName, Revision, Snapshot};
 
-use self::{pointers::PointerIndex, service::key, table::Table};
+use self::{
+    namespaces::Namespaces,
+    pods::Pods,
+    pointers::PointerIndex,
+    service::{Scheme, compile, key},
+    table::{Keyed, Table},
+};
 pub(crate) use self::{
     pointers::Pointers,
-    service::{Records, ServiceRecords, Srv},
+    records::{RECORD_HEAD, RecordSet, ServiceKind, ServiceRecords, Srv, V4, V6},
+    service::ZONE_MARK,
 };
-use crate::config::{PodRecords, Zone};
+use crate::config::Zone;
 
-/// Everything that a zone's answers are made from.
+/// Everything that the zones' answers are made from. No object of the snapshot stays in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
-    snapshot: Snapshot,
-    services: Table,
+    revision: Revision,
+    services: Table<ServiceRecords>,
+    /// The same Services, endpoints named by their clusters; filled only if there is such a zone.
+    imports: Table<ServiceRecords>,
     pointers: PointerIndex,
-    /// Pods by address; filled only if pod records are verified.
-    pods: HashTrieMapSync<IpAddr, Vec<ObjectName>>,
+    namespaces: Namespaces,
+    /// Filled only if somebody asks.
+    pods: Pods,
+    /// The keys of Services that select an address of the server.
+    name_servers: Arc<BTreeSet<Box<[u8]>>>,
 }
 
 impl Index {
     pub(crate) fn new(zone: &Zone, snapshot: &Snapshot) -> Self {
         let mut index = Self {
-            snapshot: snapshot.clone(),
+            revision: snapshot.revision(),
             services: Table::new(),
-            pointers: PointerIndex::default(),
-            pods: HashTrieMapSync::new_sync(),
+            imports: Table::new(),
+            pointers: PointerIndex::new(),
+            namespaces: Namespaces::new(zone, snapshot),
+            pods: Pods::default(),
+            name_servers: Arc::default(),
         };
         for service in snapshot.services() {
-            index.replace_service(zone, service.name());
+            index.replace_service(zone, snapshot, service.name());
         }
-        if zone.pods() == PodRecords::Verified {
-            snapshot.pods().for_each(|pod| index.add_pod(pod.name()));
+        if zone.knows_pods() {
+            for pod in snapshot.pods() {
+                index.pods.replace(pod.name(), Some(pod));
+            }
         }
         index
     }
@@ -49,99 +69,134 @@ impl Index {
     /// Goes over to `snapshot` and tells whether a client can see a difference. A delta that starts elsewhere, a lost one in
     /// between say, costs a new index and nothing else.
     pub(crate) fn update(&mut self, zone: &Zone, snapshot: &Snapshot, delta: &Delta) -> bool {
-        if delta.from() != self.snapshot.revision() || delta.to() != snapshot.revision() {
+        if delta.from() != self.revision || delta.to() != snapshot.revision() {
             let new = Self::new(zone, snapshot);
-            let visible = new.services != self.services;
+            let visible =
+                new.services != self.services || new.imports != self.imports || new.pods != self.pods;
             *self = new;
             return visible;
         }
-        let verified = zone.pods() == PodRecords::Verified;
-        if verified {
-            delta.pods().iter().for_each(|pod| self.remove_pod(pod));
-        }
-        self.snapshot = snapshot.clone();
-        if verified {
-            delta.pods().iter().for_each(|pod| self.add_pod(pod));
-        }
+        self.revision = snapshot.revision();
         let mut visible = false;
+        if zone.knows_pods() {
+            for pod in delta.pods() {
+                visible |= self.pods.replace(pod, snapshot.pod(pod).map(|pod| &**pod));
+            }
+        }
+        for namespace in delta.namespaces() {
+            self.namespaces.replace(zone, snapshot, namespace);
+        }
         for service in delta.services() {
-            visible |= self.replace_service(zone, service);
+            visible |= self.replace_service(zone, snapshot, service);
         }
         visible
     }
 
-    /// The Service whose lower-case labels `<service>.<namespace>` these are.
-    pub(crate) fn service(&self, key: &[u8]) -> Option<&ServiceRecords> {
-        self.services.get(key).map(|records| &**records)
+    pub(crate) fn revision(&self) -> Revision {
+        self.revision
     }
 
+    /// Addresses, sorted, and the data of their PTR records.
+    pub(crate) fn reverse_names(&self) -> Vec<(IpAddr, Vec<Vec<u8>>)> {
+        self.pointers.names()
+    }
+
+    /// The Service whose lower-case labels `<service>.<namespace>` these are.
+    pub(crate) fn service(&self, key: &[u8], multicluster: bool) -> Option<&ServiceRecords> {
+        if multicluster { self.imports.get(key) } else { self.services.get(key) }
+    }
+
+    /// All Services, by name, then namespace.
+    pub(crate) fn services(&self, multicluster: bool) -> Vec<ServiceRecords> {
+        let table = if multicluster { &self.imports } else { &self.services };
+        let mut services: Vec<ServiceRecords> = table.iter().cloned().collect();
+        services.sort_by(|one, two| one.key().cmp(two.key()));
+        services
+    }
+
+    /// A lower-case label with its length.
     pub(crate) fn has_namespace(&self, label: &[u8]) -> bool {
-        std::str::from_utf8(label).is_ok_and(|name| self.snapshot.has_namespace(name))
+        self.namespaces.has(label)
     }
 
     pub(crate) fn pointers(&self, address: IpAddr) -> Option<&Pointers> {
         self.pointers.at(address)
     }
 
-    pub(crate) fn has_pod(&self, namespace: &[u8], address: IpAddr) -> bool {
-        let pods = self.pods.get(&address).map(Vec::as_slice).unwrap_or_default();
-        pods.iter().any(|pod| pod.namespace().as_bytes() == namespace)
+    pub(crate) fn pods_at(&self, address: IpAddr) -> &[ObjectName] {
+        self.pods.at(address)
     }
 
-    fn replace_service(&mut self, zone: &Zone, name: &ObjectName) -> bool {
+    /// The Services that select an address of the server.
+    pub(crate) fn name_servers(&self) -> impl Iterator<Item = &ServiceRecords> {
+        self.name_servers.iter().filter_map(|key| self.services.get(key))
+    }
+
+    /// Bytes on the heap, those of pods not counted.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let table = |table: &Table<ServiceRecords>| {
+            table.heap_bytes() + table.iter().map(ServiceRecords::heap_bytes).sum::<usize>()
+        };
+        table(&self.services)
+            + table(&self.imports)
+            + self.pointers.heap_bytes()
+            + self.namespaces.heap_bytes()
+    }
+
+    fn replace_service(&mut self, zone: &Zone, snapshot: &Snapshot, name: &ObjectName) -> bool {
         let Some(key) = key(name) else { return false };
-        let service = self.snapshot.service(name);
-        let new =
-            service.and_then(|service| ServiceRecords::new(zone, service, self.snapshot.slices_of(name)));
-        let old = self.services.get(&key);
-        if old.map(|old| &**old) == new.as_ref() {
-            return false;
+        let compile = |scheme| compile(zone, scheme, snapshot.service(name)?, snapshot.slices_of(name));
+        let new = compile(Scheme::Plain);
+        let mut visible = false;
+        if zone.multicluster() {
+            visible |= exchange(&mut self.imports, &key, compile(Scheme::Multicluster));
         }
-        if let Some(old) = old {
-            self.pointers.remove(zone, old);
+        let old = self.services.get(&key).cloned();
+        if old == new {
+            return visible;
         }
-        match new {
-            Some(new) => {
-                self.pointers.add(zone, &new);
-                self.services.insert(Arc::new(new));
-            }
-            None => self.services.remove(&key),
-        }
-        true
+        self.pointers.replace(zone, old.as_ref(), new.as_ref());
+        self.note_name_server(zone, &key, new.as_ref());
+        exchange(&mut self.services, &key, new)
     }
 
-    fn add_pod(&mut self, name: &ObjectName) {
-        let pod = self
-            .snapshot
-            .pod(name)
-            .filter(|pod| !pod.terminating() && matches!(pod.phase(), PodPhase::Pending | PodPhase::Running));
-        for &address in pod.map(|pod| pod.ips()).unwrap_or_default() {
-            let mut pods = self.pods.get(&address).cloned().unwrap_or_default();
-            pods.push(name.clone());
-            pods.sort();
-            pods.dedup();
-            self.pods.insert_mut(address, pods);
-        }
-    }
-
-    /// Removes what the current snapshot's pod of this name has put in.
-    fn remove_pod(&mut self, name: &ObjectName) {
-        for address in self.snapshot.pod(name).map(|pod| pod.ips()).unwrap_or_default() {
-            let Some(mut pods) = self.pods.get(address).cloned() else { continue };
-            pods.retain(|pod| pod != name);
-            if pods.is_empty() {
-                self.pods.remove_mut(address);
+    fn note_name_server(&mut self, zone: &Zone, key: &[u8], records: Option<&ServiceRecords>) {
+        let ours = |records: &ServiceRecords| {
+            records.hosts().any(|(_, set)| set.addresses().any(|address| zone.addresses().contains(&address)))
+        };
+        let selects = !zone.addresses().is_empty() && records.is_some_and(ours);
+        if selects != self.name_servers.contains(key) {
+            let all = Arc::make_mut(&mut self.name_servers);
+            if selects {
+                all.insert(key.into())
             } else {
-                self.pods.insert_mut(*address, pods);
-            }
+                all.remove(key)
+            };
         }
     }
+}
+
+/// Whether there is a difference.
+fn exchange(table: &mut Table<ServiceRecords>, key: &[u8], new: Option<ServiceRecords>) -> bool {
+    if table.get(key) == new.as_ref() {
+        return false;
+    }
+    match new {
+        Some(new) => table.insert(new),
+        None => table.remove(key),
+    }
+    true
 }
 
 /// Equal when every query has the same answer.
 impl PartialEq for Index {
     fn eq(&self, other: &Self) -> bool {
-        self.services == other.services && self.pointers == other.pointers && self.pods == other.pods
+        let services = self.services == other.services && self.imports == other.imports;
+        let addresses = self.pointers == other.pointers && self.pods == other.pods;
+        services
+            && addresses
+            && self.namespaces == other.namespaces
+            && self.name_servers == other.name_servers
     }
 }
 

@@ -1,13 +1,13 @@
 //! DNS answers for Kubernetes Services, for any Rust program: a sans-IO responder, a server around it, forwarding of what is
 //! outside the zone. It follows the [DNS specification] of Kubernetes (schema 1.1.0).
 //!
-//! It is an authority for one cluster zone and its reverse zones, and a forwarder for everything else. It is no recursive
-//! resolver, does not cache what it forwards, does not sign, and transfers no zones.
+//! It is an authority for a cluster's zones and its reverse zones, and a forwarder for everything else. It is no recursive
+//! resolver, does not cache what it forwards, and does not sign.
 //!
 //! ```text
 //!            Snapshot, Delta                           queries
 //!                  |                                      |
-//!   Zone ----> [ index ] <---- [ zone ] <---- [ responder ] ----> Answer | Forward | Drop      pure: no I/O, no clock
+//!   Zone ----> [ index ] <---- [ zone ] <---- [ responder ] ----> Answer | Forward | Transfer | Drop     pure
 //!   (config)   records of      what a name          |      \
 //!              each Service    means            [ message ] [ forward ]
 //!  ------------------------------------------------------------------------------------------------------------------
@@ -77,13 +77,13 @@
 //!
 //! # Where the specification leaves a choice
 //!
-//! - A name below which other names may exist (`_tcp.web.shop.svc.…`, `dns.…`, part of a reverse name) is NODATA, never NXDOMAIN
-//!   (RFC 8020).
-//! - ANY gets the smallest answer there is, a HINFO record (RFC 8482).
-//! - The alias of an ExternalName Service is the answer for every type but SRV. If the target does not exist or its server fails,
-//!   that code is the code of the answer (RFC 6604), and the alias is in it.
+//! [`Compat`] lists where CoreDNS and the RFCs differ; the RFCs' side is taken unless told otherwise. Beyond that:
+//!
+//! - An alias whose target in the zones has no record of the type is left out: NODATA. SRV takes no alias.
 //! - Additional records that do not fit are left out; TC is set for answers only (RFC 2181 section 9). Over TCP an answer that no
-//!   message can hold is a part that fits, another part the next time.
+//!   message can hold is a part that fits, another part the next time, and is [counted](Responder::trimmed).
+//! - The serial moves with what clients can see, by one at least: no two states of a zone share one.
+//! - A transfer holds what [`Transfer`] says, each record once, however many EndpointSlices have it.
 //!
 //! # Needs
 //!
@@ -117,11 +117,11 @@ mod sys;
 mod zone;
 
 pub use address::ServerAddress;
-pub use config::{Cidr, PodRecords, Zone, ZoneBuilder};
+pub use config::{Cidr, Compat, LabelExpression, PodRecords, Zone, ZoneBuilder};
 #[cfg(feature = "driver")]
 pub use driver::{Bound, Handle, Server, ServerBuilder, Stats, Status};
 pub use error::{ConfigError, ServerError};
 pub use forward::Forward;
 #[cfg(feature = "driver")]
 pub use forwarder::{Exchange, Exchanged, Forwarder, ForwarderBuilder, Policy};
-pub use responder::{Client, Outcome, Responder, Transport};
+pub use responder::{Client, Outcome, Responder, Transfer, Transport};

@@ -8,15 +8,19 @@ mod header;
 mod kind;
 mod name;
 mod query;
+mod question;
 mod reader;
 mod writer;
 
 pub use edns::Edns;
 pub use header::{Header, Opcode};
 pub use kind::{Class, Rcode, RecordType};
+#[cfg(feature = "driver")]
 pub(crate) use name::suffixes;
 pub use name::{Labels, Name, NameError};
-pub use query::{Query, QueryError, Question, QuestionName};
+pub(crate) use query::serial_of_ixfr;
+pub use query::{Query, QueryError};
+pub use question::{Question, QuestionName};
 pub use reader::{Record, RecordData, Reply};
 pub(crate) use writer::{Owner, Section, Writer, push_pointer};
 

@@ -2,79 +2,48 @@
 
 mod answer;
 mod chain;
+mod client;
+mod locations;
+mod servers;
+mod transfer;
 
 use std::{
-    net::SocketAddr,
+    cell::Cell,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use svc_model::{Delta, Revision, Snapshot};
+use svc_model::{Delta, ObjectName, Revision, Snapshot};
 
 use self::answer::Answer;
+pub use self::{
+    client::{Client, Transport},
+    transfer::Transfer,
+};
 use crate::{
-    config::{Realm, Zone},
+    config::{Realm, Zone, reverse_name},
     forward::Forward,
     index::Index,
-    message::{Class, Edns, Header, Query, QueryError, Rcode, RecordType, Writer},
-    zone::{Found, find},
+    message::{Class, Edns, Header, Name, Query, QueryError, QuestionName, Rcode, RecordType, Writer},
+    zone::{Finder, Found},
 };
 
 /// Answers queries from one snapshot.
 ///
 /// A value: cloning is cheap, [`update`](Self::update) makes the next one from the last in time that depends on what changed,
-/// not on the size of the zone. Clones share their rotation and their counters.
+/// not on the size of the zone. It holds no object of the snapshot, only what is answered.
 #[derive(Clone, Debug)]
 pub struct Responder {
     zone: Arc<Zone>,
     index: Index,
-    revision: Revision,
     serial: u32,
     synced: bool,
     forwarding: bool,
-    counters: Arc<Counters>,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    turn: AtomicU64,
-    trimmed: AtomicU64,
-}
-
-/// How a query came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Transport {
-    /// One datagram: the answer has to fit into what the client can take.
-    Udp,
-    /// A stream: an answer may have 65535 bytes.
-    Tcp,
-}
-
-/// Who asks, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Client {
-    /// The source of the query.
-    pub address: SocketAddr,
-    /// How it came.
-    pub transport: Transport,
-}
-
-impl Client {
-    /// A client that sent a datagram.
-    #[must_use]
-    pub const fn udp(address: SocketAddr) -> Self {
-        Self { address, transport: Transport::Udp }
-    }
-
-    /// A client on a stream.
-    #[must_use]
-    pub const fn tcp(address: SocketAddr) -> Self {
-        Self { address, transport: Transport::Tcp }
-    }
+    /// Shared by all clones.
+    trimmed: Arc<AtomicU64>,
 }
 
 /// What to do about a query.
@@ -85,12 +54,19 @@ pub enum Outcome {
     Answer,
     /// Ask an upstream server; [`Forward::finish`] then makes the answer.
     Forward(Box<Forward>),
+    /// Send a zone, message by message: to clients on streams only.
+    Transfer(Box<Transfer>),
     /// Say nothing.
     Drop,
 }
 
 /// What an IPv4 packet holds behind its IP and UDP headers.
 const MAX_DATAGRAM: u16 = 65_507;
+
+thread_local! {
+    /// Counts answers that begin with another record each time. Nothing that threads would wait for one another for.
+    static TURN: Cell<u64> = const { Cell::new(0) };
+}
 
 impl Responder {
     /// A responder for a snapshot that holds all there is.
@@ -100,11 +76,10 @@ impl Responder {
         Self {
             index: Index::new(&zone, snapshot),
             zone,
-            revision: snapshot.revision(),
             serial: 1,
             synced: true,
             forwarding: false,
-            counters: Arc::default(),
+            trimmed: Arc::default(),
         }
     }
 
@@ -116,7 +91,7 @@ impl Responder {
         self
     }
 
-    /// Whether names outside the zone are forwarded; false at first: they are REFUSED.
+    /// Whether names outside the zones are forwarded; false at first: they are REFUSED.
     #[must_use]
     pub fn forwarding(mut self, on: bool) -> Self {
         self.forwarding = on;
@@ -133,13 +108,12 @@ impl Responder {
     /// Goes over to `snapshot`, which `delta` leads to. `now` is seconds since 1970: the next serial, if a client can see the
     /// change; a second change within one second gets the number above.
     pub fn update(&mut self, snapshot: &Snapshot, delta: &Delta, now: u32) {
-        self.revision = snapshot.revision();
         if self.index.update(&self.zone, snapshot, delta) {
             self.serial = now.max(self.serial.wrapping_add(1));
         }
     }
 
-    /// The zone.
+    /// The zones.
     #[must_use]
     pub fn zone(&self) -> &Zone {
         &self.zone
@@ -148,7 +122,7 @@ impl Responder {
     /// The revision that is answered.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        self.revision
+        self.index.revision()
     }
 
     /// Whether a name that is not found is known not to exist.
@@ -160,7 +134,28 @@ impl Responder {
     /// Answers over TCP that were too long and left records out, since the first of these responders was made.
     #[must_use]
     pub fn trimmed(&self) -> u64 {
-        self.counters.trimmed.load(Ordering::Relaxed)
+        self.trimmed.load(Ordering::Relaxed)
+    }
+
+    /// The zone that a name belongs to, in lower case; `None` if it is not ours.
+    #[must_use]
+    pub fn zone_of(&self, name: &QuestionName) -> Option<&Name> {
+        self.zone.realm_of(name).map(|realm| match realm {
+            Realm::Cluster(origin, _) => &origin.name,
+            Realm::Reverse(name, _) => name,
+        })
+    }
+
+    /// The pod that has this address; known only if pods are verified or [their names](crate::ZoneBuilder::pod_names) are.
+    #[must_use]
+    pub fn pod_at(&self, address: IpAddr) -> Option<&ObjectName> {
+        self.index.pods_at(address.to_canonical()).first()
+    }
+
+    /// Bytes of memory that the records and the tables over them take, those about pods not counted. Walks all of them.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.index.heap_bytes()
     }
 
     /// Answers one message. `out` is overwritten; it keeps its capacity from call to call, so that after some calls nothing is
@@ -184,25 +179,34 @@ impl Responder {
         if question.class() != Class::IN {
             return reply(query, Rcode::REFUSED, limit, out);
         }
-        let Some((realm, apex)) = self.zone.realm_of(question.name().wire()) else {
+        let name = question.name();
+        let Some(realm) = self.zone.realm_of(&name) else {
             return self.foreign(message, query, limit, out);
         };
-        if matches!(question.kind(), RecordType::AXFR | RecordType::IXFR) {
-            return reply(query, Rcode::REFUSED, limit, out);
+        if is_transfer(question.kind()) {
+            return self.transfer(message, query, realm, client, out);
         }
-        let found = find(&self.zone, &self.index, question.name().wire(), realm, apex);
-        let falls_through = realm == Realm::Reverse && self.zone.reverse_fallthrough();
-        if falls_through && matches!(found, Found::Nothing | Found::Empty) {
+        let found = self.finder().find(&name, realm);
+        if matches!(found, Found::Nothing | Found::Empty) && self.falls_through(&found, &name, realm) {
             return self.foreign(message, query, limit, out);
         }
-        let stream = client.transport == Transport::Tcp;
-        Answer::new(self, query, apex, limit, stream, out).write(found)
+        Answer::new(self, query, realm, limit, client.transport == Transport::Tcp, out).write(found)
+    }
+
+    /// Whether a name without records is for somebody else to answer. One that exists is not, but for a part of an address.
+    #[cold]
+    fn falls_through(&self, found: &Found<'_>, name: &QuestionName, realm: Realm<'_>) -> bool {
+        let absent = matches!(found, Found::Nothing) || matches!(realm, Realm::Reverse(..));
+        absent && self.forwarding && self.zone.falls_through(name)
+    }
+
+    fn finder(&self) -> Finder<'_> {
+        Finder { zone: &self.zone, index: &self.index }
     }
 
     /// A name that this server has no authority over.
     fn foreign(&self, message: &[u8], query: &Query<'_>, limit: usize, out: &mut Vec<u8>) -> Outcome {
-        let transfer = matches!(query.question().kind(), RecordType::AXFR | RecordType::IXFR);
-        if !self.forwarding || transfer {
+        if !self.forwarding || is_transfer(query.question().kind()) {
             return reply(query, Rcode::REFUSED, limit, out);
         }
         Outcome::Forward(Box::new(Forward::plain(message, query, limit)))
@@ -221,10 +225,59 @@ impl Responder {
     /// Where to start in a set of `count` records: evenly spread, and not in step with clients that always ask for A and AAAA
     /// in turn.
     fn turn(&self, count: usize) -> usize {
-        let turn = self.counters.turn.fetch_add(1, Ordering::Relaxed);
+        if count < 2 || !self.zone.rotates() {
+            return 0;
+        }
+        let turn = TURN.replace(TURN.get().wrapping_add(1));
         let mixed = (turn ^ turn >> 7).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-        usize::try_from(mixed).unwrap_or_default().checked_rem(count).unwrap_or_default()
+        usize::try_from(mixed).unwrap_or_default() % count
     }
+
+    /// The addresses in this reverse zone, sorted, and the data of their PTR records.
+    fn reverse_names(&self, apex: &Name) -> Vec<(IpAddr, Vec<Vec<u8>>)> {
+        let within = |address: &IpAddr| reverse_name(*address).is_within(apex);
+        self.index.reverse_names().into_iter().filter(|(address, _)| within(address)).collect()
+    }
+
+    /// Whether the object with this name (`[<host>.]<service>.<namespace>.svc.<zone>`) is in a namespace that is answered for.
+    fn is_exposed(&self, wire: &[u8]) -> bool {
+        let zone = self.zone.origin().labels().count() + 2;
+        let name = QuestionName::lower(wire);
+        let exposed = || {
+            let at = name.count().checked_sub(zone)?;
+            Some(self.index.has_namespace(name.between(at, at + 1)))
+        };
+        self.zone.exposed().every_namespace() || exposed().unwrap_or(false)
+    }
+
+    /// The whole SOA record of the zone whose name is at this offset of the message.
+    fn soa(&self, apex: usize) -> [u8; 54] {
+        let (ttl, [high, low]) = (self.zone.ttl(), pointer(apex));
+        let mut record = *SOA;
+        for at in [0, 19, 32] {
+            record[at..at + 2].copy_from_slice(&[high, low]);
+        }
+        record[6..10].copy_from_slice(&ttl.min(300).to_be_bytes());
+        record[34..38].copy_from_slice(&self.serial.to_be_bytes());
+        record[50..].copy_from_slice(&ttl.to_be_bytes());
+        record
+    }
+}
+
+/// A pointer, type, class, time to live, length, `ns.dns` and a pointer, `hostmaster` and a pointer, serial, refresh 7200 s,
+/// retry 1800 s, expire 86400 s, minimum.
+const SOA: &[u8; 54] =
+    b"\xc0\0\0\x06\0\x01\0\0\0\0\0\x2a\x02ns\x03dns\xc0\0\x0ahostmaster\xc0\0\0\0\0\0\0\0\x1c\x20\
+    \0\0\x07\x08\0\x01\x51\x80\0\0\0\0";
+
+/// A pointer to this offset, which is one in the question.
+fn pointer(offset: usize) -> [u8; 2] {
+    let [high, low] = u16::try_from(offset).unwrap_or_default().to_be_bytes();
+    [high | 0xc0, low]
+}
+
+fn is_transfer(kind: RecordType) -> bool {
+    matches!(kind, RecordType::AXFR | RecordType::IXFR)
 }
 
 /// A response without records.

@@ -6,9 +6,9 @@
 use std::net::IpAddr;
 
 use crate::{
-    config::{PodRecords, Realm, ReverseName, Zone},
-    index::{Index, Pointers, Records, ServiceRecords},
-    message::{Labels, Name},
+    config::{Origin, PodRecords, Realm, ReverseName, Zone},
+    index::{Index, Pointers, RecordSet, ServiceKind, ServiceRecords, ZONE_MARK},
+    message::{Name, QuestionName},
 };
 
 /// What is at a name.
@@ -25,91 +25,174 @@ pub(crate) enum Found<'i> {
     /// `dns-version.<zone>`.
     Version,
     /// A Service, one of its ports or one of its endpoints.
-    Service(&'i ServiceRecords, &'i Records),
-    /// An ExternalName.
-    Alias(&'i Name),
+    Service(&'i ServiceRecords, RecordSet<'i>),
+    /// An ExternalName: its whole CNAME record.
+    Alias(&'i [u8]),
     /// A pod, by its address.
     Pod(IpAddr),
     /// An address.
     Pointers(&'i Pointers),
 }
 
-/// More labels left of the zone never mean anything: `_port._protocol.<service>.<namespace>.svc`.
-const MOST_LABELS: usize = 5;
+/// Looks names up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finder<'i> {
+    pub(crate) zone: &'i Zone,
+    pub(crate) index: &'i Index,
+}
 
-/// Looks a lower-case name up. `apex` is where the zone's name starts in it.
-pub(crate) fn find<'i>(zone: &Zone, index: &'i Index, wire: &[u8], realm: Realm, apex: usize) -> Found<'i> {
-    if apex == 0 {
-        return Found::Apex;
-    }
-    if realm == Realm::Reverse {
-        return find_address(index, wire);
-    }
-    let mut labels = [[].as_slice(); MOST_LABELS];
-    let mut count = 0;
-    for label in Labels::of(&wire[..apex]) {
-        let Some(slot) = labels.get_mut(count) else { return Found::Nothing };
-        *slot = label;
-        count += 1;
-    }
-    match &labels[..count] {
-        [b"svc" | b"pod" | b"dns"] => Found::Empty,
-        [b"dns-version"] => Found::Version,
-        [b"ns", b"dns"] => Found::NameServer,
-        [namespace, b"svc"] => find_namespace(index, namespace),
-        [rest @ .., service, namespace, b"svc"] => {
-            // The labels stand one behind the other in the name, each behind its length.
-            let end = apex - b"\x03svc".len();
-            let start = end - (service.len() + namespace.len() + 2);
-            find_service(index, &wire[start..end], rest)
+impl<'i> Finder<'i> {
+    /// What is at a name of this realm.
+    pub(crate) fn find(self, name: &QuestionName, realm: Realm<'_>) -> Found<'i> {
+        if realm.apex() == 0 {
+            return Found::Apex;
         }
-        [.., b"pod"] if zone.pods() == PodRecords::Disabled => Found::Nothing,
-        [namespace, b"pod"] => find_namespace(index, namespace),
-        [address, namespace, b"pod"] => find_pod(zone, index, address, namespace),
-        _ => Found::Nothing,
+        match realm {
+            Realm::Cluster(origin, apex) => self.find_name(name, name.labels_before(apex), origin),
+            Realm::Reverse(..) => self.find_address(name),
+        }
+    }
+
+    /// `count` labels stand in front of the zone.
+    fn find_name(self, name: &QuestionName, count: usize, origin: &Origin) -> Found<'i> {
+        match (name.between(count - 1, count), count) {
+            (b"\x03svc" | b"\x03pod", 1) => Found::Empty,
+            (b"\x03svc", 2) => self.find_namespace(name.between(0, 1)),
+            (b"\x03svc", _) => self.find_service(name, count - 3, origin),
+            (b"\x03pod", _) if self.zone.pods() == PodRecords::Disabled => Found::Nothing,
+            (b"\x03pod", 2) => self.find_namespace(name.between(0, 1)),
+            (b"\x03pod", 3) => self.find_pod(&name.between(0, 1)[1..], name.between(1, 2)),
+            (b"\x0bdns-version", 1) => Found::Version,
+            (b"\x03dns", 1) => self.empty_non_terminal(),
+            (b"\x03dns", 2) if name.between(0, 1) == b"\x02ns" => Found::NameServer,
+            _ => Found::Nothing,
+        }
+    }
+
+    /// Names exist below this one, nothing else speaks for it (RFC 8020).
+    fn empty_non_terminal(self) -> Found<'i> {
+        if self.zone.is_coredns() { Found::Nothing } else { Found::Empty }
+    }
+
+    fn find_namespace(self, label: &[u8]) -> Found<'i> {
+        if self.index.has_namespace(label) { Found::Empty } else { Found::Nothing }
+    }
+
+    /// `front` labels stand in front of the Service's.
+    fn find_service(self, name: &QuestionName, front: usize, origin: &Origin) -> Found<'i> {
+        let key = name.between(front, front + 2);
+        let Some(service) = self.index.service(key, origin.multicluster) else { return Found::Nothing };
+        if !self.zone.exposed().every_namespace() && !self.index.has_namespace(service.namespace()) {
+            return Found::Nothing;
+        }
+        if let Some(alias) = service.alias() {
+            return if front == 0 { Found::Alias(alias) } else { Found::Nothing };
+        }
+        if front == 0 {
+            return Found::Service(service, service.own());
+        }
+        if self.zone.zonal() && !origin.multicluster && name.between(front - 1, front) == ZONE_MARK {
+            return self.find_zone(name, front - 1, service);
+        }
+        let entry = match front {
+            1 => service.entry(name.between(0, 1)),
+            2 => find_pair(service, name, origin),
+            _ => None,
+        };
+        match entry {
+            Some(set) if set.is_empty() => self.empty_non_terminal(),
+            Some(set) => Found::Service(service, set),
+            None => Found::Nothing,
+        }
+    }
+
+    /// `<topology zone>.{pin|prefer}._zone.<service>`: `front` labels stand in front of the mark.
+    fn find_zone(self, name: &QuestionName, front: usize, service: &'i ServiceRecords) -> Found<'i> {
+        if service.kind() != ServiceKind::Headless {
+            return Found::Nothing;
+        }
+        let pinned = match front.checked_sub(1).map(|at| name.between(at, front)) {
+            None => return self.empty_non_terminal(),
+            Some(b"\x03pin") => true,
+            Some(b"\x06prefer") => false,
+            Some(_) => return Found::Nothing,
+        };
+        if front == 1 {
+            return self.empty_non_terminal();
+        }
+        let mut key = [0; Name::MAX_LEN + ZONE_MARK.len()];
+        let zone = name.between(0, front - 1);
+        key[..zone.len()].copy_from_slice(zone);
+        key[zone.len()..][..ZONE_MARK.len()].copy_from_slice(ZONE_MARK);
+        match service.entry(&key[..zone.len() + ZONE_MARK.len()]) {
+            Some(set) => Found::Service(service, set),
+            None if pinned => Found::Empty,
+            None => Found::Service(service, service.own()),
+        }
+    }
+
+    fn find_pod(self, label: &[u8], namespace: &[u8]) -> Found<'i> {
+        let Some(address) = pod_address(label) else { return Found::Nothing };
+        let exists = self.index.has_namespace(namespace)
+            && match self.zone.pods() {
+                PodRecords::Disabled => false,
+                PodRecords::Insecure => true,
+                PodRecords::Verified => {
+                    let pods = self.index.pods_at(address);
+                    pods.iter().any(|pod| pod.namespace().as_bytes().eq_ignore_ascii_case(&namespace[1..]))
+                }
+            };
+        if exists { Found::Pod(address) } else { Found::Nothing }
+    }
+
+    fn find_address(self, name: &QuestionName) -> Found<'i> {
+        match ReverseName::parse(name.wire()) {
+            ReverseName::Address(address) => {
+                self.index.pointers(address).map_or(Found::Nothing, Found::Pointers)
+            }
+            ReverseName::Partial(_) => self.empty_non_terminal(),
+            ReverseName::Nothing => Found::Nothing,
+        }
     }
 }
 
-fn find_namespace<'i>(index: &Index, label: &[u8]) -> Found<'i> {
-    if index.has_namespace(label) { Found::Empty } else { Found::Nothing }
-}
-
-fn find_service<'i>(index: &'i Index, key: &[u8], rest: &[&[u8]]) -> Found<'i> {
-    let Some(service) = index.service(key) else { return Found::Nothing };
-    if let Some(target) = service.alias() {
-        return if rest.is_empty() { Found::Alias(target) } else { Found::Nothing };
+/// Two labels: a port and a protocol, with an underscore in front or not; in a multicluster zone they are an endpoint and its
+/// cluster unless one has an underscore.
+fn find_pair<'i>(service: &'i ServiceRecords, name: &QuestionName, origin: &Origin) -> Option<RecordSet<'i>> {
+    let labels = [name.between(0, 1), name.between(1, 2)];
+    if origin.multicluster && labels.iter().all(|label| label[1] != b'_') {
+        return service.entry(name.between(0, 2));
     }
-    let records = match rest {
-        [] => Some(service.own()),
-        [host] if service.has_protocol(host) => return Found::Empty,
-        [host] => service.host(host),
-        [port, protocol] => service.port(port, protocol),
-        _ => None,
-    };
-    records.map_or(Found::Nothing, |records| Found::Service(service, records))
+    if labels.iter().all(|label| label[1] == b'_') {
+        return service.entry(name.between(0, 2));
+    }
+    let mut key = [0; 2 * (Name::MAX_LABEL + 2)];
+    let mut length = 0;
+    for label in labels {
+        length += marked(label, &mut key[length..]);
+    }
+    service.entry(&key[..length])
 }
 
-fn find_pod<'i>(zone: &Zone, index: &Index, label: &[u8], namespace: &[u8]) -> Found<'i> {
-    let Some(address) = pod_address(label) else { return Found::Nothing };
-    let exists = match zone.pods() {
-        PodRecords::Disabled => false,
-        PodRecords::Insecure => index.has_namespace(namespace),
-        PodRecords::Verified => index.has_pod(namespace, address),
-    };
-    if exists { Found::Pod(address) } else { Found::Nothing }
+/// Writes the label with an underscore in front; gives its length.
+fn marked(label: &[u8], out: &mut [u8]) -> usize {
+    let plain = label[1..].strip_prefix(b"_").unwrap_or(&label[1..]);
+    // Too long by one where there was none: then it is no name of a port.
+    out[0] = label[0] + u8::from(label[1] != b'_');
+    out[1] = b'_';
+    out[2..2 + plain.len()].copy_from_slice(plain);
+    plain.len() + 2
 }
 
 /// Three dashes, none beside another, are an IPv4 address.
 fn pod_address(label: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(label).ok()?;
-    let v4 = text.matches('-').count() == 3 && !text.contains("--");
-    text.replace('-', if v4 { "." } else { ":" }).parse().ok()
-}
-
-fn find_address<'i>(index: &'i Index, wire: &[u8]) -> Found<'i> {
-    match ReverseName::parse(wire) {
-        ReverseName::Address(address) => index.pointers(address).map_or(Found::Nothing, Found::Pointers),
-        ReverseName::Partial => Found::Empty,
-        ReverseName::Nothing => Found::Nothing,
+    let mut text = [0; Name::MAX_LABEL];
+    let dashes = label.iter().filter(|&&byte| byte == b'-').count();
+    let v4 = dashes == 3 && !label.windows(2).any(|pair| pair == b"--");
+    let address = &mut text[..label.len()];
+    address.copy_from_slice(label);
+    for byte in address.iter_mut().filter(|byte| **byte == b'-') {
+        *byte = if v4 { b'.' } else { b':' };
     }
+    std::str::from_utf8(address).ok()?.parse().ok()
 }

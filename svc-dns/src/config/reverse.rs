@@ -4,7 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::message::{Labels, Name};
+use crate::{
+    error::ConfigError,
+    message::{Labels, Name},
+};
 
 /// The apexes of the zones that together hold the network: one, or several where its prefix ends inside a label.
 pub(super) fn apexes(network: IpNet) -> Vec<Name> {
@@ -12,6 +15,12 @@ pub(super) fn apexes(network: IpNet) -> Vec<Name> {
     let prefix = network.prefix_len().div_ceil(label_bits) * label_bits;
     let subnets: Vec<IpNet> = network.trunc().subnets(prefix).into_iter().flatten().collect();
     subnets.iter().filter_map(|subnet| apex(subnet.addr(), usize::from(prefix / label_bits))).collect()
+}
+
+/// The whole reverse name of an address.
+pub(crate) fn reverse_name(address: IpAddr) -> Name {
+    // Seven or seventy bytes of text and more: never too long.
+    apex(address, if address.is_ipv4() { 4 } else { 32 }).unwrap_or_else(Name::root)
 }
 
 /// The name made of the first `labels` labels' worth of the address.
@@ -27,13 +36,27 @@ fn nibbles(address: Ipv6Addr) -> impl Iterator<Item = u8> {
     address.octets().into_iter().flat_map(|octet| [octet >> 4, octet & 0xf])
 }
 
+/// The network whose reverse names are in this zone.
+pub(super) fn network(zone: &Name) -> Result<IpNet, ConfigError> {
+    let lower = zone.to_lowercase();
+    let labels = lower.labels().count();
+    let bits = |each: usize| u8::try_from((labels.saturating_sub(2)) * each).unwrap_or(u8::MAX);
+    let network = match ReverseName::parse(lower.wire()) {
+        ReverseName::Partial(IpAddr::V4(front)) => IpNet::new(front.into(), bits(8)).ok(),
+        ReverseName::Partial(IpAddr::V6(front)) => IpNet::new(front.into(), bits(4)).ok(),
+        ReverseName::Address(address) => Some(address.into()),
+        ReverseName::Nothing => None,
+    };
+    network.ok_or_else(|| ConfigError::ReverseZone { name: zone.to_string() })
+}
+
 /// What a lower-case reverse name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReverseName {
     /// A whole address.
     Address(IpAddr),
-    /// The front of one: names below it may exist.
-    Partial,
+    /// The front of one, the rest being zero: names below it may exist.
+    Partial(IpAddr),
     /// No address at all.
     Nothing,
 }
@@ -49,7 +72,7 @@ impl ReverseName {
         }
         match &labels[..count] {
             [digits @ .., b"in-addr", b"arpa"] if digits.len() <= 4 => v4(digits),
-            [digits @ .., b"ip6", b"arpa"] => v6(digits),
+            [digits @ .., b"ip6", b"arpa"] if digits.len() <= 32 => v6(digits),
             _ => Self::Nothing,
         }
     }
@@ -63,7 +86,8 @@ fn v4(labels: &[&[u8]]) -> ReverseName {
             None => return ReverseName::Nothing,
         }
     }
-    if labels.len() < 4 { ReverseName::Partial } else { ReverseName::Address(Ipv4Addr::from(octets).into()) }
+    let address = Ipv4Addr::from(octets).into();
+    if labels.len() < 4 { ReverseName::Partial(address) } else { ReverseName::Address(address) }
 }
 
 /// A number as it is written: no leading zeros, no sign.
@@ -80,8 +104,7 @@ fn v6(labels: &[&[u8]]) -> ReverseName {
         let Some(nibble) = char::from(*digit).to_digit(16) else { return ReverseName::Nothing };
         bits = bits << 4 | u128::from(nibble);
     }
-    match labels.len() {
-        32 => ReverseName::Address(Ipv6Addr::from(bits).into()),
-        _ => ReverseName::Partial,
-    }
+    let address = (labels.len()..32).fold(bits, |bits, _| bits << 4);
+    let address = Ipv6Addr::from(address).into();
+    if labels.len() < 32 { ReverseName::Partial(address) } else { ReverseName::Address(address) }
 }

@@ -112,6 +112,11 @@ impl<'s> Connection<'s> {
             match responder.respond(query, self.client, &mut self.answer) {
                 Outcome::Answer => frame(&self.answer, &mut self.sending),
                 Outcome::Forward(forward) => forwards.push(Box::pin(resolve(forward, self.shared))),
+                Outcome::Transfer(mut transfer) => {
+                    while transfer.next_message(&mut self.answer) {
+                        frame(&self.answer, &mut self.sending);
+                    }
+                }
                 Outcome::Drop => count(&self.shared.counters.dropped),
             }
             at += 2 + length;

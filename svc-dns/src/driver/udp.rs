@@ -62,7 +62,8 @@ async fn batch(
         match responder.respond(&buffers.query[..length], Client::udp(peer.client), &mut buffers.answer) {
             Outcome::Answer => send(socket, &buffers.answer, peer, shared).await,
             Outcome::Forward(forward) => push(peer, forward),
-            Outcome::Drop => count(&shared.counters.dropped),
+            // Zones go over streams only.
+            Outcome::Transfer(_) | Outcome::Drop => count(&shared.counters.dropped),
         }
     }
     Ok(())

@@ -1,74 +1,196 @@
 //! Addresses to names.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
-use rpds::HashTrieMapSync;
-
-use super::ServiceRecords;
-use crate::{config::Zone, message::Name};
+use super::{
+    encode::record,
+    records::{RECORD_HEAD, ServiceRecords},
+    table::{Keyed, Table},
+};
+use crate::{
+    config::Zone,
+    message::{Labels, Name, RecordType},
+};
 
 /// The names of all addresses that are in one of the reverse zones.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct PointerIndex(HashTrieMapSync<IpAddr, Pointers>);
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct PointerIndex(Table<Pointers>);
 
-/// The names of one address, sorted.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Pointers {
-    services: Vec<Name>,
-    endpoints: Vec<Name>,
+/// The names of one address: whole PTR records, owned by the question's name.
+///
+/// `key length | key | how many bytes of Services | Services, sorted | endpoints, sorted`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pointers(Arc<[u8]>);
+
+/// A virtual IP has one name, also if two Services claim it; an endpoint has one for each Service that selects it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    Service,
+    Endpoint,
+}
+
+type Named = (Claim, Vec<u8>);
+
+impl Keyed for Pointers {
+    fn key(&self) -> &[u8] {
+        &self.0[1..=usize::from(self.0[0])]
+    }
 }
 
 impl Pointers {
-    /// A virtual IP has one name, also if two Services claim it; an endpoint has one for each Service that selects it.
-    pub(crate) fn names(&self) -> &[Name] {
-        self.services.get(..1).unwrap_or(&self.endpoints)
+    /// The records of the answer.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let (services, endpoints) = self.claims();
+        let first = Records(services).take(1);
+        first.chain(Records(if services.is_empty() { endpoints } else { &[] }))
+    }
+
+    fn claims(&self) -> (&[u8], &[u8]) {
+        let at = usize::from(self.0[0]) + 1;
+        match self.0[at..].split_first_chunk::<4>() {
+            Some((length, rest)) => rest.split_at(u32::from_le_bytes(*length) as usize),
+            None => (&[], &[]),
+        }
+    }
+
+    fn names(&self) -> Vec<Named> {
+        let (services, endpoints) = self.claims();
+        let named =
+            |claim, records| Records(records).map(move |record| (claim, record[RECORD_HEAD..].to_vec()));
+        named(Claim::Service, services).chain(named(Claim::Endpoint, endpoints)).collect()
+    }
+
+    fn encode(key: &[u8], ttl: u32, names: &[Named]) -> Self {
+        let mut bytes = Vec::with_capacity(64);
+        bytes.extend(u8::try_from(key.len()));
+        bytes.extend_from_slice(key);
+        let at = bytes.len();
+        bytes.extend_from_slice(&[0; 4]);
+        for (claim, name) in names {
+            record(RecordType::PTR, ttl, name, &mut bytes);
+            if *claim == Claim::Service {
+                let length = u32::try_from(bytes.len() - at - 4).unwrap_or_default();
+                bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
+            }
+        }
+        Self(bytes.into())
     }
 }
 
-impl PointerIndex {
-    pub(super) fn at(&self, address: IpAddr) -> Option<&Pointers> {
-        self.0.get(&address)
-    }
+/// Whole records one behind the other.
+struct Records<'r>(&'r [u8]);
 
-    pub(super) fn add(&mut self, zone: &Zone, service: &ServiceRecords) {
-        self.for_each(zone, service, |names, name| {
-            if let Err(at) = names.binary_search_by(|other| other.wire().cmp(name.wire())) {
-                names.insert(at, name);
+impl<'r> Iterator for Records<'r> {
+    type Item = &'r [u8];
+
+    fn next(&mut self) -> Option<&'r [u8]> {
+        let &[high, low] = self.0.get(RECORD_HEAD - 2..RECORD_HEAD)? else { return None };
+        let (record, rest) =
+            self.0.split_at_checked(RECORD_HEAD + usize::from(u16::from_be_bytes([high, low])))?;
+        self.0 = rest;
+        Some(record)
+    }
+}
+
+/// An address as a key.
+pub(super) struct AddressKey([u8; 16], usize);
+
+impl From<IpAddr> for AddressKey {
+    fn from(address: IpAddr) -> Self {
+        let mut octets = [0; 16];
+        match address {
+            IpAddr::V4(v4) => {
+                octets[..4].copy_from_slice(&v4.octets());
+                Self(octets, 4)
             }
-        });
+            IpAddr::V6(v6) => Self(v6.octets(), 16),
+        }
+    }
+}
+
+impl AddressKey {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0[..self.1]
+    }
+}
+
+fn address(key: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(key).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(key).map(IpAddr::from)).ok()
+}
+
+impl PointerIndex {
+    pub(super) fn new() -> Self {
+        Self(Table::new())
     }
 
-    pub(super) fn remove(&mut self, zone: &Zone, service: &ServiceRecords) {
-        self.for_each(zone, service, |names, name| names.retain(|other| *other != name));
+    pub(super) fn at(&self, address: IpAddr) -> Option<&Pointers> {
+        self.0.get(AddressKey::from(address).bytes())
     }
 
-    fn for_each(
+    /// Goes from the names that a Service gave to those that it gives.
+    pub(super) fn replace(
         &mut self,
         zone: &Zone,
-        service: &ServiceRecords,
-        mut change: impl FnMut(&mut Vec<Name>, Name),
+        old: Option<&ServiceRecords>,
+        new: Option<&ServiceRecords>,
     ) {
-        for &address in service.cluster_ips().iter().filter(|&&address| zone.reverses(address)) {
-            if let Some(name) = service.name(zone, None) {
-                self.change(address, |pointers| change(&mut pointers.services, name));
-            }
+        let claims = |records: Option<&ServiceRecords>| records.map(|records| claims(zone, records));
+        let (old, new) = (claims(old).unwrap_or_default(), claims(new).unwrap_or_default());
+        for (address, named) in old.iter().filter(|claim| new.binary_search(claim).is_err()) {
+            self.change(zone, *address, |names| names.retain(|other| other != named));
         }
-        for (label, records) in service.hosts() {
-            for address in records.addresses().filter(|&address| zone.reverses(address)) {
-                if let Some(name) = service.name(zone, Some(label)) {
-                    self.change(address, |pointers| change(&mut pointers.endpoints, name));
+        for (address, named) in new.iter().filter(|claim| old.binary_search(claim).is_err()) {
+            self.change(zone, *address, |names| {
+                if let Err(at) = names.binary_search(named) {
+                    names.insert(at, named.clone());
                 }
-            }
+            });
         }
     }
 
-    fn change(&mut self, address: IpAddr, change: impl FnOnce(&mut Pointers)) {
-        let mut pointers = self.0.get(&address).cloned().unwrap_or_default();
-        change(&mut pointers);
-        if pointers.names().is_empty() {
-            self.0.remove_mut(&address);
+    fn change(&mut self, zone: &Zone, address: IpAddr, change: impl FnOnce(&mut Vec<Named>)) {
+        let key = AddressKey::from(address);
+        let mut names = self.0.get(key.bytes()).map(Pointers::names).unwrap_or_default();
+        change(&mut names);
+        if names.is_empty() {
+            self.0.remove(key.bytes());
         } else {
-            self.0.insert_mut(address, pointers);
+            self.0.insert(Pointers::encode(key.bytes(), zone.ttl(), &names));
         }
     }
+
+    /// Addresses, sorted, and the data of their records.
+    pub(super) fn names(&self) -> Vec<(IpAddr, Vec<Vec<u8>>)> {
+        let data =
+            |pointers: &Pointers| pointers.records().map(|record| record[RECORD_HEAD..].to_vec()).collect();
+        let mut names: Vec<_> =
+            self.0.iter().filter_map(|pointers| Some((address(pointers.key())?, data(pointers)))).collect();
+        names.sort();
+        names
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.0.heap_bytes() + self.0.iter().map(|pointers| pointers.0.len() + 16).sum::<usize>()
+    }
+}
+
+/// What a Service says about addresses in the reverse zones, sorted. Names are in the primary zone.
+fn claims(zone: &Zone, service: &ServiceRecords) -> Vec<(IpAddr, Named)> {
+    let name = |host: &[u8]| {
+        let labels = Labels::of(host).chain(Labels::of(service.labels())).chain([b"svc".as_slice()]);
+        Name::from_labels(labels.chain(zone.origin().labels())).ok().map(|name| name.wire().to_vec())
+    };
+    let own = service.is_virtual().then(|| service.own());
+    let virtual_ips = own.into_iter().flat_map(|own| own.addresses().collect::<Vec<_>>());
+    let services = virtual_ips.map(|address| (address, Claim::Service, &[] as &[u8]));
+    let hosts = service.hosts().flat_map(|(host, set)| {
+        set.addresses().map(move |address| (address, Claim::Endpoint, host)).collect::<Vec<_>>()
+    });
+    let here = services.chain(hosts).filter(|(address, ..)| zone.reverses(*address));
+    let mut claims: Vec<_> =
+        here.filter_map(|(address, claim, host)| Some((address, (claim, name(host)?)))).collect();
+    claims.sort();
+    claims.dedup();
+    claims
 }

@@ -1,87 +1,132 @@
-//! Services by name: a table of tables.
+//! Entries by key: a trie of two levels over sorted leaves.
 //!
-//! A snapshot of it is one pointer, a change copies one of 256 small tables, a lookup touches few cache lines. A persistent trie
-//! costs less per change and several times as much per lookup; lookups are what there is most of.
+//! A snapshot of it is one pointer. A change copies one path (64 pointers, 64 pointers, one leaf), whatever the table holds; a
+//! lookup is two indexed loads and a leaf that fits a cache line or two. A persistent hash trie changes as fast and is looked up
+//! several times slower; lookups are what there is most of.
 
 use std::{
-    borrow::Borrow,
-    collections::HashSet,
-    hash::{Hash, Hasher},
-    sync::Arc,
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, LazyLock},
 };
 
-use super::ServiceRecords;
-
-/// Records by their [key](ServiceRecords::key).
-#[derive(Clone, Debug)]
-pub(super) struct Table {
-    shards: Arc<[Arc<HashSet<Entry>>]>,
+/// What is in a [`Table`].
+pub(super) trait Keyed {
+    /// The key.
+    fn key(&self) -> &[u8];
 }
 
-/// One Service's records, known by their key.
-#[derive(Clone, Debug)]
-struct Entry(Arc<ServiceRecords>);
+const FANOUT: usize = 64;
 
-const SHARDS: usize = 256;
+/// Entries by their keys. Equal when all entries are: where one stands follows from its key alone.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Table<E> {
+    branches: Arc<[Arc<Branch<E>>; FANOUT]>,
+    seed: u64,
+}
 
-impl Table {
+type Branch<E> = [Leaf<E>; FANOUT];
+/// Sorted by hash, then key.
+type Leaf<E> = Arc<[Slot<E>]>;
+
+#[derive(Clone, Debug, PartialEq)]
+struct Slot<E> {
+    /// The lower half: most other keys of the leaf are told apart without looking at them.
+    hash: u32,
+    entry: E,
+}
+
+/// One for the process: names of Services come from users, who could make many of them meet if they knew it.
+static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("table"));
+
+/// Larger leaves are searched by halves.
+const SHORT: usize = 16;
+
+impl<E: Keyed + Clone> Table<E> {
     pub(super) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Arc::default()).collect() }
+        let branch: Arc<Branch<E>> = Arc::new(std::array::from_fn(|_| Arc::default()));
+        Self { branches: Arc::new(std::array::from_fn(|_| Arc::clone(&branch))), seed: *SEED }
     }
 
-    pub(super) fn get(&self, key: &[u8]) -> Option<&Arc<ServiceRecords>> {
-        self.shards[shard(key)].get(key).map(|entry| &entry.0)
+    pub(super) fn get(&self, key: &[u8]) -> Option<&E> {
+        let place = Place::of(self.seed, key);
+        let leaf = &self.branches[place.branch][place.leaf];
+        let first = if leaf.len() > SHORT { leaf.partition_point(|slot| slot.hash < place.hash) } else { 0 };
+        let mut slots = leaf[first..].iter();
+        slots.find(|slot| slot.hash == place.hash && slot.entry.key() == key).map(|slot| &slot.entry)
     }
 
-    pub(super) fn insert(&mut self, records: Arc<ServiceRecords>) {
-        let shard = self.shard_mut(shard(records.key()));
-        shard.replace(Entry(records));
+    pub(super) fn insert(&mut self, entry: E) {
+        let place = Place::of(self.seed, entry.key());
+        let order = |slot: &Slot<E>| (slot.hash, slot.entry.key()) < (place.hash, entry.key());
+        let leaf = self.leaf_mut(place);
+        let at = leaf.partition_point(order);
+        let same = leaf.get(at).is_some_and(|slot| slot.entry.key() == entry.key());
+        let (before, behind) = (&leaf[..at], &leaf[at + usize::from(same)..]);
+        let slot = Slot { hash: place.hash, entry };
+        *leaf = before.iter().cloned().chain([slot]).chain(behind.iter().cloned()).collect();
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) {
-        self.shard_mut(shard(key)).remove(key);
+        if self.get(key).is_some() {
+            let leaf = self.leaf_mut(Place::of(self.seed, key));
+            *leaf = leaf.iter().filter(|slot| slot.entry.key() != key).cloned().collect();
+        }
     }
 
-    fn shard_mut(&mut self, shard: usize) -> &mut HashSet<Entry> {
-        Arc::make_mut(&mut Arc::make_mut(&mut self.shards)[shard])
+    /// All entries, in no order that means anything.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &E> {
+        self.branches
+            .iter()
+            .flat_map(|branch| branch.iter())
+            .flat_map(|leaf| leaf.iter().map(|slot| &slot.entry))
     }
-}
 
-/// Spreads names evenly (FNV-1a); nothing worse comes of a bad spread than larger copies.
-fn shard(key: &[u8]) -> usize {
-    let hash =
-        key.iter().fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    usize::from((hash >> 24).to_le_bytes()[0])
-}
-
-impl Borrow<[u8]> for Entry {
-    fn borrow(&self) -> &[u8] {
-        self.0.key()
+    fn leaf_mut(&mut self, place: Place) -> &mut Leaf<E> {
+        &mut Arc::make_mut(&mut Arc::make_mut(&mut self.branches)[place.branch])[place.leaf]
     }
-}
 
-impl Hash for Entry {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.key().hash(state);
+    /// Bytes on the heap, those behind the entries not counted.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let slots = self.iter().count() * size_of::<Slot<E>>();
+        // Each `Arc` has two counters in front.
+        slots + FANOUT * (size_of::<Branch<E>>() + 16) + self.leaves() * 16
     }
-}
 
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.key() == other.0.key()
+    fn leaves(&self) -> usize {
+        self.branches.iter().flat_map(|branch| branch.iter()).filter(|leaf| !leaf.is_empty()).count()
     }
 }
 
-impl Eq for Entry {}
+/// Where a key belongs.
+#[derive(Clone, Copy)]
+struct Place {
+    branch: usize,
+    leaf: usize,
+    hash: u32,
+}
 
-/// Equal when all records are.
-impl PartialEq for Table {
-    fn eq(&self, other: &Self) -> bool {
-        let same = |(one, two): (&Arc<HashSet<Entry>>, &Arc<HashSet<Entry>>)| {
-            Arc::ptr_eq(one, two)
-                || one.len() == two.len()
-                    && one.iter().all(|entry| two.get(entry).is_some_and(|other| entry.0 == other.0))
-        };
-        self.shards.iter().zip(other.shards.iter()).all(same)
+impl Place {
+    #[expect(clippy::cast_possible_truncation, reason = "six bits, six bits and the lower half are wanted")]
+    fn of(seed: u64, key: &[u8]) -> Self {
+        let hash = hash(seed, key);
+        Self { branch: (hash >> 58) as usize, leaf: (hash >> 52) as usize % FANOUT, hash: hash as u32 }
     }
+}
+
+/// Eight bytes at a time, each step a multiplication whose halves are folded.
+fn hash(seed: u64, key: &[u8]) -> u64 {
+    let (chunks, rest) = key.as_chunks::<8>();
+    let state = chunks.iter().fold(seed, |state, chunk| fold(state ^ u64::from_le_bytes(*chunk)));
+    let last = match key.last_chunk::<8>() {
+        // Some of them once more: cheaper than to gather those that are left.
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest.iter().fold(0, |last, &byte| last << 8 | u64::from(byte)),
+    };
+    fold(fold(state ^ last) ^ key.len() as u64)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
+fn fold(word: u64) -> u64 {
+    let wide = u128::from(word) * 0x9e37_79b9_7f4a_7c15_u128;
+    (wide >> 64) as u64 ^ wide as u64
 }

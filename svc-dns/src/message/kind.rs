@@ -117,6 +117,8 @@ impl Rcode {
     pub const NOTIMP: Self = Self(4);
     /// The server will not answer this.
     pub const REFUSED: Self = Self(5);
+    /// The server has no authority over the zone.
+    pub const NOTAUTH: Self = Self(9);
     /// The EDNS version is not known.
     pub const BADVERS: Self = Self(16);
 
@@ -142,6 +144,7 @@ impl fmt::Display for Rcode {
             Self::NXDOMAIN => "NXDOMAIN",
             Self::NOTIMP => "NOTIMP",
             Self::REFUSED => "REFUSED",
+            Self::NOTAUTH => "NOTAUTH",
             Self::BADVERS => "BADVERS",
             Self(other) => return write!(f, "RCODE{other}"),
         };

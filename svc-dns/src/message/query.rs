@@ -1,8 +1,6 @@
 //! Queries as they come from clients.
 
-use std::fmt;
-
-use super::{Class, Edns, Header, Name, Opcode, ParseError, RecordType, u16_at, u32_at};
+use super::{Class, Edns, Header, Name, Opcode, ParseError, Question, RecordType, u16_at, u32_at};
 
 /// A query with exactly one question.
 #[derive(Clone, Debug)]
@@ -108,109 +106,19 @@ fn find_edns(message: &[u8], header: &Header, mut at: usize) -> Result<Option<Ed
     Ok(edns)
 }
 
-/// The question of a query.
-#[derive(Clone, Debug)]
-pub struct Question<'m> {
-    /// Name, type and class as they are in the message.
-    raw: &'m [u8],
-    name: QuestionName,
-    kind: RecordType,
-    class: Class,
-}
-
-impl<'m> Question<'m> {
-    /// Reads the question behind the header. A compressed name has nothing to point at: an error.
-    pub(super) fn parse(message: &'m [u8]) -> Result<Self, ParseError> {
-        let name = QuestionName::parse(message, Header::LEN)?;
-        let at = Header::LEN + name.wire().len();
-        let (kind, class) = (RecordType::new(u16_at(message, at)?), Class::new(u16_at(message, at + 2)?));
-        Ok(Self { raw: &message[Header::LEN..at + 4], name, kind, class })
+/// The serial that the client of an IXFR query has: in the SOA record of the authority section (RFC 1995 section 3).
+pub(crate) fn serial_of_ixfr(message: &[u8], query: &Query<'_>) -> Option<u32> {
+    let [_, answers, authorities, _] = query.header.counts;
+    if answers != 0 || authorities == 0 {
+        return None;
     }
-
-    /// The name in lower case.
-    #[must_use]
-    pub const fn name(&self) -> &QuestionName {
-        &self.name
+    let mut at = query.question.end();
+    Name::skip(message, &mut at).ok()?;
+    if RecordType::new(u16_at(message, at).ok()?) != RecordType::SOA {
+        return None;
     }
-
-    /// The name as the client spells it.
-    #[must_use]
-    pub fn spelling(&self) -> Name {
-        Name::from_wire(&self.raw[..self.name.len])
-    }
-
-    /// The type asked for.
-    #[must_use]
-    pub const fn kind(&self) -> RecordType {
-        self.kind
-    }
-
-    /// The class asked for.
-    #[must_use]
-    pub const fn class(&self) -> Class {
-        self.class
-    }
-
-    /// The bytes as they came: to be repeated in the answer.
-    #[must_use]
-    pub const fn raw(&self) -> &'m [u8] {
-        self.raw
-    }
-
-    /// Offset in the message of what follows.
-    #[must_use]
-    pub const fn end(&self) -> usize {
-        Header::LEN + self.raw.len()
-    }
-}
-
-/// The name of a question in lower-case wire form, on the stack.
-#[derive(Clone)]
-pub struct QuestionName {
-    bytes: [u8; Name::MAX_LEN],
-    len: usize,
-}
-
-impl QuestionName {
-    fn parse(message: &[u8], start: usize) -> Result<Self, ParseError> {
-        let mut at = start;
-        loop {
-            let length = *message.get(at).ok_or(ParseError { at, expected: "a label" })?;
-            if usize::from(length) > Name::MAX_LABEL {
-                return Err(ParseError { at, expected: "an uncompressed name" });
-            }
-            at += usize::from(length) + 1;
-            if length == 0 {
-                break;
-            }
-        }
-        let wire = message.get(start..at).filter(|wire| wire.len() <= Name::MAX_LEN);
-        wire.map(Self::lower).ok_or(ParseError { at: start, expected: "a name of at most 255 bytes" })
-    }
-
-    /// Takes a valid wire form.
-    pub(crate) fn lower(wire: &[u8]) -> Self {
-        let mut bytes = [0; Name::MAX_LEN];
-        bytes[..wire.len()].copy_from_slice(wire);
-        bytes[..wire.len()].make_ascii_lowercase();
-        Self { bytes, len: wire.len() }
-    }
-
-    /// The wire form, the root's zero byte included.
-    #[must_use]
-    pub fn wire(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
-impl From<&Name> for QuestionName {
-    fn from(name: &Name) -> Self {
-        Self::lower(name.wire())
-    }
-}
-
-impl fmt::Debug for QuestionName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "QuestionName({})", Name::from_wire(self.wire()))
-    }
+    at += 10;
+    Name::skip(message, &mut at).ok()?;
+    Name::skip(message, &mut at).ok()?;
+    u32_at(message, at).ok()
 }

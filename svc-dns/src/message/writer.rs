@@ -91,10 +91,38 @@ impl<'o> Writer<'o> {
         Some(at)
     }
 
+    /// Appends as many answers as fit of these whole records, all of `length`, owned by the question's name; the first one is the
+    /// one with this number. Gives how many.
+    pub(crate) fn ready(&mut self, records: &[u8], length: usize, first: usize) -> usize {
+        let room = self.room().saturating_sub(self.out.len()) / length;
+        let count = (records.len() / length).min(room);
+        let (behind, front) = records.split_at(first * length);
+        let bytes = count * length;
+        self.out.extend_from_slice(&front[..bytes.min(front.len())]);
+        self.out.extend_from_slice(&behind[..bytes.saturating_sub(front.len())]);
+        self.counts[Section::Answer as usize] += u16::try_from(count).unwrap_or(u16::MAX);
+        count
+    }
+
+    /// Appends one whole record; false, and nothing appended, when it does not fit.
+    pub(crate) fn whole(&mut self, section: Section, record: &[u8]) -> bool {
+        let fits = self.out.len() + record.len() <= self.room();
+        if fits {
+            self.out.extend_from_slice(record);
+            self.counts[section as usize] += 1;
+        }
+        fits
+    }
+
     /// Takes all records out again.
     pub(crate) fn clear_records(&mut self, question_end: usize) {
         self.out.truncate(question_end);
         self.counts = [1, 0, 0, 0];
+    }
+
+    /// How long the message is so far.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
     }
 
     /// The bytes written so far.

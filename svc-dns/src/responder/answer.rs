@@ -1,17 +1,18 @@
-//! An answer from the zone.
+//! An answer from the zones.
 
 use std::{net::IpAddr, sync::atomic::Ordering};
 
 use super::{Outcome, Responder};
 use crate::{
+    config::Realm,
     forward::Forward,
-    index::{Records, ServiceRecords, Srv},
-    message::{Header, Name, Owner, Query, Rcode, RecordType, Section, Writer, push_pointer},
+    index::{RECORD_HEAD, RecordSet, ServiceRecords, V4, V6},
+    message::{Header, Name, Owner, Query, QuestionName, Rcode, RecordType, Section, Writer, push_pointer},
     zone::Found,
 };
 
 /// Schema version of the DNS specification, as `dns-version.<zone>` gives it.
-const SCHEMA_VERSION: &[u8] = b"1.1.0";
+const SCHEMA_VERSION: &[u8] = b"\x051.1.0";
 /// Its time to live does not follow the zone's.
 const SCHEMA_TTL: u32 = 28_800;
 
@@ -20,11 +21,10 @@ pub(super) struct Answer<'r, 'q, 'o> {
     pub(super) responder: &'r Responder,
     pub(super) query: &'q Query<'q>,
     pub(super) writer: Writer<'o>,
-    /// Where the zone's name starts in the message: names that end in it are spelled as the client spells it.
-    apex: usize,
+    pub(super) realm: Realm<'r>,
     stream: bool,
     /// A record of the answer section did not fit.
-    full: bool,
+    pub(super) full: bool,
 }
 
 /// What the answer section has come to.
@@ -36,7 +36,7 @@ pub(super) enum Content {
     NoData,
     /// The name does not exist.
     NoName,
-    /// It ends in an alias to a name outside the zone.
+    /// It ends in an alias to a name outside the zones.
     Alias(Name),
 }
 
@@ -44,14 +44,14 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
     pub(super) fn new(
         responder: &'r Responder,
         query: &'q Query<'q>,
-        apex: usize,
+        realm: Realm<'r>,
         limit: usize,
         stream: bool,
         out: &'o mut Vec<u8>,
     ) -> Self {
         let mut writer = Writer::reply(query, limit, out);
         writer.set(Header::AA | if responder.forwarding { Header::RA } else { 0 });
-        Self { responder, query, writer, apex: Header::LEN + apex, stream, full: false }
+        Self { responder, query, writer, realm, stream, full: false }
     }
 
     /// Writes the answer for what was found at the name of the question.
@@ -71,175 +71,145 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
     fn content(&mut self, found: Found<'_>) -> Content {
         let kind = self.query.question().kind();
         match found {
-            Found::Nothing => Content::NoName,
+            Found::Service(service, set) if is_common(kind) => self.of_service(Owner::QUESTION, service, set),
+            Found::Nothing => self.no_name(kind),
             // Even before they are known to be all there is: SRV takes no alias.
             Found::Alias(_) if kind == RecordType::SRV => Content::NoData,
-            Found::Alias(target) => self.follow(target),
-            _ if kind == RecordType::ANY => self.any(),
+            _ if kind == RecordType::ANY && !self.responder.zone.is_coredns() => self.any(),
+            Found::Alias(alias) => self.follow(alias),
             found => self.records(Owner::QUESTION, &found),
         }
+    }
+
+    /// CoreDNS gives the SOA record of names that it has not looked for.
+    fn no_name(&self, kind: RecordType) -> Content {
+        let coredns = self.responder.zone.is_coredns() && self.responder.synced;
+        if kind == RecordType::SOA && coredns { Content::NoData } else { Content::NoName }
+    }
+
+    fn of_service(&mut self, owner: Owner<'_>, service: &ServiceRecords, set: RecordSet<'_>) -> Content {
+        let before = self.writer.len();
+        match self.query.question().kind() {
+            RecordType::A => self.ready(owner, set.v4, V4),
+            RecordType::AAAA => self.ready(owner, set.v6, V6),
+            _ => self.locations(owner, service, set),
+        }
+        self.written_since(before)
     }
 
     /// Writes the records of the type asked for that are at a name.
     pub(super) fn records(&mut self, owner: Owner<'_>, found: &Found<'_>) -> Content {
         let kind = self.query.question().kind();
-        let before = self.writer.bytes().len();
+        let before = self.writer.len();
         match (found, kind) {
-            (Found::Service(_, records), RecordType::A) => {
-                self.each(owner, kind, &records.v4, |ip| ip.octets())
+            (Found::Service(service, set), kind) if is_common(kind) => {
+                return self.of_service(owner, service, *set);
             }
-            (Found::Service(_, records), RecordType::AAAA) => {
-                self.each(owner, kind, &records.v6, |ip| ip.octets())
-            }
-            (Found::Service(service, records), RecordType::SRV) => self.locations(owner, service, records),
             (Found::Pod(address), _) => self.addresses(owner, [*address]),
             (Found::Pointers(pointers), RecordType::PTR) => {
-                pointers.names().iter().for_each(|name| self.put(owner, kind, name.wire()));
+                pointers.records().for_each(|record| self.pointer(owner, record));
             }
             (Found::Apex, RecordType::SOA) => self.soa(Section::Answer),
-            (Found::Apex, RecordType::NS) => self.name_server(owner),
-            (Found::NameServer, _) => self.addresses(owner, self.responder.zone.addresses().iter().copied()),
+            (Found::Apex, RecordType::NS) => self.name_servers(owner),
+            (Found::NameServer, _) => {
+                let servers = self.responder.name_servers();
+                self.addresses(owner, servers.into_iter().flat_map(|server| server.addresses));
+            }
             (Found::Version, RecordType::TXT) => self.version(owner),
+            (Found::Version | Found::Pointers(_), _) if self.responder.zone.is_coredns() => {
+                return Content::NoName;
+            }
             _ => {}
         }
-        if self.full || self.writer.bytes().len() > before { Content::Records } else { Content::NoData }
+        self.written_since(before)
     }
 
-    /// The records of a set, each of the same length, from a place that changes from answer to answer.
-    fn each<T: Copy, const N: usize>(
-        &mut self,
-        owner: Owner<'_>,
-        kind: RecordType,
-        set: &[T],
-        octets: impl Fn(T) -> [u8; N],
-    ) {
-        let (behind, front) = set.split_at(self.responder.turn(set.len()));
-        for &item in front.iter().chain(behind) {
-            if self.full {
-                return;
-            }
-            self.put(owner, kind, &octets(item));
-        }
+    fn written_since(&self, before: usize) -> Content {
+        if self.full || self.writer.len() > before { Content::Records } else { Content::NoData }
     }
 
-    fn put(&mut self, owner: Owner<'_>, kind: RecordType, data: &[u8]) {
+    /// Whole records, each of the same length, from a place that changes from answer to answer.
+    fn ready(&mut self, owner: Owner<'_>, records: &[u8], length: usize) {
+        let count = records.len() / length;
+        let turn = self.responder.turn(count);
+        let written = match owner {
+            Owner::At(Header::LEN) => self.writer.ready(records, length, turn),
+            _ => self.retold(owner, records, length, turn),
+        };
+        self.full |= written < count;
+    }
+
+    /// The same under another name than the question's.
+    fn retold(&mut self, owner: Owner<'_>, records: &[u8], length: usize, turn: usize) -> usize {
+        let (behind, front) = records.split_at(turn * length);
+        let all = front.chunks_exact(length).chain(behind.chunks_exact(length));
+        let kind = self.query.question().kind();
+        all.take_while(|record| self.put(Section::Answer, owner, kind, &record[RECORD_HEAD..])).count()
+    }
+
+    /// False when it does not fit.
+    fn put(&mut self, section: Section, owner: Owner<'_>, kind: RecordType, data: &[u8]) -> bool {
         let ttl = self.responder.zone.ttl();
-        let fits = self.writer.record(Section::Answer, owner, kind, ttl, |out| out.extend_from_slice(data));
-        self.full |= fits.is_none();
+        self.writer.record(section, owner, kind, ttl, |out| out.extend_from_slice(data)).is_some()
+    }
+
+    fn pointer(&mut self, owner: Owner<'_>, record: &[u8]) {
+        let name = &record[RECORD_HEAD..];
+        if self.responder.is_exposed(name) {
+            self.full |= !self.put(Section::Answer, owner, RecordType::PTR, name);
+        }
     }
 
     /// Those of the addresses that are of the type asked for.
     fn addresses(&mut self, owner: Owner<'_>, addresses: impl IntoIterator<Item = IpAddr>) {
         for address in addresses {
-            match (address, self.query.question().kind()) {
-                (IpAddr::V4(v4), RecordType::A) => self.put(owner, RecordType::A, &v4.octets()),
-                (IpAddr::V6(v6), RecordType::AAAA) => self.put(owner, RecordType::AAAA, &v6.octets()),
-                _ => {}
-            }
-        }
-    }
-
-    /// SRV records, and the addresses of their targets as far as there is room.
-    fn locations(&mut self, owner: Owner<'_>, service: &ServiceRecords, records: &Records) {
-        let set = &records.srv;
-        let (behind, front) = set.split_at(self.responder.turn(set.len()));
-        let mut first = None;
-        let mut written = 0;
-        for &srv in front.iter().chain(behind) {
-            let Some(at) = self.location(owner, service, srv) else {
-                self.full = true;
-                break;
+            let kind = self.query.question().kind();
+            self.full |= match address {
+                IpAddr::V4(v4) if kind == RecordType::A => {
+                    !self.put(Section::Answer, owner, kind, &v4.octets())
+                }
+                IpAddr::V6(v6) if kind == RecordType::AAAA => {
+                    !self.put(Section::Answer, owner, kind, &v6.octets())
+                }
+                _ => false,
             };
-            first.get_or_insert(at);
-            written += 1;
         }
-        if let Some(at) = first.filter(|_| !self.full) {
-            self.targets(service, front.iter().chain(behind).take(written), at);
-        }
-    }
-
-    /// One SRV record; gives the offset of its data.
-    fn location(&mut self, owner: Owner<'_>, service: &ServiceRecords, srv: Srv) -> Option<usize> {
-        let (apex, end) = (self.apex, self.query.question().end() - 4);
-        let ttl = self.responder.zone.ttl();
-        self.writer.record(Section::Answer, owner, RecordType::SRV, ttl, |out| {
-            out.extend_from_slice(&[0, 0]);
-            out.extend_from_slice(&srv.weight.to_be_bytes());
-            out.extend_from_slice(&srv.port.to_be_bytes());
-            // Uncompressed (RFC 2782): lower case, then the zone as the client spells it.
-            service.emit_labels(service.target(srv).0, out);
-            out.extend_from_within(apex..end);
-        })
-    }
-
-    /// The addresses of SRV targets. The first record's data is at `at`; each target is written once.
-    fn targets<'s>(&mut self, service: &ServiceRecords, set: impl Iterator<Item = &'s Srv>, mut at: usize) {
-        let (mut first, mut last) = (None, None);
-        for &srv in set {
-            let (_, records) = service.target(srv);
-            // The set is sorted by host and starts anywhere: only the first host may come back, at the end.
-            let seen = last == Some(srv.host) || first == Some(srv.host);
-            if !seen && !self.glue(Owner::At(at + 6), records.addresses()) {
-                return;
-            }
-            first.get_or_insert(srv.host);
-            last = Some(srv.host);
-            at = self.behind(at);
-        }
-    }
-
-    /// Offset of the data of the record behind the one whose data is at `at`; their owners are pointers.
-    fn behind(&self, at: usize) -> usize {
-        let length = self
-            .writer
-            .bytes()
-            .get(at - 2..at)
-            .map_or(0, |bytes| usize::from(bytes[0]) << 8 | usize::from(bytes[1]));
-        at + length + 12
     }
 
     /// Additional addresses; false when there is no more room. Leaving them out cuts nothing short (RFC 2181 section 9).
-    fn glue(&mut self, owner: Owner<'_>, addresses: impl IntoIterator<Item = IpAddr>) -> bool {
-        let ttl = self.responder.zone.ttl();
-        addresses.into_iter().all(|address| {
-            let written = match address {
-                IpAddr::V4(v4) => self.writer.record(Section::Additional, owner, RecordType::A, ttl, |out| {
-                    out.extend_from_slice(&v4.octets());
-                }),
-                IpAddr::V6(v6) => {
-                    self.writer.record(Section::Additional, owner, RecordType::AAAA, ttl, |out| {
-                        out.extend_from_slice(&v6.octets());
-                    })
-                }
-            };
-            written.is_some()
+    pub(super) fn glue(&mut self, owner: Owner<'_>, addresses: impl IntoIterator<Item = IpAddr>) -> bool {
+        addresses.into_iter().all(|address| match address {
+            IpAddr::V4(v4) => self.put(Section::Additional, owner, RecordType::A, &v4.octets()),
+            IpAddr::V6(v6) => self.put(Section::Additional, owner, RecordType::AAAA, &v6.octets()),
         })
     }
 
-    fn name_server(&mut self, owner: Owner<'_>) {
-        let (apex, ttl) = (self.apex, self.responder.zone.ttl());
-        let at = self.writer.record(Section::Answer, owner, RecordType::NS, ttl, |out| {
-            out.extend_from_slice(b"\x02ns\x03dns");
-            push_pointer(apex, out);
-        });
-        if let Some(at) = at {
-            self.glue(Owner::At(at), self.responder.zone.addresses().iter().copied());
+    fn name_servers(&mut self, owner: Owner<'_>) {
+        let ttl = self.responder.zone.ttl();
+        let mut glue = Vec::new();
+        for server in self.responder.name_servers() {
+            let at = self.writer.record(Section::Answer, owner, RecordType::NS, ttl, |out| {
+                out.extend_from_slice(&server.labels);
+                match self.realm {
+                    Realm::Cluster(_, apex) => push_pointer(Header::LEN + apex, out),
+                    Realm::Reverse(..) => out.extend_from_slice(self.responder.zone.origin().wire()),
+                }
+            });
+            self.full |= at.is_none();
+            glue.extend(at.map(|at| (at, server.addresses)));
         }
+        glue.into_iter().all(|(at, addresses)| self.glue(Owner::At(at), addresses));
     }
 
     fn version(&mut self, owner: Owner<'_>) {
         self.writer.record(Section::Answer, owner, RecordType::TXT, SCHEMA_TTL, |out| {
-            out.extend(u8::try_from(SCHEMA_VERSION.len()));
             out.extend_from_slice(SCHEMA_VERSION);
         });
     }
 
     /// The smallest answer that there is to ANY (RFC 8482 section 4.2).
     fn any(&mut self) -> Content {
-        let ttl = self.responder.zone.ttl();
-        self.writer.record(Section::Answer, Owner::QUESTION, RecordType::HINFO, ttl, |out| {
-            out.extend_from_slice(b"\x07RFC8482\x00");
-        });
+        self.put(Section::Answer, Owner::QUESTION, RecordType::HINFO, b"\x07RFC8482\x00");
         Content::Records
     }
 
@@ -250,34 +220,38 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
     }
 
     fn soa(&mut self, section: Section) {
-        let (apex, serial, minimum) = (self.apex, self.responder.serial, self.responder.zone.ttl());
-        self.writer.record(section, Owner::At(apex), RecordType::SOA, minimum.min(300), |out| {
-            out.extend_from_slice(b"\x02ns\x03dns");
-            push_pointer(apex, out);
-            out.extend_from_slice(b"\x0ahostmaster");
-            push_pointer(apex, out);
-            for number in [serial, 7200, 1800, 86_400, minimum] {
-                out.extend_from_slice(&number.to_be_bytes());
-            }
-        });
+        let record = self.responder.soa(Header::LEN + self.realm.apex());
+        self.writer.whole(section, &record);
     }
 
-    /// An alias that leaves the zone: an upstream server knows the rest, if there is one.
+    /// An alias that leaves the zones: an upstream server knows the rest, if there is one.
     fn leave_zone(mut self, target: &Name) -> Outcome {
         self.mark_cut();
         if !self.responder.forwarding || self.full {
             self.writer.finish(Rcode::NOERROR);
             return Outcome::Answer;
         }
-        Outcome::Forward(Box::new(Forward::chase(self.query, target, self.writer)))
+        let chase = Forward::chase(self.query, target, self.writer);
+        Outcome::Forward(Box::new(chase.keeping_alias(self.responder.zone.is_coredns())))
     }
 
     /// Over TCP there is no larger answer to ask for: what fits is the answer, another part the next time.
     fn mark_cut(&mut self) {
         match (self.full, self.stream) {
             (true, false) => self.writer.set(Header::TC),
-            (true, true) => drop(self.responder.counters.trimmed.fetch_add(1, Ordering::Relaxed)),
+            (true, true) => drop(self.responder.trimmed.fetch_add(1, Ordering::Relaxed)),
             (false, _) => {}
         }
     }
+
+    /// What is at another name, if it is in one of the zones.
+    pub(super) fn find(&self, name: &QuestionName) -> Option<Found<'r>> {
+        let realm = self.responder.zone.realm_of(name)?;
+        Some(self.responder.finder().find(name, realm))
+    }
+}
+
+/// The types that Services have.
+fn is_common(kind: RecordType) -> bool {
+    matches!(kind, RecordType::A | RecordType::AAAA | RecordType::SRV)
 }

@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use hickory_proto::op::Message;
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -7,6 +9,7 @@ use crate::PodRecords;
 fn responder(forwarding: bool) -> Responder {
     let snapshot: Snapshot = super::tests::objects(include_str!("cluster.yaml")).into_iter().collect();
     let zone = Zone::builder("cluster.local").reverse("10.96.0.0/16").pods(PodRecords::Insecure);
+    let zone = zone.transfer_to("192.0.2.0/24").zonal(true).also("other.example");
     Responder::new(zone.build().unwrap(), &snapshot).forwarding(forwarding)
 }
 
@@ -38,8 +41,13 @@ fn likely_labels() -> impl Strategy<Value = Vec<Vec<u8>>> {
     ]);
     let label =
         prop_oneof![4 => known.prop_map(|label| label.as_bytes().to_vec()), 1 => vec(any::<u8>(), 1..64)];
-    let zone =
-        select(vec![vec!["cluster", "local"], vec!["CLUSTER", "Local"], vec!["in-addr", "arpa"], vec![]]);
+    let zone = select(vec![
+        vec!["cluster", "local"],
+        vec!["CLUSTER", "Local"],
+        vec!["other", "example"],
+        vec!["in-addr", "arpa"],
+        vec![],
+    ]);
     (vec(label, 0..6), zone).prop_map(|(mut labels, zone)| {
         labels.extend(zone.iter().map(|label| label.as_bytes().to_vec()));
         labels
@@ -50,7 +58,7 @@ prop_compose! {
     fn likely_query()(
         id in any::<u16>(),
         labels in likely_labels(),
-        kind in prop_oneof![select(vec![1_u16, 28, 33, 12, 5, 6, 2, 16, 255, 252, 65]), any::<u16>()],
+        kind in prop_oneof![select(vec![1_u16, 28, 33, 12, 5, 6, 2, 16, 255, 251, 252, 65]), any::<u16>()],
         class in prop_oneof![9 => Just(1_u16), 1 => any::<u16>()],
         edns in proptest::option::of((any::<u16>(), 0_u8..2)),
     ) -> Vec<u8> {
@@ -78,6 +86,13 @@ fn check(responder: &Responder, query: &[u8], client: Client) -> Result<(), Test
     match responder.respond(query, client, &mut out) {
         Outcome::Drop => return Ok(()),
         Outcome::Answer => {}
+        Outcome::Transfer(mut transfer) => {
+            prop_assert_eq!(client.transport, Transport::Tcp);
+            while transfer.next_message(&mut out) {
+                prop_assert!(Message::from_vec(&out).is_ok(), "{:?}", out);
+            }
+            return Ok(());
+        }
         Outcome::Forward(forward) => {
             prop_assert!(responder.forwarding);
             // Somebody answers nonsense, or what only looks like an answer, or nobody answers.

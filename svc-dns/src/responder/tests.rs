@@ -1,6 +1,6 @@
 //! Answers, compared after hickory-proto has read them. One cluster for all; each test names a behaviour.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use hickory_proto::{
     op::{Edns as PeerEdns, Message, MessageType, OpCode, Query as PeerQuery, ResponseCode},
