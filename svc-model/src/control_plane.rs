@@ -22,6 +22,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 pub use builder::ControlPlaneBuilder;
 pub use outcome::Outcome;
@@ -68,7 +69,7 @@ pub struct ControlPlane {
     /// The manifest of each object as it was last accepted.
     manifests: BTreeMap<ObjectRef, Manifest>,
     /// Objects that came by `replace`, with the file where known.
-    declared: BTreeMap<ObjectRef, Option<String>>,
+    declared: BTreeMap<ObjectRef, Option<Arc<str>>>,
     pod_status: BTreeMap<ObjectName, PodStatus>,
     selectors: SelectorIndex,
     /// The names of the slices derived for each Service.

@@ -146,6 +146,8 @@ mod service;
 mod snapshot;
 #[cfg(feature = "store")]
 pub mod store;
+#[cfg(feature = "yaml")]
+mod stored;
 #[cfg(feature = "dir")]
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "sys is where files are read")]
 mod sys;
@@ -174,3 +176,5 @@ pub use service::{
     IpMode, LoadBalancerIngress, Protocol, Service, ServicePort, ServiceType, TargetPort, TrafficPolicy,
 };
 pub use snapshot::{Revision, Snapshot};
+#[cfg(feature = "yaml")]
+pub use stored::Stored;

@@ -5,6 +5,7 @@
 //!
 //! Anchors, aliases and merge keys (`<<`) are read; tags (`!name`) and keys that are written twice are refused.
 
+mod declaration;
 mod document;
 pub mod limits;
 mod manifests;
@@ -13,6 +14,7 @@ mod tests;
 
 use yaml_serde::Value;
 
+pub(crate) use declaration::Declaration;
 pub(crate) use manifests::Entry;
 pub use manifests::Manifests;
 

@@ -1,4 +1,4 @@
-//! What a call to the control plane came to.
+//! What a change of objects came to.
 
 use crate::{Object, ObjectRef, Problem};
 
@@ -6,9 +6,9 @@ use crate::{Object, ObjectRef, Problem};
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use = "a store learns of the change by `commit`"]
 pub struct Outcome {
-    pub(super) set: Vec<Object>,
-    pub(super) removed: Vec<ObjectRef>,
-    pub(super) problems: Vec<Problem>,
+    pub(crate) set: Vec<Object>,
+    pub(crate) removed: Vec<ObjectRef>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl Outcome {

@@ -1,11 +1,13 @@
 //! A real directory, edited as people and programs edit.
 
 use std::fs;
+use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::*;
-use crate::Snapshot;
 use crate::store::Watch;
+use crate::{ObjectName, Problem, Snapshot, yaml};
 
 struct Followed {
     dir: tempfile::TempDir,
@@ -56,21 +58,27 @@ fn has_not(name: &'static str) -> impl Fn(&Snapshot) -> bool {
 
 /// Runs `test` beside the follower of a new directory that holds `first.yaml`.
 fn following<F: AsyncFnOnce(&mut Followed)>(test: F) {
+    following_by(
+        |path| ManifestDir::new(path).rescan_every(Duration::from_secs(3600)),
+        async |dir| {
+            dir.until(has("first")).await;
+            test(dir).await;
+        },
+    );
+}
+
+fn following_by<F: AsyncFnOnce(&mut Followed)>(source: impl Fn(&Path) -> ManifestDir, test: F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("first.yaml"), namespace("first")).unwrap();
         let store = Store::new();
-        let source = ManifestDir::new(dir.path().to_owned()).rescan_every(Duration::from_secs(3600));
-        let (handle, run) = source.follow(ControlPlane::builder().build(), store.clone());
+        let (handle, run) = source(dir.path()).follow(ControlPlane::builder().build(), store.clone());
         let mut followed = Followed { dir, watch: store.watch(), handle, store };
-        let test = async {
-            followed.until(has("first")).await;
-            test(&mut followed).await;
-        };
         tokio::select! {
             () = run => panic!("following ended"),
-            () = test => {}
+            () = test(&mut followed) => {}
+            () = tokio::time::sleep(Duration::from_secs(60)) => panic!("nothing came of it in a minute"),
         }
     });
 }
@@ -111,7 +119,7 @@ fn links_swapped_at_once_as_config_maps_are() {
         version("..1", "old");
         version("..2", "new");
         let root = dir.path().to_owned();
-        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, root.join(name)).unwrap();
+        let link = |to: &str, name: &str| symlink(to, root.join(name)).unwrap();
         link("..1", "..data");
         link("..data/map.yaml", "map.yaml");
         dir.until(has("old")).await;
@@ -168,7 +176,7 @@ fn what_cannot_be_read_is_named() {
         fs::write(dir.path().join("latin.yaml"), b"\xe9").unwrap();
         let problem = dir.problem("UTF-8").await;
         assert!(problem.source().unwrap().ends_with("latin.yaml"), "{problem}");
-        std::os::unix::fs::symlink("nowhere", dir.path().join("dangling.yaml")).unwrap();
+        symlink("nowhere", dir.path().join("dangling.yaml")).unwrap();
         let problem = dir.problem("cannot be read").await;
         assert!(problem.source().unwrap().ends_with("dangling.yaml"), "{problem}");
         let too_large = fs::File::create(dir.path().join("huge.yaml")).unwrap();
@@ -201,4 +209,175 @@ fn ends_when_the_handle_is_dropped() {
         ManifestDir::new("/nonexistent").follow(ControlPlane::builder().build(), Store::new());
     drop(handle);
     runtime.block_on(run);
+}
+
+#[test]
+fn half_a_file_is_left_alone_until_it_is_closed() {
+    following(async |dir| {
+        dir.write("two.yaml", &format!("{}---\n{}", namespace("kept"), namespace("also")));
+        dir.until(has("also")).await;
+        // Truncated, and written up to where it looks whole.
+        let mut file = fs::File::create(dir.path().join("two.yaml")).unwrap();
+        file.write_all(namespace("kept").as_bytes()).unwrap();
+        dir.write("marker.yaml", &namespace("marker"));
+        dir.until(has("marker")).await;
+        assert!(dir.store.snapshot().has_namespace("also"), "nobody said that it is gone");
+        file.write_all(format!("---\n{}", namespace("more")).as_bytes()).unwrap();
+        drop(file);
+        dir.until(|snapshot| snapshot.has_namespace("more") && !snapshot.has_namespace("also")).await;
+        assert!(dir.store.snapshot().has_namespace("kept"));
+    });
+}
+
+#[test]
+fn a_file_that_is_never_closed_is_read_at_the_next_rescan() {
+    let source = |path: &Path| ManifestDir::new(path).rescan_every(Duration::from_millis(50));
+    following_by(source, async |dir| {
+        let mut file = fs::File::options().write(true).open(dir.path().join("first.yaml")).unwrap();
+        for name in ["open1", "open2"] {
+            file.set_len(0).unwrap();
+            file.rewind().unwrap();
+            file.write_all(namespace(name).as_bytes()).unwrap();
+            dir.until(has(name)).await;
+        }
+    });
+}
+
+#[test]
+fn the_directory_is_replaced_by_another_with_other_files() {
+    following(async |dir| {
+        let beside = tempfile::tempdir().unwrap();
+        for round in 0..5 {
+            let (new, old) =
+                (beside.path().join(format!("new{round}")), beside.path().join(format!("old{round}")));
+            fs::create_dir_all(new.join("sub")).unwrap();
+            fs::write(new.join("a.yaml"), namespace(&format!("a{round}"))).unwrap();
+            fs::write(new.join("sub/b.yaml"), namespace(&format!("b{round}"))).unwrap();
+            fs::rename(dir.path(), &old).unwrap();
+            fs::rename(&new, dir.path()).unwrap();
+            // While it is still found out what is there now.
+            dir.write("late.yaml", &namespace(&format!("late{round}")));
+            let names = ["a", "b", "late"].map(|name| format!("{name}{round}"));
+            dir.until(|snapshot| names.iter().all(|name| snapshot.has_namespace(name))).await;
+            dir.until(|snapshot| snapshot.namespaces().count() == 3).await;
+            fs::write(old.join("a.yaml"), namespace("outside")).unwrap();
+        }
+        dir.write("sub/b.yaml", &namespace("last"));
+        dir.until(has("last")).await;
+        assert!(!dir.store.snapshot().has_namespace("outside"), "what was moved away is not followed");
+    });
+}
+
+#[test]
+fn the_directory_may_be_a_link_that_is_swapped() {
+    let root = tempfile::tempdir().unwrap();
+    let path = |name: &str| root.path().join(name);
+    for name in ["v1", "v2"] {
+        fs::create_dir(path(name)).unwrap();
+        fs::write(path(name).join("a.yaml"), namespace(name)).unwrap();
+    }
+    symlink("v1", path("current")).unwrap();
+    let source = |_: &Path| ManifestDir::new(path("current")).rescan_every(Duration::from_secs(3600));
+    following_by(source, async |dir| {
+        dir.until(has("v1")).await;
+        symlink("v2", path("next")).unwrap();
+        fs::rename(path("next"), path("current")).unwrap();
+        dir.until(|snapshot| snapshot.has_namespace("v2") && !snapshot.has_namespace("v1")).await;
+        fs::write(path("v2/b.yaml"), namespace("within")).unwrap();
+        dir.until(has("within")).await;
+    });
+}
+
+#[test]
+fn a_directory_below_is_renamed() {
+    following(async |dir| {
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        dir.write("sub/a.yaml", &namespace("below"));
+        dir.until(has("below")).await;
+        fs::rename(dir.path().join("sub"), dir.path().join("other")).unwrap();
+        dir.write("other/b.yaml", &namespace("later"));
+        dir.until(has("later")).await;
+        assert!(dir.store.snapshot().has_namespace("below"));
+        fs::rename(dir.path().join("other"), dir.path().join(".hidden")).unwrap();
+        dir.until(|snapshot| !snapshot.has_namespace("below") && !snapshot.has_namespace("later")).await;
+    });
+}
+
+/// More events than the kernel keeps for a reader that does not read: it says so once and forgets the rest.
+#[test]
+fn a_queue_that_overflows_loses_nothing() {
+    following(async |dir| {
+        let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+        let limit: usize = limit.trim().parse().unwrap();
+        let mut noise = [".noise1", ".noise2"].map(|name| fs::File::create(dir.path().join(name)).unwrap());
+        dir.write("marker.yaml", &namespace("marker"));
+        dir.until(has("marker")).await;
+        // Nothing is awaited here, so nothing is read. Equal events in a row would count once, and these alone would
+        // not make anybody look: the files are not closed.
+        for _ in 0..=limit / 2 {
+            noise.iter_mut().for_each(|file| file.write_all(b".").unwrap());
+        }
+        dir.write("first.yaml", &namespace("after"));
+        dir.until(|snapshot| snapshot.has_namespace("after") && !snapshot.has_namespace("first")).await;
+    });
+}
+
+#[test]
+fn only_files_that_changed_are_read_again() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| fs::write(dir.path().join(file), text).unwrap();
+        for index in 0..20 {
+            write(&format!("{index:02}.yaml"), &namespace(&format!("n{index}")));
+        }
+        let places = |found: &Manifests| found.iter().map(std::ptr::from_ref).collect::<Vec<_>>();
+        let mut readings = ManifestDir::new(dir.path()).readings();
+        let before = readings.next().await;
+        write("07.yaml", &namespace("n8"));
+        let after = readings.next().await;
+        assert_eq!(
+            after.iter().nth(7).unwrap().metadata().name.as_deref(),
+            Some("n8"),
+            "as many bytes, another text"
+        );
+        let changed =
+            places(&before).iter().zip(places(&after)).filter(|(before, after)| **before != *after).count();
+        assert_eq!(changed, 1);
+    });
+}
+
+#[test]
+fn what_is_stored_is_read_as_it_stands() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |ip: &str, port: &str| {
+            let spec = format!(
+                "{{clusterIP: {ip}, clusterIPs: [{ip}], selector: {{a: b}}, ports: [{{port: {port}}}]}}"
+            );
+            let text = format!("{{apiVersion: v1, kind: Service, metadata: {{name: web}}, spec: {spec}}}");
+            fs::write(dir.path().join("web.yaml"), text).unwrap();
+        };
+        write("203.0.113.7", "80");
+        let store = Store::new();
+        let (mut reports, run) = ManifestDir::new(dir.path()).follow_stored(store.clone());
+        let web = ObjectName::new("default", "web");
+        let test = async {
+            assert!(reports.changed().await.unwrap().is_empty());
+            let service = store.snapshot().service(&web).cloned().unwrap();
+            assert_eq!(service.cluster_ips(), ["203.0.113.7".parse::<std::net::IpAddr>().unwrap()]);
+            assert_eq!(store.snapshot().slices().count(), 0, "no endpoints are made up");
+            write("203.0.113.7", "eighty");
+            while reports.changed().await.unwrap().is_empty() {}
+            assert_eq!(store.snapshot().service(&web), Some(&service), "a mistake takes nothing away");
+            write("10.0.0.1", "81");
+            while !reports.changed().await.unwrap().is_empty() {}
+            assert_eq!(store.snapshot().service(&web).unwrap().ports()[0].port(), 81);
+        };
+        tokio::select! {
+            () = run => panic!("following ended"),
+            () = test => {}
+        }
+    });
 }

@@ -1,8 +1,10 @@
-//! Reading all manifest files below a directory.
+//! Listing and reading the manifest files below a directory.
 
 use std::fs;
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How far reading goes, so that a wrong path (`/`, say) ends in an error and not in reading for an hour.
 #[derive(Clone, Copy, Debug)]
@@ -10,28 +12,63 @@ pub(crate) struct Limits {
     pub(crate) depth: usize,
     pub(crate) files: usize,
     pub(crate) file_bytes: usize,
-    pub(crate) total_bytes: usize,
+    pub(crate) total_bytes: u64,
 }
 
-/// A directory tree as it was read: files and what could not be read, by path, and the directories to watch.
+/// A directory tree as it stands: the manifest files in the order of their paths, the directories to watch, and what
+/// cannot be read.
 #[derive(Debug, Default)]
-pub(crate) struct Tree {
-    pub(crate) texts: Vec<(String, Result<String, String>)>,
+pub(crate) struct Listing {
+    pub(crate) files: Vec<(PathBuf, Stamp)>,
     pub(crate) directories: Vec<PathBuf>,
-    bytes: usize,
-    with_texts: bool,
+    pub(crate) failures: Vec<(PathBuf, String)>,
+    bytes: u64,
 }
 
-/// Reads every `.yaml`, `.yml` and `.json` file below `root`, in the order of their paths. Names that begin with a dot are
-/// passed over (editors' swap files, the `..data` of a ConfigMap mount), as are links to directories. Without `texts`
-/// only the directories are listed.
-pub(crate) fn read_tree(root: &Path, limits: &Limits, texts: bool) -> Tree {
-    let mut tree = Tree { with_texts: texts, ..Tree::default() };
-    tree.directory(root, limits, limits.depth);
-    tree
+/// What tells one content of a file from another without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
 }
 
-impl Tree {
+/// Clocks of file systems are coarse: what was written twice within this time may look the same.
+const COARSE: Duration = Duration::from_secs(2);
+
+impl Stamp {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// The file was written so lately that it may be written again and keep this stamp.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let settled = now.saturating_sub(COARSE).as_secs();
+        u64::try_from(self.changed.0).is_ok_and(|changed| changed >= settled)
+    }
+}
+
+/// Lists every `.yaml`, `.yml` and `.json` file below `root`. Names that begin with a dot are passed over (editors' swap
+/// files, the `..data` of a ConfigMap mount), as are links to directories.
+pub(crate) fn list(root: &Path, limits: &Limits) -> Listing {
+    let mut listing = Listing::default();
+    listing.directory(root, limits, limits.depth);
+    listing
+}
+
+impl Listing {
+    /// Of a directory that could not be listed at all.
+    pub(crate) fn failed(root: &Path, message: String) -> Self {
+        Self { failures: vec![(root.to_owned(), message)], ..Self::default() }
+    }
+
     fn directory(&mut self, path: &Path, limits: &Limits, depth: usize) {
         if depth == 0 {
             return self.fail(path, format!("is nested deeper than {} directories", limits.depth));
@@ -49,28 +86,34 @@ impl Tree {
             }
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => self.directory(&entry.path(), limits, depth - 1),
-                Ok(_) if self.with_texts && is_manifest(&entry.path()) => self.file(&entry.path(), limits),
+                Ok(_) if is_manifest(&entry.path()) => self.file(entry.path(), limits),
                 _ => {}
             }
         }
     }
 
-    fn file(&mut self, path: &Path, limits: &Limits) {
-        if self.texts.len() >= limits.files || self.bytes > limits.total_bytes {
-            return self.fail(path, format!("is beyond the {} files that are read", limits.files));
-        }
-        match read_text(path, limits.file_bytes) {
-            Ok(Some(text)) => {
-                self.bytes += text.len();
-                self.texts.push((path.display().to_string(), Ok(text)));
+    fn file(&mut self, path: PathBuf, limits: &Limits) {
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            // A link that leads nowhere is there; a file that was just removed is not.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(&path).is_err() => {
+                return;
             }
-            Ok(None) => {}
-            Err(error) => self.fail(path, error),
+            Err(error) => return self.fail(&path, format!("cannot be read: {error}")),
+        };
+        if !metadata.is_file() {
+            return;
         }
+        if self.files.len() >= limits.files || self.bytes > limits.total_bytes {
+            let (files, bytes) = (limits.files, limits.total_bytes);
+            return self.fail(&path, format!("is beyond the {files} files and {bytes} bytes that are read"));
+        }
+        self.bytes += metadata.size();
+        self.files.push((path, Stamp::of(&metadata)));
     }
 
     fn fail(&mut self, path: &Path, message: String) {
-        self.texts.push((path.display().to_string(), Err(message)));
+        self.failures.push((path.to_owned(), message));
     }
 }
 
@@ -78,19 +121,8 @@ fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml" || extension == "json")
 }
 
-/// The text of a regular file; nothing if it is gone by now, or is no file (a link to a directory, a pipe).
-fn read_text(path: &Path, limit: usize) -> Result<Option<String>, String> {
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        // A link that leads nowhere is there; a file that was just removed is not.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
-            return Ok(None);
-        }
-        Err(error) => return Err(format!("cannot be read: {error}")),
-    };
-    if !metadata.is_file() {
-        return Ok(None);
-    }
+/// The text of a file; nothing if it is gone by now.
+pub(crate) fn read_text(path: &Path, limit: usize) -> Result<Option<String>, String> {
     let mut bytes = Vec::new();
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let read = fs::File::open(path).and_then(|file| file.take(bound).read_to_end(&mut bytes));
