@@ -1,76 +1,101 @@
-//! What the embedder sets.
+//! What an overlay is, checked: the node's part in it, per family and as a whole.
 
-use std::fmt::Display;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
+use crate::family::Family;
 use crate::kernel::Scope;
-use crate::lease::Lease;
+use crate::lease::{Backend, Half, Lease};
 use crate::mac::Mac;
-use crate::registry::{Leases, Registry};
+use crate::netconf::Mode;
+
+mod builder;
+
+pub use builder::{AddressArg, NetworkArg, OverlayBuilder};
 
 /// The default VXLAN network identifier, as flannel's.
 pub const DEFAULT_VNI: u32 = 1;
 /// The default UDP port of the VXLAN packets, as flannel's on Linux.
 pub const DEFAULT_PORT: u16 = 8472;
-/// What VXLAN adds to a packet over an IPv4 underlay: inner Ethernet 14, VXLAN 8, UDP 8, IPv4 20.
-pub const OVERHEAD: u32 = 50;
 
-const FORWARD: &str = "net/ipv4/ip_forward";
+/// The smallest MTU that each family allows on a link (RFC 791 section 3.2; RFC 8200 section 5).
+const SMALLEST_MTU: [(Family, u32); 2] = [(Family::V4, 68), (Family::V6, 1280)];
 
 /// An overlay's configuration, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(crate) network: Ipv4Net,
     pub(crate) node: String,
-    pub(crate) subnet: Ipv4Net,
-    pub(crate) public_ip: Ipv4Addr,
-    pub(crate) mac: Mac,
+    /// One or two, IPv4 first.
+    pub(crate) stacks: Vec<Stack>,
+    pub(crate) mode: Mode,
     pub(crate) vni: u32,
     pub(crate) port: u16,
     pub(crate) mtu: Option<u32>,
+    pub(crate) gbp: bool,
+    pub(crate) learning: bool,
+    pub(crate) direct_routing: bool,
+    pub(crate) checksum_offload: bool,
     pub(crate) underlay: Option<String>,
     pub(crate) bridge: String,
     pub(crate) masquerade: bool,
 }
 
-impl Config {
+/// A node's part of the overlay in one family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stack {
     /// The whole overlay's network.
-    #[must_use]
-    pub fn network(&self) -> Ipv4Net {
-        self.network
-    }
+    pub network: IpNet,
+    /// The node's pod subnet.
+    pub subnet: IpNet,
+    /// The node's address on the underlay.
+    pub public_ip: IpAddr,
+    /// The MAC address that the VXLAN device is given.
+    pub mac: Mac,
+}
 
+impl Stack {
+    /// The family.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        Family::of_net(self.subnet)
+    }
+}
+
+impl Config {
     /// This node's name.
     #[must_use]
     pub fn node(&self) -> &str {
         &self.node
     }
 
-    /// This node's pod subnet.
+    /// The node's part in each family, IPv4 first; at least one.
     #[must_use]
-    pub fn subnet(&self) -> Ipv4Net {
-        self.subnet
+    pub fn stacks(&self) -> &[Stack] {
+        &self.stacks
     }
 
-    /// This node's address on the underlay.
+    /// The node's part in one family.
     #[must_use]
-    pub fn public_ip(&self) -> Ipv4Addr {
-        self.public_ip
+    pub fn stack(&self, family: Family) -> Option<&Stack> {
+        self.stacks.iter().find(|stack| stack.family() == family)
     }
 
-    /// The MAC address that the VXLAN device is given.
+    /// How packets travel between nodes.
     #[must_use]
-    pub fn mac(&self) -> Mac {
-        self.mac
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
-    /// The name of the VXLAN device: `flannel.1` for VNI 1.
+    /// The name of a family's VXLAN device: `flannel.1` or `flannel-v6.1` for VNI 1, as flannel's.
     #[must_use]
-    pub fn device(&self) -> String {
-        format!("flannel.{}", self.vni)
+    pub fn device(&self, family: Family) -> String {
+        match family {
+            Family::V4 => format!("flannel.{}", self.vni),
+            Family::V6 => format!("flannel-v6.{}", self.vni),
+        }
     }
 
     /// The name of the bridge.
@@ -79,29 +104,113 @@ impl Config {
         &self.bridge
     }
 
-    /// This node's own lease, with the MAC address that the device really has.
+    /// This node's own lease, with the MAC addresses that its devices are to have.
     #[must_use]
-    pub fn lease(&self, mac: Mac) -> Lease {
-        Lease::vxlan(&self.node, self.subnet, self.public_ip, self.vni, mac)
+    pub fn lease(&self) -> Lease {
+        self.lease_with(&BTreeMap::new())
+    }
+
+    /// This node's own lease, with the MAC addresses that its devices really have.
+    #[must_use]
+    pub fn lease_with(&self, macs: &BTreeMap<Family, Mac>) -> Lease {
+        let half = |stack: &Stack| match self.mode {
+            Mode::Vxlan => {
+                let mac = macs.get(&stack.family()).copied().unwrap_or(stack.mac);
+                Half::vxlan(stack.subnet, stack.public_ip, self.vni, mac)
+            }
+            Mode::HostGw => Half::direct(stack.subnet, stack.public_ip),
+        };
+        let backend = match self.mode {
+            Mode::Vxlan => Backend::Vxlan,
+            Mode::HostGw => Backend::HostGw,
+        };
+        let lease = Lease::new(&self.node, backend, half(&self.stacks[0]));
+        self.stacks[1..].iter().map(half).fold(lease, Lease::and)
     }
 
     /// What a kernel has to be asked for.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        let device = self.device();
-        let accept_ra = [&device, &self.bridge].map(|link| accept_ra(link));
+        // Those of the families and modes that are off too: they may be left from a former configuration.
+        let devices = Family::ALL.map(|family| self.device(family));
+        let links = devices.iter().chain([&self.bridge]);
+        let forward = self.stacks.iter().map(|stack| forward(stack.family()).to_owned());
         Scope {
-            public_ip: IpAddr::V4(self.public_ip),
+            public_ips: self.stacks.iter().map(|stack| stack.public_ip).collect(),
             underlay: self.underlay.clone(),
             bridge: self.bridge.clone(),
-            sysctls: accept_ra.into_iter().chain([FORWARD.to_owned()]).collect(),
+            sysctls: links.map(|link| accept_ra(link)).chain(forward).collect(),
             table: crate::masquerade::TABLE.to_owned(),
-            device,
+            checksum_offload: !self.checksum_offload,
+            devices: devices.into(),
         }
     }
 
-    pub(crate) fn forward_sysctl() -> &'static str {
-        FORWARD
+    /// What VXLAN adds to a packet over this node's underlay; the larger of the two families'. Pods have one MTU.
+    pub(crate) fn overhead(&self) -> u32 {
+        match self.mode {
+            Mode::Vxlan => self.stacks.iter().map(|stack| stack.family().overhead()).max().unwrap_or(0),
+            Mode::HostGw => 0,
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        self.stacks.iter().try_for_each(check_stack)?;
+        if !(1..1 << 24).contains(&self.vni) {
+            return Err(ConfigError::new("vni", format!("{} is not in 1-16777215", self.vni)));
+        }
+        if self.port == 0 {
+            return Err(ConfigError::new("port", "0 is not a UDP port; flannel's is 8472"));
+        }
+        self.check_mtu()?;
+        // IFNAMSIZ is 16 with the ending zero byte.
+        match self.bridge.as_str() {
+            "" => Err(ConfigError::new("bridge", "the name is empty")),
+            name if name.len() > 15 || name.contains(['/', ' ']) => {
+                Err(ConfigError::new("bridge", format!("{name:?} is no interface name: at most 15 bytes")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_mtu(&self) -> Result<(), ConfigError> {
+        let of_family = |(family, least): (Family, u32)| self.stack(family).map(|_| least);
+        let least = SMALLEST_MTU.into_iter().filter_map(of_family).max().unwrap_or(0) + self.overhead();
+        match self.mtu {
+            Some(mtu) if !(least..=65535).contains(&mtu) => {
+                let problem = format!("{mtu} is not in {least}-65535; give the underlay's MTU, such as 1500");
+                Err(ConfigError::new("mtu", problem))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_stack(stack: &Stack) -> Result<(), ConfigError> {
+    let Stack { network, subnet, public_ip, mac } = stack;
+    let longest = if stack.family() == Family::V4 { 30 } else { 126 };
+    if !network.contains(subnet) {
+        return Err(ConfigError::new("subnet", format!("{subnet} lies outside the network {network}")));
+    }
+    if subnet.prefix_len() > longest {
+        let problem = format!("{subnet} has no room for a pod; use /{longest} or shorter");
+        return Err(ConfigError::new("subnet", problem));
+    }
+    if network.contains(public_ip) {
+        let problem = format!("{public_ip} lies inside the overlay {network}; give the underlay's");
+        return Err(ConfigError::new("public_ip", problem));
+    }
+    match mac.is_unicast() {
+        true => Ok(()),
+        false => Err(ConfigError::new("mac", format!("{mac} is not a unicast address"))),
+    }
+}
+
+/// The sysctl that lets a host forward packets of a family.
+pub(crate) fn forward(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "net/ipv4/ip_forward",
+        Family::V6 => "net/ipv6/conf/all/forwarding",
     }
 }
 
@@ -128,287 +237,6 @@ impl ConfigError {
     #[must_use]
     pub fn field(&self) -> &str {
         self.field
-    }
-}
-
-/// Builds an overlay, or, with [`config`](Self::config), what plans are made of.
-///
-/// A setting that cannot be read is remembered and reported by [`build`](Self::build).
-#[derive(Clone, Debug)]
-#[must_use = "a builder does nothing until build()"]
-pub struct OverlayBuilder {
-    network: Result<Ipv4Net, ConfigError>,
-    node: Option<String>,
-    subnet: Option<Result<Ipv4Net, ConfigError>>,
-    public_ip: Option<Result<Ipv4Addr, ConfigError>>,
-    mac: Option<Result<Mac, ConfigError>>,
-    vni: u32,
-    port: u16,
-    mtu: Option<u32>,
-    underlay: Option<String>,
-    bridge: String,
-    masquerade: bool,
-    pub(crate) registry: Arc<dyn Registry>,
-    #[cfg(feature = "driver")]
-    pub(crate) reconcile: std::time::Duration,
-}
-
-impl OverlayBuilder {
-    /// Begins with the whole overlay's network, such as `10.244.0.0/16`.
-    pub fn new<N>(network: N) -> Self
-    where
-        N: TryInto<NetworkArg>,
-        N::Error: Display,
-    {
-        OverlayBuilder {
-            network: network
-                .try_into()
-                .map(|arg| arg.0)
-                .map_err(|error| ConfigError::new("network", error.to_string())),
-            node: None,
-            subnet: None,
-            public_ip: None,
-            mac: None,
-            vni: DEFAULT_VNI,
-            port: DEFAULT_PORT,
-            mtu: None,
-            underlay: None,
-            bridge: "cni0".to_owned(),
-            masquerade: true,
-            registry: Arc::new(Leases::new()),
-            #[cfg(feature = "driver")]
-            reconcile: std::time::Duration::from_secs(10),
-        }
-    }
-
-    /// This node, all of it: name, subnet, address, VNI and MAC of a lease.
-    pub fn lease(mut self, lease: &Lease) -> Self {
-        self.node = Some(lease.node().to_owned());
-        self.subnet = Some(Ok(lease.subnet()));
-        self.public_ip = Some(Ok(lease.public_ip()));
-        if let Some(data) = lease.vxlan_data() {
-            self.vni = data.vni;
-            self.mac = Some(Ok(data.vtep_mac));
-        }
-        self
-    }
-
-    /// This node's name. Required.
-    pub fn node(mut self, name: impl Into<String>) -> Self {
-        self.node = Some(name.into());
-        self
-    }
-
-    /// This node's pod subnet, such as `10.244.2.0/24`. Required.
-    pub fn subnet<N>(mut self, subnet: N) -> Self
-    where
-        N: TryInto<NetworkArg>,
-        N::Error: Display,
-    {
-        let subnet = subnet.try_into().map(|arg| arg.0);
-        self.subnet = Some(subnet.map_err(|error| ConfigError::new("subnet", error.to_string())));
-        self
-    }
-
-    /// This node's address on the underlay, where peers send its packets. Required.
-    pub fn public_ip<A>(mut self, address: A) -> Self
-    where
-        A: TryInto<AddressArg>,
-        A::Error: Display,
-    {
-        let address = address.try_into().map(|arg| arg.0);
-        self.public_ip = Some(address.map_err(|error| ConfigError::new("public_ip", error.to_string())));
-        self
-    }
-
-    /// The MAC address of the VXLAN device. Default: derived from the node's name and network, always the same.
-    pub fn mac<M>(mut self, mac: M) -> Self
-    where
-        M: TryInto<Mac>,
-        M::Error: Display,
-    {
-        self.mac = Some(mac.try_into().map_err(|error| ConfigError::new("mac", error.to_string())));
-        self
-    }
-
-    /// The VXLAN network identifier, 1 to 16777215. Default 1.
-    pub fn vni(mut self, vni: u32) -> Self {
-        self.vni = vni;
-        self
-    }
-
-    /// The UDP port of the VXLAN packets; the same on all nodes. Default 8472.
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
-    /// The MTU of the underlay, where it is smaller than that of this node's device. Pods get 50 bytes less.
-    pub fn mtu(mut self, mtu: u32) -> Self {
-        self.mtu = Some(mtu);
-        self
-    }
-
-    /// The underlay device's name. Default: the device that has the public address.
-    pub fn underlay(mut self, name: impl Into<String>) -> Self {
-        self.underlay = Some(name.into());
-        self
-    }
-
-    /// The name of the pods' bridge. Default `cni0`.
-    pub fn bridge(mut self, name: impl Into<String>) -> Self {
-        self.bridge = name.into();
-        self
-    }
-
-    /// Whether packets that leave the overlay get the node's address as source, and forwarding is accepted.
-    /// Default true.
-    pub fn masquerade(mut self, on: bool) -> Self {
-        self.masquerade = on;
-        self
-    }
-
-    /// Where leases are published and watched. Default: a new, empty [`Leases`].
-    pub fn registry(mut self, registry: impl Registry + 'static) -> Self {
-        self.registry = Arc::new(registry);
-        self
-    }
-
-    /// How often the whole kernel state is compared even if nothing was reported. Default 10 s.
-    #[cfg(feature = "driver")]
-    pub fn reconcile_every(mut self, interval: std::time::Duration) -> Self {
-        self.reconcile = interval;
-        self
-    }
-
-    /// The overlay, ready to be driven.
-    ///
-    /// # Errors
-    ///
-    /// The first setting that is missing or cannot be.
-    #[cfg(feature = "driver")]
-    pub fn build(self) -> Result<crate::Overlay, ConfigError> {
-        let config = self.config()?;
-        Ok(crate::Overlay::new(config, self.registry, self.reconcile))
-    }
-
-    /// The checked configuration alone: enough to plan and to print, without a registry or a kernel.
-    ///
-    /// # Errors
-    ///
-    /// The first setting that is missing or cannot be.
-    pub fn config(&self) -> Result<Config, ConfigError> {
-        let network = self.network.clone()?;
-        let node = self.node.clone().filter(|name| !name.is_empty());
-        let node = node.ok_or_else(|| missing("node", "this node's name"))?;
-        let subnet = self.subnet.clone().ok_or_else(|| missing("subnet", "this node's pod subnet"))??;
-        let public_ip =
-            self.public_ip.clone().ok_or_else(|| missing("public_ip", "this node's address"))??;
-        let derived = || Mac::derived(&[&node, &network.to_string(), &self.vni.to_string()]);
-        let mac = self.mac.clone().unwrap_or_else(|| Ok(derived()))?;
-        let config = Config {
-            network: network.trunc(),
-            subnet: subnet.trunc(),
-            public_ip,
-            mac,
-            vni: self.vni,
-            port: self.port,
-            mtu: self.mtu,
-            underlay: self.underlay.clone(),
-            bridge: self.bridge.clone(),
-            masquerade: self.masquerade,
-            node,
-        };
-        config.check()?;
-        Ok(config)
-    }
-}
-
-impl Config {
-    fn check(&self) -> Result<(), ConfigError> {
-        let Config { network, subnet, .. } = self;
-        if !network.contains(subnet) {
-            return Err(ConfigError::new("subnet", format!("{subnet} lies outside the network {network}")));
-        }
-        if subnet.prefix_len() > 30 {
-            return Err(ConfigError::new(
-                "subnet",
-                format!("{subnet} has no room for a pod; use /30 or shorter"),
-            ));
-        }
-        if network.contains(&self.public_ip) {
-            let problem =
-                format!("{} lies inside the overlay {network}; give the underlay's", self.public_ip);
-            return Err(ConfigError::new("public_ip", problem));
-        }
-        self.check_numbers()
-    }
-
-    fn check_numbers(&self) -> Result<(), ConfigError> {
-        if !self.mac.is_unicast() {
-            return Err(ConfigError::new("mac", format!("{} is not a unicast address", self.mac)));
-        }
-        if !(1..1 << 24).contains(&self.vni) {
-            return Err(ConfigError::new("vni", format!("{} is not in 1-16777215", self.vni)));
-        }
-        if self.port == 0 {
-            return Err(ConfigError::new("port", "0 is not a UDP port; flannel's is 8472"));
-        }
-        if self.mtu.is_some_and(|mtu| !(OVERHEAD + 68..=65535).contains(&mtu)) {
-            return Err(ConfigError::new("mtu", "outside 118-65535; give the underlay's MTU, such as 1500"));
-        }
-        // IFNAMSIZ is 16 with the ending zero byte.
-        match self.bridge.as_str() {
-            "" => Err(ConfigError::new("bridge", "the name is empty")),
-            name if name.len() > 15 || name.contains(['/', ' ']) => {
-                Err(ConfigError::new("bridge", format!("{name:?} is no interface name: at most 15 bytes")))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn missing(field: &'static str, what: &str) -> ConfigError {
-    ConfigError::new(field, format!("missing; set {what}"))
-}
-
-/// An IPv4 network, given as a typed value or as text.
-#[derive(Clone, Copy, Debug)]
-pub struct NetworkArg(Ipv4Net);
-
-impl From<Ipv4Net> for NetworkArg {
-    fn from(network: Ipv4Net) -> Self {
-        NetworkArg(network)
-    }
-}
-
-impl TryFrom<&str> for NetworkArg {
-    type Error = String;
-
-    fn try_from(text: &str) -> Result<Self, Self::Error> {
-        text.parse()
-            .map(NetworkArg)
-            .map_err(|_| format!("{text:?} is not an IPv4 network such as 10.244.0.0/16"))
-    }
-}
-
-/// An IPv4 address, given as a typed value or as text.
-#[derive(Clone, Copy, Debug)]
-pub struct AddressArg(Ipv4Addr);
-
-impl From<Ipv4Addr> for AddressArg {
-    fn from(address: Ipv4Addr) -> Self {
-        AddressArg(address)
-    }
-}
-
-impl TryFrom<&str> for AddressArg {
-    type Error = String;
-
-    fn try_from(text: &str) -> Result<Self, Self::Error> {
-        text.parse()
-            .map(AddressArg)
-            .map_err(|_| format!("{text:?} is not an IPv4 address such as 172.20.10.2"))
     }
 }
 

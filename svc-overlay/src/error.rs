@@ -98,7 +98,7 @@ pub enum PodError {
         /// The pod.
         pod: crate::pod::PodId,
         /// The node's public address.
-        address: std::net::Ipv4Addr,
+        address: std::net::IpAddr,
     },
     /// The pod is not attached.
     #[error("pod {pod} is not attached")]

@@ -12,9 +12,10 @@ use std::task::{Poll, Waker};
 
 use ipnet::IpNet;
 
-use crate::config::accept_ra;
+use crate::config::{accept_ra, forward};
 use crate::dataplane::Dataplane;
 use crate::error::Error;
+use crate::family::Family;
 use crate::kernel::{Bridge, Device, FdbEntry, Found, Kernel, Neighbour, PodPort, Route, Scope, Underlay};
 use crate::mark::Mark;
 use crate::masquerade::Rules;
@@ -37,7 +38,8 @@ struct State {
     neighbours: BTreeSet<Neighbour>,
     fdb: BTreeSet<FdbEntry>,
     sysctls: BTreeMap<String, String>,
-    rules: Option<Rules>,
+    checksum_offload: BTreeMap<String, bool>,
+    rules: BTreeMap<Family, Rules>,
     failures: BTreeMap<String, i32>,
     log: Vec<Operation>,
     changed: bool,
@@ -66,8 +68,18 @@ impl Fake {
     #[must_use]
     pub fn new() -> Self {
         let fake = Fake::default();
-        fake.lock().sysctls.insert("net/ipv4/ip_forward".to_owned(), "0".to_owned());
+        let off = Family::ALL.map(|family| (forward(family).to_owned(), "0".to_owned()));
+        fake.lock().sysctls.extend(off);
         fake
+    }
+
+    /// Gives a link one more address.
+    pub fn add_address(&self, name: &str, address: IpNet) {
+        let mut state = self.lock();
+        if let Some(link) = state.links.get_mut(name) {
+            link.addresses.insert(address);
+        }
+        state.notify();
     }
 
     /// A link of somebody else's, with an address: the underlay, for instance.
@@ -168,17 +180,20 @@ impl State {
     }
 
     fn kernel(&self, scope: &Scope) -> Kernel {
-        let on_device = |device: &str| device == scope.device;
+        let on_device = |device: &String| scope.devices.contains(device);
+        let devices = self.links.iter().filter(|(name, _)| on_device(name));
+        let offload = self.checksum_offload.iter().filter(|(name, _)| scope.checksum_offload && on_device(name));
         Kernel {
             underlay: self.underlay(scope),
-            device: self.links.get(&scope.device).map(|link| link.found(Link::device)),
+            devices: devices.map(|(name, link)| (name.clone(), link.found(Link::device))).collect(),
             bridge: self.links.get(&scope.bridge).map(|link| link.found(Link::bridge)),
             ports: self.links.iter().filter_map(|(name, link)| link.port(name)).collect(),
             routes: self.routes.clone(),
             neighbours: self.neighbours.iter().filter(|entry| on_device(&entry.device)).cloned().collect(),
             fdb: self.fdb.iter().filter(|entry| on_device(&entry.device)).cloned().collect(),
+            checksum_offload: offload.map(|(name, on)| (name.clone(), *on)).collect(),
             sysctls: self.asked(&scope.sysctls),
-            rules: self.rules.clone().filter(|rules| rules.table() == scope.table),
+            rules: self.rules.clone(),
         }
     }
 
@@ -188,12 +203,14 @@ impl State {
     }
 
     fn underlay(&self, scope: &Scope) -> Option<Underlay> {
-        let holds = |link: &Link| link.addresses.iter().any(|net| net.addr() == scope.public_ip);
+        let holds = |link: &Link| {
+            scope.public_ips.iter().all(|address| link.addresses.iter().any(|net| net.addr() == *address))
+        };
         let (name, link) = match &scope.underlay {
             Some(name) => self.links.get_key_value(name)?,
             None => self.links.iter().find(|(_, link)| holds(link))?,
         };
-        Some(Underlay::new(name, link.index, link.mtu()))
+        Some(Underlay::new(name, link.index, link.mtu()).with_addresses(link.addresses.clone()))
     }
 
     /// Deletes a link and what hangs on it.
@@ -201,6 +218,7 @@ impl State {
         self.down(name);
         self.fdb.retain(|entry| entry.device != name);
         self.sysctls.remove(&accept_ra(name));
+        self.checksum_offload.remove(name);
         self.links.remove(name)
     }
 
@@ -244,8 +262,8 @@ impl Link {
 
     fn port(&self, name: &str) -> Option<PodPort> {
         match &self.mark {
-            Some(Mark::Pod { pod, address }) => {
-                Some(PodPort { interface: name.to_owned(), pod: pod.clone(), address: *address })
+            Some(Mark::Pod { pod, addresses }) => {
+                Some(PodPort { interface: name.to_owned(), pod: pod.clone(), addresses: addresses.clone() })
             }
             _ => None,
         }

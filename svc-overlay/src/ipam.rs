@@ -1,23 +1,23 @@
 //! Which pod has which address: host-local's rules.
 //!
 //! Addresses are handed out round robin from the one after the last, so that an address rests as long as
-//! possible before it is used again. The network address (`.0`), the gateway (`.1`) and the broadcast address are
-//! never handed out.
+//! possible before it is used again. The network address (`.0`), the gateway (`.1`) and the last address of the subnet
+//! (IPv4's broadcast) are never handed out.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::pod::PodId;
 
-/// The addresses of one node's subnet. Serialises as its state, so an embedder can keep it over a restart.
+/// The addresses of one of a node's subnets. Serialises as its state, so an embedder can keep it over a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ipam {
-    subnet: Ipv4Net,
-    last: Option<Ipv4Addr>,
-    owners: BTreeMap<Ipv4Addr, PodId>,
+    subnet: IpNet,
+    last: Option<IpAddr>,
+    owners: BTreeMap<IpAddr, PodId>,
 }
 
 /// Why no address was handed out.
@@ -30,11 +30,11 @@ pub enum IpamError {
         /// Who asked.
         pod: PodId,
         /// What was asked for.
-        address: std::net::IpAddr,
+        address: IpAddr,
         /// The first address that pods may have.
-        first: Ipv4Addr,
+        first: IpAddr,
         /// The last one.
-        last: Ipv4Addr,
+        last: IpAddr,
     },
     /// Another pod has the requested address.
     #[error("pod {pod}: address {address} belongs to pod {owner}; detach {owner} or ask for another address")]
@@ -42,7 +42,7 @@ pub enum IpamError {
         /// Who asked.
         pod: PodId,
         /// What was asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Who has it.
         owner: PodId,
     },
@@ -52,7 +52,7 @@ pub enum IpamError {
         /// Who asked.
         pod: PodId,
         /// What it has.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// Every address is in use.
     #[error(
@@ -62,7 +62,7 @@ pub enum IpamError {
         /// Who asked.
         pod: PodId,
         /// The node's subnet.
-        subnet: Ipv4Net,
+        subnet: IpNet,
         /// How many addresses it has.
         count: usize,
     },
@@ -71,13 +71,19 @@ pub enum IpamError {
 impl Ipam {
     /// No address handed out yet.
     #[must_use]
-    pub fn new(subnet: Ipv4Net) -> Self {
+    pub fn new(subnet: IpNet) -> Self {
         Ipam { subnet: subnet.trunc(), last: None, owners: BTreeMap::new() }
+    }
+
+    /// The subnet.
+    #[must_use]
+    pub fn subnet(&self) -> IpNet {
+        self.subnet
     }
 
     /// The address of the node's bridge: the first one of the subnet.
     #[must_use]
-    pub fn gateway(&self) -> Ipv4Addr {
+    pub fn gateway(&self) -> IpAddr {
         gateway(self.subnet)
     }
 
@@ -86,11 +92,7 @@ impl Ipam {
     /// # Errors
     ///
     /// [`IpamError`]; nothing is changed then.
-    pub fn acquire(
-        &mut self,
-        pod: &PodId,
-        requested: Option<std::net::IpAddr>,
-    ) -> Result<Ipv4Addr, IpamError> {
+    pub fn acquire(&mut self, pod: &PodId, requested: Option<IpAddr>) -> Result<IpAddr, IpamError> {
         if let Some(address) = self.address_of(pod) {
             return Err(IpamError::Attached { pod: pod.clone(), address });
         }
@@ -103,47 +105,52 @@ impl Ipam {
     }
 
     /// Takes the pod's address back; which one it was.
-    pub fn release(&mut self, pod: &PodId) -> Option<Ipv4Addr> {
+    pub fn release(&mut self, pod: &PodId) -> Option<IpAddr> {
         let address = self.address_of(pod)?;
         self.owners.remove(&address);
         Some(address)
     }
 
+    /// Takes back the addresses of all pods but those that `live` knows: what a process that was killed, or a node that
+    /// was switched off, could not give back. Whose they were.
+    pub fn collect_garbage(&mut self, live: impl Fn(&PodId) -> bool) -> BTreeMap<IpAddr, PodId> {
+        let (kept, dead) = std::mem::take(&mut self.owners).into_iter().partition(|(_, pod)| live(pod));
+        self.owners = kept;
+        dead
+    }
+
     /// The address that a pod has.
     #[must_use]
-    pub fn address_of(&self, pod: &PodId) -> Option<Ipv4Addr> {
+    pub fn address_of(&self, pod: &PodId) -> Option<IpAddr> {
         self.owners.iter().find(|(_, owner)| *owner == pod).map(|(address, _)| *address)
     }
 
     /// The pod that has an address.
     #[must_use]
-    pub fn owner(&self, address: Ipv4Addr) -> Option<&PodId> {
+    pub fn owner(&self, address: IpAddr) -> Option<&PodId> {
         self.owners.get(&address)
     }
 
     /// Addresses and their owners.
-    pub fn iter(&self) -> impl Iterator<Item = (Ipv4Addr, &PodId)> {
+    pub fn iter(&self) -> impl Iterator<Item = (IpAddr, &PodId)> {
         self.owners.iter().map(|(address, pod)| (*address, pod))
     }
 
-    fn requested(&self, pod: &PodId, address: std::net::IpAddr) -> Result<Ipv4Addr, IpamError> {
+    fn requested(&self, pod: &PodId, address: IpAddr) -> Result<IpAddr, IpamError> {
         let (first, last) = self.range();
-        let refused = || IpamError::NotAssignable { pod: pod.clone(), address, first, last };
-        let std::net::IpAddr::V4(v4) = address else { return Err(refused()) };
-        match self.owners.get(&v4) {
-            _ if !(first..=last).contains(&v4) => Err(refused()),
-            Some(owner) => Err(IpamError::Taken { pod: pod.clone(), address: v4, owner: owner.clone() }),
-            None => Ok(v4),
+        match self.owners.get(&address) {
+            _ if !(first..=last).contains(&address) => {
+                Err(IpamError::NotAssignable { pod: pod.clone(), address, first, last })
+            }
+            Some(owner) => Err(IpamError::Taken { pod: pod.clone(), address, owner: owner.clone() }),
+            None => Ok(address),
         }
     }
 
-    fn next(&mut self, pod: &PodId) -> Result<Ipv4Addr, IpamError> {
-        let (first, last) = (u32::from(self.range().0), u32::from(self.range().1));
-        let start = self.last.map_or(first, |address| u32::from(address) + 1);
-        let free = (start..=last)
-            .chain(first..start.min(last + 1))
-            .map(Ipv4Addr::from)
-            .find(|address| !self.owners.contains_key(address));
+    fn next(&mut self, pod: &PodId) -> Result<IpAddr, IpamError> {
+        let (first, last) = self.range();
+        let start = self.last.and_then(|last| offset(last, 1)).filter(|start| *start <= last).unwrap_or(first);
+        let free = self.free(start, last).or_else(|| self.free(first, last));
         let Some(address) = free else {
             let count = self.owners.len();
             return Err(IpamError::Exhausted { pod: pod.clone(), subnet: self.subnet, count });
@@ -152,17 +159,36 @@ impl Ipam {
         Ok(address)
     }
 
+    /// The first free address from `start` on. O(addresses held in a row from there).
+    fn free(&self, start: IpAddr, last: IpAddr) -> Option<IpAddr> {
+        let mut candidate = start;
+        for held in self.owners.range(start..=last).map(|(address, _)| *address) {
+            if held != candidate {
+                break;
+            }
+            candidate = offset(candidate, 1)?;
+        }
+        (candidate <= last).then_some(candidate)
+    }
+
     /// First and last assignable address.
-    fn range(&self) -> (Ipv4Addr, Ipv4Addr) {
-        let first = u32::from(self.gateway()).saturating_add(1);
-        let last = u32::from(self.subnet.broadcast()).saturating_sub(1);
-        (first.into(), last.into())
+    fn range(&self) -> (IpAddr, IpAddr) {
+        let first = offset(self.subnet.network(), 2).unwrap_or(self.subnet.network());
+        let last = offset(self.subnet.broadcast(), -1).unwrap_or(self.subnet.broadcast());
+        (first, last)
     }
 }
 
 /// The address of the bridge in a node's subnet: `.1`.
-pub(crate) fn gateway(subnet: Ipv4Net) -> Ipv4Addr {
-    u32::from(subnet.network()).saturating_add(1).into()
+pub(crate) fn gateway(subnet: IpNet) -> IpAddr {
+    offset(subnet.network(), 1).unwrap_or(subnet.network())
+}
+
+fn offset(address: IpAddr, by: i8) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(address) => u32::from(address).checked_add_signed(by.into()).map(|bits| IpAddr::V4(bits.into())),
+        IpAddr::V6(address) => u128::from(address).checked_add_signed(by.into()).map(|bits| IpAddr::V6(bits.into())),
+    }
 }
 
 #[cfg(test)]

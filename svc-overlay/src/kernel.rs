@@ -6,8 +6,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::family::Family;
 use crate::mac::Mac;
 use crate::mark::Mark;
+use crate::masquerade::Rules;
 use crate::pod::PodId;
 
 /// The `rtm_protocol` number on our routes and neighbours (`ip route show proto 120`).
@@ -33,14 +35,16 @@ pub struct Device {
     pub mac: Mac,
     /// Whether it learns FDB entries from the packets that come in.
     pub learning: bool,
+    /// Whether packets carry group policy marks.
+    pub gbp: bool,
 }
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Device { name, vni, port, local, underlay, mtu, mac, learning } = self;
+        let Device { name, vni, port, local, underlay, mtu, mac, learning, gbp } = self;
         let learning = if *learning { "learning" } else { "nolearning" };
         write!(f, "{name} address {mac} mtu {mtu} type vxlan id {vni} dev if{underlay} local {local} ")?;
-        write!(f, "dstport {port} {learning}")
+        write!(f, "dstport {port} {learning}{}", if *gbp { " gbp" } else { "" })
     }
 }
 
@@ -84,6 +88,12 @@ impl Route {
     pub fn onlink(destination: impl Into<IpNet>, via: IpAddr, device: impl Into<String>) -> Self {
         let destination = destination.into();
         Route { destination, via: Some(via), device: device.into(), onlink: true, protocol: PROTOCOL }
+    }
+
+    /// Our route to the pods of a peer on the underlay's own network: straight to its address.
+    #[must_use]
+    pub fn direct(destination: impl Into<IpNet>, via: IpAddr, device: impl Into<String>) -> Self {
+        Route { onlink: false, ..Route::onlink(destination, via, device) }
     }
 
     /// Whether we put it there.
@@ -177,13 +187,28 @@ pub struct Underlay {
     pub index: u32,
     /// Its MTU.
     pub mtu: u32,
+    /// Its addresses: they say which peers are on its own network.
+    pub addresses: BTreeSet<IpNet>,
 }
 
 impl Underlay {
-    /// The device with this name, index and MTU.
+    /// The device with this name, index and MTU, and no address.
     #[must_use]
     pub fn new(name: impl Into<String>, index: u32, mtu: u32) -> Self {
-        Underlay { name: name.into(), index, mtu }
+        Underlay { name: name.into(), index, mtu, addresses: BTreeSet::new() }
+    }
+
+    /// The same device with these addresses.
+    #[must_use]
+    pub fn with_addresses(mut self, addresses: impl IntoIterator<Item = IpNet>) -> Self {
+        self.addresses = addresses.into_iter().collect();
+        self
+    }
+
+    /// Whether an address is on the device's own network: reached without a router.
+    #[must_use]
+    pub fn is_neighbour(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|net| net.contains(&address) && net.addr() != address)
     }
 }
 
@@ -211,25 +236,27 @@ pub struct PodPort {
     pub interface: String,
     /// Whose it is.
     pub pod: PodId,
-    /// The pod's address.
-    pub address: std::net::Ipv4Addr,
+    /// The pod's addresses, one of each family that it has.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// Which objects a dump is to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Scope {
-    /// The address by which the underlay device is found.
-    pub public_ip: IpAddr,
+    /// The addresses by which the underlay device is found: it has them all.
+    pub public_ips: Vec<IpAddr>,
     /// The name of the underlay device, when it was given.
     pub underlay: Option<String>,
-    /// The name of the VXLAN device.
-    pub device: String,
+    /// The names of the VXLAN devices, those of families that are off too.
+    pub devices: Vec<String>,
     /// The name of the bridge.
     pub bridge: String,
     /// Keys of `/proc/sys`, such as `net/ipv4/ip_forward`.
     pub sysctls: BTreeSet<String>,
-    /// The name of our nftables table.
+    /// Whether to ask who computes the checksums of packets on the VXLAN devices.
+    pub checksum_offload: bool,
+    /// The name of our nftables tables.
     pub table: String,
 }
 
@@ -239,20 +266,22 @@ pub struct Scope {
 pub struct Kernel {
     /// The underlay device.
     pub underlay: Option<Underlay>,
-    /// The link with the VXLAN device's name.
-    pub device: Option<Found<Device>>,
+    /// The links with the VXLAN devices' names.
+    pub devices: BTreeMap<String, Found<Device>>,
     /// The link with the bridge's name.
     pub bridge: Option<Found<Bridge>>,
     /// Our pods' ports.
     pub ports: Vec<PodPort>,
-    /// Routes of the main table: all on the VXLAN device, and those of other devices.
+    /// Routes of the main table: all on the VXLAN devices, and those of other devices.
     pub routes: BTreeSet<Route>,
-    /// Permanent neighbours of the VXLAN device.
+    /// Permanent neighbours of the VXLAN devices.
     pub neighbours: BTreeSet<Neighbour>,
-    /// Permanent FDB entries of the VXLAN device.
+    /// Permanent FDB entries of the VXLAN devices.
     pub fdb: BTreeSet<FdbEntry>,
+    /// Whether a network card may compute the checksums of packets on a VXLAN device, where that was asked for.
+    pub checksum_offload: BTreeMap<String, bool>,
     /// The sysctls that exist, of those asked for.
     pub sysctls: BTreeMap<String, String>,
-    /// Our nftables table.
-    pub rules: Option<crate::masquerade::Rules>,
+    /// Our nftables tables.
+    pub rules: BTreeMap<Family, Rules>,
 }

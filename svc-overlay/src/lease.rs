@@ -1,36 +1,76 @@
-//! Leases: which node owns which pod subnet, and how to reach it.
+//! Leases: which node owns which pod subnets, and how to reach it.
 //!
-//! The wire form is flannel's: the key holds the subnet (`10.244.2.0-24`), the value the attributes
+//! The wire form is flannel's: the key holds the subnets (`10.244.2.0-24`, with both families
+//! `10.244.2.0-24&fd00:10:244:2::-64`), the value the attributes
 //! (`{"PublicIP": .., "BackendType": "vxlan", "BackendData": {"VNI": 1, "VtepMAC": ".."}}`).
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::family::Family;
 use crate::mac::Mac;
 
-/// One node's lease of a pod subnet.
+mod wire;
+
+pub use wire::LeaseError;
+
+/// One node's lease: a pod subnet of one family or of both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     node: String,
-    subnet: Ipv4Net,
-    public_ip: Ipv4Addr,
+    /// One or two, IPv4 first.
+    halves: Vec<Half>,
     backend: Backend,
 }
 
-/// What peers have to know to send to a node.
+/// The part of a lease that belongs to one family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Half {
+    /// The pod subnet.
+    pub subnet: IpNet,
+    /// The node's address on the underlay: the outer destination of packets to it.
+    pub public_ip: IpAddr,
+    /// The tunnel end point, of a VXLAN lease.
+    pub vxlan: Option<VxlanData>,
+}
+
+impl Half {
+    /// A subnet behind a node's address, without a tunnel.
+    #[must_use]
+    pub fn direct(subnet: impl Into<IpNet>, public_ip: impl Into<IpAddr>) -> Self {
+        Half { subnet: subnet.into().trunc(), public_ip: public_ip.into(), vxlan: None }
+    }
+
+    /// A subnet behind a VXLAN tunnel end point.
+    #[must_use]
+    pub fn vxlan(subnet: impl Into<IpNet>, public_ip: impl Into<IpAddr>, vni: u32, vtep_mac: Mac) -> Self {
+        Half { vxlan: Some(VxlanData { vni, vtep_mac }), ..Half::direct(subnet, public_ip) }
+    }
+
+    /// The family of the subnet.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        Family::of_net(self.subnet)
+    }
+}
+
+/// How a node's packets travel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Backend {
-    /// A VXLAN tunnel end point.
-    Vxlan(VxlanData),
-    /// A backend that this crate does not speak; its peers are reported, and skipped.
+    /// In VXLAN tunnels.
+    Vxlan,
+    /// As they are, on a link that all nodes share.
+    HostGw,
+    /// In a way that this crate does not speak; such peers are reported, and skipped.
     Other(String),
 }
 
-/// The `BackendData` of a VXLAN lease.
+/// The `BackendData` or `BackendV6Data` of a VXLAN lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VxlanData {
@@ -46,92 +86,32 @@ fn default_vni() -> u32 {
     1
 }
 
-/// The value stored under a lease's key, in flannel's form.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Attributes {
-    #[serde(rename = "PublicIP")]
-    public_ip: Ipv4Addr,
-    #[serde(rename = "PublicIPv6", default)]
-    public_ipv6: Option<Ipv6Addr>,
-    #[serde(rename = "BackendType")]
-    backend_type: String,
-    #[serde(rename = "BackendData", default, skip_serializing_if = "Option::is_none")]
-    backend_data: Option<serde_json::Value>,
-}
-
-/// A stored lease that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LeaseError {
-    /// The key is not `a.b.c.d-len`.
-    #[error("lease key {key:?} is not a subnet such as 10.244.2.0-24")]
-    Key {
-        /// The key.
-        key: String,
-    },
-    /// The value is not flannel's JSON.
-    #[error("lease {key}: {problem}")]
-    Value {
-        /// The key.
-        key: String,
-        /// What was wrong, with the JSON field.
-        problem: String,
-    },
-}
-
 impl Lease {
-    /// The VXLAN lease of `node`.
+    /// The VXLAN lease of `node` in one family.
     #[must_use]
     pub fn vxlan(
         node: impl Into<String>,
-        subnet: Ipv4Net,
-        public_ip: Ipv4Addr,
+        subnet: impl Into<IpNet>,
+        public_ip: impl Into<IpAddr>,
         vni: u32,
         vtep_mac: Mac,
     ) -> Self {
-        let backend = Backend::Vxlan(VxlanData { vni, vtep_mac });
-        Lease { node: node.into(), subnet: subnet.trunc(), public_ip, backend }
+        Lease::new(node, Backend::Vxlan, Half::vxlan(subnet, public_ip, vni, vtep_mac))
     }
 
-    /// Reads flannel's stored form. Flannel stores no node name: the public address stands for it.
-    ///
-    /// # Errors
-    ///
-    /// [`LeaseError`] names the key and the JSON field.
-    ///
-    /// ```
-    /// let value = r#"{"PublicIP":"172.20.10.2","BackendType":"vxlan",
-    ///                 "BackendData":{"VNI":1,"VtepMAC":"2e:57:5f:4d:3f:d4"}}"#;
-    /// let lease = svc_overlay::Lease::parse("10.244.2.0-24", value)?;
-    /// assert_eq!(lease.subnet().to_string(), "10.244.2.0/24");
-    /// # Ok::<(), svc_overlay::LeaseError>(())
-    /// ```
-    pub fn parse(key: &str, value: &str) -> Result<Self, LeaseError> {
-        let subnet = parse_key(key).ok_or_else(|| LeaseError::Key { key: key.to_owned() })?;
-        let problem =
-            |error: serde_json::Error| LeaseError::Value { key: key.to_owned(), problem: error.to_string() };
-        let attributes: Attributes = serde_json::from_str(value).map_err(problem)?;
-        let node = attributes.public_ip.to_string();
-        let public_ip = attributes.public_ip;
-        Ok(Lease { node, subnet, public_ip, backend: attributes.backend().map_err(problem)? })
-    }
-
-    /// The key under which flannel stores the lease: `10.244.2.0-24`.
+    /// A lease of any backend in one family.
     #[must_use]
-    pub fn key(&self) -> String {
-        format!("{}-{}", self.subnet.network(), self.subnet.prefix_len())
+    pub fn new(node: impl Into<String>, backend: Backend, half: Half) -> Self {
+        Lease { node: node.into(), halves: vec![half], backend }
     }
 
-    /// The value that flannel stores: the attributes as JSON.
+    /// The same lease with this half too, in place of one of the same family.
     #[must_use]
-    pub fn value(&self) -> String {
-        serde_json::json!({
-            "PublicIP": self.public_ip,
-            "PublicIPv6": null,
-            "BackendType": self.backend.name(),
-            "BackendData": self.vxlan_data(),
-        })
-        .to_string()
+    pub fn and(mut self, half: Half) -> Self {
+        self.halves.retain(|other| other.family() != half.family());
+        self.halves.push(half);
+        self.halves.sort_by_key(Half::family);
+        self
     }
 
     /// The node that holds the lease.
@@ -140,31 +120,40 @@ impl Lease {
         &self.node
     }
 
-    /// The pod subnet.
+    /// The parts of the lease, IPv4 first; at least one.
     #[must_use]
-    pub fn subnet(&self) -> Ipv4Net {
-        self.subnet
+    pub fn halves(&self) -> &[Half] {
+        &self.halves
     }
 
-    /// The node's address on the underlay: the outer destination of packets to it.
+    /// The part that belongs to a family.
     #[must_use]
-    pub fn public_ip(&self) -> Ipv4Addr {
-        self.public_ip
+    pub fn half(&self, family: Family) -> Option<&Half> {
+        self.halves.iter().find(|half| half.family() == family)
     }
 
-    /// The backend and its data.
+    /// The first pod subnet: the IPv4 one, where there are two.
+    #[must_use]
+    pub fn subnet(&self) -> IpNet {
+        self.halves[0].subnet
+    }
+
+    /// The node's address on the underlay, of the family of [`subnet`](Self::subnet).
+    #[must_use]
+    pub fn public_ip(&self) -> IpAddr {
+        self.halves[0].public_ip
+    }
+
+    /// How its packets travel.
     #[must_use]
     pub fn backend(&self) -> &Backend {
         &self.backend
     }
 
-    /// The VXLAN data, for a VXLAN lease.
+    /// The VXLAN data of the first half, for a VXLAN lease.
     #[must_use]
     pub fn vxlan_data(&self) -> Option<VxlanData> {
-        match self.backend {
-            Backend::Vxlan(data) => Some(data),
-            Backend::Other(_) => None,
-        }
+        self.halves[0].vxlan
     }
 
     /// The same lease under another node name.
@@ -174,10 +163,10 @@ impl Lease {
         self
     }
 
-    /// The same lease with another VTEP MAC address.
+    /// The same lease with another VTEP MAC address in its first half.
     #[must_use]
     pub fn with_vtep_mac(mut self, mac: Mac) -> Self {
-        if let Backend::Vxlan(data) = &mut self.backend {
+        if let Some(data) = &mut self.halves[0].vxlan {
             data.vtep_mac = mac;
         }
         self
@@ -186,39 +175,46 @@ impl Lease {
 
 impl fmt::Display for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} at {}", self.subnet, self.node, self.public_ip)?;
-        match self.backend {
-            Backend::Vxlan(data) => write!(f, " (vni {}, {})", data.vni, data.vtep_mac),
-            Backend::Other(ref name) => write!(f, " ({name})"),
+        for (index, half) in self.halves.iter().enumerate() {
+            write!(f, "{}{}", if index == 0 { "" } else { " and " }, half.subnet)?;
+        }
+        write!(f, " of {} at ", self.node)?;
+        for (index, half) in self.halves.iter().enumerate() {
+            write!(f, "{}{}", if index == 0 { "" } else { " and " }, half.public_ip)?;
+            if let Some(data) = half.vxlan {
+                write!(f, " (vni {}, {})", data.vni, data.vtep_mac)?;
+            }
+        }
+        match &self.backend {
+            Backend::Vxlan => Ok(()),
+            other => write!(f, " ({})", other.name()),
         }
     }
 }
 
 impl Backend {
-    fn name(&self) -> &str {
+    /// `BackendType`, as flannel writes it.
+    #[must_use]
+    pub fn name(&self) -> &str {
         match self {
-            Backend::Vxlan(_) => "vxlan",
+            Backend::Vxlan => "vxlan",
+            Backend::HostGw => "host-gw",
             Backend::Other(name) => name,
         }
     }
-}
 
-impl Attributes {
-    fn backend(self) -> Result<Backend, serde_json::Error> {
-        if self.backend_type != "vxlan" {
-            return Ok(Backend::Other(self.backend_type));
+    /// The backend of a `BackendType`.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        match name {
+            "vxlan" => Backend::Vxlan,
+            "host-gw" => Backend::HostGw,
+            other => Backend::Other(other.to_owned()),
         }
-        let data = self.backend_data.unwrap_or(serde_json::Value::Null);
-        Ok(Backend::Vxlan(serde_json::from_value(data)?))
     }
 }
 
-/// The subnet of `10.5.52.0-24`; of a dual-stack key (`..&v6-len`) its IPv4 half.
-fn parse_key(key: &str) -> Option<Ipv4Net> {
-    let v4 = key.split('&').next()?;
-    let (address, len) = v4.split_once('-')?;
-    Ipv4Net::new(address.parse().ok()?, len.parse().ok()?).ok()
-}
-
+#[cfg(test)]
+mod proptests;
 #[cfg(test)]
 mod tests;

@@ -40,7 +40,8 @@
 //! tokio::spawn(run); // on a thread in the node's network namespace
 //!
 //! let mac = "2e:57:5f:4d:3f:d4".parse()?;
-//! let server2 = Lease::vxlan("server2", "10.244.2.0/24".parse()?, "172.20.10.2".parse()?, 1, mac);
+//! let subnet: ipnet::Ipv4Net = "10.244.2.0/24".parse()?;
+//! let server2 = Lease::vxlan("server2", subnet, [172, 20, 10, 2], 1, mac);
 //! let revision = leases.put(server2)?;
 //! handle.programmed(revision).await?; // the kernel holds it
 //!
@@ -94,6 +95,7 @@ mod dataplane;
 mod driver;
 mod error;
 pub mod fake;
+mod family;
 mod ipam;
 mod kernel;
 mod lease;
@@ -107,6 +109,7 @@ mod pod;
 mod registry;
 #[cfg(feature = "driver")]
 mod state;
+mod subnets;
 #[cfg(feature = "driver")]
 #[allow(
     clippy::disallowed_types,
@@ -116,26 +119,28 @@ mod state;
 mod sys;
 
 pub use config::{
-    AddressArg, Config, ConfigError, DEFAULT_PORT, DEFAULT_VNI, NetworkArg, OVERHEAD, OverlayBuilder,
+    AddressArg, Config, ConfigError, DEFAULT_PORT, DEFAULT_VNI, NetworkArg, OverlayBuilder, Stack,
 };
 pub use dataplane::Dataplane;
 #[cfg(feature = "driver")]
 pub use driver::{Handle, Overlay, Pods};
 pub use error::{CleanUpError, Error, PodError, Stopped};
+pub use family::Family;
 pub use ipam::{Ipam, IpamError};
 pub use kernel::{
     Bridge, Device, FdbEntry, Found, Kernel, Neighbour, PROTOCOL, PodPort, Route, Scope, Underlay,
 };
-pub use lease::{Backend, Lease, LeaseError, VxlanData};
+pub use lease::{Backend, Half, Lease, LeaseError, VxlanData};
 pub use mac::{Mac, ParseMacError};
 pub use mark::Mark;
 pub use masquerade::{Rules, TABLE};
-pub use netconf::{NetConf, NetConfError};
+pub use netconf::{Mode, NetConf, NetConfError, VxlanConf};
 pub use operation::{Changes, Operation};
-pub use plan::{Obstacle, Plan, Refusal, RefusalReason, sysctls_before};
+pub use plan::{Obstacle, Plan, Refusal, RefusalReason, Tunnel, sysctls_before};
 pub use pod::{AttachOptions, Attachment, ParsePodIdError, PodId, Port};
 pub use registry::{BoxFuture, LeaseSet, Leases, Registry, RegistryError, Revision, Watch};
 #[cfg(feature = "driver")]
 pub use state::{Problem, Status};
+pub use subnets::{Subnets, SubnetsError};
 #[cfg(feature = "driver")]
 pub use sys::System;

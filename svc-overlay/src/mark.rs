@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::pod::PodId;
 
@@ -24,8 +24,8 @@ pub enum Mark {
     Pod {
         /// The pod.
         pod: PodId,
-        /// Its address.
-        address: Ipv4Addr,
+        /// Its addresses.
+        addresses: Vec<IpAddr>,
     },
 }
 
@@ -40,7 +40,8 @@ impl Mark {
         match words.next() {
             Some("pod") => {
                 let pod = words.next()?.parse().ok()?;
-                Some(Mark::Pod { pod, address: words.next()?.parse().ok()? })
+                let addresses: Vec<IpAddr> = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
+                (!addresses.is_empty()).then_some(Mark::Pod { pod, addresses })
             }
             first => {
                 let pairs = first.into_iter().chain(words).filter_map(|word| word.split_once('='));
@@ -64,7 +65,10 @@ impl fmt::Display for Mark {
         f.write_str(OWNER)?;
         match self {
             Mark::Device { before } => before.iter().try_for_each(|(key, value)| write!(f, " {key}={value}")),
-            Mark::Pod { pod, address } => write!(f, " pod {pod} {address}"),
+            Mark::Pod { pod, addresses } => {
+                write!(f, " pod {pod}")?;
+                addresses.iter().try_for_each(|address| write!(f, " {address}"))
+            }
         }
     }
 }

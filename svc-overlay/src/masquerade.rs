@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use ipnet::{IpNet, Ipv4Net};
-use svc_nft::{Chain, ChainType, Expr, Family, Hook, Priority, Statement, Table};
+use ipnet::IpNet;
+use svc_nft::{Chain, ChainType, Expr, Hook, Priority, Statement, Table, TableId};
 
-/// The name of our nftables table, in the `ip` family.
+use crate::family::Family;
+
+/// The name of our nftables tables, in the families `ip` and `ip6`.
 pub const TABLE: &str = "svc-overlay";
 
 /// The mark of packets that a Service proxy masquerades; they must not be masqueraded twice.
@@ -22,17 +24,17 @@ const PROXY_MARK: u32 = 0x4000;
 pub struct Rules(Table);
 
 impl Rules {
-    /// The rules of a node with pod subnet `subnet` in the overlay `network`.
+    /// The rules of a node with pod subnet `subnet` in the overlay `network` of the same family.
     #[must_use]
-    pub fn new(network: Ipv4Net, subnet: Ipv4Net) -> Self {
-        let table = Table::new(Family::Ip, TABLE);
+    pub fn new(network: IpNet, subnet: IpNet) -> Self {
+        let table = Table::with_id(table_id(Family::of_net(network), TABLE));
         Rules(table.chain(postrouting(network, subnet)).chain(forward(network)))
     }
 
-    /// The table's name.
+    /// The table's family and name.
     #[must_use]
-    pub fn table(&self) -> &str {
-        self.0.id().name()
+    pub fn table(&self) -> &TableId {
+        self.0.id()
     }
 
     #[cfg(feature = "driver")]
@@ -53,17 +55,20 @@ impl fmt::Display for Rules {
 }
 
 /// Which table it is.
-#[cfg(feature = "driver")]
-pub(crate) fn table_id(name: &str) -> svc_nft::TableId {
-    svc_nft::TableId::new(Family::Ip, name)
+pub(crate) fn table_id(family: Family, name: &str) -> TableId {
+    match family {
+        Family::V4 => TableId::new(svc_nft::Family::Ip, name),
+        Family::V6 => TableId::new(svc_nft::Family::Ip6, name),
+    }
 }
 
-fn postrouting(network: Ipv4Net, subnet: Ipv4Net) -> Chain {
-    let from = |net: Ipv4Net| Statement::eq(Expr::IpSaddr, IpNet::V4(net));
-    let to = |net: Ipv4Net| Statement::eq(Expr::IpDaddr, IpNet::V4(net));
-    let not_from = |net: Ipv4Net| Statement::ne(Expr::IpSaddr, IpNet::V4(net));
+fn postrouting(network: IpNet, subnet: IpNet) -> Chain {
+    let source = source(network);
+    let destination = destination(network);
+    let from = |net: IpNet| Statement::eq(source.clone(), net);
+    let to = |net: IpNet| Statement::eq(destination.clone(), net);
+    let not_from = |net: IpNet| Statement::ne(source.clone(), net);
     let masquerade = Statement::masquerade_fully_random;
-    let multicast = Ipv4Net::new_assert(std::net::Ipv4Addr::new(224, 0, 0, 0), 4);
     Chain::base("postrouting", ChainType::Nat, Hook::Postrouting, Priority::SRCNAT)
         // The Service proxy masquerades these already.
         .rule([Statement::mark_is(PROXY_MARK, PROXY_MARK), Statement::return_()])
@@ -73,17 +78,39 @@ fn postrouting(network: Ipv4Net, subnet: Ipv4Net) -> Chain {
         // What comes in for a local pod keeps its client's address.
         .rule([not_from(network), to(subnet), Statement::return_()])
         // Pods towards the outside; nobody outside knows a way back to them.
-        .rule([from(network), Statement::ne(Expr::IpDaddr, IpNet::V4(multicast)), masquerade()])
+        .rule([from(network), Statement::ne(destination.clone(), multicast(network)), masquerade()])
         // From outside by way of this node to a pod of another: its answer has to come back here.
         .rule([not_from(network), to(network), masquerade()])
 }
 
 /// Docker, for one, sets the policy of iptables' FORWARD chain to drop; that chain is iptables' own, and an accept here
 /// does not overrule it.
-fn forward(network: Ipv4Net) -> Chain {
+fn forward(network: IpNet) -> Chain {
     Chain::base("forward", ChainType::Filter, Hook::Forward, Priority::FILTER)
-        .rule([Statement::eq(Expr::IpSaddr, IpNet::V4(network)), Statement::accept()])
-        .rule([Statement::eq(Expr::IpDaddr, IpNet::V4(network)), Statement::accept()])
+        .rule([Statement::eq(source(network), network), Statement::accept()])
+        .rule([Statement::eq(destination(network), network), Statement::accept()])
+}
+
+fn source(network: IpNet) -> Expr {
+    match Family::of_net(network) {
+        Family::V4 => Expr::IpSaddr,
+        Family::V6 => Expr::Ip6Saddr,
+    }
+}
+
+fn destination(network: IpNet) -> Expr {
+    match Family::of_net(network) {
+        Family::V4 => Expr::IpDaddr,
+        Family::V6 => Expr::Ip6Daddr,
+    }
+}
+
+/// 224.0.0.0/4 or ff00::/8.
+fn multicast(network: IpNet) -> IpNet {
+    match Family::of_net(network) {
+        Family::V4 => ipnet::Ipv4Net::new_assert([224, 0, 0, 0].into(), 4).into(),
+        Family::V6 => ipnet::Ipv6Net::new_assert([0xff00, 0, 0, 0, 0, 0, 0, 0].into(), 8).into(),
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,17 @@
 //! flannel's network configuration: the JSON under etcd's `<prefix>/config` or in `net-conf.json`.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::{Map, Value};
 
 use crate::config::{DEFAULT_PORT, DEFAULT_VNI};
+use crate::family::Family;
+use crate::subnets::{Subnets, SubnetsError};
+
+mod json;
+
+use json::Object;
 
 /// A network configuration, checked and with flannel's defaults filled in.
 ///
@@ -13,20 +19,91 @@ use crate::config::{DEFAULT_PORT, DEFAULT_VNI};
 /// flannel's documentation says.
 ///
 /// ```
-/// let conf = svc_overlay::NetConf::parse(r#"{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}"#)?;
-/// assert_eq!((conf.subnet_len(), conf.vni(), conf.port()), (24, 1, 8472));
-/// assert_eq!(conf.subnets().next().map(|net| net.to_string()).as_deref(), Some("10.244.1.0/24"));
+/// use svc_overlay::{Family, NetConf};
+///
+/// let conf = NetConf::parse(r#"{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}"#)?;
+/// let subnets = conf.subnets(Family::V4).expect("IPv4 is on by default");
+/// assert_eq!((subnets.len(), conf.vxlan().vni(), conf.vxlan().port()), (24, 1, 8472));
+/// assert_eq!(subnets.iter().next().map(|net| net.to_string()).as_deref(), Some("10.244.1.0/24"));
 /// # Ok::<(), svc_overlay::NetConfError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetConf {
-    network: Ipv4Net,
-    subnet_len: u8,
-    subnet_min: Ipv4Addr,
-    subnet_max: Ipv4Addr,
+    /// One or two, IPv4 first.
+    networks: Vec<IpNet>,
+    /// Of the same families; none where nobody allocates.
+    subnets: Vec<Subnets>,
+    nftables: bool,
+    mode: Mode,
+    vxlan: VxlanConf,
+}
+
+/// `Backend.Type`: how packets travel between nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// In VXLAN tunnels.
+    #[default]
+    Vxlan,
+    /// By plain routes to the nodes' addresses, on a link that all nodes share.
+    HostGw,
+}
+
+/// The keys of a VXLAN `Backend`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VxlanConf {
     vni: u32,
     port: u16,
     mtu: Option<u32>,
+    gbp: bool,
+    learning: bool,
+    direct_routing: bool,
+}
+
+impl Default for VxlanConf {
+    /// flannel's: VNI 1, port 8472, the underlay's MTU, everything else off.
+    fn default() -> Self {
+        let (gbp, learning, direct_routing) = (false, false, false);
+        VxlanConf { vni: DEFAULT_VNI, port: DEFAULT_PORT, mtu: None, gbp, learning, direct_routing }
+    }
+}
+
+impl VxlanConf {
+    /// The VXLAN network identifier.
+    #[must_use]
+    pub fn vni(&self) -> u32 {
+        self.vni
+    }
+
+    /// The UDP port; `0` in the configuration means the kernel's default, 8472.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The underlay's MTU, where it was set.
+    #[must_use]
+    pub fn mtu(&self) -> Option<u32> {
+        self.mtu
+    }
+
+    /// Whether packets carry group policy marks (`GBP`).
+    #[must_use]
+    pub fn gbp(&self) -> bool {
+        self.gbp
+    }
+
+    /// Whether devices learn FDB entries from the packets that come in.
+    #[must_use]
+    pub fn learning(&self) -> bool {
+        self.learning
+    }
+
+    /// Whether packets to nodes on the same link go without a tunnel.
+    #[must_use]
+    pub fn direct_routing(&self) -> bool {
+        self.direct_routing
+    }
 }
 
 /// A configuration that breaks a rule.
@@ -47,178 +124,144 @@ pub enum NetConfError {
 }
 
 impl NetConf {
-    /// Reads and checks the JSON.
+    /// Reads and checks the JSON, the subnets to allocate from included: for a registry that allocates, as etcd's.
     ///
     /// # Errors
     ///
     /// The first key that breaks a rule.
     pub fn parse(text: &str) -> Result<Self, NetConfError> {
+        let (mut conf, root) = Self::read(text)?;
+        let subnets = conf.networks.iter().map(|network| subnets(&root, *network));
+        conf.subnets = subnets.collect::<Result<_, _>>()?;
+        Ok(conf)
+    }
+
+    /// Reads and checks the JSON without its rules about subnets to allocate: where somebody else gives each node its
+    /// subnet, as Kubernetes does (`Node.spec.podCIDRs`). flannel's kube subnet manager does the same.
+    ///
+    /// # Errors
+    ///
+    /// The first key that breaks a rule.
+    pub fn parse_without_allocation(text: &str) -> Result<Self, NetConfError> {
+        Self::read(text).map(|(conf, _)| conf)
+    }
+
+    fn read(text: &str) -> Result<(Self, Object), NetConfError> {
         let json = |error: serde_json::Error| NetConfError::Json(error.to_string());
-        let root: Map<String, Value> = serde_json::from_str(text).map_err(json)?;
-        if boolean(&root, "EnableIPv6")?.unwrap_or(false) {
-            return Err(bad("EnableIPv6", "dual stack is not supported yet; set it to false"));
-        }
-        let network: Ipv4Net = parsed(&root, "Network")?.ok_or_else(|| bad("Network", "missing"))?;
-        let network = network.trunc();
-        let subnet_len = subnet_len(&root, network)?;
-        let (first, last) = bounds(network, subnet_len);
-        let subnet_min = boundary(&root, "SubnetMin", network, subnet_len)?.unwrap_or(first);
-        let subnet_max = boundary(&root, "SubnetMax", network, subnet_len)?.unwrap_or(last);
-        if subnet_min > subnet_max {
-            return Err(bad("SubnetMin", format!("{subnet_min} is greater than SubnetMax {subnet_max}")));
-        }
-        let (vni, port, mtu) = backend(&root)?;
-        Ok(NetConf { network, subnet_len, subnet_min, subnet_max, vni, port, mtu })
+        let root = Object::new("", serde_json::from_str::<Map<String, Value>>(text).map_err(json)?);
+        let networks = networks(&root)?;
+        let backend = root.object("Backend")?;
+        let mode = mode(&backend)?;
+        let vxlan = vxlan(&backend)?;
+        let nftables = root.boolean("EnableNFTables")?.unwrap_or(false);
+        Ok((NetConf { networks, subnets: Vec::new(), nftables, mode, vxlan }, root))
     }
 
-    /// The whole overlay's network.
+    /// The whole overlay's network in a family, if that family is on.
     #[must_use]
-    pub fn network(&self) -> Ipv4Net {
-        self.network
+    pub fn network(&self, family: Family) -> Option<IpNet> {
+        self.networks.iter().copied().find(|network| Family::of_net(*network) == family)
     }
 
-    /// The prefix length of each node's subnet.
+    /// The overlay's networks, IPv4 first; at least one.
     #[must_use]
-    pub fn subnet_len(&self) -> u8 {
-        self.subnet_len
+    pub fn networks(&self) -> &[IpNet] {
+        &self.networks
     }
 
-    /// The VXLAN network identifier.
+    /// The subnets that nodes may lease in a family. None where the family is off, and after
+    /// [`parse_without_allocation`](Self::parse_without_allocation).
     #[must_use]
-    pub fn vni(&self) -> u32 {
-        self.vni
+    pub fn subnets(&self, family: Family) -> Option<&Subnets> {
+        self.subnets.iter().find(|subnets| Family::of_net(subnets.network()) == family)
     }
 
-    /// The UDP port; `0` in the configuration means the kernel's default, 8472.
+    /// `EnableNFTables`. This crate's rules are always nftables.
     #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+    pub fn nftables(&self) -> bool {
+        self.nftables
     }
 
-    /// The underlay's MTU, where it was set.
+    /// How packets travel.
     #[must_use]
-    pub fn mtu(&self) -> Option<u32> {
-        self.mtu
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
-    /// The subnets that nodes may lease, in order. The network's first one is left out by default.
-    pub fn subnets(&self) -> impl Iterator<Item = Ipv4Net> + use<> {
-        let (len, max) = (self.subnet_len, u32::from(self.subnet_max));
-        let step = 1u32 << (32 - u32::from(len));
-        let next = move |address: &u32| address.checked_add(step).filter(|address| *address <= max);
-        std::iter::successors(Some(u32::from(self.subnet_min)), next)
-            .filter_map(move |address| Ipv4Net::new(address.into(), len).ok())
+    /// The settings of the VXLAN backend; their defaults in another mode.
+    #[must_use]
+    pub fn vxlan(&self) -> &VxlanConf {
+        &self.vxlan
     }
 }
 
-/// 24 where the network has room for several such, else a quarter of it each.
-fn subnet_len(root: &Map<String, Value>, network: Ipv4Net) -> Result<u8, NetConfError> {
-    let prefix = network.prefix_len();
-    let Some(len) = number(root, "SubnetLen")?.filter(|len| *len != 0) else {
-        return match prefix {
-            0..=22 => Ok(24),
-            23..=28 => Ok(prefix + 2),
-            _ => Err(bad("Network", format!("{network} is too small; use /28 or shorter"))),
+fn networks(root: &Object) -> Result<Vec<IpNet>, NetConfError> {
+    let on = |key, default| Ok::<_, NetConfError>(root.boolean(key)?.unwrap_or(default));
+    let mut networks = Vec::new();
+    if on("EnableIPv4", true)? {
+        let network = root.parsed::<Ipv4Net>("Network", "10.244.0.0/16")?;
+        networks.push(network.ok_or_else(|| missing("Network", "EnableIPv4"))?.trunc().into());
+    }
+    if on("EnableIPv6", false)? {
+        let network = root.parsed::<Ipv6Net>("IPv6Network", "fd00:10:244::/48")?;
+        networks.push(network.ok_or_else(|| missing("IPv6Network", "EnableIPv6"))?.trunc().into());
+    }
+    if networks.is_empty() {
+        return Err(bad("EnableIPv4", "false, and EnableIPv6 is not true: switch one of them on"));
+    }
+    Ok(networks)
+}
+
+fn missing(key: &'static str, switch: &str) -> NetConfError {
+    bad(key, format!("missing; give the overlay's network, or set {switch} to false"))
+}
+
+fn subnets(root: &Object, network: IpNet) -> Result<Subnets, NetConfError> {
+    let [network_key, len_key, min_key, max_key] = match Family::of_net(network) {
+        Family::V4 => ["Network", "SubnetLen", "SubnetMin", "SubnetMax"],
+        Family::V6 => ["IPv6Network", "IPv6SubnetLen", "IPv6SubnetMin", "IPv6SubnetMax"],
+    };
+    let len = root.limited(len_key, 128)?.and_then(|len| u8::try_from(len).ok()).filter(|len| *len != 0);
+    let bound = |key| match network {
+        IpNet::V4(_) => Ok(root.parsed::<Ipv4Addr>(key, "10.244.1.0")?.map(IpAddr::V4)),
+        IpNet::V6(_) => Ok(root.parsed::<Ipv6Addr>(key, "fd00:10:244:1::")?.map(IpAddr::V6)),
+    };
+    let (min, max) = (bound(min_key)?, bound(max_key)?);
+    Subnets::new(network, len, min, max).map_err(|error| {
+        let key = match error {
+            SubnetsError::Network(_) => network_key,
+            SubnetsError::Len(..) => len_key,
+            SubnetsError::Min(_) => min_key,
+            SubnetsError::Max(_) => max_key,
         };
-    };
-    let range = u64::from(prefix) + 2..=30;
-    let problem = || format!("{len} is not in {}-30 (Network is {network})", range.start());
-    u8::try_from(len)
-        .ok()
-        .filter(|len| range.contains(&u64::from(*len)))
-        .ok_or_else(|| bad("SubnetLen", problem()))
+        bad(key, error.to_string())
+    })
 }
 
-/// Base addresses of the second and of the last subnet.
-fn bounds(network: Ipv4Net, len: u8) -> (Ipv4Addr, Ipv4Addr) {
-    let step = 1u32 << (32 - u32::from(len));
-    let first = u32::from(network.network()).saturating_add(step);
-    let last = u32::from(network.broadcast()) & !(step - 1);
-    (first.into(), last.into())
-}
-
-fn boundary(
-    root: &Map<String, Value>,
-    key: &'static str,
-    network: Ipv4Net,
-    len: u8,
-) -> Result<Option<Ipv4Addr>, NetConfError> {
-    let Some(address) = parsed::<Ipv4Addr>(root, key)? else { return Ok(None) };
-    if !network.contains(&address) {
-        return Err(bad(key, format!("{address} lies outside Network {network}")));
-    }
-    match Ipv4Net::new(address, len) {
-        Ok(net) if net.network() == address => Ok(Some(address)),
-        _ => Err(bad(key, format!("{address} is not the first address of a /{len}"))),
+fn mode(backend: &Object) -> Result<Mode, NetConfError> {
+    match backend.string("Type")?.unwrap_or("vxlan") {
+        kind if kind.eq_ignore_ascii_case("vxlan") => Ok(Mode::Vxlan),
+        kind if kind.eq_ignore_ascii_case("host-gw") => Ok(Mode::HostGw),
+        kind => Err(bad("Backend.Type", format!("{kind:?} is not supported; use \"vxlan\" or \"host-gw\""))),
     }
 }
 
-fn backend(root: &Map<String, Value>) -> Result<(u32, u16, Option<u32>), NetConfError> {
-    let empty = Map::new();
-    let backend = match find(root, "Backend") {
-        None | Some(Value::Null) => &empty,
-        Some(Value::Object(backend)) => backend,
-        Some(other) => return Err(bad("Backend", format!("{other} is not an object"))),
-    };
-    let kind = string(backend, "Type", "Backend.Type")?.unwrap_or("vxlan");
-    if !kind.eq_ignore_ascii_case("vxlan") {
-        return Err(bad("Backend.Type", format!("{kind:?} is not supported; use \"vxlan\"")));
-    }
-    let limited = |key, name, max: u64| match number(backend, key)? {
-        Some(value) if value > max => Err(bad(name, format!("{value} is greater than {max}"))),
-        value => Ok(value.unwrap_or(0)),
-    };
-    let vni = u32::try_from(limited("VNI", "Backend.VNI", (1 << 24) - 1)?).unwrap_or(0);
-    let port = u16::try_from(limited("Port", "Backend.Port", u16::MAX.into())?).unwrap_or(0);
-    let mtu = u32::try_from(limited("MTU", "Backend.MTU", u16::MAX.into())?).unwrap_or(0);
-    let or = |value, default| if value == 0 { default } else { value };
-    Ok((or(vni, DEFAULT_VNI), if port == 0 { DEFAULT_PORT } else { port }, (mtu != 0).then_some(mtu)))
-}
-
-/// The value of a key in any case; an exact match goes first.
-fn find<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
-    let any_case = || object.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value);
-    object.get(key).or_else(any_case)
-}
-
-fn string<'a>(
-    object: &'a Map<String, Value>,
-    key: &str,
-    name: &'static str,
-) -> Result<Option<&'a str>, NetConfError> {
-    match find(object, key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(bad(name, format!("{other} is not a string"))),
-    }
-}
-
-fn parsed<T: std::str::FromStr>(
-    object: &Map<String, Value>,
-    key: &'static str,
-) -> Result<Option<T>, NetConfError> {
-    let Some(text) = string(object, key, key)? else { return Ok(None) };
-    let example = if key == "Network" { "10.244.0.0/16" } else { "10.244.1.0" };
-    text.parse().map(Some).map_err(|_| bad(key, format!("{text:?} is not of the form {example}")))
-}
-
-fn number(object: &Map<String, Value>, key: &'static str) -> Result<Option<u64>, NetConfError> {
-    match find(object, key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => match value.as_u64() {
-            Some(number) => Ok(Some(number)),
-            None => Err(bad(key, format!("{value} is not a whole number"))),
-        },
-    }
-}
-
-fn boolean(object: &Map<String, Value>, key: &'static str) -> Result<Option<bool>, NetConfError> {
-    match find(object, key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Bool(on)) => Ok(Some(*on)),
-        Some(other) => Err(bad(key, format!("{other} is neither true nor false"))),
-    }
+/// Zero and a missing key mean the default, as in flannel.
+fn vxlan(backend: &Object) -> Result<VxlanConf, NetConfError> {
+    let default = VxlanConf::default();
+    let number = |key, max| Ok::<_, NetConfError>(backend.limited(key, max)?.filter(|number| *number != 0));
+    let vni = number("VNI", (1 << 24) - 1)?.and_then(|vni| u32::try_from(vni).ok());
+    let port = number("Port", u16::MAX.into())?.and_then(|port| u16::try_from(port).ok());
+    let mtu = number("MTU", u16::MAX.into())?.and_then(|mtu| u32::try_from(mtu).ok());
+    let on = |key| Ok::<_, NetConfError>(backend.boolean(key)?.unwrap_or(false));
+    Ok(VxlanConf {
+        vni: vni.unwrap_or(default.vni),
+        port: port.unwrap_or(default.port),
+        mtu,
+        gbp: on("GBP")?,
+        learning: on("Learning")?,
+        direct_routing: on("DirectRouting")?,
+    })
 }
 
 fn bad(key: &'static str, problem: impl Into<String>) -> NetConfError {

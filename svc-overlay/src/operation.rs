@@ -3,6 +3,7 @@
 use std::fmt;
 
 use ipnet::IpNet;
+use svc_nft::TableId;
 
 use crate::kernel::{Bridge, Device, FdbEntry, Neighbour, Route};
 use crate::mark::Mark;
@@ -49,8 +50,15 @@ pub enum Operation {
     },
     /// Put our nftables table in place of the one that is there, atomically.
     SetRules(Rules),
-    /// Delete our nftables table, by its name.
-    DeleteRules(String),
+    /// Delete our nftables table.
+    DeleteRules(TableId),
+    /// Let the kernel compute the checksums of packets that leave by a link, or the network card below it.
+    SetChecksumOffload {
+        /// The link.
+        device: String,
+        /// Whether the card may do it.
+        on: bool,
+    },
 }
 
 impl Operation {
@@ -73,7 +81,7 @@ impl Operation {
     /// Whether the node does its main job without this; a refusal is reported, not retried at once.
     #[must_use]
     pub fn is_optional(&self) -> bool {
-        matches!(self, Operation::SetSysctl { .. })
+        matches!(self, Operation::SetSysctl { .. } | Operation::SetChecksumOffload { .. })
     }
 
     fn route(&self) -> Option<&Route> {
@@ -86,7 +94,7 @@ impl Operation {
     /// The device on which something is put.
     fn device(&self) -> Option<&str> {
         match self {
-            Operation::AddAddress(_, device) => Some(device),
+            Operation::AddAddress(_, device) | Operation::SetChecksumOffload { device, .. } => Some(device),
             Operation::SetNeighbour(neighbour) => Some(&neighbour.device),
             Operation::SetFdb(entry) => Some(&entry.device),
             _ => self.route().map(|route| route.device.as_str()),
@@ -125,7 +133,10 @@ impl fmt::Display for Operation {
             Operation::DeleteRoute(route) => write!(f, "ip route delete {route}"),
             Operation::SetSysctl { key, value } => write!(f, "sysctl -w {}={value}", dotted(key)),
             Operation::SetRules(rules) => write!(f, "nft -f - <<'END'\n{rules}END"),
-            Operation::DeleteRules(table) => write!(f, "nft delete table ip {table}"),
+            Operation::DeleteRules(table) => write!(f, "nft delete table {table}"),
+            Operation::SetChecksumOffload { device, on } => {
+                write!(f, "ethtool -K {device} tx-checksum-ip-generic {}", if *on { "on" } else { "off" })
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Pods: who they are and what attaching them gives.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ipam::gateway;
@@ -79,25 +80,25 @@ impl<'de> Deserialize<'de> for PodId {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct AttachOptions {
-    pub(crate) address: Option<IpAddr>,
+    pub(crate) addresses: Vec<IpAddr>,
     pub(crate) mac: Option<Mac>,
     pub(crate) interface: Option<String>,
 }
 
 impl AttachOptions {
-    /// The next free address, interface `eth0`.
+    /// The next free address of each family, interface `eth0`.
     pub fn new() -> Self {
         AttachOptions::default()
     }
 
-    /// This address; it is an error if it cannot be had.
+    /// This address, once for each family; it is an error if it cannot be had.
     pub fn address(mut self, address: impl Into<IpAddr>) -> Self {
-        self.address = Some(address.into());
+        self.addresses.push(address.into());
         self
     }
 
-    /// This MAC address for the pod's interface. Default: `0a:58` and the four bytes of its address, so that an address
-    /// that is used again never meets a stale ARP entry.
+    /// This MAC address for the pod's interface. Default: `0a:58` and the last four bytes of its first address, so that an
+    /// address that is used again never meets a stale ARP entry.
     pub fn mac(mut self, mac: Mac) -> Self {
         self.mac = Some(mac);
         self
@@ -124,22 +125,29 @@ impl Attachment {
         &self.pod
     }
 
-    /// Its address.
+    /// Its first address: the IPv4 one, where it has both.
     #[must_use]
     pub fn address(&self) -> IpAddr {
-        self.port.address.into()
+        self.port.addresses[0].addr()
     }
 
-    /// The prefix length of its address.
+    /// Its addresses with the prefix length of the node's subnet, IPv4 first.
+    #[must_use]
+    pub fn addresses(&self) -> &[IpNet] {
+        &self.port.addresses
+    }
+
+    /// The prefix length of its first address.
     #[must_use]
     pub fn prefix_len(&self) -> u8 {
-        self.port.prefix_len
+        self.port.addresses[0].prefix_len()
     }
 
-    /// The address of the bridge, by way of which it reaches everything else.
+    /// The address of the bridge, by way of which it reaches everything else; of the family of
+    /// [`address`](Self::address).
     #[must_use]
     pub fn gateway(&self) -> IpAddr {
-        self.port.gateway.into()
+        gateway(self.port.addresses[0])
     }
 
     /// The host end of its veth pair.
@@ -181,39 +189,42 @@ pub struct Port {
     pub interface: String,
     /// Its MAC address.
     pub mac: Mac,
-    /// Its address.
-    pub address: Ipv4Addr,
-    /// The prefix length of its address.
-    pub prefix_len: u8,
-    /// Its default gateway.
-    pub gateway: Ipv4Addr,
+    /// Its addresses with the prefix lengths of their subnets; at least one.
+    pub addresses: Vec<IpNet>,
+    /// Its default gateways, one for each address.
+    pub gateways: Vec<IpAddr>,
     /// The largest packet.
     pub mtu: u32,
 }
 
 impl Port {
-    /// The port of a pod with this address on the bridge.
+    /// The port of a pod with these addresses, at least one, on the bridge.
     #[must_use]
-    pub fn new(
-        pod: &PodId,
-        address: Ipv4Addr,
-        subnet: ipnet::Ipv4Net,
-        bridge: &Bridge,
-        options: &AttachOptions,
-    ) -> Self {
-        let [a, b, c, d] = address.octets();
+    pub fn new(pod: &PodId, addresses: Vec<IpNet>, bridge: &Bridge, options: &AttachOptions) -> Self {
+        let mark = Mark::Pod { pod: pod.clone(), addresses: addresses.iter().map(IpNet::addr).collect() };
         Port {
             host_interface: host_interface(pod, &bridge.name),
-            mark: Mark::Pod { pod: pod.clone(), address },
+            mark,
             bridge: bridge.name.clone(),
             interface: options.interface.clone().unwrap_or_else(|| "eth0".to_owned()),
-            mac: options.mac.unwrap_or(Mac::new([0x0a, 0x58, a, b, c, d])),
-            address,
-            prefix_len: subnet.prefix_len(),
-            gateway: gateway(subnet),
+            mac: options.mac.unwrap_or_else(|| derived_mac(&addresses)),
+            gateways: addresses.iter().map(|net| gateway(*net)).collect(),
+            addresses,
             mtu: bridge.mtu,
         }
     }
+}
+
+fn derived_mac(addresses: &[IpNet]) -> Mac {
+    let [a, b, c, d] = match addresses.first().map(IpNet::addr) {
+        Some(IpAddr::V4(address)) => address.octets(),
+        Some(IpAddr::V6(address)) => {
+            let [.., a, b, c, d] = address.octets();
+            [a, b, c, d]
+        }
+        None => [0; 4],
+    };
+    Mac::new([0x0a, 0x58, a, b, c, d])
 }
 
 /// The host end's name is the same each time, so that a restarted process and a second detach find it.

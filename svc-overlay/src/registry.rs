@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use crate::lease::Lease;
 
@@ -64,7 +64,7 @@ impl fmt::Display for Revision {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseSet {
     revision: Revision,
-    leases: Arc<BTreeMap<Ipv4Net, Lease>>,
+    leases: Arc<BTreeMap<IpNet, Lease>>,
 }
 
 impl LeaseSet {
@@ -88,7 +88,7 @@ impl LeaseSet {
 
     /// The lease of a subnet.
     #[must_use]
-    pub fn lease(&self, subnet: Ipv4Net) -> Option<&Lease> {
+    pub fn lease(&self, subnet: IpNet) -> Option<&Lease> {
         self.leases.get(&subnet)
     }
 
@@ -113,7 +113,7 @@ pub enum RegistryError {
     #[error("subnet {subnet} is leased by {owner}, {node} cannot have it; give {node} another subnet")]
     Taken {
         /// The subnet.
-        subnet: Ipv4Net,
+        subnet: IpNet,
         /// Who holds it.
         owner: String,
         /// Who asked.
@@ -131,7 +131,8 @@ pub enum RegistryError {
 ///
 /// let leases = Leases::new();
 /// let mac = "2e:57:5f:4d:3f:d4".parse()?;
-/// leases.put(Lease::vxlan("server2", "10.244.2.0/24".parse()?, "172.20.10.2".parse()?, 1, mac))?;
+/// let subnet: ipnet::Ipv4Net = "10.244.2.0/24".parse()?;
+/// leases.put(Lease::vxlan("server2", subnet, [172, 20, 10, 2], 1, mac))?;
 /// assert_eq!(leases.snapshot().len(), 1);
 /// leases.remove("server2");
 /// assert!(leases.snapshot().is_empty());
@@ -202,7 +203,7 @@ fn taken(held: &Lease, lease: &Lease) -> RegistryError {
 }
 
 impl Inner {
-    fn change(&mut self, edit: impl FnOnce(&mut BTreeMap<Ipv4Net, Lease>)) -> Revision {
+    fn change(&mut self, edit: impl FnOnce(&mut BTreeMap<IpNet, Lease>)) -> Revision {
         edit(Arc::make_mut(&mut self.set.leases));
         self.set.revision = Revision(self.set.revision.0 + 1);
         self.wakers.drain(..).for_each(Waker::wake);

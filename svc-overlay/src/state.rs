@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::lease::Lease;
 use crate::mac::Mac;
 use crate::operation::Operation;
 use crate::plan::{Obstacle, Refusal};
@@ -15,7 +16,7 @@ const LAST_RETRY: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     pub(crate) programmed: Option<Revision>,
-    pub(crate) mac: Option<Mac>,
+    pub(crate) lease: Option<Lease>,
     pub(crate) peers: usize,
     pub(crate) operations: u64,
     pub(crate) problems: Vec<Problem>,
@@ -28,10 +29,16 @@ impl Status {
         self.programmed
     }
 
-    /// The VXLAN device's MAC address, as read back from the kernel and published.
+    /// The node's lease as it was published, with the MAC addresses that its VXLAN devices really have.
+    #[must_use]
+    pub fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
+    /// The MAC address of the first family's VXLAN device, as read back from the kernel and published.
     #[must_use]
     pub fn mac(&self) -> Option<Mac> {
-        self.mac
+        self.lease.as_ref().and_then(Lease::vxlan_data).map(|data| data.vtep_mac)
     }
 
     /// How many peers are programmed.

@@ -10,6 +10,7 @@ use crate::operation::Operation;
 use crate::pod::Port;
 
 mod dump;
+mod ethtool;
 mod events;
 mod links;
 mod messages;
@@ -62,8 +63,14 @@ impl Dataplane for System {
         let mut kernel = dump::list(self.netlink()?, scope)?;
         kernel.sysctls = sysctl::read_all(&scope.sysctls)?;
         kernel.rules = rules::list(&scope.table)?;
+        if scope.checksum_offload {
+            let names = kernel.devices.keys();
+            kernel.checksum_offload = names
+                .map(|name| Ok((name.clone(), ethtool::checksum_offload(name)?)))
+                .collect::<Result<_, Error>>()?;
+        }
         if let Some(events) = &mut self.events {
-            events.device = kernel.device.as_ref().map(|device| device.index);
+            events.devices = kernel.devices.values().map(|device| device.index).collect();
         }
         Ok(kernel)
     }
@@ -75,6 +82,9 @@ impl Dataplane for System {
                 [Operation::SetSysctl { key, value }] => results.push(sysctl::write(key, value)),
                 [Operation::SetRules(rules)] => results.push(rules::replace(rules)),
                 [Operation::DeleteRules(table)] => results.push(rules::delete(table)),
+                [Operation::SetChecksumOffload { device, on }] => {
+                    results.push(ethtool::set_checksum_offload(device, *on));
+                }
                 run => run.chunks(BATCH).for_each(|chunk| results.extend(self.apply_batch(chunk))),
             }
         }

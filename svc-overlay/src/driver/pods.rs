@@ -1,15 +1,18 @@
 //! Attaching and detaching pods, on the driver's thread.
 
-use std::net::Ipv4Addr;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
+use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 
 use super::run::Driver;
 use crate::dataplane::Dataplane;
 use crate::error::{CleanUpError, Error, PodError};
-use crate::ipam::Ipam;
-use crate::kernel::Kernel;
+use crate::family::Family;
+use crate::ipam::{Ipam, IpamError};
+use crate::kernel::{Kernel, PodPort};
 use crate::operation::Operation;
 use crate::plan::{Obstacle, Plan};
 use crate::pod::{AttachOptions, Attachment, PodId, Port};
@@ -29,7 +32,7 @@ pub(super) enum Request {
         reply: oneshot::Sender<Result<(), PodError>>,
     },
     List {
-        reply: oneshot::Sender<Result<Vec<(PodId, Ipv4Addr)>, PodError>>,
+        reply: oneshot::Sender<Result<Vec<(PodId, Vec<IpAddr>)>, PodError>>,
     },
     CleanUp {
         reply: oneshot::Sender<Result<(), CleanUpError>>,
@@ -82,7 +85,7 @@ impl Pods {
     /// # Errors
     ///
     /// The kernel could not be asked.
-    pub async fn list(&self) -> Result<Vec<(PodId, Ipv4Addr)>, PodError> {
+    pub async fn list(&self) -> Result<Vec<(PodId, Vec<IpAddr>)>, PodError> {
         self.ask(|reply| Request::List { reply }).await
     }
 
@@ -105,17 +108,44 @@ impl<D: Dataplane> Driver<D> {
     ) -> Result<Attachment, PodError> {
         let kernel = self.list_for(pod)?;
         let plan = self.pod_plan(pod, &kernel)?;
-        let address = self.ipam(&kernel).acquire(pod, options.address)?;
-        let port = Port::new(pod, address, self.config.subnet, plan.bridge(), options);
+        let addresses = self.acquire(pod, &kernel, &options.addresses)?;
+        let port = Port::new(pod, addresses, plan.bridge(), options);
         let attached = self.prepare(pod, &plan, &kernel).and_then(|()| {
             let failed = |cause| PodError::Kernel { pod: pod.clone(), cause };
             self.dataplane.plug(netns.as_fd(), &port).map_err(failed)
         });
         if let Err(error) = attached {
-            self.ipam(&kernel).release(pod);
+            self.release(pod, &kernel);
             return Err(error);
         }
         Ok(Attachment { pod: pod.clone(), port })
+    }
+
+    /// An address of each family, or none at all.
+    fn acquire(&mut self, pod: &PodId, kernel: &Kernel, wanted: &[IpAddr]) -> Result<Vec<IpNet>, PodError> {
+        let ipams = self.ipam(kernel);
+        let lost = |address: &&IpAddr| !ipams.iter().any(|ipam| of_family(ipam, address));
+        if let (Some(address), Some(ipam)) = (wanted.iter().find(lost), ipams.first_mut()) {
+            // Refused by whichever subnet there is, in its words.
+            ipam.acquire(pod, Some(*address))?;
+        }
+        let mut addresses = Vec::new();
+        for ipam in ipams {
+            let wanted = wanted.iter().find(|address| of_family(ipam, address)).copied();
+            match ipam.acquire(pod, wanted) {
+                Ok(address) => addresses.push((address, ipam.subnet().prefix_len())),
+                Err(error @ IpamError::Attached { .. }) => return Err(error.into()),
+                Err(error) => {
+                    self.release(pod, kernel);
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(addresses.into_iter().filter_map(|(address, len)| IpNet::new(address, len).ok()).collect())
+    }
+
+    fn release(&mut self, pod: &PodId, kernel: &Kernel) -> usize {
+        self.ipam(kernel).iter_mut().filter_map(|ipam| ipam.release(pod)).count()
     }
 
     pub(super) fn detach(&mut self, pod: &PodId) -> Result<(), PodError> {
@@ -124,15 +154,19 @@ impl<D: Dataplane> Driver<D> {
         if let Some(port) = port {
             self.make(pod, &Operation::DeleteLink(port.interface.clone()))?;
         }
-        match (self.ipam(&kernel).release(pod), port) {
-            (None, None) => Err(PodError::NotAttached { pod: pod.clone() }),
+        match (self.release(pod, &kernel), port) {
+            (0, None) => Err(PodError::NotAttached { pod: pod.clone() }),
             _ => Ok(()),
         }
     }
 
-    pub(super) fn list_pods(&mut self) -> Result<Vec<(PodId, Ipv4Addr)>, PodError> {
+    pub(super) fn list_pods(&mut self) -> Result<Vec<(PodId, Vec<IpAddr>)>, PodError> {
         let kernel = self.list_for(&PodId::new("", ""))?;
-        Ok(self.ipam(&kernel).iter().map(|(address, pod)| (pod.clone(), address)).collect())
+        let mut pods: BTreeMap<PodId, Vec<IpAddr>> = BTreeMap::new();
+        for (address, pod) in self.ipam(&kernel).iter().flat_map(Ipam::iter) {
+            pods.entry(pod.clone()).or_default().push(address);
+        }
+        Ok(pods.into_iter().collect())
     }
 
     fn list_for(&mut self, pod: &PodId) -> Result<Kernel, PodError> {
@@ -141,7 +175,8 @@ impl<D: Dataplane> Driver<D> {
     }
 
     fn pod_plan(&self, pod: &PodId, kernel: &Kernel) -> Result<Plan, PodError> {
-        let no_underlay = || PodError::NoUnderlay { pod: pod.clone(), address: self.config.public_ip };
+        let no_underlay =
+            || PodError::NoUnderlay { pod: pod.clone(), address: self.config.stacks[0].public_ip };
         let underlay = kernel.underlay.as_ref().ok_or_else(no_underlay)?;
         let leases = self.leases.clone().unwrap_or_default();
         let plan = self.plan(underlay, &LeaseSet::new(leases.revision(), []));
@@ -169,16 +204,26 @@ impl<D: Dataplane> Driver<D> {
         }
     }
 
-    /// The addresses; after a restart they are read from the ports' marks.
-    fn ipam(&mut self, kernel: &Kernel) -> &mut Ipam {
-        let subnet = self.config.subnet;
+    /// The addresses of each subnet; after a restart they are read from the ports' marks.
+    fn ipam(&mut self, kernel: &Kernel) -> &mut [Ipam] {
+        let stacks = &self.config.stacks;
         self.ipam.get_or_insert_with(|| {
-            let mut ipam = Ipam::new(subnet);
-            for port in &kernel.ports {
-                // One that lies outside the subnet belongs to a former lease: it blocks nothing here.
-                let _foreign = ipam.acquire(&port.pod, Some(port.address.into()));
+            let mut ipams: Vec<_> = stacks.iter().map(|stack| Ipam::new(stack.subnet)).collect();
+            for ipam in &mut ipams {
+                for (pod, address) in kernel.ports.iter().flat_map(pod_addresses) {
+                    // One that lies outside the subnet belongs to a former lease: it blocks nothing here.
+                    let _foreign = of_family(ipam, address).then(|| ipam.acquire(pod, Some(*address)));
+                }
             }
-            ipam
+            ipams
         })
     }
+}
+
+fn of_family(ipam: &Ipam, address: &IpAddr) -> bool {
+    Family::of_net(ipam.subnet()) == Family::of(*address)
+}
+
+fn pod_addresses(port: &PodPort) -> impl Iterator<Item = (&PodId, &IpAddr)> {
+    port.addresses.iter().map(|address| (&port.pod, address))
 }

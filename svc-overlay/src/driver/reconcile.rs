@@ -1,15 +1,19 @@
 //! Comparing and repairing: list, plan, diff, apply, and again until there is nothing left to do.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tracing::{debug, warn};
 
 use super::run::Driver;
+use crate::config::Stack;
 use crate::dataplane::Dataplane;
 use crate::error::{CleanUpError, Error};
 use crate::kernel::{Kernel, Underlay};
+use crate::lease::Lease;
+use crate::netconf::Mode;
 use crate::operation::{Changes, Operation};
-use crate::plan::Plan;
+use crate::plan::{Plan, Tunnel};
 use crate::registry::LeaseSet;
 use crate::state::{Problem, runnable};
 
@@ -37,11 +41,10 @@ impl<D: Dataplane> Driver<D> {
             let before = status.clone();
             if let Some(plan) = &plan {
                 status.programmed = Some(plan.revision());
-                status.peers = plan.routes().count();
+                status.peers = plan.peers();
             }
             status.operations += outcome.done;
-            status.mac =
-                self.published.as_ref().and_then(|lease| lease.vxlan_data()).map(|data| data.vtep_mac);
+            status.lease = self.published.clone();
             status.problems = outcome.problems;
             *status != before
         });
@@ -71,7 +74,8 @@ impl<D: Dataplane> Driver<D> {
                 self.publish(&kernel, outcome).await;
             }
             if changes.is_empty() {
-                return kernel.device.is_some_and(|device| device.mark.is_some()).then_some(plan);
+                let all_ours = plan.tunnels().iter().all(|tunnel| is_ours(&kernel, tunnel));
+                return all_ours.then_some(plan);
             }
             outcome.problems.retain(|problem| !matches!(problem, Problem::Kernel(_)));
             let failed = self.make_all(&changes, outcome).await;
@@ -80,13 +84,9 @@ impl<D: Dataplane> Driver<D> {
         None
     }
 
-    /// Publishes the lease once the device exists, with the MAC address that it really has.
+    /// Publishes the lease once the devices exist, with the MAC addresses that they really have.
     async fn publish(&mut self, kernel: &Kernel, outcome: &mut Outcome) {
-        let Some(found) = kernel.device.as_ref().filter(|found| found.mark.is_some() && found.up) else {
-            return;
-        };
-        let Some(device) = &found.link else { return };
-        let lease = self.config.lease(device.mac);
+        let Some(lease) = self.real_lease(kernel) else { return };
         if self.published.as_ref() == Some(&lease) {
             return;
         }
@@ -97,6 +97,19 @@ impl<D: Dataplane> Driver<D> {
             }
             Err(error) => outcome.problems.push(Problem::Registry(error)),
         }
+    }
+
+    /// Nothing while a device is missing, down or somebody else's.
+    fn real_lease(&self, kernel: &Kernel) -> Option<Lease> {
+        let mut macs = BTreeMap::new();
+        if self.config.mode == Mode::Vxlan {
+            for family in self.config.stacks.iter().map(Stack::family) {
+                let found = kernel.devices.get(&self.config.device(family))?;
+                let link = found.link.as_ref().filter(|_| found.up && found.mark.is_some())?;
+                macs.insert(family, link.mac);
+            }
+        }
+        Some(self.config.lease_with(&macs))
     }
 
     /// Makes operations in order, without those that need a failed one; the failed and the left out ones.
@@ -157,7 +170,10 @@ impl<D: Dataplane> Driver<D> {
     fn underlay_wanted(&self) -> String {
         match &self.scope.underlay {
             Some(name) => format!("the name {name}"),
-            None => format!("the address {}", self.config.public_ip),
+            None => {
+                let addresses = self.scope.public_ips.iter().map(ToString::to_string);
+                format!("the address {}", addresses.collect::<Vec<_>>().join(" and "))
+            }
         }
     }
 }
@@ -181,7 +197,11 @@ fn is_deletion(operation: &Operation) -> bool {
     )
 }
 
-/// Whether the VXLAN device itself is made or changed.
+fn is_ours(kernel: &Kernel, tunnel: &Tunnel) -> bool {
+    kernel.devices.get(&tunnel.device.name).is_some_and(|found| found.mark.is_some())
+}
+
+/// Whether a VXLAN device itself is made or changed.
 fn is_of_device(operation: &Operation) -> bool {
     matches!(operation, Operation::AddDevice(..) | Operation::SetDevice(_))
 }

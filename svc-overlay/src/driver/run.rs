@@ -27,7 +27,7 @@ pub(super) struct Driver<D> {
     pub(super) status: watch::Sender<Status>,
     pub(super) leases: Option<LeaseSet>,
     pub(super) published: Option<Lease>,
-    pub(super) ipam: Option<Ipam>,
+    pub(super) ipam: Option<Vec<Ipam>>,
     pub(super) backoff: Backoff,
     /// What the sysctls were: the links whose marks say so may be deleted under us.
     pub(super) before: BTreeMap<String, String>,

@@ -15,7 +15,7 @@ const ENOBUFS: i32 = 105;
 fn peer(third: u8) -> Lease {
     let subnet = ipnet::Ipv4Net::new_assert([10, 244, third, 0].into(), 24);
     let node = format!("n{third}");
-    Lease::vxlan(&node, subnet, [172, 20, 10, third].into(), 1, Mac::derived(&[&node]))
+    Lease::vxlan(&node, subnet, [172, 20, 10, third], 1, Mac::derived(&[&node]))
 }
 
 fn underlay() -> Fake {
@@ -128,5 +128,5 @@ async fn a_dropped_handle_ends_the_driver_and_leaves_the_kernel() {
     drop(handle);
     driver.await.unwrap();
     let kernel = fake.clone().list(&scope).unwrap();
-    assert!(kernel.device.is_some() && kernel.fdb.len() == 1);
+    assert!(!kernel.devices.is_empty() && kernel.fdb.len() == 1);
 }

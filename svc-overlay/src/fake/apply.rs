@@ -3,10 +3,12 @@
 use std::io;
 
 use ipnet::IpNet;
+use svc_nft::TableId;
 
 use super::{Kind, State, connected, is_host};
 use crate::config::accept_ra;
 use crate::error::Error;
+use crate::family::Family;
 use crate::kernel::{Bridge, Device, FdbEntry, Neighbour, Route};
 use crate::mark::Mark;
 use crate::operation::Operation;
@@ -78,16 +80,23 @@ impl State {
             }
             Operation::SetSysctl { key, value } => self.set_sysctl(key, value),
             Operation::SetRules(rules) => {
-                self.rules = Some(rules.clone());
+                self.rules.insert(family_of(rules.table()), rules.clone());
                 Ok(())
             }
-            Operation::DeleteRules(_) => self.rules.take().map(drop).ok_or(ENOENT),
+            Operation::DeleteRules(table) => self.rules.remove(&family_of(table)).map(drop).ok_or(ENOENT),
+            Operation::SetChecksumOffload { device, on } => {
+                *self.checksum_offload.get_mut(device).ok_or(ENODEV)? = *on;
+                Ok(())
+            }
         }
     }
 
     fn add_link(&mut self, name: &str, kind: Kind, mark: Option<Mark>) -> Made {
         if self.links.contains_key(name) {
             return Err(EEXIST);
+        }
+        if matches!(kind, Kind::Device(_)) {
+            self.checksum_offload.insert(name.to_owned(), true);
         }
         let mut link = self.new_link(kind, mark);
         link.up = true;
@@ -177,4 +186,8 @@ impl State {
         *self.sysctls.get_mut(key).ok_or(ENOENT)? = value.to_owned();
         Ok(())
     }
+}
+
+fn family_of(table: &TableId) -> Family {
+    if table.family() == svc_nft::Family::Ip { Family::V4 } else { Family::V6 }
 }

@@ -26,8 +26,8 @@ fn a_device_set_down_loses_routes_and_neighbours_and_keeps_its_fdb() {
     fake.add_link("eth0", "172.20.10.2/24".parse().unwrap(), 1500);
     let peer = crate::lease::Lease::vxlan(
         "server3",
-        "10.244.5.0/24".parse().unwrap(),
-        "172.20.10.3".parse().unwrap(),
+        "10.244.5.0/24".parse::<IpNet>().unwrap(),
+        [172, 20, 10, 3],
         1,
         Mac::derived(&["server3"]),
     );

@@ -6,7 +6,11 @@ fn reads_what_it_prints() {
     let marks = [
         Mark::Device { before: BTreeMap::new() },
         Mark::Device { before },
-        Mark::Pod { pod: PodId::new("default", "web-0"), address: Ipv4Addr::new(10, 244, 2, 65) },
+        Mark::Pod { pod: PodId::new("default", "web-0"), addresses: vec![[10, 244, 2, 65].into()] },
+        Mark::Pod {
+            pod: PodId::new("default", "web-0"),
+            addresses: vec![[10, 244, 2, 65].into(), "fd00::41".parse().unwrap()],
+        },
     ];
     for mark in marks {
         assert_eq!(Mark::parse(&mark.to_string()), Some(mark));

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::Plan;
-use crate::config::{Config, accept_ra};
+use super::{Plan, Tunnel};
+use crate::config::{accept_ra, forward};
+use crate::family::Family;
 use crate::kernel::{Device, FdbEntry, Found, Kernel, Neighbour, Route};
 use crate::mark::Mark;
 use crate::operation::{Changes, Operation};
@@ -23,27 +24,30 @@ pub enum Obstacle {
     ForeignRoute(Route),
 }
 
-/// The kernel as it will be once the device operations are done.
+/// What stays of the peers' entries once the device operations are done.
 struct Base<'a> {
     routes: BTreeSet<&'a Route>,
     neighbours: BTreeSet<&'a Neighbour>,
     fdb: BTreeSet<&'a FdbEntry>,
-    addresses: BTreeSet<IpNet>,
 }
 
 impl Plan {
-    /// The operations that bring `kernel` to this plan; empty when it is there already.
+    /// The operations that bring `kernel` to this plan; empty when it is there already. O(entries x log).
     ///
-    /// Order: device; routes that have to go; FDB entries, then neighbours, then routes that have to come; neighbours
-    /// and FDB entries that have to go. So a route exists only while its neighbour and FDB entry do, and a peer that
-    /// changes its MAC address is reachable at every moment.
+    /// Order: devices; routes that have to go; FDB entries, then neighbours, then routes that have to come; neighbours
+    /// and FDB entries that have to go; devices that nothing uses any more. So a route exists only while its neighbour and
+    /// FDB entry do, and a peer that changes its MAC address, or the way it is reached, is reachable at every moment.
     #[must_use]
     pub fn diff(&self, kernel: &Kernel) -> Changes {
         let mut operations = Vec::new();
-        if !is_foreign(kernel.device.as_ref()) {
-            let base = self.device_operations(kernel, &mut operations);
-            self.peer_operations(kernel, &base, &mut operations);
+        let mut base = self.base(kernel);
+        for tunnel in self.tunnels.iter().filter(|tunnel| !is_foreign(kernel.devices.get(&tunnel.device.name))) {
+            if self.device_operations(kernel, tunnel, &mut operations) {
+                base.forget(&tunnel.device.name);
+            }
         }
+        self.peer_operations(kernel, &base, &mut operations);
+        operations.extend(self.unused_devices(kernel).cloned().map(Operation::DeleteLink));
         if kernel.bridge.is_some() {
             self.bridge_operations(kernel, &mut operations);
         }
@@ -62,9 +66,9 @@ impl Plan {
     /// Whose objects are in the way. What they block is left out of [`diff`](Self::diff).
     #[must_use]
     pub fn obstacles(&self, kernel: &Kernel) -> Vec<Obstacle> {
-        let device = is_foreign(kernel.device.as_ref()).then(|| self.device.name.clone());
+        let devices = self.foreign_devices(kernel).map(str::to_owned);
         let bridge = is_foreign(kernel.bridge.as_ref()).then(|| self.bridge.name.clone());
-        let links = device.into_iter().chain(bridge).map(Obstacle::ForeignLink);
+        let links = devices.chain(bridge).map(Obstacle::ForeignLink);
         let foreign = foreign_routes(kernel);
         let routes = self.routes.iter().filter_map(|route| foreign.get(&route.destination));
         links.chain(routes.map(|route| Obstacle::ForeignRoute((*route).clone()))).collect()
@@ -76,63 +80,64 @@ impl Plan {
         let mut operations = Vec::new();
         operations.extend(self.our_routes(kernel).cloned().map(Operation::DeleteRoute));
         operations.extend(kernel.ports.iter().map(|port| Operation::DeleteLink(port.interface.clone())));
-        let device = ours(kernel.device.as_ref()).map(|_| &self.device.name);
         let bridge = ours(kernel.bridge.as_ref()).map(|_| &self.bridge.name);
-        operations.extend(bridge.into_iter().chain(device).cloned().map(Operation::DeleteLink));
-        operations
-            .extend(kernel.rules.as_ref().map(|rules| Operation::DeleteRules(rules.table().to_owned())));
+        let links = bridge.into_iter().chain(our_devices(kernel).map(|(name, _)| name));
+        operations.extend(links.cloned().map(Operation::DeleteLink));
+        operations.extend(kernel.rules.values().map(|rules| Operation::DeleteRules(rules.table().clone())));
         let before = self.before(kernel).into_iter();
         let changed = before.filter(|(key, value)| kernel.sysctls.get(key).is_some_and(|now| now != value));
         operations.extend(changed.map(|(key, value)| Operation::SetSysctl { key, value }));
         operations.into()
     }
 
-    fn device_operations<'a>(&self, kernel: &'a Kernel, operations: &mut Vec<Operation>) -> Base<'a> {
-        let found = kernel.device.as_ref();
-        let reuse = found.and_then(|found| Some((found, found.link.as_ref()?)));
-        let base = match reuse {
-            Some((found, link)) if same_tunnel(link, &self.device) => {
-                if *link != self.device || !found.up {
-                    operations.push(Operation::SetDevice(self.device.clone()));
-                }
-                self.kept(kernel, found)
-            }
-            _ => {
-                operations.extend(found.map(|_| Operation::DeleteLink(self.device.name.clone())));
-                operations.push(Operation::AddDevice(self.device.clone(), self.mark(kernel)));
-                Base::empty()
-            }
-        };
-        let name = &self.device.name;
-        operations.extend(self.sysctl(kernel, &accept_ra(name)));
-        if !base.addresses.contains(&self.address) {
-            operations.push(Operation::AddAddress(self.address, name.clone()));
-        }
-        let stale = base.addresses.iter().filter(|address| is_v4(address) && **address != self.address);
-        operations.extend(stale.map(|address| Operation::DeleteAddress(*address, name.clone())));
-        base
-    }
-
-    /// What stays of the dump when the device stays.
-    fn kept<'a>(&self, kernel: &'a Kernel, found: &Found<Device>) -> Base<'a> {
+    fn base<'a>(&self, kernel: &'a Kernel) -> Base<'a> {
+        let on_tunnel = |device: &str| self.tunnels.iter().any(|tunnel| tunnel.device.name == device);
         Base {
             routes: self.our_routes(kernel).collect(),
-            neighbours: kernel.neighbours.iter().collect(),
-            fdb: kernel.fdb.iter().collect(),
-            addresses: found.addresses.clone(),
+            neighbours: kernel.neighbours.iter().filter(|neighbour| on_tunnel(&neighbour.device)).collect(),
+            fdb: kernel.fdb.iter().filter(|entry| on_tunnel(&entry.device)).collect(),
         }
+    }
+
+    /// Whether the device is made anew.
+    fn device_operations(&self, kernel: &Kernel, tunnel: &Tunnel, operations: &mut Vec<Operation>) -> bool {
+        let Tunnel { device, address, .. } = tunnel;
+        let found = kernel.devices.get(&device.name);
+        let kept = found.filter(|found| found.link.as_ref().is_some_and(|link| same_tunnel(link, device)));
+        match kept {
+            Some(found) if found.link.as_ref() == Some(device) && found.up => {}
+            Some(_) => operations.push(Operation::SetDevice(device.clone())),
+            None => {
+                operations.extend(found.map(|_| Operation::DeleteLink(device.name.clone())));
+                operations.push(Operation::AddDevice(device.clone(), self.mark(kernel)));
+            }
+        }
+        let name = &device.name;
+        operations.extend(self.sysctl(kernel, &accept_ra(name)));
+        if kept.is_none_or(|found| !found.addresses.contains(address)) {
+            operations.push(Operation::AddAddress(*address, name.clone()));
+        }
+        let addresses = kept.into_iter().flat_map(|found| &found.addresses);
+        // Other families' are not ours to judge: somebody may have given it one.
+        let stale = addresses.filter(|other| same_family(other, address) && *other != address);
+        operations.extend(stale.map(|address| Operation::DeleteAddress(*address, name.clone())));
+        operations.extend(checksum(kernel, tunnel, kept.is_none()));
+        kept.is_none()
     }
 
     fn peer_operations(&self, kernel: &Kernel, base: &Base<'_>, operations: &mut Vec<Operation>) {
         let foreign = foreign_routes(kernel);
-        let free = |route: &Route| !foreign.contains_key(&route.destination);
+        let blocked: BTreeSet<_> = self.foreign_devices(kernel).collect();
+        let open = |device: &String| !blocked.contains(device.as_str());
+        let free = |route: &Route| !foreign.contains_key(&route.destination) && open(&route.device);
         let wanted: BTreeSet<IpNet> = self.routes.iter().map(|route| route.destination).collect();
         let held: BTreeSet<IpNet> = base.routes.iter().map(|route| route.destination).collect();
         let gone = base.routes.iter().filter(|route| !wanted.contains(&route.destination));
         operations.extend(gone.map(|route| Operation::DeleteRoute((*route).clone())));
-        let fdb = self.fdb.iter().filter(|entry| !base.fdb.contains(entry));
+        let fdb = self.fdb.iter().filter(|entry| !base.fdb.contains(entry) && open(&entry.device));
         operations.extend(fdb.cloned().map(Operation::SetFdb));
-        let neighbours = self.neighbours.iter().filter(|neighbour| !base.neighbours.contains(neighbour));
+        let neighbours = self.neighbours.iter();
+        let neighbours = neighbours.filter(|entry| !base.neighbours.contains(entry) && open(&entry.device));
         operations.extend(neighbours.cloned().map(Operation::SetNeighbour));
         let routes = self.routes.iter().filter(|route| !base.routes.contains(route) && free(route));
         operations.extend(routes.cloned().map(|route| match held.contains(&route.destination) {
@@ -148,8 +153,8 @@ impl Plan {
         let stale = |neighbour: &&&Neighbour| neighbour.is_ours() && !wanted.contains(&neighbour.address);
         let neighbours = base.neighbours.iter().filter(stale);
         operations.extend(neighbours.map(|neighbour| Operation::DeleteNeighbour((*neighbour).clone())));
-        let wanted: BTreeSet<_> = self.fdb.iter().map(|entry| entry.mac).collect();
-        let fdb = base.fdb.iter().filter(|entry| !wanted.contains(&entry.mac));
+        let wanted: BTreeSet<_> = self.fdb.iter().map(|entry| (&entry.device, entry.mac)).collect();
+        let fdb = base.fdb.iter().filter(|entry| !wanted.contains(&(&entry.device, entry.mac)));
         operations.extend(fdb.map(|entry| Operation::DeleteFdb((*entry).clone())));
     }
 
@@ -168,23 +173,20 @@ impl Plan {
         }
         operations.extend(self.sysctl(kernel, &accept_ra(name)));
         let addresses = found.map(|found| found.addresses.clone()).unwrap_or_default();
-        if !addresses.contains(&self.gateway) {
-            operations.push(Operation::AddAddress(self.gateway, name.clone()));
-        }
+        let missing = self.gateways.difference(&addresses);
+        operations.extend(missing.map(|address| Operation::AddAddress(*address, name.clone())));
         // The subnet of a former lease: its connected route would catch another node's pods.
-        let stale = addresses.iter().filter(|address| is_v4(address) && **address != self.gateway);
+        let ruled = |address: &&IpNet| self.gateways.iter().any(|gateway| same_family(gateway, address));
+        let stale = addresses.difference(&self.gateways).filter(ruled);
         operations.extend(stale.map(|address| Operation::DeleteAddress(*address, name.clone())));
     }
 
     fn host_operations(&self, kernel: &Kernel, operations: &mut Vec<Operation>) {
-        operations.extend(self.sysctl(kernel, Config::forward_sysctl()));
-        match (&self.rules, &kernel.rules) {
-            (Some(rules), found) if found.as_ref() != Some(rules) => {
-                operations.push(Operation::SetRules(rules.clone()));
-            }
-            (None, Some(found)) => operations.push(Operation::DeleteRules(found.table().to_owned())),
-            _ => {}
-        }
+        operations.extend(Family::ALL.iter().filter_map(|family| self.sysctl(kernel, forward(*family))));
+        let wanted = self.rules.iter().filter(|(family, rules)| kernel.rules.get(family) != Some(rules));
+        operations.extend(wanted.map(|(_, rules)| Operation::SetRules(rules.clone())));
+        let gone = kernel.rules.iter().filter(|(family, _)| !self.rules.contains_key(family));
+        operations.extend(gone.map(|(_, rules)| Operation::DeleteRules(rules.table().clone())));
     }
 
     /// A sysctl that exists (or will, with its link) and has another value. A missing one of an existing link is no
@@ -200,9 +202,11 @@ impl Plan {
     /// The mark of a new link, which says what the host-wide sysctls were.
     fn mark(&self, kernel: &Kernel) -> Mark {
         let mut before = self.before(kernel);
-        let key = Config::forward_sysctl();
-        if let Some(value) = kernel.sysctls.get(key).filter(|value| self.sysctls.get(key) != Some(value)) {
-            before.entry(key.to_owned()).or_insert_with(|| value.clone());
+        for key in Family::ALL.map(forward) {
+            let changed = kernel.sysctls.get(key).filter(|now| self.sysctls.get(key).is_some_and(|value| value != *now));
+            if let Some(value) = changed {
+                before.entry(key.to_owned()).or_insert_with(|| value.clone());
+            }
         }
         Mark::Device { before }
     }
@@ -213,33 +217,57 @@ impl Plan {
         before
     }
 
-    fn our_routes<'a>(&self, kernel: &'a Kernel) -> impl Iterator<Item = &'a Route> + use<'a> {
-        let device = self.device.name.clone();
-        kernel.routes.iter().filter(move |route| route.is_ours() && route.device == device)
+    /// Those on our devices, and those to the overlay by way of the underlay: the number alone does not say of which overlay
+    /// a route is, where there are several.
+    fn our_routes<'a>(&self, kernel: &'a Kernel) -> impl Iterator<Item = &'a Route> {
+        let within = |route: &Route| self.networks.iter().any(|network| network.contains(&route.destination));
+        let on_ours = |route: &Route| our_devices(kernel).any(|(name, _)| *name == route.device);
+        kernel.routes.iter().filter(move |route| route.is_ours() && (on_ours(route) || within(route)))
+    }
+
+    fn foreign_devices<'a>(&'a self, kernel: &Kernel) -> impl Iterator<Item = &'a str> {
+        let names = self.tunnels.iter().map(|tunnel| &tunnel.device.name);
+        names.filter(|name| is_foreign(kernel.devices.get(*name))).map(String::as_str)
+    }
+
+    /// Devices of a family or a mode that is off now.
+    fn unused_devices<'a>(&self, kernel: &'a Kernel) -> impl Iterator<Item = &'a String> {
+        let used = |name: &str| self.tunnels.iter().any(|tunnel| tunnel.device.name == name);
+        our_devices(kernel).map(|(name, _)| name).filter(move |name| !used(name))
     }
 }
 
 impl Base<'_> {
-    fn empty() -> Self {
-        Base {
-            routes: BTreeSet::new(),
-            neighbours: BTreeSet::new(),
-            fdb: BTreeSet::new(),
-            addresses: BTreeSet::new(),
-        }
+    fn forget(&mut self, device: &str) {
+        self.routes.retain(|route| route.device != device);
+        self.neighbours.retain(|neighbour| neighbour.device != device);
+        self.fdb.retain(|entry| entry.device != device);
     }
 }
 
 /// What the host-wide sysctls were before the overlay changed them, as the marks of its links say.
 #[must_use]
 pub fn sysctls_before(kernel: &Kernel) -> BTreeMap<String, String> {
-    let marks = ours(kernel.device.as_ref()).into_iter().chain(ours(kernel.bridge.as_ref()));
+    let devices = our_devices(kernel).map(|(_, mark)| mark);
+    let marks = devices.chain(ours(kernel.bridge.as_ref()));
     marks.flat_map(Mark::before).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// What cannot be changed on a living device.
 fn same_tunnel(a: &Device, b: &Device) -> bool {
-    (a.vni, a.port, a.local, a.underlay) == (b.vni, b.port, b.local, b.underlay)
+    (a.vni, a.port, a.local, a.underlay, a.gbp) == (b.vni, b.port, b.local, b.underlay, b.gbp)
+}
+
+/// A new device begins with the cards' way; the kernel is not asked about it where that is wanted.
+fn checksum(kernel: &Kernel, tunnel: &Tunnel, new: bool) -> Option<Operation> {
+    let Tunnel { device, checksum_offload: on, .. } = tunnel;
+    let now = if new { Some(true) } else { kernel.checksum_offload.get(&device.name).copied() };
+    let change = now.is_some_and(|now| now != *on);
+    change.then(|| Operation::SetChecksumOffload { device: device.name.clone(), on: *on })
+}
+
+fn our_devices(kernel: &Kernel) -> impl Iterator<Item = (&String, &Mark)> {
+    kernel.devices.iter().filter_map(|(name, found)| Some((name, ours(Some(found))?)))
 }
 
 fn is_foreign<T>(found: Option<&Found<T>>) -> bool {
@@ -250,8 +278,8 @@ fn ours<T>(found: Option<&Found<T>>) -> Option<&Mark> {
     found?.mark.as_ref()
 }
 
-fn is_v4(address: &IpNet) -> bool {
-    address.addr().is_ipv4()
+fn same_family(a: &IpNet, b: &IpNet) -> bool {
+    Family::of_net(*a) == Family::of_net(*b)
 }
 
 fn foreign_routes(kernel: &Kernel) -> BTreeMap<IpNet, &Route> {

@@ -32,7 +32,7 @@ fn config() -> Config {
     builder.public_ip("172.20.10.200").config().unwrap()
 }
 
-fn subnet(number: u8) -> Ipv4Net {
+fn subnet(number: u8) -> IpNet {
     format!("10.244.{number}.0/24").parse().unwrap()
 }
 
@@ -62,15 +62,15 @@ impl World {
             Step::Put { subnet: number, address, mac } => {
                 let node = format!("n{number}");
                 let mac = Mac::derived(&[&mac.to_string()]);
-                let lease = Lease::vxlan(node, subnet(number), [172, 20, 10, address].into(), 1, mac);
+                let lease = Lease::vxlan(node, subnet(number), [172, 20, 10, address], 1, mac);
                 self.leases.insert(number, lease);
             }
             Step::Remove { subnet } => {
                 self.leases.remove(&subnet);
             }
             Step::LoseRoute { subnet: number } => {
-                if !self.foreign.iter().any(|route| route.destination == IpNet::V4(subnet(number))) {
-                    self.fake.delete_route(subnet(number).into());
+                if !self.foreign.iter().any(|route| route.destination == subnet(number)) {
+                    self.fake.delete_route(subnet(number));
                 }
             }
             Step::LoseDevice => self.fake.delete_link("flannel.1"),
@@ -151,7 +151,7 @@ proptest! {
             prop_assert!(world.fake.apply(std::slice::from_ref(operation)).remove(0).is_ok());
         }
         let kernel = world.list();
-        prop_assert!(kernel.device.is_none() && kernel.rules.is_none());
+        prop_assert!(kernel.devices.is_empty() && kernel.rules.is_empty());
         prop_assert_eq!(kernel.routes.into_iter().collect::<Vec<_>>(), world.foreign);
         prop_assert_eq!(kernel.sysctls.get("net/ipv4/ip_forward").map(String::as_str), Some("0"));
     }

@@ -16,7 +16,11 @@ fn config() -> Config {
 }
 
 fn peer(node: &str, subnet: &str, last: u8, mac: &str) -> Lease {
-    Lease::vxlan(node, subnet.parse().unwrap(), [172, 20, 10, last].into(), 1, mac.parse().unwrap())
+    Lease::vxlan(node, net(subnet), [172, 20, 10, last], 1, mac.parse().unwrap())
+}
+
+fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
 }
 
 fn server2() -> Lease {
@@ -119,10 +123,10 @@ fn a_changed_setting_is_applied_live_and_a_changed_tunnel_by_a_new_device() {
     converge(&mut fake, [server2()]);
     let kernel = fake.list(&config().scope()).unwrap();
     let mut plan = plan([server2()], &kernel);
-    plan.device.mtu = 1400;
+    plan.tunnels[0].device.mtu = 1400;
     let text = plan.diff(&kernel).to_string();
     assert_eq!(text, "ip link set flannel.1 address e6:33:f0:0a:6b:52 mtu 1400 up type vxlan nolearning\n");
-    plan.device.port = 4789;
+    plan.tunnels[0].device.port = 4789;
     let operations = plan.diff(&kernel).operations().to_vec();
     assert!(
         matches!(operations[..2], [Operation::DeleteLink(_), Operation::AddDevice(..)]),
@@ -160,7 +164,7 @@ fn bad_leases_are_refused_and_the_others_go_on() {
         (peer("mirror", "10.244.9.0/24", 9, "e6:33:f0:0a:6b:52"), "this node's own"),
         (peer("cast", "10.244.9.0/24", 9, "01:00:5e:00:00:01"), "not a unicast"),
         (
-            Lease::vxlan("vni", "10.244.9.0/24".parse().unwrap(), [1, 2, 3, 4].into(), 7, Mac::derived(&[])),
+            Lease::vxlan("vni", net("10.244.9.0/24"), [1, 2, 3, 4], 7, Mac::derived(&[])),
             "VNI is 7",
         ),
         (Lease::parse("10.244.9.0-24", r#"{"PublicIP":"1.2.3.4","BackendType":"ipip"}"#).unwrap(), "ipip"),
@@ -216,7 +220,7 @@ fn removal_takes_what_is_ours_and_puts_the_sysctl_back() {
 fn the_mtu_follows_the_underlay_and_the_smaller_setting() {
     let underlay = Underlay::new("eth0", 2, 1400);
     let leases = LeaseSet::default();
-    let mtu = |config: &Config| Plan::new(config, &underlay, &leases).device().mtu;
+    let mtu = |config: &Config| Plan::new(config, &underlay, &leases).tunnels()[0].device.mtu;
     assert_eq!(mtu(&config()), 1350);
     assert_eq!(mtu(&Config { mtu: Some(1300), ..config() }), 1250);
     assert_eq!(mtu(&Config { mtu: Some(9000), ..config() }), 1350);

@@ -6,7 +6,7 @@ use super::*;
 use crate::mac::Mac;
 
 fn lease(node: &str, third: u8) -> Lease {
-    let subnet = Ipv4Net::new(Ipv4Addr::new(10, 244, third, 0), 24).unwrap();
+    let subnet = ipnet::Ipv4Net::new_assert([10, 244, third, 0].into(), 24);
     Lease::vxlan(node, subnet, Ipv4Addr::new(172, 20, 10, third), 1, Mac::derived(&[node]))
 }
 

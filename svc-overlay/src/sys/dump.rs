@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
@@ -28,12 +28,12 @@ pub(super) fn list(netlink: &mut Netlink, scope: &Scope) -> Result<Kernel, Error
     let links = Links::list(netlink).map_err(|cause| Error::new("list", "links and addresses", cause))?;
     let mut kernel = links.kernel(scope);
     kernel.routes = routes(netlink, &links.names()).map_err(|cause| Error::new("list", "routes", cause))?;
-    if let Some(device) = &kernel.device {
-        let (index, name) = (device.index, &scope.device);
-        let failed = |cause| Error::new("list", format!("neighbours of {name}"), cause);
-        kernel.neighbours = neighbours(netlink, index, name).map_err(failed)?;
-        let failed = |cause| Error::new("list", format!("FDB of {name}"), cause);
-        kernel.fdb = fdb(netlink, index, name).map_err(failed)?;
+    let devices: BTreeMap<u32, String> =
+        kernel.devices.iter().map(|(name, found)| (found.index, name.clone())).collect();
+    if !devices.is_empty() {
+        let failed = |cause| Error::new("list", "neighbours", cause);
+        kernel.neighbours = neighbours(netlink, &devices).map_err(failed)?;
+        kernel.fdb = fdb(netlink, &devices).map_err(|cause| Error::new("list", "FDB entries", cause))?;
     }
     Ok(kernel)
 }
@@ -76,12 +76,12 @@ impl Links {
 
     fn kernel(&self, scope: &Scope) -> Kernel {
         let bridge = self.named(&scope.bridge);
-        let device = self.named(&scope.device);
+        let devices = scope.devices.iter().filter_map(|name| Some((name.clone(), self.named(name)?)));
         let index = bridge.map(|bridge| bridge.index);
         let on_bridge = |link: &&Link| index.is_some() && link.controller == index;
         Kernel {
             underlay: self.underlay(scope),
-            device: device.map(|link| link.found(Link::device)),
+            devices: devices.map(|(name, link)| (name, link.found(Link::device))).collect(),
             bridge: bridge.map(|link| link.found(Link::bridge)),
             ports: self.links.iter().filter(on_bridge).filter_map(Link::pod_port).collect(),
             ..Kernel::default()
@@ -89,12 +89,13 @@ impl Links {
     }
 
     fn underlay(&self, scope: &Scope) -> Option<Underlay> {
-        let holds = |link: &&Link| link.addresses.iter().any(|net| net.addr() == scope.public_ip);
+        let has = |link: &Link, address: &IpAddr| link.addresses.iter().any(|net| net.addr() == *address);
+        let holds = |link: &&Link| scope.public_ips.iter().all(|address| has(link, address));
         let link = match &scope.underlay {
             Some(name) => self.named(name),
             None => self.links.iter().find(holds),
         }?;
-        Some(Underlay::new(&link.name, link.index, link.mtu))
+        Some(Underlay::new(&link.name, link.index, link.mtu).with_addresses(link.addresses.clone()))
     }
 
     fn named(&self, name: &str) -> Option<&Link> {
@@ -156,6 +157,7 @@ impl Link {
             mtu: self.mtu,
             mac: self.mac?,
             learning: false,
+            gbp: false,
         };
         for info in &self.vxlan {
             match info {
@@ -165,6 +167,7 @@ impl Link {
                 InfoVxlan::Local6(local) => device.local = (*local).into(),
                 InfoVxlan::Link(index) => device.underlay = *index,
                 InfoVxlan::Learning(on) => device.learning = *on,
+                InfoVxlan::Gbp => device.gbp = true,
                 _ => {}
             }
         }
@@ -178,8 +181,8 @@ impl Link {
 
     fn pod_port(&self) -> Option<PodPort> {
         match &self.mark {
-            Some(Mark::Pod { pod, address }) => {
-                Some(PodPort { interface: self.name.clone(), pod: pod.clone(), address: *address })
+            Some(Mark::Pod { pod, addresses }) => {
+                Some(PodPort { interface: self.name.clone(), pod: pod.clone(), addresses: addresses.clone() })
             }
             _ => None,
         }
@@ -200,16 +203,19 @@ fn address(message: &AddressMessage) -> Option<IpNet> {
     IpNet::new(address, message.header.prefix_len).ok()
 }
 
-/// The unicast routes of the main table without metric: those that would clash with ours.
+/// The unicast routes of the main table that have the metric of ours: those that would clash with them.
 fn routes(netlink: &mut Netlink, names: &BTreeMap<u32, &str>) -> io::Result<BTreeSet<Route>> {
-    let mut request = RouteMessage::default();
-    request.header.address_family = AddressFamily::Inet;
-    let messages = netlink.dump(&M::GetRoute(request))?;
-    let routes = messages.iter().filter_map(|message| match message {
-        M::NewRoute(message) => route(message, names),
-        _ => None,
-    });
-    Ok(routes.collect())
+    let mut found = BTreeSet::new();
+    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+        let mut request = RouteMessage::default();
+        request.header.address_family = family;
+        for message in netlink.dump(&M::GetRoute(request))? {
+            if let M::NewRoute(message) = message {
+                found.extend(route(&message, names));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn route(message: &RouteMessage, names: &BTreeMap<u32, &str>) -> Option<Route> {
@@ -217,16 +223,23 @@ fn route(message: &RouteMessage, names: &BTreeMap<u32, &str>) -> Option<Route> {
     if header.kind != RouteType::Unicast || header.table != RouteHeader::RT_TABLE_MAIN {
         return None;
     }
-    let mut destination = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    let (mut via, mut device) = (None, String::new());
+    // What a route has that was added without a metric (IP6_RT_PRIO_USER in linux/ipv6_route.h).
+    let (mut destination, ours) = match header.address_family {
+        AddressFamily::Inet6 => (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 1024),
+        _ => (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+    };
+    let (mut via, mut device, mut metric) = (None, String::new(), 0);
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Destination(address) => destination = ip(address)?,
             RouteAttribute::Gateway(address) => via = ip(address),
             RouteAttribute::Oif(index) => device = names.get(index).copied().unwrap_or_default().to_owned(),
-            RouteAttribute::Priority(metric) if *metric != 0 => return None,
+            RouteAttribute::Priority(number) => metric = *number,
             _ => {}
         }
+    }
+    if metric != ours {
+        return None;
     }
     let destination = IpNet::new(destination, header.destination_prefix_length).ok()?;
     let onlink = header.flags.contains(RouteFlags::Onlink);
@@ -241,10 +254,13 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
     }
 }
 
-fn neighbours(netlink: &mut Netlink, index: u32, name: &str) -> io::Result<BTreeSet<Neighbour>> {
-    let messages = entries(netlink, AddressFamily::Inet, index)?;
-    let permanent = messages.iter().filter(|message| message.header.state == NeighbourState::Permanent);
-    Ok(permanent.filter_map(|message| neighbour(message, name)).collect())
+fn neighbours(netlink: &mut Netlink, devices: &BTreeMap<u32, String>) -> io::Result<BTreeSet<Neighbour>> {
+    let mut found = BTreeSet::new();
+    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+        let messages = entries(netlink, family)?;
+        found.extend(messages.iter().filter_map(|message| neighbour(message, named(message, devices)?)));
+    }
+    Ok(found)
 }
 
 fn neighbour(message: &NeighbourMessage, name: &str) -> Option<Neighbour> {
@@ -252,6 +268,7 @@ fn neighbour(message: &NeighbourMessage, name: &str) -> Option<Neighbour> {
     for attribute in &message.attributes {
         match attribute {
             NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => address = Some(IpAddr::V4(*v4)),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => address = Some(IpAddr::V6(*v6)),
             NeighbourAttribute::LinkLayerAddress(bytes) => mac = octets(bytes),
             NeighbourAttribute::Protocol(number) => protocol = (*number).into(),
             _ => {}
@@ -260,10 +277,9 @@ fn neighbour(message: &NeighbourMessage, name: &str) -> Option<Neighbour> {
     Some(Neighbour { address: address?, mac: mac?, device: name.to_owned(), protocol })
 }
 
-fn fdb(netlink: &mut Netlink, index: u32, name: &str) -> io::Result<BTreeSet<FdbEntry>> {
-    let messages = entries(netlink, AddressFamily::Bridge, index)?;
-    let permanent = messages.iter().filter(|message| message.header.state == NeighbourState::Permanent);
-    Ok(permanent.filter_map(|message| fdb_entry(message, name)).collect())
+fn fdb(netlink: &mut Netlink, devices: &BTreeMap<u32, String>) -> io::Result<BTreeSet<FdbEntry>> {
+    let messages = entries(netlink, AddressFamily::Bridge)?;
+    Ok(messages.iter().filter_map(|message| fdb_entry(message, named(message, devices)?)).collect())
 }
 
 fn fdb_entry(message: &NeighbourMessage, name: &str) -> Option<FdbEntry> {
@@ -271,9 +287,7 @@ fn fdb_entry(message: &NeighbourMessage, name: &str) -> Option<FdbEntry> {
     for attribute in &message.attributes {
         match attribute {
             // The family is that of the bridge, so the decoder cannot know that this is an address.
-            NeighbourAttribute::Destination(NeighbourAddress::Other(bytes)) => {
-                destination = <[u8; 4]>::try_from(bytes.as_slice()).ok().map(IpAddr::from);
-            }
+            NeighbourAttribute::Destination(NeighbourAddress::Other(bytes)) => destination = outer(bytes),
             NeighbourAttribute::LinkLayerAddress(bytes) => mac = octets(bytes),
             _ => {}
         }
@@ -281,16 +295,26 @@ fn fdb_entry(message: &NeighbourMessage, name: &str) -> Option<FdbEntry> {
     Some(FdbEntry { mac: mac?, destination: destination?, device: name.to_owned() })
 }
 
-/// Neighbours or FDB entries of one link.
-fn entries(netlink: &mut Netlink, family: AddressFamily, index: u32) -> io::Result<Vec<NeighbourMessage>> {
+fn outer(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}
+
+/// Permanent neighbours or FDB entries, of all links.
+fn entries(netlink: &mut Netlink, family: AddressFamily) -> io::Result<Vec<NeighbourMessage>> {
     let mut request = NeighbourMessage::default();
     request.header.family = family;
     let messages = netlink.dump(&M::GetNeighbour(request))?;
-    let of_link = messages.into_iter().filter_map(|message| match message {
-        M::NewNeighbour(message) if message.header.ifindex == index => Some(message),
+    let permanent = messages.into_iter().filter_map(|message| match message {
+        M::NewNeighbour(message) if message.header.state == NeighbourState::Permanent => Some(message),
         _ => None,
     });
-    Ok(of_link.collect())
+    Ok(permanent.collect())
+}
+
+/// The name of an entry's device, if that is one of these.
+fn named<'a>(message: &NeighbourMessage, devices: &'a BTreeMap<u32, String>) -> Option<&'a str> {
+    devices.get(&message.header.ifindex).map(String::as_str)
 }
 
 fn octets(bytes: &[u8]) -> Option<Mac> {

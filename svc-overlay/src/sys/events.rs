@@ -1,5 +1,6 @@
 //! Notifications of the kernel that something of ours may have changed.
 
+use std::collections::BTreeSet;
 use std::{fmt, io};
 
 use netlink_packet_core::NetlinkPayload;
@@ -16,21 +17,30 @@ const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_NEIGH: u32 = 3;
 const RTNLGRP_IPV4_IFADDR: u32 = 5;
 const RTNLGRP_IPV4_ROUTE: u32 = 7;
+const RTNLGRP_IPV6_IFADDR: u32 = 9;
+const RTNLGRP_IPV6_ROUTE: u32 = 11;
 
 pub(super) struct Events {
     socket: TokioSocket,
     scope: Scope,
-    /// The interface index of the VXLAN device, from the last dump.
-    pub(super) device: Option<u32>,
+    /// The interface indices of the VXLAN devices, from the last dump.
+    pub(super) devices: BTreeSet<u32>,
 }
 
 impl Events {
     pub(super) fn open(scope: &Scope) -> Result<Self, Error> {
         let failed = |cause| Error::new("open", "netlink socket for notifications", cause);
         let mut socket = TokioSocket::new(NETLINK_ROUTE).map_err(failed)?;
-        let groups = [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE];
+        let groups = [
+            RTNLGRP_LINK,
+            RTNLGRP_NEIGH,
+            RTNLGRP_IPV4_IFADDR,
+            RTNLGRP_IPV4_ROUTE,
+            RTNLGRP_IPV6_IFADDR,
+            RTNLGRP_IPV6_ROUTE,
+        ];
         join(socket.socket_mut(), &groups).map_err(failed)?;
-        Ok(Events { socket, scope: scope.clone(), device: None })
+        Ok(Events { socket, scope: scope.clone(), devices: BTreeSet::new() })
     }
 
     pub(super) fn follow(&mut self, scope: &Scope) {
@@ -63,14 +73,14 @@ impl Events {
             }
             RouteNetlinkMessage::NewAddress(_) | RouteNetlinkMessage::DelAddress(_) => true,
             RouteNetlinkMessage::DelRoute(route) => route.header.protocol == RouteProtocol::from(PROTOCOL),
-            RouteNetlinkMessage::DelNeighbour(neighbour) => self.device == Some(neighbour.header.ifindex),
+            RouteNetlinkMessage::DelNeighbour(neighbour) => self.devices.contains(&neighbour.header.ifindex),
             _ => false,
         }
     }
 
     fn concerns_link(&self, link: &LinkMessage) -> bool {
         let named = |name: &String| {
-            *name == self.scope.device
+            self.scope.devices.contains(name)
                 || *name == self.scope.bridge
                 || Some(name) == self.scope.underlay.as_ref()
         };
@@ -98,7 +108,7 @@ impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Events")
             .field("scope", &self.scope)
-            .field("device", &self.device)
+            .field("devices", &self.devices)
             .finish_non_exhaustive()
     }
 }

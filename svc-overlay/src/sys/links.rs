@@ -96,7 +96,10 @@ impl Indices {
             Operation::DeleteRoute(route) => {
                 vec![(M::DelRoute(messages::route(route, index(&route.device)?)), 0)]
             }
-            Operation::SetSysctl { .. } | Operation::SetRules(_) | Operation::DeleteRules(_) => Vec::new(),
+            Operation::SetSysctl { .. }
+            | Operation::SetRules(_)
+            | Operation::DeleteRules(_)
+            | Operation::SetChecksumOffload { .. } => Vec::new(),
         })
     }
 }

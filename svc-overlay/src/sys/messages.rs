@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{
     InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, InfoVxlan, LinkAttribute,
     LinkFlags, LinkInfo, LinkMessage,
@@ -52,13 +52,16 @@ pub(super) fn new_device(device: &Device) -> LinkMessage {
         IpAddr::V4(local) => InfoVxlan::Local(local),
         IpAddr::V6(local) => InfoVxlan::Local6(local),
     };
-    let data = vec![
+    let mut data = vec![
         InfoVxlan::Id(device.vni),
         InfoVxlan::Link(device.underlay),
         local,
         InfoVxlan::Port(device.port),
         InfoVxlan::Learning(device.learning),
     ];
+    if device.gbp {
+        data.push(InfoVxlan::Gbp);
+    }
     let message = shape(&device.name, device.mac, device.mtu);
     info(message, InfoKind::Vxlan, Some(InfoData::Vxlan(data)))
 }
@@ -113,8 +116,13 @@ pub(super) fn address(address: IpNet, index: u32) -> AddressMessage {
     message.header.index = index;
     message.attributes.push(AddressAttribute::Local(address.addr()));
     message.attributes.push(AddressAttribute::Address(address.addr()));
-    if let (IpNet::V4(net), true) = (address, address.prefix_len() < 31) {
-        message.attributes.push(AddressAttribute::Broadcast(net.broadcast()));
+    match address {
+        IpNet::V4(net) if net.prefix_len() < 31 => {
+            message.attributes.push(AddressAttribute::Broadcast(net.broadcast()));
+        }
+        IpNet::V4(_) => {}
+        // Nobody else can have it; duplicate address detection would keep it from being used for a second.
+        IpNet::V6(_) => message.header.flags |= AddressHeaderFlags::Nodad,
     }
     message
 }
@@ -149,7 +157,11 @@ pub(super) fn route(route: &Route, index: u32) -> RouteMessage {
     message.header.destination_prefix_length = destination.prefix_len();
     message.header.table = RouteHeader::RT_TABLE_MAIN;
     message.header.protocol = RouteProtocol::from(route.protocol);
-    message.header.scope = if route.via.is_some() { RouteScope::Universe } else { RouteScope::Link };
+    // IPv6 routes have no scope.
+    message.header.scope = match route.via.is_some() || destination.addr().is_ipv6() {
+        true => RouteScope::Universe,
+        false => RouteScope::Link,
+    };
     message.header.kind = RouteType::Unicast;
     if route.onlink {
         message.header.flags = RouteFlags::Onlink;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage as M;
 use netlink_packet_route::link::{
@@ -66,17 +66,23 @@ fn configure(pod: &mut Netlink, port: &Port) -> io::Result<()> {
     // Says the address to the neighbours when the link comes up; where /proc/sys cannot be written they ask.
     let _silent = sysctl::write(&format!("net/ipv4/conf/{name}/arp_notify"), "1");
     let index = links::index(pod, name)?;
-    let address = Ipv4Net::new(port.address, port.prefix_len).map_err(io::Error::other)?;
-    pod.request(M::NewAddress(messages::address(IpNet::V4(address), index)), NEW)?;
+    for address in &port.addresses {
+        pod.request(M::NewAddress(messages::address(*address, index)), NEW)?;
+    }
     pod.request(M::SetLink(messages::up(messages::link(name))), 0)?;
-    pod.request(M::NewRoute(messages::route(&default_route(port), index)), NEW)?;
+    for gateway in &port.gateways {
+        pod.request(M::NewRoute(messages::route(&default_route(*gateway, name), index)), NEW)?;
+    }
     wait(pod, name, is_up)
 }
 
-fn default_route(port: &Port) -> Route {
-    let any = IpNet::V4(Ipv4Net::default());
+fn default_route(gateway: IpAddr, interface: &str) -> Route {
+    let any = match gateway {
+        IpAddr::V4(_) => IpNet::V4(Ipv4Net::default()),
+        IpAddr::V6(_) => IpNet::V6(Ipv6Net::default()),
+    };
     // 4 is `static`: the pod's namespace is the pod's, our own number means nothing there.
-    Route { onlink: false, protocol: 4, ..Route::onlink(any, IpAddr::V4(port.gateway), &port.interface) }
+    Route { protocol: 4, ..Route::direct(any, gateway, interface) }
 }
 
 /// Waits until the link is as wanted, woken by the kernel's notifications.

@@ -33,7 +33,7 @@ fn config() -> Result<Config> {
 
 fn lease(third: u8, mac: &str) -> Lease {
     let subnet = ipnet::Ipv4Net::new_assert([10, 244, third, 0].into(), 24);
-    Lease::vxlan(format!("n{third}"), subnet, [172, 20, 10, third].into(), 1, Mac::derived(&[mac]))
+    Lease::vxlan(format!("n{third}"), subnet, [172, 20, 10, third], 1, Mac::derived(&[mac]))
 }
 
 struct Stage<'a, D> {
@@ -144,7 +144,7 @@ impl<D: Dataplane> Stage<'_, D> {
     fn a_living_device_and_bridge_are_changed(&mut self) -> Result {
         let kernel = self.kernel()?;
         let plan = self.plan(&kernel, &[])?;
-        let (mut device, mut bridge) = (plan.device().clone(), plan.bridge().clone());
+        let (mut device, mut bridge) = (plan.tunnels()[0].device.clone(), plan.bridge().clone());
         device.mtu = 1300;
         device.learning = true;
         device.mac = Mac::derived(&["other"]);
@@ -152,7 +152,7 @@ impl<D: Dataplane> Stage<'_, D> {
         bridge.mac = Mac::derived(&["another"]);
         self.make(&[Operation::SetDevice(device.clone()), Operation::SetBridge(bridge.clone())])?;
         let kernel = self.kernel()?;
-        assert_eq!(kernel.device.and_then(|found| found.link), Some(device));
+        assert_eq!(kernel.devices["flannel.1"].link.clone(), Some(device));
         assert_eq!(kernel.bridge.and_then(|found| found.link), Some(bridge));
         self.reach(&[lease(5, "a")])?;
         Ok(())
@@ -161,7 +161,7 @@ impl<D: Dataplane> Stage<'_, D> {
     fn a_device_takes_its_entries_with_it(&mut self) -> Result {
         self.make(&[Operation::DeleteLink("flannel.1".into())])?;
         let kernel = self.kernel()?;
-        assert!(kernel.device.is_none() && kernel.neighbours.is_empty() && kernel.fdb.is_empty());
+        assert!(kernel.devices.is_empty() && kernel.neighbours.is_empty() && kernel.fdb.is_empty());
         assert!(!kernel.routes.iter().any(Route::is_ours));
         self.reach(&[lease(5, "a")])?;
         Ok(())

@@ -74,7 +74,7 @@ async fn refused(lab: Lab) -> Result {
     let _server = echo(&web, 9376).await?;
     let half: Ipv4Net = "10.244.2.64/26".parse()?;
     let revision =
-        leases.put(Lease::vxlan("thief", half, "172.20.10.9".parse()?, 1, Mac::derived(&["thief"])))?;
+        leases.put(Lease::vxlan("thief", half, [172, 20, 10, 9], 1, Mac::derived(&["thief"])))?;
     let status = server2.handle.programmed(revision).await?;
     assert!(matches!(status.problems(), [Problem::Refused(refusal)] if refusal.lease().node() == "thief"));
     let kernel = server2.kernel().await?;
@@ -93,7 +93,7 @@ async fn thousand(lab: Lab) -> Result {
         let [high, low] = (number + 1024).to_be_bytes();
         let subnet = Ipv4Net::new([10, 244, high * 16 + low / 16, low % 16 * 16].into(), 28)?;
         let mac = Mac::derived(&[&number.to_string()]);
-        peers.put(Lease::vxlan(format!("n{number}"), subnet, [172, 21, high, low].into(), 1, mac))?;
+        peers.put(Lease::vxlan(format!("n{number}"), subnet, [172, 21, high, low], 1, mac))?;
     }
     drop(server2.stop().await);
     let second = super::cluster::host(&lab, "server5", 5).await?;
