@@ -182,7 +182,8 @@ impl State {
     fn kernel(&self, scope: &Scope) -> Kernel {
         let on_device = |device: &String| scope.devices.contains(device);
         let devices = self.links.iter().filter(|(name, _)| on_device(name));
-        let offload = self.checksum_offload.iter().filter(|(name, _)| scope.checksum_offload && on_device(name));
+        let offload =
+            self.checksum_offload.iter().filter(|(name, _)| scope.checksum_offload && on_device(name));
         Kernel {
             underlay: self.underlay(scope),
             devices: devices.map(|(name, link)| (name.clone(), link.found(Link::device))).collect(),

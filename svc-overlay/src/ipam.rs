@@ -149,7 +149,8 @@ impl Ipam {
 
     fn next(&mut self, pod: &PodId) -> Result<IpAddr, IpamError> {
         let (first, last) = self.range();
-        let start = self.last.and_then(|last| offset(last, 1)).filter(|start| *start <= last).unwrap_or(first);
+        let start =
+            self.last.and_then(|last| offset(last, 1)).filter(|start| *start <= last).unwrap_or(first);
         let free = self.free(start, last).or_else(|| self.free(first, last));
         let Some(address) = free else {
             let count = self.owners.len();
@@ -186,8 +187,12 @@ pub(crate) fn gateway(subnet: IpNet) -> IpAddr {
 
 fn offset(address: IpAddr, by: i8) -> Option<IpAddr> {
     match address {
-        IpAddr::V4(address) => u32::from(address).checked_add_signed(by.into()).map(|bits| IpAddr::V4(bits.into())),
-        IpAddr::V6(address) => u128::from(address).checked_add_signed(by.into()).map(|bits| IpAddr::V6(bits.into())),
+        IpAddr::V4(address) => {
+            u32::from(address).checked_add_signed(by.into()).map(|bits| IpAddr::V4(bits.into()))
+        }
+        IpAddr::V6(address) => {
+            u128::from(address).checked_add_signed(by.into()).map(|bits| IpAddr::V6(bits.into()))
+        }
     }
 }
 

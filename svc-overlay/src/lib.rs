@@ -1,6 +1,7 @@
 //! A pod overlay for nodes in Rust: flannel's VXLAN semantics without its faults, and pod attachment.
 //!
-//! Each node has a lease: a pod subnet, its address on the underlay and the MAC address of its VXLAN device. From its own
+//! Each node has a lease: a pod subnet, its address on the underlay and the MAC address of its VXLAN device, in one address
+//! family or in both. From its own
 //! lease and those of its peers this crate makes the desired state of the node's kernel as a value, compares it with what
 //! the kernel holds, and keeps the two equal over rtnetlink. It attaches pods as a CNI plugin would, as calls. It is
 //! not a daemon, allocates nothing by itself, runs no programs, and leaves alone whatever it did not make.
@@ -63,11 +64,11 @@
 //!
 //! | object | mark |
 //! |---|---|
-//! | `flannel.<VNI>`, `cni0`, the pods' `veth*` | link alias that begins with `svc-overlay` |
+//! | `flannel.<VNI>`, `flannel-v6.<VNI>`, `cni0`, the pods' `veth*` | link alias that begins with `svc-overlay` |
 //! | routes, neighbours | protocol number [`PROTOCOL`] |
 //! | FDB entries | they are on our device |
-//! | rules | nftables table `ip svc-overlay` |
-//! | sysctls (`net.ipv4.ip_forward`, `accept_ra` of our links) | the former value, in the alias of our links |
+//! | rules | nftables tables `ip svc-overlay` and `ip6 svc-overlay` |
+//! | sysctls (`net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`, `accept_ra` of our links) | the former value, in the alias of our links |
 //!
 //! A restarted process finds all of it again, pods' addresses included, and writes nothing that is right. A link or
 //! route of somebody else's with a name or destination of ours is an [`Obstacle`]: reported and left alone.

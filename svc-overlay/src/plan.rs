@@ -150,7 +150,8 @@ impl Plan {
         let mut programmed = BTreeSet::new();
         for stack in &config.stacks {
             let of_family = leases.iter().filter_map(|lease| Some((lease, *lease.half(stack.family())?)));
-            let mut peers: Vec<_> = of_family.filter(|(lease, half)| !is_own(config, stack, lease, half)).collect();
+            let mut peers: Vec<_> =
+                of_family.filter(|(lease, half)| !is_own(config, stack, lease, half)).collect();
             peers.sort_by_key(|(_, half)| half.subnet);
             let mut accepted = Accepted::new(config, stack, underlay);
             for (lease, half) in peers {
@@ -167,8 +168,8 @@ impl Plan {
     }
 
     fn add_peer(&mut self, config: &Config, underlay: &Underlay, half: &Half) {
-        let direct = config.mode == Mode::HostGw
-            || (config.direct_routing && underlay.is_neighbour(half.public_ip));
+        let direct =
+            config.mode == Mode::HostGw || (config.direct_routing && underlay.is_neighbour(half.public_ip));
         match half.vxlan.filter(|_| !direct) {
             Some(data) => {
                 let name = config.device(half.family());

@@ -151,7 +151,8 @@ impl Subnets {
         wanted: Option<IpNet>,
         random: u64,
     ) -> Option<IpNet> {
-        let taken = Taken::new(taken.into_iter().filter(|net| Family::of_net(*net) == Family::of_net(self.network)));
+        let taken =
+            Taken::new(taken.into_iter().filter(|net| Family::of_net(*net) == Family::of_net(self.network)));
         if let Some(wanted) = wanted.filter(|wanted| self.contains(*wanted) && taken.is_free(*wanted)) {
             return Some(wanted);
         }

@@ -17,9 +17,11 @@ mod kernel {
     pub(crate) mod cleanup;
     pub(crate) mod cluster;
     pub(crate) mod contract;
+    pub(crate) mod families;
     pub(crate) mod peers;
     pub(crate) mod pods;
     pub(crate) mod repair;
+    pub(crate) mod routing;
 }
 
 fn main() -> ExitCode {
@@ -27,9 +29,11 @@ fn main() -> ExitCode {
     let trials = [
         kernel::cleanup::trials(),
         kernel::contract::trials(),
+        kernel::families::trials(),
         kernel::peers::trials(),
         kernel::pods::trials(),
         kernel::repair::trials(),
+        kernel::routing::trials(),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit_code()
 }

@@ -74,7 +74,9 @@ fn plan(config: &Config, leases: &Leases, fresh: bool) -> anyhow::Result<()> {
     let underlay = match &kernel.underlay {
         Some(underlay) => underlay.clone(),
         None if fresh => Underlay::new("eth0", 1, 1500),
-        None => bail!("no link has our address {}; set it up, or plan with --fresh", config.stacks()[0].public_ip),
+        None => {
+            bail!("no link has our address {}; set it up, or plan with --fresh", config.stacks()[0].public_ip)
+        }
     };
     let plan = Plan::new(config, &underlay, &leases.snapshot());
     plan.refusals().iter().for_each(|refusal| eprintln!("error: {refusal}"));

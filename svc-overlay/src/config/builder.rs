@@ -58,7 +58,8 @@ impl OverlayBuilder {
         builder.networks = conf.networks().iter().copied().map(Ok).collect();
         builder.mode = conf.mode();
         builder.mtu = vxlan.mtu();
-        builder.vni(vxlan.vni())
+        builder
+            .vni(vxlan.vni())
             .port(vxlan.port())
             .gbp(vxlan.gbp())
             .learning(vxlan.learning())
@@ -288,7 +289,8 @@ impl OverlayBuilder {
         let networks = all(&self.networks)?;
         let subnets = all(&self.subnets)?;
         let public_ips = all(&self.public_ips)?;
-        let lost = |net: &&IpNet| !networks.iter().any(|network| Family::of_net(*network) == Family::of_net(**net));
+        let lost =
+            |net: &&IpNet| !networks.iter().any(|network| Family::of_net(*network) == Family::of_net(**net));
         if let Some(subnet) = subnets.iter().find(lost) {
             let family = Family::of_net(*subnet);
             return Err(ConfigError::new("subnet", format!("{subnet}: the overlay has no {family} network")));
@@ -296,9 +298,12 @@ impl OverlayBuilder {
         let mut stacks = Vec::new();
         for family in Family::ALL {
             // A later value takes the place of an earlier one.
-            let Some(network) = networks.iter().rfind(|net| Family::of_net(**net) == family) else { continue };
+            let Some(network) = networks.iter().rfind(|net| Family::of_net(**net) == family) else {
+                continue;
+            };
             let subnet = subnets.iter().rfind(|net| Family::of_net(**net) == family);
-            let subnet = subnet.ok_or_else(|| missing("subnet", &format!("this node's {family} pod subnet")))?;
+            let subnet =
+                subnet.ok_or_else(|| missing("subnet", &format!("this node's {family} pod subnet")))?;
             let public_ip = public_ips.iter().rfind(|address| Family::of(**address) == family);
             let public_ip =
                 *public_ip.ok_or_else(|| missing("public_ip", &format!("this node's {family} address")))?;

@@ -46,7 +46,8 @@ fn net_conf_sets_what_it_has() {
         r#"{"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd00:10::/48",
             "Backend":{"Type":"vxlan","VNI":7,"Port":4789,"MTU":1400,"GBP":true,"Learning":true,"DirectRouting":true}}"#,
     );
-    let builder = OverlayBuilder::of_net_conf(&conf.unwrap()).node("a").subnet("10.5.1.0/24").public_ip("192.0.2.1");
+    let builder =
+        OverlayBuilder::of_net_conf(&conf.unwrap()).node("a").subnet("10.5.1.0/24").public_ip("192.0.2.1");
     let config = builder.subnet("fd00:10:0:1::/64").public_ip("2001:db8::1").config().unwrap();
     assert_eq!((config.vni, config.port, config.mtu), (7, 4789, Some(1400)));
     assert!(config.gbp && config.learning && config.direct_routing);

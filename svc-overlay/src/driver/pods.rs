@@ -13,7 +13,7 @@ use crate::error::{CleanUpError, Error, PodError};
 use crate::family::Family;
 use crate::ipam::{Ipam, IpamError};
 use crate::kernel::{Kernel, PodPort};
-use crate::operation::Operation;
+use crate::operation::{Changes, Operation};
 use crate::plan::{Obstacle, Plan};
 use crate::pod::{AttachOptions, Attachment, PodId, Port};
 use crate::registry::LeaseSet;
@@ -187,9 +187,17 @@ impl<D: Dataplane> Driver<D> {
         }
     }
 
-    /// The bridge, and what the host needs to forward.
+    /// The bridge, and what the host needs to forward. A new bridge has sysctls only once it is there.
     fn prepare(&mut self, pod: &PodId, plan: &Plan, kernel: &Kernel) -> Result<(), PodError> {
-        let changes = plan.diff_bridge(kernel);
+        self.make_all_of(pod, &plan.diff_bridge(kernel))?;
+        if kernel.bridge.is_some() {
+            return Ok(());
+        }
+        let kernel = self.list_for(pod)?;
+        self.make_all_of(pod, &plan.diff_bridge(&kernel))
+    }
+
+    fn make_all_of(&mut self, pod: &PodId, changes: &Changes) -> Result<(), PodError> {
         changes.operations().iter().try_for_each(|operation| match self.make(pod, operation) {
             Err(_) if operation.is_optional() => Ok(()),
             result => result,

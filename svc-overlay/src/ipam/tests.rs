@@ -33,10 +33,7 @@ fn honours_a_request_and_names_both_owners_of_a_conflict() {
     let error = ipam.acquire(&pod("b"), Some(ip(5))).unwrap_err().to_string();
     assert!(error.contains("default/a") && error.contains("default/b"), "{error}");
     for last in [0, 1, 7, 8] {
-        assert!(matches!(
-            ipam.acquire(&pod("b"), Some(ip(last))),
-            Err(IpamError::NotAssignable { .. })
-        ));
+        assert!(matches!(ipam.acquire(&pod("b"), Some(ip(last))), Err(IpamError::NotAssignable { .. })));
     }
     assert!(ipam.acquire(&pod("b"), Some("fd00::2".parse().unwrap())).is_err());
     assert_eq!(ipam.acquire(&pod("b"), None), Ok(ip(2)));

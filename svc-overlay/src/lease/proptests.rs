@@ -11,7 +11,8 @@ fn half(subnet: IpAddr, len: u8, public_ip: IpAddr, backend: &Backend, vni: u32,
 }
 
 fn lease() -> impl Strategy<Value = Lease> {
-    let backend = prop_oneof![Just(Backend::Vxlan), Just(Backend::HostGw), Just(Backend::Other("ipip".into()))];
+    let backend =
+        prop_oneof![Just(Backend::Vxlan), Just(Backend::HostGw), Just(Backend::Other("ipip".into()))];
     let v4 = (any::<std::net::Ipv4Addr>(), 1..=32_u8, 1..=u32::MAX, any::<[u8; 6]>());
     let v6 = (any::<std::net::Ipv6Addr>(), 0..=128_u8, any::<std::net::Ipv6Addr>(), any::<[u8; 6]>());
     (backend, v4, v6, 0..3_u8, 1..1_u32 << 24).prop_map(|(backend, v4, v6, which, vni)| {

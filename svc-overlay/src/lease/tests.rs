@@ -74,8 +74,15 @@ fn an_unreadable_lease_names_its_key_and_field() {
         let error = Lease::parse(key, value).unwrap_err().to_string();
         assert!(error.contains(key) && error.contains(part), "{error}");
     }
-    for key in ["10.244.2.0/24", "10.244.2.0-33", "10.244.2.0", "", "10.244.2.0-24&", "10.244.2.0-24&fd00::-129", "0.0.0.0-0"]
-    {
+    for key in [
+        "10.244.2.0/24",
+        "10.244.2.0-33",
+        "10.244.2.0",
+        "",
+        "10.244.2.0-24&",
+        "10.244.2.0-24&fd00::-129",
+        "0.0.0.0-0",
+    ] {
         assert!(matches!(Lease::parse(key, "{}"), Err(LeaseError::Key { .. })), "{key}");
     }
 }

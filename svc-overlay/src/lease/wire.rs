@@ -118,7 +118,8 @@ impl Attributes {
                 ("PublicIPv6", self.public_ipv6.map(IpAddr::V6), "BackendV6Data", &self.backend_v6_data)
             }
         };
-        let public_ip = public_ip.ok_or_else(|| format!("{name} is missing, but it has the subnet {subnet}"))?;
+        let public_ip =
+            public_ip.ok_or_else(|| format!("{name} is missing, but it has the subnet {subnet}"))?;
         let vxlan = match backend {
             Backend::Vxlan => Some(vxlan(data.as_ref()).map_err(|problem| format!("{field}: {problem}"))?),
             _ => None,

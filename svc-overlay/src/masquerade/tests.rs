@@ -24,7 +24,8 @@ fn ipv6_has_the_same_rules() {
     };
     let v4 = rules("10.244.0.0/16", "10.244.2.0/24");
     let v6 = rules("fd00::/48", "fd00:0:0:2::/64");
-    let words = [("10.244.0.0/16", "fd00::/48"), ("10.244.2.0/24", "fd00:0:0:2::/64"), ("224.0.0.0/4", "ff00::/8")];
+    let words =
+        [("10.244.0.0/16", "fd00::/48"), ("10.244.2.0/24", "fd00:0:0:2::/64"), ("224.0.0.0/4", "ff00::/8")];
     let translated = words.iter().fold(v4.replace("ip ", "ip6 "), |text, (from, to)| text.replace(from, to));
     assert_eq!(v6, translated);
 }

@@ -34,7 +34,8 @@ fn settings_are_taken() {
 
 #[test]
 fn zero_means_the_default() {
-    let conf = conf(r#"{"Network":"10.5.0.0/16","SubnetLen":0,"Backend":{"Type":"","VNI":0,"Port":0,"MTU":0}}"#);
+    let conf =
+        conf(r#"{"Network":"10.5.0.0/16","SubnetLen":0,"Backend":{"Type":"","VNI":0,"Port":0,"MTU":0}}"#);
     assert_eq!((first_and_len(&conf, Family::V4).1, *conf.vxlan()), (24, VxlanConf::default()));
 }
 
@@ -47,7 +48,8 @@ fn both_families() {
     assert_eq!(conf.mode(), Mode::HostGw);
     assert_eq!(conf.networks().len(), 2);
     assert_eq!(first_and_len(&conf, Family::V6), ("fd00:10:0:10::/64".into(), 64));
-    let only = NetConf::parse(r#"{"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fd00:10::/48"}"#).unwrap();
+    let only =
+        NetConf::parse(r#"{"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fd00:10::/48"}"#).unwrap();
     assert_eq!(only.networks(), ["fd00:10::/48".parse().unwrap()]);
 }
 
@@ -74,8 +76,14 @@ fn a_broken_rule_is_named_with_its_key() {
         (r#"{"Network":"10.0.0.0/16","SubnetLen":"24"}"#, "SubnetLen: \"24\" is not a whole number"),
         (r#"{"Network":"10.0.0.0/16","SubnetLen":-1}"#, "SubnetLen"),
         (r#"{"Network":"10.0.0.0/16","SubnetMin":"10.1.0.0"}"#, "SubnetMin: 10.1.0.0 lies outside"),
-        (r#"{"Network":"10.0.0.0/16","SubnetMax":"10.0.1.1"}"#, "SubnetMax: 10.0.1.1 is not the first address"),
-        (r#"{"Network":"10.0.0.0/16","SubnetMin":"10.0.9.0","SubnetMax":"10.0.1.0"}"#, "SubnetMin: 10.0.9.0 lies behind"),
+        (
+            r#"{"Network":"10.0.0.0/16","SubnetMax":"10.0.1.1"}"#,
+            "SubnetMax: 10.0.1.1 is not the first address",
+        ),
+        (
+            r#"{"Network":"10.0.0.0/16","SubnetMin":"10.0.9.0","SubnetMax":"10.0.1.0"}"#,
+            "SubnetMin: 10.0.9.0 lies behind",
+        ),
         (r#"{"Network":"10.0.0.0/16","SubnetMin":"fd00::"}"#, "SubnetMin"),
         (r#"{"Network":"10.0.0.0/16","Backend":{"Type":"udp"}}"#, "Backend.Type: \"udp\" is not supported"),
         (r#"{"Network":"10.0.0.0/16","Backend":{"Type":1}}"#, "Backend.Type"),
@@ -87,7 +95,10 @@ fn a_broken_rule_is_named_with_its_key() {
         (r#"{"Network":"10.0.0.0/16","EnableIPv6":true}"#, "IPv6Network: missing"),
         (r#"{"Network":"10.0.0.0/16","EnableIPv6":1}"#, "EnableIPv6"),
         (r#"{"EnableIPv4":false}"#, "EnableIPv4: false"),
-        (r#"{"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fd00::/125"}"#, "IPv6Network: fd00::/125 is too small"),
+        (
+            r#"{"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fd00::/125"}"#,
+            "IPv6Network: fd00::/125 is too small",
+        ),
         (
             r#"{"EnableIPv4":false,"EnableIPv6":true,"IPv6Network":"fd00::/48","IPv6SubnetLen":48}"#,
             "IPv6SubnetLen: 48 is not in 50-126",

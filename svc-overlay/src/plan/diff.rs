@@ -41,7 +41,9 @@ impl Plan {
     pub fn diff(&self, kernel: &Kernel) -> Changes {
         let mut operations = Vec::new();
         let mut base = self.base(kernel);
-        for tunnel in self.tunnels.iter().filter(|tunnel| !is_foreign(kernel.devices.get(&tunnel.device.name))) {
+        for tunnel in
+            self.tunnels.iter().filter(|tunnel| !is_foreign(kernel.devices.get(&tunnel.device.name)))
+        {
             if self.device_operations(kernel, tunnel, &mut operations) {
                 base.forget(&tunnel.device.name);
             }
@@ -203,7 +205,10 @@ impl Plan {
     fn mark(&self, kernel: &Kernel) -> Mark {
         let mut before = self.before(kernel);
         for key in Family::ALL.map(forward) {
-            let changed = kernel.sysctls.get(key).filter(|now| self.sysctls.get(key).is_some_and(|value| value != *now));
+            let changed = kernel
+                .sysctls
+                .get(key)
+                .filter(|now| self.sysctls.get(key).is_some_and(|value| value != *now));
             if let Some(value) = changed {
                 before.entry(key.to_owned()).or_insert_with(|| value.clone());
             }

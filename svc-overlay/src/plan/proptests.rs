@@ -10,30 +10,48 @@ use crate::operation::Operation;
 /// What happens between two reconciles.
 #[derive(Clone, Debug)]
 enum Step {
-    Put { subnet: u8, address: u8, mac: u8 },
-    Remove { subnet: u8 },
-    LoseRoute { subnet: u8 },
+    Put {
+        subnet: u8,
+        address: u8,
+        mac: u8,
+        v6: bool,
+    },
+    Remove {
+        subnet: u8,
+    },
+    LoseRoute {
+        subnet: u8,
+    },
     LoseDevice,
     Down,
+    /// The node is started again with this setting.
+    Direct(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0..6u8, 0..8u8, 0..6u8).prop_map(|(subnet, address, mac)| Step::Put { subnet, address, mac }),
+        6 => (0..6u8, 0..8u8, 0..6u8, any::<bool>())
+            .prop_map(|(subnet, address, mac, v6)| Step::Put { subnet, address, mac, v6 }),
         3 => (0..6u8).prop_map(|subnet| Step::Remove { subnet }),
         1 => (0..6u8).prop_map(|subnet| Step::LoseRoute { subnet }),
         1 => Just(Step::LoseDevice),
         1 => Just(Step::Down),
+        1 => any::<bool>().prop_map(Step::Direct),
     ]
 }
 
-fn config() -> Config {
+fn config(direct: bool) -> Config {
     let builder = OverlayBuilder::new("10.244.0.0/16").node("own").subnet("10.244.9.0/24");
-    builder.public_ip("172.20.10.200").config().unwrap()
+    let builder = builder.network("fd00:10::/48").subnet("fd00:10:0:9::/64").public_ip("fd00:172::200");
+    builder.public_ip("172.20.10.200").direct_routing(direct).config().unwrap()
 }
 
 fn subnet(number: u8) -> IpNet {
     format!("10.244.{number}.0/24").parse().unwrap()
+}
+
+fn subnet6(number: u8) -> IpNet {
+    format!("fd00:10:0:{number}::/64").parse().unwrap()
 }
 
 struct World {
@@ -41,12 +59,14 @@ struct World {
     leases: BTreeMap<u8, Lease>,
     foreign: Vec<Route>,
     before: BTreeMap<String, String>,
+    config: Config,
 }
 
 impl World {
     fn new() -> Self {
         let fake = Fake::new();
-        fake.add_link("eth0", "172.20.10.200/24".parse().unwrap(), 1500);
+        fake.add_link("eth0", "172.20.10.200/30".parse().unwrap(), 1500);
+        fake.add_address("eth0", "fd00:172::200/127".parse().unwrap());
         // One clashes with a peer's subnet, one does not.
         let foreign: Vec<Route> = ["10.244.3.0/24", "192.0.2.0/24"]
             .iter()
@@ -54,16 +74,19 @@ impl World {
             .map(|route| Route { protocol: 4, onlink: false, ..route })
             .collect();
         foreign.iter().cloned().for_each(|route| fake.add_route(route));
-        World { fake, leases: BTreeMap::new(), foreign, before: BTreeMap::new() }
+        World { fake, leases: BTreeMap::new(), foreign, before: BTreeMap::new(), config: config(false) }
     }
 
     fn take(&mut self, step: &Step) {
         match *step {
-            Step::Put { subnet: number, address, mac } => {
+            Step::Put { subnet: number, address, mac, v6 } => {
                 let node = format!("n{number}");
                 let mac = Mac::derived(&[&mac.to_string()]);
-                let lease = Lease::vxlan(node, subnet(number), [172, 20, 10, address], 1, mac);
-                self.leases.insert(number, lease);
+                // Some of them are on the underlay's own network.
+                let lease = Lease::vxlan(node, subnet(number), [172, 20, 10, 196 + address], 1, mac);
+                let outer: IpAddr = format!("fd00:172::{:x}", 0x1fd + u16::from(address)).parse().unwrap();
+                let half = Half::vxlan(subnet6(number), outer, 1, mac);
+                self.leases.insert(number, if v6 { lease.and(half) } else { lease });
             }
             Step::Remove { subnet } => {
                 self.leases.remove(&subnet);
@@ -74,19 +97,20 @@ impl World {
                 }
             }
             Step::LoseDevice => self.fake.delete_link("flannel.1"),
-            Step::Down => self.fake.set_down("flannel.1"),
+            Step::Down => self.fake.set_down("flannel-v6.1"),
+            Step::Direct(direct) => self.config = config(direct),
         }
     }
 
     fn list(&mut self) -> Kernel {
-        let kernel = self.fake.list(&config().scope()).unwrap();
+        let kernel = self.fake.list(&self.config.scope()).unwrap();
         self.before.extend(sysctls_before(&kernel));
         kernel
     }
 
     fn plan(&self, kernel: &Kernel) -> Plan {
         let leases = LeaseSet::new(Revision::new(1), self.leases.values().cloned());
-        Plan::new(&config(), kernel.underlay.as_ref().unwrap(), &leases).remembering(self.before.clone())
+        Plan::new(&self.config, kernel.underlay.as_ref().unwrap(), &leases).remembering(self.before.clone())
     }
 
     /// Applies one operation after another and looks at the kernel after each.
@@ -117,6 +141,9 @@ fn steady(kernel: &Kernel, plan: &Plan) -> Vec<IpNet> {
 /// The outer address to which packets for a destination go.
 fn way(kernel: &Kernel, destination: IpNet) -> Option<IpAddr> {
     let route = kernel.routes.iter().find(|route| route.is_ours() && route.destination == destination)?;
+    if route.device == "eth0" {
+        return route.via;
+    }
     let neighbour = kernel.neighbours.iter().find(|neighbour| Some(neighbour.address) == route.via)?;
     kernel.fdb.iter().find(|entry| entry.mac == neighbour.mac).map(|entry| entry.destination)
 }
@@ -154,5 +181,6 @@ proptest! {
         prop_assert!(kernel.devices.is_empty() && kernel.rules.is_empty());
         prop_assert_eq!(kernel.routes.into_iter().collect::<Vec<_>>(), world.foreign);
         prop_assert_eq!(kernel.sysctls.get("net/ipv4/ip_forward").map(String::as_str), Some("0"));
+        prop_assert_eq!(kernel.sysctls.get("net/ipv6/conf/all/forwarding").map(String::as_str), Some("0"));
     }
 }

@@ -3,6 +3,7 @@ use crate::config::OverlayBuilder;
 use crate::dataplane::Dataplane;
 use crate::fake::Fake;
 use crate::kernel::Kernel;
+use crate::lease::Backend;
 use crate::operation::Operation;
 
 fn config() -> Config {
@@ -163,10 +164,7 @@ fn bad_leases_are_refused_and_the_others_go_on() {
         (peer("twin", "10.244.9.0/24", 9, "2e:57:5f:4d:3f:d4"), "also that of server2"),
         (peer("mirror", "10.244.9.0/24", 9, "e6:33:f0:0a:6b:52"), "this node's own"),
         (peer("cast", "10.244.9.0/24", 9, "01:00:5e:00:00:01"), "not a unicast"),
-        (
-            Lease::vxlan("vni", net("10.244.9.0/24"), [1, 2, 3, 4], 7, Mac::derived(&[])),
-            "VNI is 7",
-        ),
+        (Lease::vxlan("vni", net("10.244.9.0/24"), [1, 2, 3, 4], 7, Mac::derived(&[])), "VNI is 7"),
         (Lease::parse("10.244.9.0-24", r#"{"PublicIP":"1.2.3.4","BackendType":"ipip"}"#).unwrap(), "ipip"),
     ];
     for (lease, text) in bad {
@@ -224,4 +222,160 @@ fn the_mtu_follows_the_underlay_and_the_smaller_setting() {
     assert_eq!(mtu(&config()), 1350);
     assert_eq!(mtu(&Config { mtu: Some(1300), ..config() }), 1250);
     assert_eq!(mtu(&Config { mtu: Some(9000), ..config() }), 1350);
+}
+
+fn dual() -> Config {
+    let builder =
+        OverlayBuilder::new("10.244.0.0/16").node("server3").subnet("10.244.5.0/24").public_ip("172.20.10.3");
+    let builder = builder.network("fd00:10::/48").subnet("fd00:10:0:5::/64").public_ip("fd00:172::3");
+    builder.mac("e6:33:f0:0a:6b:52").mac_of(Family::V6, "e6:33:f0:0a:6b:53").config().unwrap()
+}
+
+fn dual_peer() -> Lease {
+    let outer: IpAddr = "fd00:172::2".parse().unwrap();
+    server2().and(Half::vxlan(net("fd00:10:0:2::/64"), outer, 1, "2e:57:5f:4d:3f:d5".parse().unwrap()))
+}
+
+fn underlay() -> Underlay {
+    Underlay::new("eth0", 2, 1500).with_addresses([net("172.20.10.3/24"), net("fd00:172::3/64")])
+}
+
+fn plan_of(config: &Config, leases: impl IntoIterator<Item = Lease>) -> Plan {
+    Plan::new(config, &underlay(), &LeaseSet::new(Revision::new(1), leases))
+}
+
+fn lines<T: ToString>(values: impl Iterator<Item = T>) -> Vec<String> {
+    values.map(|value| value.to_string()).collect()
+}
+
+#[test]
+fn each_family_has_its_own_device_with_the_mtu_that_fits() {
+    let plan = plan_of(&dual(), [dual_peer()]);
+    let devices =
+        lines(plan.tunnels().iter().map(|tunnel| format!("{} at {}", tunnel.device, tunnel.address)));
+    assert_eq!(
+        devices,
+        [
+            "flannel.1 address e6:33:f0:0a:6b:52 mtu 1450 type vxlan id 1 dev if2 local 172.20.10.3 dstport 8472 \
+             nolearning at 10.244.5.0/32",
+            "flannel-v6.1 address e6:33:f0:0a:6b:53 mtu 1430 type vxlan id 1 dev if2 local fd00:172::3 dstport 8472 \
+             nolearning at fd00:10:0:5::/128",
+        ]
+    );
+    assert_eq!(plan.bridge().mtu, 1430, "pods have one MTU");
+    assert_eq!(
+        lines(plan.routes()),
+        [
+            "10.244.2.0/24 via 10.244.2.0 dev flannel.1 proto 120 onlink",
+            "fd00:10:0:2::/64 via fd00:10:0:2:: dev flannel-v6.1 proto 120 onlink",
+        ]
+    );
+    assert_eq!(
+        (plan.neighbours().count(), plan.fdb().count(), plan.rules().len(), plan.peers()),
+        (2, 2, 2, 1)
+    );
+}
+
+#[test]
+fn what_is_wrong_in_one_family_stops_that_one_only() {
+    let thief: IpAddr = "fd00:172::9".parse().unwrap();
+    let lease = peer("server9", "10.244.9.0/24", 9, "02:00:00:00:00:09");
+    let mac = "02:00:00:00:00:0a".parse().unwrap();
+    let bad = [
+        Half::vxlan(net("fd00:10:0:5::/64"), thief, 1, mac),
+        Half::vxlan(net("fd00:11::/64"), thief, 1, mac),
+        Half::vxlan(net("fd00:10:0:9::/64"), [172, 20, 10, 9], 1, mac),
+        Half::vxlan(net("fd00:10:0:9::/64"), thief, 2, mac),
+    ];
+    for half in bad {
+        let plan = plan_of(&dual(), [dual_peer(), lease.clone().and(half)]);
+        assert_eq!((plan.peers(), plan.routes().count(), plan.refusals().len()), (2, 3, 1), "{half:?}");
+        assert_eq!(plan.refusals()[0].subnet(), half.subnet);
+    }
+    let plan = plan_of(&config(), [dual_peer()]);
+    assert_eq!(
+        (plan.routes().count(), plan.refusals()),
+        (1, &[][..]),
+        "a family that is off is nobody's fault"
+    );
+}
+
+#[test]
+fn a_neighbour_on_the_underlay_is_reached_without_tunnel_where_that_is_wished() {
+    let far = peer("far", "10.244.7.0/24", 7, "02:00:00:00:00:07");
+    let far = Lease::vxlan("far", far.subnet(), [192, 0, 2, 7], 1, far.vxlan_data().unwrap().vtep_mac);
+    let plan = plan_of(&Config { direct_routing: true, ..dual() }, [dual_peer(), far]);
+    assert_eq!(
+        lines(plan.routes()),
+        [
+            "10.244.2.0/24 via 172.20.10.2 dev eth0 proto 120",
+            "10.244.7.0/24 via 10.244.7.0 dev flannel.1 proto 120 onlink",
+            "fd00:10:0:2::/64 via fd00:172::2 dev eth0 proto 120",
+        ]
+    );
+    assert_eq!((plan.neighbours().count(), plan.fdb().count()), (1, 1));
+}
+
+#[test]
+fn host_gw_routes_and_nothing_else() {
+    let lease = |half: Half| Lease::new("server2", Backend::HostGw, half);
+    let near = lease(Half::direct(net("10.244.2.0/24"), [172, 20, 10, 2]));
+    let plan = plan_of(&Config { mode: Mode::HostGw, ..config() }, [near.clone()]);
+    assert_eq!(lines(plan.routes()), ["10.244.2.0/24 via 172.20.10.2 dev eth0 proto 120"]);
+    assert_eq!(
+        (plan.tunnels().len(), plan.neighbours().count(), plan.fdb().count(), plan.bridge().mtu),
+        (0, 0, 0, 1500)
+    );
+    for (config, lease, part) in [
+        (config(), near, "its backend is host-gw, this node's is vxlan"),
+        (
+            Config { mode: Mode::HostGw, ..config() },
+            server2(),
+            "its backend is vxlan, this node's is host-gw",
+        ),
+        (
+            Config { mode: Mode::HostGw, ..config() },
+            lease(Half::direct(net("10.244.2.0/24"), [192, 0, 2, 2])),
+            "192.0.2.2 is not on the network of eth0",
+        ),
+    ] {
+        let plan = plan_of(&config, [lease]);
+        let refusals = lines(plan.refusals().iter());
+        assert!(matches!(&refusals[..], [refusal] if refusal.contains(part)), "{refusals:?}");
+    }
+}
+
+#[test]
+fn two_overlays_of_one_host_leave_each_others_routes_alone() {
+    let mut fake = fake();
+    let config = Config { direct_routing: true, ..config() };
+    let other = Route::direct(net("10.9.2.0/24"), "172.20.10.2".parse().unwrap(), "eth0");
+    fake.add_route(other.clone());
+    for _ in 0..2 {
+        let kernel = fake.list(&config.scope()).unwrap();
+        let changes =
+            Plan::new(&config, kernel.underlay.as_ref().unwrap(), &LeaseSet::default()).diff(&kernel);
+        assert!(fake.apply(changes.operations()).iter().all(Result::is_ok));
+    }
+    let kernel = fake.list(&config.scope()).unwrap();
+    let plan = Plan::new(&config, kernel.underlay.as_ref().unwrap(), &LeaseSet::default());
+    assert!(fake.apply(plan.removal(&kernel).operations()).iter().all(Result::is_ok));
+    assert!(fake.list(&config.scope()).unwrap().routes.contains(&other));
+}
+
+#[test]
+fn checksums_are_asked_about_and_set_only_where_they_are_not_left_to_the_card() {
+    let mut fake = fake();
+    let config = Config { checksum_offload: false, ..config() };
+    let mut log = Vec::new();
+    for _ in 0..3 {
+        let kernel = fake.list(&config.scope()).unwrap();
+        let changes =
+            Plan::new(&config, kernel.underlay.as_ref().unwrap(), &LeaseSet::default()).diff(&kernel);
+        log.extend(lines(changes.operations().iter()));
+        assert!(fake.apply(changes.operations()).iter().all(Result::is_ok));
+    }
+    let lines = log.iter().filter(|line| line.starts_with("ethtool")).collect::<Vec<_>>();
+    assert_eq!(lines, ["ethtool -K flannel.1 tx-checksum-ip-generic off"]);
+    assert!(fake.list(&self::config().scope()).unwrap().checksum_offload.is_empty());
 }

@@ -12,7 +12,8 @@ fn a_pod_id_reads_what_it_prints() {
 #[test]
 fn a_port_is_the_same_each_time_and_fits_an_interface_name() {
     let bridge = Bridge { name: "cni0".into(), mac: Mac::new([2, 0, 0, 0, 0, 1]), mtu: 1450 };
-    let addresses: Vec<IpNet> = ["10.244.2.65/24", "fd00:10:244:2::41/64"].map(|net| net.parse().unwrap()).into();
+    let addresses: Vec<IpNet> =
+        ["10.244.2.65/24", "fd00:10:244:2::41/64"].map(|net| net.parse().unwrap()).into();
     let port =
         |name| Port::new(&PodId::new("default", name), addresses.clone(), &bridge, &AttachOptions::new());
     assert_eq!(port("web-0"), port("web-0"));

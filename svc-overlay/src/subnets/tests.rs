@@ -18,7 +18,11 @@ fn lengths_and_bounds_are_flannels() {
         ("10.244.0.0/22", None, "10.244.1.0/24 to 10.244.3.0/24"),
         ("10.244.0.0/23", None, "10.244.0.128/25 to 10.244.1.128/25"),
         ("10.244.0.0/28", None, "10.244.0.4/30 to 10.244.0.12/30"),
-        ("10.244.0.0/29", None, "10.244.0.0/29 is too small to be divided; use /28 or shorter, or set the subnets' length"),
+        (
+            "10.244.0.0/29",
+            None,
+            "10.244.0.0/29 is too small to be divided; use /28 or shorter, or set the subnets' length",
+        ),
         ("10.244.0.0/16", Some(18), "10.244.64.0/18 to 10.244.192.0/18"),
         ("10.244.0.0/16", Some(30), "10.244.0.4/30 to 10.244.255.252/30"),
         ("10.244.0.0/16", Some(17), "17 is not in 18-30 (the network is 10.244.0.0/16)"),
@@ -28,7 +32,11 @@ fn lengths_and_bounds_are_flannels() {
         ("fd00::/62", None, "fd00:0:0:1::/64 to fd00:0:0:3::/64"),
         ("fd00::/63", None, "fd00:0:0:0:8000::/65 to fd00:0:0:1:8000::/65"),
         ("fd00::/124", None, "fd00::4/126 to fd00::c/126"),
-        ("fd00::/125", None, "fd00::/125 is too small to be divided; use /124 or shorter, or set the subnets' length"),
+        (
+            "fd00::/125",
+            None,
+            "fd00::/125 is too small to be divided; use /124 or shorter, or set the subnets' length",
+        ),
         ("fd00::/48", Some(127), "127 is not in 50-126 (the network is fd00::/48)"),
     ] {
         assert_eq!(shown(network, len), normal(expected), "{network}");
@@ -71,7 +79,10 @@ fn when_all_are_taken_there_is_none() {
     let subnets = Subnets::new(net("10.244.0.0/28"), None, None, None).unwrap();
     assert_eq!(subnets.count(), 3);
     assert_eq!(subnets.choose([net("10.244.0.0/28")], None, 7), None);
-    assert_eq!(subnets.choose([net("10.244.0.4/30"), net("10.244.0.8/30")], None, 7), Some(net("10.244.0.12/30")));
+    assert_eq!(
+        subnets.choose([net("10.244.0.4/30"), net("10.244.0.8/30")], None, 7),
+        Some(net("10.244.0.12/30"))
+    );
     assert_eq!(subnets.choose(subnets.iter(), None, 7), None);
     let top = Subnets::new(net("255.255.255.0/24"), None, None, None).unwrap();
     assert_eq!(top.choose(top.iter().take(2), None, 0), Some(net("255.255.255.192/26")));

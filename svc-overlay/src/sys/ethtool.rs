@@ -150,8 +150,10 @@ fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 
 /// The names of the features that are active.
 fn names(answer: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let within = |bytes, wanted| attributes(bytes).filter(move |(kind, _)| *kind == wanted).map(|(_, data)| data);
-    let bits = within(answer, ETHTOOL_A_FEATURES_ACTIVE).flat_map(move |set| within(set, ETHTOOL_A_BITSET_BITS));
+    let within =
+        |bytes, wanted| attributes(bytes).filter(move |(kind, _)| *kind == wanted).map(|(_, data)| data);
+    let bits =
+        within(answer, ETHTOOL_A_FEATURES_ACTIVE).flat_map(move |set| within(set, ETHTOOL_A_BITSET_BITS));
     let bits = bits.flat_map(move |bits| within(bits, ETHTOOL_A_BITSET_BITS_BIT));
     let names = bits.flat_map(move |bit| within(bit, ETHTOOL_A_BITSET_BIT_NAME));
     names.map(|name| name.strip_suffix(&[0]).unwrap_or(name))

@@ -88,10 +88,10 @@ impl Node {
 
 /// A server that answers each connection with the client's address.
 pub(crate) async fn echo(host: &Host, port: u16) -> Result<Task<()>> {
-    let listener = host.run(move || TcpListener::bind(("0.0.0.0", port))).await?;
+    let listener = host.run(move || TcpListener::bind(("::", port))).await?;
     Ok(host.spawn(move || async move {
         while let Ok((mut stream, client)) = listener.accept().await {
-            let _gone = stream.write_all(client.ip().to_string().as_bytes()).await;
+            let _gone = stream.write_all(client.ip().to_canonical().to_string().as_bytes()).await;
         }
     }))
 }

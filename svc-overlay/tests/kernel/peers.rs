@@ -73,8 +73,7 @@ async fn refused(lab: Lab) -> Result {
     let (far, _) = server3.pod(&lab, "far", "10.244.5.104").await?;
     let _server = echo(&web, 9376).await?;
     let half: Ipv4Net = "10.244.2.64/26".parse()?;
-    let revision =
-        leases.put(Lease::vxlan("thief", half, [172, 20, 10, 9], 1, Mac::derived(&["thief"])))?;
+    let revision = leases.put(Lease::vxlan("thief", half, [172, 20, 10, 9], 1, Mac::derived(&["thief"])))?;
     let status = server2.handle.programmed(revision).await?;
     assert!(matches!(status.problems(), [Problem::Refused(refusal)] if refusal.lease().node() == "thief"));
     let kernel = server2.kernel().await?;
