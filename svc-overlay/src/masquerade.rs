@@ -65,9 +65,9 @@ pub(crate) fn table_id(family: Family, name: &str) -> TableId {
 fn postrouting(network: IpNet, subnet: IpNet) -> Chain {
     let source = source(network);
     let destination = destination(network);
-    let from = |net: IpNet| Statement::eq(source.clone(), net);
-    let to = |net: IpNet| Statement::eq(destination.clone(), net);
-    let not_from = |net: IpNet| Statement::ne(source.clone(), net);
+    let from = |net: IpNet| Statement::eq(source, net);
+    let to = |net: IpNet| Statement::eq(destination, net);
+    let not_from = |net: IpNet| Statement::ne(source, net);
     let masquerade = Statement::masquerade_fully_random;
     Chain::base("postrouting", ChainType::Nat, Hook::Postrouting, Priority::SRCNAT)
         // The Service proxy masquerades these already.
@@ -78,7 +78,7 @@ fn postrouting(network: IpNet, subnet: IpNet) -> Chain {
         // What comes in for a local pod keeps its client's address.
         .rule([not_from(network), to(subnet), Statement::return_()])
         // Pods towards the outside; nobody outside knows a way back to them.
-        .rule([from(network), Statement::ne(destination.clone(), multicast(network)), masquerade()])
+        .rule([from(network), Statement::ne(destination, multicast(network)), masquerade()])
         // From outside by way of this node to a pod of another: its answer has to come back here.
         .rule([not_from(network), to(network), masquerade()])
 }

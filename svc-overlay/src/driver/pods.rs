@@ -18,6 +18,9 @@ use crate::plan::{Obstacle, Plan};
 use crate::pod::{AttachOptions, Attachment, PodId, Port};
 use crate::registry::LeaseSet;
 
+/// The addresses of each pod, IPv4 first.
+type Addresses = BTreeMap<PodId, Vec<IpAddr>>;
+
 /// What others ask of the driver.
 #[derive(Debug)]
 pub(super) enum Request {
@@ -32,7 +35,7 @@ pub(super) enum Request {
         reply: oneshot::Sender<Result<(), PodError>>,
     },
     List {
-        reply: oneshot::Sender<Result<Vec<(PodId, Vec<IpAddr>)>, PodError>>,
+        reply: oneshot::Sender<Result<Addresses, PodError>>,
     },
     CleanUp {
         reply: oneshot::Sender<Result<(), CleanUpError>>,
@@ -85,7 +88,7 @@ impl Pods {
     /// # Errors
     ///
     /// The kernel could not be asked.
-    pub async fn list(&self) -> Result<Vec<(PodId, Vec<IpAddr>)>, PodError> {
+    pub async fn list(&self) -> Result<BTreeMap<PodId, Vec<IpAddr>>, PodError> {
         self.ask(|reply| Request::List { reply }).await
     }
 
@@ -160,13 +163,13 @@ impl<D: Dataplane> Driver<D> {
         }
     }
 
-    pub(super) fn list_pods(&mut self) -> Result<Vec<(PodId, Vec<IpAddr>)>, PodError> {
+    pub(super) fn list_pods(&mut self) -> Result<BTreeMap<PodId, Vec<IpAddr>>, PodError> {
         let kernel = self.list_for(&PodId::new("", ""))?;
-        let mut pods: BTreeMap<PodId, Vec<IpAddr>> = BTreeMap::new();
+        let mut pods = Addresses::new();
         for (address, pod) in self.ipam(&kernel).iter().flat_map(Ipam::iter) {
             pods.entry(pod.clone()).or_default().push(address);
         }
-        Ok(pods.into_iter().collect())
+        Ok(pods)
     }
 
     fn list_for(&mut self, pod: &PodId) -> Result<Kernel, PodError> {

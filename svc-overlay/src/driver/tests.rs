@@ -106,7 +106,7 @@ async fn a_failed_attach_frees_the_address() {
     fake.fail("plug", ENOBUFS);
     let attach = |name: &str| pods.attach(PodId::new("default", name), &netns, AttachOptions::new());
     assert!(attach("a").await.unwrap_err().to_string().contains("pod default/a"));
-    assert_eq!(pods.list().await.unwrap(), []);
+    assert!(pods.list().await.unwrap().is_empty());
     fake.heal();
     assert!(attach("a").await.is_ok() && attach("b").await.is_ok());
     assert!(attach("a").await.unwrap_err().to_string().contains("attached already"));

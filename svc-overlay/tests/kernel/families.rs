@@ -221,7 +221,7 @@ async fn restart(lab: Lab) -> Result {
     let status = server2.handle.until(|status| status.peers() == 1).await?;
     assert_eq!(status.operations(), 0, "all was right");
     let pods = server2.pods.list().await?;
-    assert_eq!(pods, [(PodId::new("default", "web-0"), addresses(&attachment).to_vec())]);
+    assert_eq!(pods, [(PodId::new("default", "web-0"), addresses(&attachment).to_vec())].into());
     server2.handle.clean_up().await?;
     assert_eq!(second.dump().await?, before);
     Ok(())
