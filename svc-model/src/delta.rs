@@ -12,6 +12,7 @@ use crate::{Kind, ObjectName};
 pub struct Delta {
     pub(crate) from: Revision,
     pub(crate) to: Revision,
+    config_maps: BTreeSet<ObjectName>,
     services: BTreeSet<ObjectName>,
     ingresses: BTreeSet<ObjectName>,
     ingress_classes: BTreeSet<String>,
@@ -34,7 +35,13 @@ impl Delta {
         self.to
     }
 
-    /// Services that changed themselves or in any of their EndpointSlices.
+    /// ConfigMaps.
+    #[must_use]
+    pub fn config_maps(&self) -> &BTreeSet<ObjectName> {
+        &self.config_maps
+    }
+
+    /// Services that changed themselves, in any of their EndpointSlices, or in their Endpoints.
     #[must_use]
     pub fn services(&self) -> &BTreeSet<ObjectName> {
         &self.services
@@ -79,9 +86,20 @@ impl Delta {
     /// Nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Delta { from: _, to: _, services, ingresses, ingress_classes, secrets, pods, nodes, namespaces } =
-            self;
-        services.is_empty()
+        let Delta {
+            from: _,
+            to: _,
+            config_maps,
+            services,
+            ingresses,
+            ingress_classes,
+            secrets,
+            pods,
+            nodes,
+            namespaces,
+        } = self;
+        config_maps.is_empty()
+            && services.is_empty()
             && ingresses.is_empty()
             && ingress_classes.is_empty()
             && secrets.is_empty()
@@ -94,6 +112,7 @@ impl Delta {
     #[must_use]
     pub fn merge(mut self, later: Delta) -> Delta {
         self.to = later.to;
+        self.config_maps.extend(later.config_maps);
         self.services.extend(later.services);
         self.ingresses.extend(later.ingresses);
         self.ingress_classes.extend(later.ingress_classes);
@@ -129,7 +148,8 @@ impl Delta {
     /// Notes a change of an object other than a slice.
     pub(crate) fn note(&mut self, kind: Kind, name: &ObjectName) {
         match kind {
-            Kind::Service => self.note_service(name),
+            Kind::ConfigMap => drop(self.config_maps.insert(name.clone())),
+            Kind::Service | Kind::Endpoints => self.note_service(name),
             Kind::Ingress => drop(self.ingresses.insert(name.clone())),
             Kind::IngressClass => drop(self.ingress_classes.insert(name.name().to_owned())),
             Kind::Secret => drop(self.secrets.insert(name.clone())),

@@ -46,12 +46,13 @@ pub struct EndpointPort {
     pub(crate) name: String,
     pub(crate) protocol: Protocol,
     pub(crate) port: Option<u16>,
+    pub(crate) app_protocol: Option<String>,
 }
 
 impl EndpointPort {
     /// A port called `name` (empty: unnamed).
     pub fn new(name: impl Into<String>, protocol: Protocol, port: u16) -> Self {
-        Self { name: name.into(), protocol, port: Some(port) }
+        Self { name: name.into(), protocol, port: Some(port), app_protocol: None }
     }
 
     /// The Service port's name; empty where it has none.
@@ -71,6 +72,46 @@ impl EndpointPort {
     pub fn port(&self) -> Option<u16> {
         self.port
     }
+
+    /// `appProtocol`.
+    #[must_use]
+    pub fn app_protocol(&self) -> Option<&str> {
+        self.app_protocol.as_deref()
+    }
+}
+
+/// `targetRef`: the object behind an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetRef {
+    pub(crate) kind: String,
+    pub(crate) name: ObjectName,
+    pub(crate) uid: String,
+}
+
+impl TargetRef {
+    /// A pod.
+    #[must_use]
+    pub fn pod(name: ObjectName, uid: impl Into<String>) -> Self {
+        Self { kind: "Pod".to_owned(), name, uid: uid.into() }
+    }
+
+    /// `Pod`, mostly.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Namespace and name; a Node has no namespace.
+    #[must_use]
+    pub fn name(&self) -> &ObjectName {
+        &self.name
+    }
+
+    /// The API server's unique id; empty where there is none.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
 }
 
 /// One endpoint: a pod, or an address outside.
@@ -83,7 +124,7 @@ pub struct Endpoint {
     pub(crate) hostname: Option<String>,
     pub(crate) node_name: Option<String>,
     pub(crate) zone: Option<String>,
-    pub(crate) target: Option<ObjectName>,
+    pub(crate) target: Option<TargetRef>,
     pub(crate) zone_hints: Vec<String>,
     pub(crate) node_hints: Vec<String>,
 }
@@ -164,6 +205,12 @@ impl Endpoint {
     /// The pod.
     #[must_use]
     pub fn target(&self) -> Option<&ObjectName> {
+        self.target.as_ref().filter(|target| target.kind == "Pod").map(TargetRef::name)
+    }
+
+    /// `targetRef`, which may also be of another kind than Pod.
+    #[must_use]
+    pub fn target_ref(&self) -> Option<&TargetRef> {
         self.target.as_ref()
     }
 

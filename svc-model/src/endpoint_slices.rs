@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::{
     AddressType, Endpoint, EndpointPort, EndpointSlice, Meta, Node, ObjectName, Pod, PodPhase,
-    SERVICE_NAME_LABEL, Service, ServicePort, ServiceType, TargetPort,
+    SERVICE_NAME_LABEL, Service, ServicePort, ServiceType, TargetPort, TargetRef,
 };
 
 #[cfg(test)]
@@ -92,7 +92,7 @@ fn endpoint(
             .map(str::to_owned),
         node_name: pod.node_name().map(str::to_owned),
         zone: pod.node_name().and_then(node).and_then(|node| node.zone().map(str::to_owned)),
-        target: Some(pod.name().clone()),
+        target: Some(TargetRef::pod(pod.name().clone(), pod.meta().uid())),
         zone_hints: Vec::new(),
         node_hints: Vec::new(),
     })
@@ -103,7 +103,12 @@ fn endpoint_ports(service: &Service, pod: &Pod) -> Vec<EndpointPort> {
     let mut ports: Vec<_> = service
         .ports()
         .iter()
-        .filter_map(|port| Some(EndpointPort::new(port.name(), port.protocol(), target(port, pod)?)))
+        .filter_map(|port| {
+            Some(EndpointPort {
+                app_protocol: port.app_protocol().map(str::to_owned),
+                ..EndpointPort::new(port.name(), port.protocol(), target(port, pod)?)
+            })
+        })
         .collect();
     ports.sort();
     ports

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Meta, ObjectName};
+use crate::{LoadBalancerIngress, Meta, ObjectName};
 
 /// `pathType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +39,8 @@ pub enum IngressBackend {
     },
     /// An object of another kind.
     Resource {
+        /// The group of its API; none is core.
+        api_group: Option<String>,
         /// The kind.
         kind: String,
         /// The name.
@@ -78,6 +80,7 @@ impl IngressPath {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngressRule {
     pub(crate) host: Option<String>,
+    /// Never empty where there is one.
     pub(crate) paths: Vec<IngressPath>,
 }
 
@@ -124,6 +127,7 @@ pub struct Ingress {
     pub(crate) default_backend: Option<IngressBackend>,
     pub(crate) tls: Vec<IngressTls>,
     pub(crate) rules: Vec<IngressRule>,
+    pub(crate) load_balancer: Vec<LoadBalancerIngress>,
 }
 
 impl Ingress {
@@ -168,6 +172,47 @@ impl Ingress {
     pub fn rules(&self) -> &[IngressRule] {
         &self.rules
     }
+
+    /// `status.loadBalancer.ingress`: where the controller is reached (without an `ipMode`, which Ingress does not have).
+    #[must_use]
+    pub fn load_balancer(&self) -> &[LoadBalancerIngress] {
+        &self.load_balancer
+    }
+}
+
+/// `spec.parameters` of a class: an object with settings for its controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngressClassParameters {
+    pub(crate) api_group: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) namespace: Option<String>,
+}
+
+impl IngressClassParameters {
+    /// The group of its API; none is core.
+    #[must_use]
+    pub fn api_group(&self) -> Option<&str> {
+        self.api_group.as_deref()
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its namespace (scope `Namespace`); `None` is scope `Cluster`.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
 }
 
 /// Which controller serves a class of Ingresses.
@@ -175,6 +220,7 @@ impl Ingress {
 pub struct IngressClass {
     pub(crate) meta: Meta,
     pub(crate) controller: String,
+    pub(crate) parameters: Option<IngressClassParameters>,
 }
 
 impl IngressClass {
@@ -194,6 +240,12 @@ impl IngressClass {
     #[must_use]
     pub fn controller(&self) -> &str {
         &self.controller
+    }
+
+    /// `spec.parameters`.
+    #[must_use]
+    pub fn parameters(&self) -> Option<&IngressClassParameters> {
+        self.parameters.as_ref()
     }
 
     /// Annotation `ingressclass.kubernetes.io/is-default-class` is `true`.

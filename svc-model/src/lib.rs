@@ -127,6 +127,7 @@
 //! Rust 1.89.
 
 pub mod allocate;
+mod config_map;
 mod control_plane;
 pub mod defaults;
 mod delta;
@@ -134,6 +135,7 @@ mod delta;
 pub mod dir;
 mod endpoint_slice;
 pub mod endpoint_slices;
+mod endpoints;
 mod ingress;
 mod node;
 mod object;
@@ -160,20 +162,24 @@ pub mod write;
 #[cfg(feature = "yaml")]
 pub mod yaml;
 
+pub use config_map::ConfigMap;
 pub use control_plane::{ControlPlane, ControlPlaneBuilder, Outcome};
 pub use delta::Delta;
-pub use endpoint_slice::{AddressType, Endpoint, EndpointPort, EndpointSlice, SERVICE_NAME_LABEL};
+pub use endpoint_slice::{AddressType, Endpoint, EndpointPort, EndpointSlice, SERVICE_NAME_LABEL, TargetRef};
+pub use endpoints::{EndpointAddress, EndpointSubset, Endpoints, MIRRORED_BY, mirror};
 pub use ingress::{
-    BackendPort, Ingress, IngressBackend, IngressClass, IngressPath, IngressRule, IngressTls, PathType,
+    BackendPort, Ingress, IngressBackend, IngressClass, IngressClassParameters, IngressPath, IngressRule,
+    IngressTls, PathType,
 };
-pub use node::{Namespace, Node, ZONE_LABEL};
-pub use object::{InvalidObjectName, Kind, Meta, Object, ObjectName, ObjectRef};
+pub use node::{Namespace, Node, NodeAddress, ZONE_LABEL};
+pub use object::{Condition, InvalidObjectName, Kind, Meta, Object, ObjectName, ObjectRef};
 pub use pod::{ContainerPort, Pod, PodPhase};
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
 pub use selector::Selector;
 pub use service::{
-    IpMode, LoadBalancerIngress, Protocol, Service, ServicePort, ServiceType, TargetPort, TrafficPolicy,
+    IpFamilyPolicy, IpMode, LoadBalancerIngress, PortStatus, Protocol, Service, ServicePort, ServiceType,
+    TargetPort, TrafficDistribution, TrafficPolicy,
 };
 pub use snapshot::{Revision, Snapshot};
 #[cfg(feature = "yaml")]

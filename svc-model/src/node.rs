@@ -14,7 +14,25 @@ pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 pub struct Node {
     pub(crate) meta: Meta,
     pub(crate) pod_cidrs: Vec<IpNet>,
-    pub(crate) internal_ips: Vec<IpAddr>,
+    pub(crate) addresses: Vec<NodeAddress>,
+    pub(crate) ready: bool,
+    pub(crate) allocatable_cpu: Option<u64>,
+}
+
+/// One of `status.addresses`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum NodeAddress {
+    /// An address inside the cluster.
+    InternalIp(IpAddr),
+    /// An address that others reach too.
+    ExternalIp(IpAddr),
+    /// The host's own name.
+    Hostname(String),
+    /// A name that resolves inside.
+    InternalDns(String),
+    /// A name that resolves outside.
+    ExternalDns(String),
 }
 
 impl Node {
@@ -36,10 +54,30 @@ impl Node {
         &self.pod_cidrs
     }
 
-    /// `status.addresses` of type InternalIP.
+    /// `status.addresses`.
     #[must_use]
-    pub fn internal_ips(&self) -> &[IpAddr] {
-        &self.internal_ips
+    pub fn addresses(&self) -> &[NodeAddress] {
+        &self.addresses
+    }
+
+    /// `status.addresses` of type InternalIP.
+    pub fn internal_ips(&self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.iter().filter_map(|address| match address {
+            NodeAddress::InternalIp(ip) => Some(*ip),
+            _ => None,
+        })
+    }
+
+    /// The Ready condition; a node that says nothing is ready.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.ready
+    }
+
+    /// `status.allocatable.cpu` in thousandths of a processor.
+    #[must_use]
+    pub fn allocatable_cpu(&self) -> Option<u64> {
+        self.allocatable_cpu
     }
 
     /// Label `topology.kubernetes.io/zone`.

@@ -5,7 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{EndpointSlice, Ingress, IngressClass, Namespace, Node, Pod, Secret, Service};
+use crate::{
+    ConfigMap, EndpointSlice, Endpoints, Ingress, IngressClass, Namespace, Node, Pod, Secret, Service,
+};
 
 /// Namespace and name, written `namespace/name`; cluster-scoped objects have no namespace and are written `name`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +82,44 @@ pub struct Meta {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) created: Option<String>,
+    pub(crate) deletion: Option<String>,
+}
+
+/// One of `status.conditions`: what a controller found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    pub(crate) condition_type: String,
+    pub(crate) status: String,
+    pub(crate) observed_generation: Option<i64>,
+    pub(crate) last_transition_time: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) message: Option<String>,
+}
+
+impl Condition {
+    /// What it is about, such as `LoadBalancerPortsError`.
+    #[must_use]
+    pub fn condition_type(&self) -> &str {
+        &self.condition_type
+    }
+
+    /// `True`, `False` or `Unknown`.
+    #[must_use]
+    pub fn status(&self) -> &str {
+        &self.status
+    }
+
+    /// Why, as a word.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// Why, as a sentence.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
 }
 
 impl Meta {
@@ -112,14 +152,24 @@ impl Meta {
     pub fn created(&self) -> Option<&str> {
         self.created.as_deref()
     }
+
+    /// `metadata.deletionTimestamp` as written: the object is on its way out.
+    #[must_use]
+    pub fn deletion(&self) -> Option<&str> {
+        self.deletion.as_deref()
+    }
 }
 
 /// The kinds this project reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Kind {
+    /// v1 ConfigMap
+    ConfigMap,
     /// discovery.k8s.io/v1 EndpointSlice
     EndpointSlice,
+    /// v1 Endpoints
+    Endpoints,
     /// networking.k8s.io/v1 Ingress
     Ingress,
     /// networking.k8s.io/v1 IngressClass (cluster-scoped)
@@ -138,8 +188,10 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds with their API version.
-    pub const ALL: [(Kind, &'static str); 8] = [
+    pub const ALL: [(Kind, &'static str); 10] = [
+        (Kind::ConfigMap, "v1"),
         (Kind::EndpointSlice, "discovery.k8s.io/v1"),
+        (Kind::Endpoints, "v1"),
         (Kind::Ingress, "networking.k8s.io/v1"),
         (Kind::IngressClass, "networking.k8s.io/v1"),
         (Kind::Namespace, "v1"),
@@ -195,8 +247,12 @@ impl fmt::Display for ObjectRef {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Object {
+    /// A ConfigMap.
+    ConfigMap(Arc<ConfigMap>),
     /// An EndpointSlice.
     EndpointSlice(Arc<EndpointSlice>),
+    /// An Endpoints object.
+    Endpoints(Arc<Endpoints>),
     /// An Ingress.
     Ingress(Arc<Ingress>),
     /// An IngressClass.
@@ -224,7 +280,9 @@ impl Object {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
+            Object::ConfigMap(_) => Kind::ConfigMap,
             Object::EndpointSlice(_) => Kind::EndpointSlice,
+            Object::Endpoints(_) => Kind::Endpoints,
             Object::Ingress(_) => Kind::Ingress,
             Object::IngressClass(_) => Kind::IngressClass,
             Object::Namespace(_) => Kind::Namespace,
@@ -239,7 +297,9 @@ impl Object {
     #[must_use]
     pub fn meta(&self) -> &Meta {
         match self {
+            Object::ConfigMap(object) => object.meta(),
             Object::EndpointSlice(object) => object.meta(),
+            Object::Endpoints(object) => object.meta(),
             Object::Ingress(object) => object.meta(),
             Object::IngressClass(object) => object.meta(),
             Object::Namespace(object) => object.meta(),
@@ -260,4 +320,15 @@ macro_rules! object_from {
         }
     )*};
 }
-object_from!(EndpointSlice, Ingress, IngressClass, Namespace, Node, Pod, Secret, Service);
+object_from!(
+    ConfigMap,
+    EndpointSlice,
+    Endpoints,
+    Ingress,
+    IngressClass,
+    Namespace,
+    Node,
+    Pod,
+    Secret,
+    Service
+);

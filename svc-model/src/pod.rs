@@ -17,14 +17,20 @@ pub enum PodPhase {
     Succeeded,
     /// Ended badly.
     Failed,
+    /// Its node no longer answers.
+    Unknown,
 }
 
 /// `containers[].ports[]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerPort {
+    pub(crate) container: String,
+    pub(crate) sidecar: bool,
     pub(crate) name: String,
     pub(crate) protocol: Protocol,
     pub(crate) port: u16,
+    pub(crate) host_port: Option<u16>,
+    pub(crate) host_ip: Option<IpAddr>,
 }
 
 impl ContainerPort {
@@ -45,7 +51,34 @@ impl ContainerPort {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// The container's name.
+    #[must_use]
+    pub fn container(&self) -> &str {
+        &self.container
+    }
+
+    /// The container is a restartable init container (KEP-753).
+    #[must_use]
+    pub fn sidecar(&self) -> bool {
+        self.sidecar
+    }
+
+    /// `hostPort`: the port of the node that leads here.
+    #[must_use]
+    pub fn host_port(&self) -> Option<u16> {
+        self.host_port
+    }
+
+    /// `hostIP`: the one address of the node on which the host port is open; `None` means all.
+    #[must_use]
+    pub fn host_ip(&self) -> Option<IpAddr> {
+        self.host_ip
+    }
 }
+
+/// What stands for "when" on a pod whose deletion nobody dated.
+const DELETED: &str = "1970-01-01T00:00:00Z";
 
 /// A pod.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,11 +87,12 @@ pub struct Pod {
     pub(crate) node_name: Option<String>,
     pub(crate) hostname: Option<String>,
     pub(crate) subdomain: Option<String>,
+    pub(crate) host_network: bool,
     pub(crate) ports: Vec<ContainerPort>,
     pub(crate) phase: PodPhase,
+    pub(crate) host_ips: Vec<IpAddr>,
     pub(crate) ips: Vec<IpAddr>,
     pub(crate) ready: bool,
-    pub(crate) terminating: bool,
 }
 
 impl Pod {
@@ -92,7 +126,19 @@ impl Pod {
         self.subdomain.as_deref()
     }
 
-    /// The ports of all containers.
+    /// `spec.hostNetwork`: the pod's addresses are those of its node.
+    #[must_use]
+    pub fn host_network(&self) -> bool {
+        self.host_network
+    }
+
+    /// `status.hostIPs`: the addresses of its node.
+    #[must_use]
+    pub fn host_ips(&self) -> &[IpAddr] {
+        &self.host_ips
+    }
+
+    /// The ports of all containers, then those of restartable init containers: in this order a name is looked up.
     #[must_use]
     pub fn ports(&self) -> &[ContainerPort] {
         &self.ports
@@ -119,7 +165,7 @@ impl Pod {
     /// `metadata.deletionTimestamp` is set.
     #[must_use]
     pub fn terminating(&self) -> bool {
-        self.terminating
+        self.meta.deletion().is_some()
     }
 
     /// The same pod on a node: what a scheduler reports.
@@ -132,7 +178,7 @@ impl Pod {
     /// The same pod with these addresses: what the one who attached it reports.
     #[must_use]
     pub fn with_ips(mut self, ips: Vec<IpAddr>) -> Self {
-        self.ready = !ips.is_empty() && !self.terminating;
+        self.ready = !ips.is_empty() && !self.terminating();
         self.ips = ips;
         self
     }
@@ -147,7 +193,7 @@ impl Pod {
     /// The same pod on its way out.
     #[must_use]
     pub fn deleting(mut self) -> Self {
-        self.terminating = true;
+        self.meta.deletion.get_or_insert_with(|| DELETED.to_owned());
         self
     }
 }

@@ -3,18 +3,24 @@
 //! This is the intake `stored`: it takes what a cluster may hold (old spellings of addresses, no allocator ranges).
 //! What a user may *write* is stricter: see [`validate`](crate::validate).
 
+mod balancer;
 mod endpoint_slice;
+mod endpoints;
 mod ingress;
+mod node;
 mod pod;
+mod secret;
 mod service;
 
-pub(crate) use service::{cidr, service_type, traffic_policy};
+pub(crate) use service::{family_policy, service_type, traffic_distribution, traffic_policy};
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::IpNet;
+
 use crate::problem::Findings;
-use crate::wire::{Manifest, ObjectMeta};
-use crate::{Meta, Object, ObjectRef, Problems, Protocol};
+use crate::wire::{self, Manifest, ObjectMeta};
+use crate::{Meta, Object, ObjectName, ObjectRef, Problems, Protocol, TargetRef};
 
 /// The domain object of a manifest, or all its faults.
 ///
@@ -25,13 +31,15 @@ pub fn object(manifest: &Manifest) -> Result<Object, Problems> {
     let mut findings = Findings::of(&reference);
     let meta = meta(manifest.metadata(), &reference, &mut findings);
     let object: Option<Object> = match manifest {
+        Manifest::ConfigMap(wire) => Some(secret::config_map(wire, meta, &mut findings).into()),
         Manifest::EndpointSlice(wire) => endpoint_slice::read(wire, meta, &mut findings).map(Object::from),
+        Manifest::Endpoints(wire) => Some(endpoints::read(wire, meta, &mut findings).into()),
         Manifest::Ingress(wire) => ingress::ingress(wire, meta, &mut findings).map(Object::from),
         Manifest::IngressClass(wire) => Some(ingress::class(wire, meta, &mut findings).into()),
         Manifest::Namespace(_) => Some(crate::Namespace { meta }.into()),
-        Manifest::Node(wire) => Some(pod::node(wire, meta, &mut findings).into()),
+        Manifest::Node(wire) => Some(node::node(wire, meta, &mut findings).into()),
         Manifest::Pod(wire) => Some(pod::pod(wire, meta, &mut findings).into()),
-        Manifest::Secret(wire) => Some(pod::secret(wire, meta, &mut findings).into()),
+        Manifest::Secret(wire) => Some(secret::secret(wire, meta, &mut findings).into()),
         Manifest::Service(wire) => service::read(wire, meta, &mut findings).map(Object::from),
     };
     findings.finish()?;
@@ -53,20 +61,50 @@ fn meta(wire: &ObjectMeta, reference: &ObjectRef, findings: &mut Findings<'_>) -
         labels: wire.labels.clone().unwrap_or_default(),
         annotations: wire.annotations.clone().unwrap_or_default(),
         created: wire.creation_timestamp.clone(),
+        deletion: wire.deletion_timestamp.clone(),
     }
 }
 
-/// An address as old clusters may have stored it: IPv4 parts with leading zeros are decimal.
+/// An address as old clusters may have stored it: IPv4 parts with leading zeros are decimal, and an IPv4 address
+/// written as IPv6 (`::ffff:10.0.0.1`) is IPv4.
 pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
-    text.parse().or_else(|_| {
-        let parts: Vec<&str> = text.split('.').collect();
-        let [a, b, c, d] = parts[..] else { return Err(format!("`{text}` is not an IP address")) };
-        let part = |part: &str| {
-            let valid = !part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
-            valid.then(|| part.parse::<u8>().ok()).flatten().ok_or(format!("`{text}` is not an IP address"))
-        };
-        Ok(IpAddr::V4(Ipv4Addr::new(part(a)?, part(b)?, part(c)?, part(d)?)))
+    text.parse().map(|address: IpAddr| address.to_canonical()).or_else(|_| {
+        let parts: Vec<_> = text.split('.').map(decimal::<u8>).collect();
+        match parts[..] {
+            [Some(a), Some(b), Some(c), Some(d)] => Ok(IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
+            _ => Err(format!("`{text}` is not an IP address")),
+        }
     })
+}
+
+/// Digits only: no sign, as `parse` would allow.
+fn decimal<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// A network, in any spelling of its address; bits beyond the length are passed over.
+pub(crate) fn cidr(text: &str) -> Result<IpNet, String> {
+    let error = || format!("`{text}` is not a CIDR such as 10.0.0.0/8");
+    let (ip, length) = text.split_once('/').ok_or_else(error)?;
+    let net = IpNet::new(address(ip).map_err(|_| error())?, decimal(length).ok_or_else(error)?);
+    net.map(|net| net.trunc()).map_err(|_| error())
+}
+
+fn target_ref(wire: Option<&wire::TargetRef>, namespace: &str) -> Option<TargetRef> {
+    let wire = wire?;
+    let kind = wire.kind.clone().filter(|kind| !kind.is_empty()).unwrap_or_else(|| "Pod".to_owned());
+    let namespace = match (wire.namespace.as_deref(), kind.as_str()) {
+        (Some(namespace), _) => namespace,
+        (None, "Node") => "",
+        (None, _) => namespace,
+    };
+    let name = ObjectName::new(namespace, wire.name.clone()?);
+    Some(TargetRef { kind, name, uid: wire.uid.clone().unwrap_or_default() })
+}
+
+/// An empty text says nothing.
+fn said(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).cloned()
 }
 
 pub(crate) fn port(number: i64) -> Result<u16, String> {

@@ -11,6 +11,7 @@ pub struct Secret {
     pub(crate) meta: Meta,
     pub(crate) secret_type: String,
     pub(crate) data: BTreeMap<String, Vec<u8>>,
+    pub(crate) immutable: bool,
 }
 
 impl Secret {
@@ -36,6 +37,12 @@ impl Secret {
     #[must_use]
     pub fn data(&self, key: &str) -> Option<&[u8]> {
         self.data.get(key).map(Vec::as_slice)
+    }
+
+    /// Its data may no longer change.
+    #[must_use]
+    pub fn immutable(&self) -> bool {
+        self.immutable
     }
 
     /// The keys, in order.

@@ -1,193 +1,25 @@
 //! Service (core/v1): a stable address in front of changing pods.
 
+mod balancer;
+mod policy;
+mod port;
+
+pub(crate) use balancer::LoadBalancer;
+pub use balancer::{IpMode, LoadBalancerIngress, PortStatus};
+pub use policy::{IpFamilyPolicy, ServiceType, TrafficDistribution, TrafficPolicy};
+pub use port::{Protocol, ServicePort, TargetPort};
+
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::{AddressType, Meta, ObjectName, Selector};
+use crate::{AddressType, Condition, Meta, ObjectName, Selector};
 
-/// Transport protocol of a port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Protocol {
-    /// TCP, the default.
-    #[default]
-    Tcp,
-    /// UDP.
-    Udp,
-    /// SCTP.
-    Sctp,
-}
-
-impl Protocol {
-    /// `tcp`, `udp` or `sctp`, as the kernel's tools and DNS names write it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-            Protocol::Sctp => "sctp",
-        }
-    }
-
-    /// The IANA protocol number (6, 17, 132).
-    #[must_use]
-    pub fn number(self) -> u8 {
-        match self {
-            Protocol::Tcp => 6,
-            Protocol::Udp => 17,
-            Protocol::Sctp => 132,
-        }
-    }
-}
-
-impl std::fmt::Display for Protocol {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.as_str().to_uppercase())
-    }
-}
-
-/// `spec.type`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum ServiceType {
-    /// An address inside the cluster (or none: headless).
-    #[default]
-    ClusterIp,
-    /// And a port on every node.
-    NodePort,
-    /// And an address outside.
-    LoadBalancer,
-    /// A DNS alias.
-    ExternalName,
-}
-
-impl std::fmt::Display for ServiceType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            ServiceType::ClusterIp => "ClusterIP",
-            ServiceType::NodePort => "NodePort",
-            ServiceType::LoadBalancer => "LoadBalancer",
-            ServiceType::ExternalName => "ExternalName",
-        })
-    }
-}
-
-/// `internalTrafficPolicy`, `externalTrafficPolicy`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum TrafficPolicy {
-    /// All endpoints of the cluster.
-    #[default]
-    Cluster,
-    /// Only endpoints on the node that the traffic reaches.
-    Local,
-}
-
-/// `targetPort`: a number, or the name of a container port.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum TargetPort {
-    /// A port number.
-    Number(u16),
-    /// The name of a container port, looked up in each pod.
-    Name(String),
-}
-
-/// One port of a Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServicePort {
-    pub(crate) name: String,
-    pub(crate) protocol: Protocol,
-    pub(crate) port: u16,
-    pub(crate) target_port: TargetPort,
-    pub(crate) node_port: Option<u16>,
-    pub(crate) app_protocol: Option<String>,
-}
-
-impl ServicePort {
-    /// The name; empty where the only port has none.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The protocol.
-    #[must_use]
-    pub fn protocol(&self) -> Protocol {
-        self.protocol
-    }
-
-    /// The port on the Service's addresses.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The port on the pods.
-    #[must_use]
-    pub fn target_port(&self) -> &TargetPort {
-        &self.target_port
-    }
-
-    /// The port on the nodes; only NodePort and LoadBalancer Services have one.
-    #[must_use]
-    pub fn node_port(&self) -> Option<u16> {
-        self.node_port
-    }
-
-    /// `appProtocol`.
-    #[must_use]
-    pub fn app_protocol(&self) -> Option<&str> {
-        self.app_protocol.as_deref()
-    }
-}
-
-/// `ipMode` of a load-balancer address (KEP-1860).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum IpMode {
-    /// Packets arrive with the address as destination: nodes serve it.
-    #[default]
-    Vip,
-    /// The balancer is a proxy: nodes must not serve its address.
-    Proxy,
-}
-
-/// One entry of `status.loadBalancer.ingress`: an address or a host name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadBalancerIngress {
-    pub(crate) ip: Option<IpAddr>,
-    pub(crate) hostname: Option<String>,
-    pub(crate) ip_mode: IpMode,
-}
-
-impl LoadBalancerIngress {
-    /// An address served in `ip_mode`.
-    #[must_use]
-    pub fn address(ip: IpAddr, ip_mode: IpMode) -> Self {
-        Self { ip: Some(ip), hostname: None, ip_mode }
-    }
-
-    /// The address.
-    #[must_use]
-    pub fn ip(&self) -> Option<IpAddr> {
-        self.ip
-    }
-
-    /// The host name.
-    #[must_use]
-    pub fn hostname(&self) -> Option<&str> {
-        self.hostname.as_deref()
-    }
-
-    /// How packets for the address reach the nodes.
-    #[must_use]
-    pub fn ip_mode(&self) -> IpMode {
-        self.ip_mode
-    }
-}
+/// The annotation that chooses how hints are made.
+pub(crate) const TOPOLOGY_MODE: &str = "service.kubernetes.io/topology-mode";
+/// Its deprecated name.
+pub(crate) const TOPOLOGY_AWARE_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
 
 /// A Service that passed validation. Combinations that make no sense cannot be built: a headless Service has no
 /// virtual address, an ExternalName nothing but its name, a node port exists only on the types that have one.
@@ -197,26 +29,44 @@ pub struct Service {
     pub(crate) selector: Option<Selector>,
     pub(crate) ports: Vec<ServicePort>,
     pub(crate) publish_not_ready_addresses: bool,
+    pub(crate) traffic: Traffic,
     pub(crate) spec: Spec,
+    pub(crate) conditions: Vec<Condition>,
+}
+
+/// What the API keeps on Services of every type, though only those with a virtual address act on it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Traffic {
+    pub(crate) external_ips: Vec<IpAddr>,
+    /// Missing only on an ExternalName.
+    pub(crate) internal_policy: Option<TrafficPolicy>,
+    /// Present exactly where something leads in from outside: a node port, a balancer, an external address.
+    pub(crate) external_policy: Option<TrafficPolicy>,
+    pub(crate) session_affinity: Option<Duration>,
+    pub(crate) distribution: Option<TrafficDistribution>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Spec {
     Virtual(Box<VirtualService>),
-    /// With the families it was written for; none where nothing says.
-    Headless(Vec<AddressType>),
+    Headless(Headless),
     ExternalName(String),
 }
 
 /// What only Services with a virtual address have.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct VirtualService {
+    /// One per family, primary first.
     pub(crate) cluster_ips: Vec<IpAddr>,
-    pub(crate) external_ips: Vec<IpAddr>,
-    pub(crate) internal_traffic_policy: TrafficPolicy,
-    pub(crate) external_traffic_policy: TrafficPolicy,
-    pub(crate) session_affinity: Option<Duration>,
+    pub(crate) family_policy: IpFamilyPolicy,
     pub(crate) exposure: Exposure,
+}
+
+/// The families that a headless Service was written for; none where nothing says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Headless {
+    pub(crate) families: Vec<AddressType>,
+    pub(crate) family_policy: Option<IpFamilyPolicy>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -224,16 +74,6 @@ pub(crate) enum Exposure {
     ClusterIp,
     NodePort,
     LoadBalancer(LoadBalancer),
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct LoadBalancer {
-    pub(crate) class: Option<String>,
-    pub(crate) requested_ip: Option<IpAddr>,
-    pub(crate) ingress: Vec<LoadBalancerIngress>,
-    pub(crate) source_ranges: Vec<IpNet>,
-    pub(crate) health_check_node_port: Option<u16>,
-    pub(crate) allocates_node_ports: bool,
 }
 
 impl Service {
@@ -287,8 +127,18 @@ impl Service {
     pub fn families(&self) -> Vec<AddressType> {
         match &self.spec {
             Spec::Virtual(spec) => spec.cluster_ips.iter().map(|ip| AddressType::of(*ip)).collect(),
-            Spec::Headless(families) => families.clone(),
+            Spec::Headless(headless) => headless.families.clone(),
             Spec::ExternalName(_) => Vec::new(),
+        }
+    }
+
+    /// `spec.ipFamilyPolicy`; an ExternalName has none, and an old headless Service may say nothing.
+    #[must_use]
+    pub fn family_policy(&self) -> Option<IpFamilyPolicy> {
+        match &self.spec {
+            Spec::Virtual(spec) => Some(spec.family_policy),
+            Spec::Headless(headless) => headless.family_policy,
+            Spec::ExternalName(_) => None,
         }
     }
 
@@ -310,7 +160,7 @@ impl Service {
     /// `spec.externalIPs`.
     #[must_use]
     pub fn external_ips(&self) -> &[IpAddr] {
-        self.virtual_service().map_or(&[], |spec| &spec.external_ips)
+        self.served().map_or(&[], |traffic| &traffic.external_ips)
     }
 
     /// `status.loadBalancer.ingress`.
@@ -325,10 +175,20 @@ impl Service {
         self.load_balancer().and_then(|balancer| balancer.requested_ip)
     }
 
-    /// `spec.loadBalancerSourceRanges`: who may use the load-balancer addresses; empty means everybody.
+    /// `spec.loadBalancerSourceRanges`, as far as they can be read: who may use the load-balancer addresses. Ask
+    /// [`restricts_sources`](Self::restricts_sources) whether anybody else may.
     #[must_use]
     pub fn source_ranges(&self) -> &[IpNet] {
         self.load_balancer().map_or(&[], |balancer| &balancer.source_ranges)
+    }
+
+    /// Only [`source_ranges`](Self::source_ranges) may use the load-balancer addresses. An entry that cannot be read
+    /// counts too: it lets nobody in, and must not open the address to everybody.
+    #[must_use]
+    pub fn restricts_sources(&self) -> bool {
+        self.load_balancer().is_some_and(|balancer| {
+            !balancer.source_ranges.is_empty() || !balancer.unreadable_source_ranges.is_empty()
+        })
     }
 
     /// `spec.loadBalancerClass`.
@@ -356,19 +216,38 @@ impl Service {
     /// `spec.externalTrafficPolicy`: for node ports, externalIPs and load-balancer addresses.
     #[must_use]
     pub fn external_traffic_policy(&self) -> TrafficPolicy {
-        self.virtual_service().map_or_else(TrafficPolicy::default, |spec| spec.external_traffic_policy)
+        self.served().and_then(|traffic| traffic.external_policy).unwrap_or_default()
     }
 
     /// `spec.internalTrafficPolicy`: for the ClusterIP.
     #[must_use]
     pub fn internal_traffic_policy(&self) -> TrafficPolicy {
-        self.virtual_service().map_or_else(TrafficPolicy::default, |spec| spec.internal_traffic_policy)
+        self.served().and_then(|traffic| traffic.internal_policy).unwrap_or_default()
     }
 
     /// How long a client stays with its endpoint (`sessionAffinity: ClientIP`); `None` without affinity.
     #[must_use]
     pub fn session_affinity(&self) -> Option<Duration> {
-        self.virtual_service().and_then(|spec| spec.session_affinity)
+        self.served().and_then(|traffic| traffic.session_affinity)
+    }
+
+    /// `spec.trafficDistribution`: what the hints of its endpoints are to prefer.
+    #[must_use]
+    pub fn traffic_distribution(&self) -> Option<TrafficDistribution> {
+        self.traffic.distribution
+    }
+
+    /// Annotation `service.kubernetes.io/topology-mode`, or its former name `...topology-aware-hints`.
+    #[must_use]
+    pub fn topology_mode(&self) -> Option<&str> {
+        let annotation = |key: &str| self.meta.annotations().get(key).map(String::as_str);
+        annotation(TOPOLOGY_MODE).or_else(|| annotation(TOPOLOGY_AWARE_HINTS))
+    }
+
+    /// `status.conditions`.
+    #[must_use]
+    pub fn conditions(&self) -> &[Condition] {
+        &self.conditions
     }
 
     /// Endpoints that are not ready are published too.
@@ -389,6 +268,11 @@ impl Service {
         service
     }
 
+    /// The policies of a Service that has a virtual address to apply them to.
+    fn served(&self) -> Option<&Traffic> {
+        self.virtual_service().map(|_| &self.traffic)
+    }
+
     fn virtual_service(&self) -> Option<&VirtualService> {
         match &self.spec {
             Spec::Virtual(spec) => Some(spec),
@@ -396,7 +280,7 @@ impl Service {
         }
     }
 
-    fn load_balancer(&self) -> Option<&LoadBalancer> {
+    pub(crate) fn load_balancer(&self) -> Option<&LoadBalancer> {
         match self.virtual_service().map(|spec| &spec.exposure) {
             Some(Exposure::LoadBalancer(balancer)) => Some(balancer),
             _ => None,

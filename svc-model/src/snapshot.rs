@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rpds::RedBlackTreeMapSync as Map;
 
 use crate::{
-    Delta, EndpointSlice, Ingress, IngressClass, Kind, Namespace, Node, Object, ObjectName, ObjectRef, Pod,
-    Secret, Service,
+    ConfigMap, Delta, EndpointSlice, Endpoints, Ingress, IngressClass, Kind, Namespace, Node, Object,
+    ObjectName, ObjectRef, Pod, Secret, Service,
 };
 
 #[cfg(test)]
@@ -51,6 +51,10 @@ pub struct Snapshot {
     slices: Map<ObjectName, Map<ObjectName, Arc<EndpointSlice>>>,
     /// The Service of each slice, to find it by its own name.
     slice_services: Map<ObjectName, ObjectName>,
+    endpoints: Map<ObjectName, Arc<Endpoints>>,
+    /// The slices that stand for the Endpoints of a Service without slices.
+    mirrored: Map<ObjectName, Arc<[Arc<EndpointSlice>]>>,
+    config_maps: Map<ObjectName, Arc<ConfigMap>>,
     pods: Map<ObjectName, Arc<Pod>>,
     nodes: Map<String, Arc<Node>>,
     namespaces: Map<String, Arc<Namespace>>,
@@ -93,12 +97,33 @@ impl Snapshot {
         self.services.values()
     }
 
-    /// The EndpointSlices of a Service, by name. They may outlive the Service: join on its existence.
+    /// The EndpointSlices of a Service, by name; where it has none, those that mirror its Endpoints. They may outlive the
+    /// Service: join on its existence.
     pub fn slices_of(&self, service: &ObjectName) -> impl Iterator<Item = &Arc<EndpointSlice>> {
-        self.slices.get(service).into_iter().flat_map(|slices| slices.values())
+        let slices = self.slices.get(service);
+        let mirrored = if slices.is_none() { self.mirrored.get(service) } else { None };
+        let slices = slices.into_iter().flat_map(|slices| slices.values());
+        slices.chain(mirrored.into_iter().flat_map(|slices| slices.iter()))
     }
 
-    /// All EndpointSlices that belong to a Service.
+    /// The Endpoints object of a Service.
+    #[must_use]
+    pub fn endpoints(&self, service: &ObjectName) -> Option<&Arc<Endpoints>> {
+        self.endpoints.get(service)
+    }
+
+    /// A ConfigMap by name.
+    #[must_use]
+    pub fn config_map(&self, name: &ObjectName) -> Option<&Arc<ConfigMap>> {
+        self.config_maps.get(name)
+    }
+
+    /// All ConfigMaps, by name.
+    pub fn config_maps(&self) -> impl Iterator<Item = &Arc<ConfigMap>> {
+        self.config_maps.values()
+    }
+
+    /// All EndpointSlices that belong to a Service; mirrored ones are not among them.
     pub fn slices(&self) -> impl Iterator<Item = &Arc<EndpointSlice>> {
         self.slices.values().flat_map(|slices| slices.values())
     }
@@ -183,7 +208,9 @@ impl Snapshot {
         };
         let cluster =
             |names: Vec<&String>| names.into_iter().map(|name| ObjectName::cluster(name.as_str())).collect();
-        named(Kind::EndpointSlice, self.slice_services.keys().cloned().collect())
+        named(Kind::ConfigMap, self.config_maps.keys().cloned().collect())
+            .chain(named(Kind::EndpointSlice, self.slice_services.keys().cloned().collect()))
+            .chain(named(Kind::Endpoints, self.endpoints.keys().cloned().collect()))
             .chain(named(Kind::Ingress, self.ingresses.keys().cloned().collect()))
             .chain(named(Kind::IngressClass, cluster(self.ingress_classes.keys().collect())))
             .chain(named(Kind::Namespace, cluster(self.namespaces.keys().collect())))
@@ -198,7 +225,9 @@ impl Snapshot {
     #[must_use]
     pub fn objects(&self) -> Vec<Object> {
         let slices = self.slice_services.keys().filter_map(|name| self.slice(name)).cloned();
-        (slices.map(Object::EndpointSlice))
+        (self.config_maps.values().cloned().map(Object::ConfigMap))
+            .chain(slices.map(Object::EndpointSlice))
+            .chain(self.endpoints.values().cloned().map(Object::Endpoints))
             .chain(self.ingresses.values().cloned().map(Object::Ingress))
             .chain(self.ingress_classes.values().cloned().map(Object::IngressClass))
             .chain(self.namespaces.values().cloned().map(Object::Namespace))
@@ -238,7 +267,13 @@ impl Snapshot {
 
     fn set(&mut self, reference: ObjectRef, object: Object, delta: &mut Delta) {
         let change = match object {
+            Object::ConfigMap(new) => replace!(self.config_maps, reference.name.clone(), Some(new)),
             Object::EndpointSlice(slice) => return self.set_slice(slice, delta),
+            Object::Endpoints(new) => {
+                let slices = crate::mirror(&new).into_iter().map(Arc::new).collect();
+                self.mirrored.insert_mut(reference.name.clone(), slices);
+                replace!(self.endpoints, reference.name.clone(), Some(new))
+            }
             Object::Ingress(new) => replace!(self.ingresses, reference.name.clone(), Some(new)),
             Object::IngressClass(new) => replace!(self.ingress_classes, new.name().to_owned(), Some(new)),
             Object::Namespace(new) => replace!(self.namespaces, new.name().to_owned(), Some(new)),
@@ -253,7 +288,12 @@ impl Snapshot {
     fn remove(&mut self, reference: &ObjectRef, delta: &mut Delta) {
         let name = &reference.name;
         let change = match reference.kind {
+            Kind::ConfigMap => replace!(self.config_maps, name.clone(), None::<Arc<ConfigMap>>),
             Kind::EndpointSlice => return self.remove_slice(name, delta),
+            Kind::Endpoints => {
+                self.mirrored.remove_mut(name);
+                replace!(self.endpoints, name.clone(), None::<Arc<Endpoints>>)
+            }
             Kind::Ingress => replace!(self.ingresses, name.clone(), None::<Arc<Ingress>>),
             Kind::IngressClass => {
                 replace!(self.ingress_classes, name.name().to_owned(), None::<Arc<IngressClass>>)

@@ -4,29 +4,32 @@
 //! fields are passed over. Numbers are `i64`: `port: 70000` is a value to complain about, not a parse error.
 
 mod endpoint_slice;
+mod endpoints;
 mod envelope;
 #[cfg(feature = "yaml")]
 mod fields;
 mod ingress;
 mod meta;
+mod node;
 mod pod;
+mod secret;
 mod service;
 
 pub use endpoint_slice::{
-    Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, EndpointTarget, HintTarget,
+    Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, HintTarget,
 };
+pub use endpoints::{EndpointAddress, EndpointSubset, Endpoints};
 pub use ingress::{
-    Backend, BackendPort, HttpRule, Ingress, IngressClass, IngressClassSpec, IngressPath, IngressRule,
-    IngressSpec, IngressTls, ResourceBackend, ServiceBackend,
+    Backend, BackendPort, HttpRule, Ingress, IngressClass, IngressClassParameters, IngressClassSpec,
+    IngressPath, IngressRule, IngressSpec, IngressStatus, IngressTls, ResourceBackend, ServiceBackend,
 };
-pub use meta::ObjectMeta;
-pub use pod::{
-    Container, ContainerPort, Namespace, Node, NodeAddress, NodeSpec, NodeStatus, Pod, PodCondition, PodIp,
-    PodSpec, PodStatus, Secret,
-};
+pub use meta::{Condition, ObjectMeta, TargetRef};
+pub use node::{Namespace, Node, NodeAddress, NodeSpec, NodeStatus, Quantity};
+pub use pod::{Container, ContainerPort, Pod, PodIp, PodSpec, PodStatus};
+pub use secret::{ConfigMap, Secret};
 pub use service::{
-    ClientIpConfig, IntOrString, LoadBalancerIngress, LoadBalancerStatus, Service, ServicePort, ServiceSpec,
-    ServiceStatus, SessionAffinityConfig,
+    ClientIpConfig, IntOrString, LoadBalancerIngress, LoadBalancerStatus, PortStatus, Service, ServicePort,
+    ServiceSpec, ServiceStatus, SessionAffinityConfig,
 };
 
 use crate::{Kind, ObjectName, ObjectRef};
@@ -35,8 +38,12 @@ use crate::{Kind, ObjectName, ObjectRef};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Manifest {
+    /// A ConfigMap.
+    ConfigMap(Box<ConfigMap>),
     /// An EndpointSlice.
     EndpointSlice(Box<EndpointSlice>),
+    /// An Endpoints object.
+    Endpoints(Box<Endpoints>),
     /// An Ingress.
     Ingress(Box<Ingress>),
     /// An IngressClass.
@@ -58,7 +65,9 @@ impl Manifest {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
+            Manifest::ConfigMap(_) => Kind::ConfigMap,
             Manifest::EndpointSlice(_) => Kind::EndpointSlice,
+            Manifest::Endpoints(_) => Kind::Endpoints,
             Manifest::Ingress(_) => Kind::Ingress,
             Manifest::IngressClass(_) => Kind::IngressClass,
             Manifest::Namespace(_) => Kind::Namespace,
@@ -73,7 +82,9 @@ impl Manifest {
     #[must_use]
     pub fn metadata(&self) -> &ObjectMeta {
         match self {
+            Manifest::ConfigMap(object) => &object.metadata,
             Manifest::EndpointSlice(object) => &object.metadata,
+            Manifest::Endpoints(object) => &object.metadata,
             Manifest::Ingress(object) => &object.metadata,
             Manifest::IngressClass(object) => &object.metadata,
             Manifest::Namespace(object) => &object.metadata,

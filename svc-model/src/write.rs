@@ -1,30 +1,36 @@
 //! From the domain types to Kubernetes' form. What is written reads back as the same object.
 
+mod balancer;
+mod endpoints;
 mod ingress;
+mod node;
 mod pod;
 #[cfg(test)]
 mod proptests;
+mod secret;
 mod service;
 mod slice;
 
 use std::collections::BTreeMap;
 
 use crate::wire::{self, Manifest, ObjectMeta};
-use crate::{Meta, Object};
+use crate::{Meta, Object, TargetRef};
 
 /// The manifest of an object: what a cluster would say of it, so far as networking is concerned.
 #[must_use]
 pub fn manifest(object: &Object) -> Manifest {
     match object {
+        Object::ConfigMap(map) => Manifest::ConfigMap(Box::new(secret::config_map(map))),
         Object::EndpointSlice(slice) => Manifest::EndpointSlice(Box::new(slice::slice(slice))),
+        Object::Endpoints(endpoints) => Manifest::Endpoints(Box::new(endpoints::endpoints(endpoints))),
         Object::Ingress(ingress) => Manifest::Ingress(Box::new(ingress::ingress(ingress))),
         Object::IngressClass(class) => Manifest::IngressClass(Box::new(ingress::class(class))),
         Object::Namespace(namespace) => {
             Manifest::Namespace(Box::new(wire::Namespace { metadata: meta(namespace.meta()) }))
         }
-        Object::Node(node) => Manifest::Node(Box::new(pod::node(node))),
+        Object::Node(node) => Manifest::Node(Box::new(node::node(node))),
         Object::Pod(pod) => Manifest::Pod(Box::new(pod::pod(pod))),
-        Object::Secret(secret) => Manifest::Secret(Box::new(pod::secret(secret))),
+        Object::Secret(secret) => Manifest::Secret(Box::new(secret::secret(secret))),
         Object::Service(service) => Manifest::Service(Box::new(service::service(service))),
     }
 }
@@ -38,8 +44,22 @@ fn meta(meta: &Meta) -> ObjectMeta {
         labels: map(meta.labels()),
         annotations: map(meta.annotations()),
         creation_timestamp: meta.created().map(str::to_owned),
-        deletion_timestamp: None,
+        deletion_timestamp: meta.deletion().map(str::to_owned),
     }
+}
+
+fn target_ref(target: &TargetRef) -> wire::TargetRef {
+    wire::TargetRef {
+        kind: Some(target.kind().to_owned()),
+        namespace: text(target.name().namespace()),
+        name: Some(target.name().name().to_owned()),
+        uid: text(target.uid()),
+    }
+}
+
+/// What is taken for granted is not written.
+fn flag(set: bool) -> Option<bool> {
+    set.then_some(true)
 }
 
 /// An empty text is not written.

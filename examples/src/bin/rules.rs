@@ -65,8 +65,8 @@ fn main() -> anyhow::Result<ExitCode> {
 
 impl Options {
     fn node(&self, snapshot: &Snapshot) -> anyhow::Result<Node> {
-        let known = snapshot.node(&self.node).map(|node| node.internal_ips()).unwrap_or_default();
-        let addresses = if self.address.is_empty() { known } else { &self.address };
+        let known = snapshot.node(&self.node).into_iter().flat_map(|node| node.internal_ips());
+        let addresses = if self.address.is_empty() { known.collect() } else { self.address.clone() };
         if addresses.is_empty() {
             bail!(
                 "node {}: no address; give --address, or a Node object with status.addresses in {}",

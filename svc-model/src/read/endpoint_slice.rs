@@ -1,6 +1,6 @@
 //! EndpointSlice.
 
-use super::{address, port, protocol};
+use super::{address, port, protocol, said, target_ref};
 use crate::problem::Findings;
 use crate::wire;
 use crate::{AddressType, Endpoint, EndpointPort, EndpointSlice, Meta, ObjectName, SERVICE_NAME_LABEL};
@@ -35,7 +35,7 @@ pub(crate) fn address_type(text: Option<&str>) -> Result<AddressType, String> {
     }
 }
 
-fn endpoint_port(
+pub(super) fn endpoint_port(
     index: usize,
     wire: &wire::EndpointPort,
     findings: &mut Findings<'_>,
@@ -46,7 +46,12 @@ fn endpoint_port(
         None => None,
     };
     let protocol = findings.parsed(&field("protocol"), protocol(wire.protocol.as_deref()))?;
-    Some(EndpointPort { name: wire.name.clone().unwrap_or_default(), protocol, port: number })
+    Some(EndpointPort {
+        name: wire.name.clone().unwrap_or_default(),
+        protocol,
+        port: number,
+        app_protocol: said(wire.app_protocol.as_ref()),
+    })
 }
 
 fn endpoint(
@@ -81,13 +86,10 @@ fn endpoint(
         ready,
         serving: conditions.serving.unwrap_or(ready),
         terminating: conditions.terminating.unwrap_or(false),
-        hostname: wire.hostname.clone().filter(|name| !name.is_empty()),
+        hostname: said(wire.hostname.as_ref()),
         node_name: wire.node_name.clone(),
         zone: wire.zone.clone(),
-        target: wire.target_ref.as_ref().and_then(|target| {
-            let namespace = target.namespace.as_deref().unwrap_or(namespace);
-            target.name.as_ref().map(|name| ObjectName::new(namespace, name))
-        }),
+        target: target_ref(wire.target_ref.as_ref(), namespace),
         zone_hints: names(hints.for_zones),
         node_hints: names(hints.for_nodes),
     })

@@ -1,10 +1,11 @@
 //! Ingress and IngressClass.
 
-use super::port;
+use super::{balancer, port, said};
 use crate::problem::Findings;
 use crate::wire;
 use crate::{
-    BackendPort, Ingress, IngressBackend, IngressClass, IngressPath, IngressRule, IngressTls, Meta, PathType,
+    BackendPort, Ingress, IngressBackend, IngressClass, IngressClassParameters, IngressPath, IngressRule,
+    IngressTls, Meta, PathType,
 };
 
 pub(super) fn ingress(wire: &wire::Ingress, meta: Meta, findings: &mut Findings<'_>) -> Option<Ingress> {
@@ -17,19 +18,56 @@ pub(super) fn ingress(wire: &wire::Ingress, meta: Meta, findings: &mut Findings<
         secret_name: tls.secret_name.clone().filter(|name| !name.is_empty()),
     });
     let rules = wire.spec.rules.iter().flatten().enumerate();
+    let status = wire.status.as_ref().and_then(|status| status.load_balancer.as_ref());
     Some(Ingress {
         meta,
         class: wire.spec.ingress_class_name.clone(),
         default_backend,
         tls: tls.collect(),
         rules: rules.map(|(index, wire)| rule(index, wire, findings)).collect(),
+        load_balancer: balancer::ingress(status, findings),
     })
 }
 
 pub(super) fn class(wire: &wire::IngressClass, meta: Meta, findings: &mut Findings<'_>) -> IngressClass {
     let controller = wire.spec.as_ref().and_then(|spec| spec.controller.clone()).unwrap_or_default();
     findings.require(!controller.is_empty(), "spec.controller", || "is required".to_owned());
-    IngressClass { meta, controller }
+    let parameters = wire.spec.as_ref().and_then(|spec| spec.parameters.as_ref());
+    IngressClass {
+        meta,
+        controller,
+        parameters: parameters.and_then(|wire| class_parameters(wire, findings)),
+    }
+}
+
+fn class_parameters(
+    wire: &wire::IngressClassParameters,
+    findings: &mut Findings<'_>,
+) -> Option<IngressClassParameters> {
+    let namespace = said(wire.namespace.as_ref());
+    let field = "spec.parameters.namespace";
+    match wire.scope.as_deref() {
+        Some("Namespace") => {
+            findings.require(namespace.is_some(), field, || "is required with scope Namespace".to_owned());
+        }
+        None | Some("" | "Cluster") => {
+            findings
+                .require(namespace.is_none(), field, || "may only be set with scope Namespace".to_owned());
+        }
+        Some(other) => {
+            findings.report("spec.parameters.scope", format!("`{other}` is not one of Cluster, Namespace"));
+        }
+    }
+    Some(IngressClassParameters {
+        api_group: said(wire.api_group.as_ref()),
+        kind: required("spec.parameters.kind", wire.kind.as_ref(), findings)?,
+        name: required("spec.parameters.name", wire.name.as_ref(), findings)?,
+        namespace,
+    })
+}
+
+fn required(field: &str, text: Option<&String>, findings: &mut Findings<'_>) -> Option<String> {
+    findings.parsed(field, said(text).ok_or("is required"))
 }
 
 fn rule(index: usize, wire: &wire::IngressRule, findings: &mut Findings<'_>) -> IngressRule {
@@ -74,8 +112,7 @@ fn path(field: &str, wire: &wire::IngressPath, findings: &mut Findings<'_>) -> O
 fn backend(field: &str, wire: &wire::Backend, findings: &mut Findings<'_>) -> Option<IngressBackend> {
     match (&wire.service, &wire.resource) {
         (Some(service), None) => {
-            let name = service.name.clone().unwrap_or_default();
-            findings.require(!name.is_empty(), &format!("{field}.service.name"), || "is required".to_owned());
+            let name = required(&format!("{field}.service.name"), service.name.as_ref(), findings);
             let field = format!("{field}.service.port");
             let wire = service.port.clone().unwrap_or_default();
             let port = match (
@@ -91,11 +128,12 @@ fn backend(field: &str, wire: &wire::Backend, findings: &mut Findings<'_>) -> Op
                     return None;
                 }
             };
-            Some(IngressBackend::Service { name, port })
+            Some(IngressBackend::Service { name: name?, port })
         }
         (None, Some(resource)) => Some(IngressBackend::Resource {
-            kind: resource.kind.clone().unwrap_or_default(),
-            name: resource.name.clone().unwrap_or_default(),
+            api_group: said(resource.api_group.as_ref()),
+            kind: required(&format!("{field}.resource.kind"), resource.kind.as_ref(), findings)?,
+            name: required(&format!("{field}.resource.name"), resource.name.as_ref(), findings)?,
         }),
         _ => {
             findings.report(field, "exactly one of service and resource is required");

@@ -1,117 +1,115 @@
-//! Pod, Node and Secret.
+//! Pod.
 
-use super::{address, port, protocol};
+use std::net::IpAddr;
+
+use super::{address, port, protocol, said};
 use crate::problem::Findings;
-use crate::read::service::cidr;
 use crate::wire;
-use crate::{ContainerPort, Meta, Node, Pod, PodPhase, Secret};
+use crate::{ContainerPort, Meta, Pod, PodPhase};
 
 pub(super) fn pod(wire: &wire::Pod, meta: Meta, findings: &mut Findings<'_>) -> Pod {
     let status = wire.status.clone().unwrap_or_default();
-    let mut ips: Vec<String> = status.pod_ips.into_iter().flatten().filter_map(|entry| entry.ip).collect();
-    if ips.is_empty() {
-        ips.extend(status.pod_ip.filter(|ip| !ip.is_empty()));
-    }
-    let ips: Vec<_> = ips
-        .iter()
-        .enumerate()
-        .filter_map(|(index, ip)| findings.parsed(&format!("status.podIPs[{index}].ip"), address(ip)))
-        .collect();
-    let terminating = wire.metadata.deletion_timestamp.is_some();
+    let ips = addresses("status.podIPs", status.pod_ips, status.pod_ip, findings);
+    let host_ips = addresses("status.hostIPs", status.host_ips, status.host_ip, findings);
     let condition =
         status.conditions.iter().flatten().find(|it| it.condition_type.as_deref() == Some("Ready"));
     let ready = match condition {
         Some(condition) => condition.status.as_deref() == Some("True"),
-        None => !ips.is_empty() && !terminating,
+        None => !ips.is_empty() && meta.deletion().is_none(),
     };
     Pod {
-        node_name: wire.spec.node_name.clone().filter(|name| !name.is_empty()),
-        hostname: wire.spec.hostname.clone().filter(|name| !name.is_empty()),
-        subdomain: wire.spec.subdomain.clone().filter(|name| !name.is_empty()),
-        ports: container_ports(&wire.spec, findings),
+        node_name: said(wire.spec.node_name.as_ref()),
+        hostname: said(wire.spec.hostname.as_ref()),
+        subdomain: said(wire.spec.subdomain.as_ref()),
+        host_network: wire.spec.host_network.unwrap_or(false),
+        ports: all_ports(&wire.spec, findings),
         phase: phase(status.phase.as_deref(), findings),
+        host_ips,
         ips,
         ready,
-        terminating,
         meta,
     }
 }
 
+/// The list, or the one address that older objects have.
+fn addresses(
+    field: &str,
+    many: Option<Vec<wire::PodIp>>,
+    one: Option<String>,
+    findings: &mut Findings<'_>,
+) -> Vec<IpAddr> {
+    let mut texts: Vec<String> = many.into_iter().flatten().filter_map(|entry| entry.ip).collect();
+    if texts.is_empty() {
+        texts.extend(one.filter(|ip| !ip.is_empty()));
+    }
+    let read =
+        |(index, text): (usize, &String)| findings.parsed(&format!("{field}[{index}].ip"), address(text));
+    texts.iter().enumerate().filter_map(read).collect()
+}
+
 fn phase(text: Option<&str>, findings: &mut Findings<'_>) -> PodPhase {
     match text {
-        None | Some("" | "Running" | "Unknown") => PodPhase::Running,
+        None | Some("" | "Running") => PodPhase::Running,
         Some("Pending") => PodPhase::Pending,
         Some("Succeeded") => PodPhase::Succeeded,
         Some("Failed") => PodPhase::Failed,
+        Some("Unknown") => PodPhase::Unknown,
         Some(other) => {
             findings.report(
                 "status.phase",
-                format!("`{other}` is not one of Pending, Running, Succeeded, Failed"),
+                format!("`{other}` is not one of Pending, Running, Succeeded, Failed, Unknown"),
             );
             PodPhase::Failed
         }
     }
 }
 
-fn container_ports(spec: &wire::PodSpec, findings: &mut Findings<'_>) -> Vec<ContainerPort> {
+/// A name is looked up in the containers first, then in the init containers that go on running (KEP-753).
+fn all_ports(spec: &wire::PodSpec, findings: &mut Findings<'_>) -> Vec<ContainerPort> {
     let mut ports = Vec::new();
-    for (outer, container) in spec.containers.iter().flatten().enumerate() {
-        for (inner, wire) in container.ports.iter().flatten().enumerate() {
-            let field = |name: &str| format!("spec.containers[{outer}].ports[{inner}].{name}");
-            let number = wire.container_port.ok_or("is required".to_owned()).and_then(port);
-            let number = findings.parsed(&field("containerPort"), number);
-            let protocol = findings.parsed(&field("protocol"), protocol(wire.protocol.as_deref()));
-            if let (Some(port), Some(protocol)) = (number, protocol) {
-                ports.push(ContainerPort { name: wire.name.clone().unwrap_or_default(), protocol, port });
-            }
+    for (index, container) in spec.containers.iter().flatten().enumerate() {
+        container_ports(&format!("spec.containers[{index}]"), container, false, &mut ports, findings);
+    }
+    for (index, container) in spec.init_containers.iter().flatten().enumerate() {
+        if container.restart_policy.as_deref() == Some("Always") {
+            container_ports(&format!("spec.initContainers[{index}]"), container, true, &mut ports, findings);
         }
     }
     ports
 }
 
-pub(super) fn node(wire: &wire::Node, meta: Meta, findings: &mut Findings<'_>) -> Node {
-    let spec = wire.spec.clone().unwrap_or_default();
-    let mut cidrs: Vec<String> = spec.pod_cidrs.into_iter().flatten().collect();
-    if cidrs.is_empty() {
-        cidrs.extend(spec.pod_cidr);
-    }
-    let addresses = wire.status.iter().flat_map(|status| status.addresses.iter().flatten());
-    Node {
-        meta,
-        pod_cidrs: cidrs
-            .iter()
-            .enumerate()
-            .filter_map(|(index, text)| findings.parsed(&format!("spec.podCIDRs[{index}]"), cidr(text)))
-            .collect(),
-        internal_ips: addresses
-            .enumerate()
-            .filter(|(_, entry)| entry.address_type.as_deref() == Some("InternalIP"))
-            .filter_map(|(index, entry)| {
-                let text = entry.address.as_deref().unwrap_or_default();
-                findings.parsed(&format!("status.addresses[{index}].address"), address(text))
-            })
-            .collect(),
+fn container_ports(
+    field: &str,
+    container: &wire::Container,
+    sidecar: bool,
+    ports: &mut Vec<ContainerPort>,
+    findings: &mut Findings<'_>,
+) {
+    let name = container.name.clone().unwrap_or_default();
+    for (index, wire) in container.ports.iter().flatten().enumerate() {
+        let read = container_port(&format!("{field}.ports[{index}]"), wire, findings);
+        ports.extend(read.map(|port| ContainerPort { container: name.clone(), sidecar, ..port }));
     }
 }
 
-pub(super) fn secret(wire: &wire::Secret, meta: Meta, findings: &mut Findings<'_>) -> Secret {
-    let mut data = std::collections::BTreeMap::new();
-    for (key, text) in wire.data.iter().flatten() {
-        // The value itself is never repeated: it may be a key that someone forgot to encode.
-        let decoded = decode_base64(text).ok_or("is not base64 (plain text goes under stringData)");
-        if let Some(bytes) = findings.parsed(&format!("data.{key}"), decoded) {
-            data.insert(key.clone(), bytes);
-        }
-    }
-    for (key, text) in wire.string_data.iter().flatten() {
-        data.insert(key.clone(), text.clone().into_bytes());
-    }
-    Secret { meta, secret_type: wire.secret_type.clone().unwrap_or_else(|| "Opaque".to_owned()), data }
-}
-
-/// Standard base64 (RFC 4648 section 4), line breaks allowed as YAML block scalars bring them.
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    use base64::Engine as _;
-    let packed: String = text.chars().filter(|character| !character.is_ascii_whitespace()).collect();
-    base64::engine::general_purpose::STANDARD.decode(packed).ok()
+fn container_port(
+    field: &str,
+    wire: &wire::ContainerPort,
+    findings: &mut Findings<'_>,
+) -> Option<ContainerPort> {
+    let number = wire.container_port.ok_or("is required".to_owned()).and_then(port);
+    let number = findings.parsed(&format!("{field}.containerPort"), number);
+    let protocol = findings.parsed(&format!("{field}.protocol"), protocol(wire.protocol.as_deref()));
+    let host_port = wire.host_port.filter(|number| *number != 0);
+    let host_port = host_port.and_then(|number| findings.parsed(&format!("{field}.hostPort"), port(number)));
+    let host_ip = said(wire.host_ip.as_ref());
+    let host_ip = host_ip.and_then(|text| findings.parsed(&format!("{field}.hostIP"), address(&text)));
+    Some(ContainerPort {
+        name: wire.name.clone().unwrap_or_default(),
+        protocol: protocol?,
+        port: number?,
+        host_port,
+        host_ip,
+        ..ContainerPort::default()
+    })
 }

@@ -3,56 +3,48 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
-use super::{address, port, protocol};
+use super::{address, balancer, port, protocol, said};
 use crate::problem::Findings;
-use crate::service::{Exposure, LoadBalancer, Spec, VirtualService};
+use crate::service::{Exposure, Headless, Spec, Traffic, VirtualService};
 use crate::wire;
 use crate::{
-    AddressType, IpMode, LoadBalancerIngress, Meta, Selector, Service, ServicePort, ServiceType, TargetPort,
-    TrafficPolicy,
+    AddressType, Condition, IpFamilyPolicy, Meta, Selector, Service, ServicePort, ServiceType, TargetPort,
+    TrafficDistribution, TrafficPolicy,
 };
 
 pub(super) fn read(wire: &wire::Service, meta: Meta, findings: &mut Findings<'_>) -> Option<Service> {
     let spec = &wire.spec;
     let service_type = findings.parsed("spec.type", service_type(spec.service_type.as_deref()))?;
     let ports = ports(spec, service_type, findings);
+    let traffic = traffic(spec, service_type, findings);
     let spec = match service_type {
         ServiceType::ExternalName => {
-            let name = spec.external_name.clone().filter(|name| !name.is_empty());
-            if name.is_none() {
-                findings.report("spec.externalName", "is required for type ExternalName");
-            }
-            Spec::ExternalName(name?)
+            let name = said(spec.external_name.as_ref()).ok_or("is required for type ExternalName");
+            Spec::ExternalName(findings.parsed("spec.externalName", name)?)
         }
-        _ if spec.is_headless() => Spec::Headless(families(spec, findings)),
+        ServiceType::ClusterIp if spec.is_headless() => Spec::Headless(headless(spec, findings)),
         _ => Spec::Virtual(Box::new(virtual_service(wire, service_type, findings)?)),
     };
+    let conditions = wire.status.iter().flat_map(|status| status.conditions.iter().flatten());
     Some(Service {
         meta,
         selector: wire.spec.selector.clone().and_then(Selector::new),
         ports,
         publish_not_ready_addresses: wire.spec.publish_not_ready_addresses.unwrap_or(false),
+        traffic: traffic?,
         spec,
+        conditions: conditions.map(condition).collect(),
     })
 }
 
-impl wire::ServiceSpec {
-    /// `clusterIPs`, or `clusterIP` where an old object has only that.
-    #[must_use]
-    pub fn all_cluster_ips(&self) -> Vec<&str> {
-        let many = self.cluster_ips.iter().flatten().map(String::as_str).collect::<Vec<_>>();
-        let one = self.cluster_ip.as_deref().into_iter().collect();
-        let mut all = if many.is_empty() { one } else { many };
-        all.retain(|ip| !ip.is_empty());
-        all
-    }
-
-    /// `clusterIP: None`.
-    #[must_use]
-    pub fn is_headless(&self) -> bool {
-        self.all_cluster_ips().first() == Some(&"None")
+fn condition(wire: &wire::Condition) -> Condition {
+    Condition {
+        condition_type: wire.condition_type.clone().unwrap_or_default(),
+        status: wire.status.clone().unwrap_or_default(),
+        observed_generation: wire.observed_generation,
+        last_transition_time: wire.last_transition_time.clone(),
+        reason: wire.reason.clone(),
+        message: wire.message.clone(),
     }
 }
 
@@ -76,11 +68,71 @@ pub(crate) fn traffic_policy(text: Option<&str>) -> Result<TrafficPolicy, String
     }
 }
 
+pub(crate) fn family_policy(text: &str) -> Result<IpFamilyPolicy, String> {
+    match text {
+        "SingleStack" => Ok(IpFamilyPolicy::SingleStack),
+        "PreferDualStack" => Ok(IpFamilyPolicy::PreferDualStack),
+        "RequireDualStack" => Ok(IpFamilyPolicy::RequireDualStack),
+        other => Err(format!("`{other}` is not one of SingleStack, PreferDualStack, RequireDualStack")),
+    }
+}
+
+pub(crate) fn traffic_distribution(text: &str) -> Result<TrafficDistribution, String> {
+    match text {
+        "PreferClose" => Ok(TrafficDistribution::PreferClose),
+        "PreferSameZone" => Ok(TrafficDistribution::PreferSameZone),
+        "PreferSameNode" => Ok(TrafficDistribution::PreferSameNode),
+        other => Err(format!("`{other}` is not one of PreferClose, PreferSameZone, PreferSameNode")),
+    }
+}
+
+/// What `externalTrafficPolicy` is about: something leads in from outside.
+pub(crate) fn is_externally_accessible(spec: &wire::ServiceSpec, service_type: ServiceType) -> bool {
+    match service_type {
+        ServiceType::NodePort | ServiceType::LoadBalancer => true,
+        ServiceType::ClusterIp => spec.external_ips.iter().flatten().next().is_some(),
+        ServiceType::ExternalName => false,
+    }
+}
+
+fn traffic(
+    spec: &wire::ServiceSpec,
+    service_type: ServiceType,
+    findings: &mut Findings<'_>,
+) -> Option<Traffic> {
+    let internal = findings
+        .parsed("spec.internalTrafficPolicy", traffic_policy(spec.internal_traffic_policy.as_deref()));
+    let external = findings
+        .parsed("spec.externalTrafficPolicy", traffic_policy(spec.external_traffic_policy.as_deref()));
+    let internal_said = said(spec.internal_traffic_policy.as_ref()).is_some();
+    let texts: Vec<_> = spec.external_ips.iter().flatten().map(String::as_str).collect();
+    Some(Traffic {
+        external_ips: addresses("spec.externalIPs", texts, findings),
+        session_affinity: session_affinity(spec, findings),
+        internal_policy: Some(internal?)
+            .filter(|_| internal_said || service_type != ServiceType::ExternalName),
+        external_policy: Some(external?).filter(|_| is_externally_accessible(spec, service_type)),
+        // A preference that we do not know is none: it only ever made hints.
+        distribution: spec.traffic_distribution.as_deref().and_then(|text| traffic_distribution(text).ok()),
+    })
+}
+
 fn families(spec: &wire::ServiceSpec, findings: &mut Findings<'_>) -> Vec<AddressType> {
     let read = |(index, text): (usize, &String)| {
         findings.parsed(&format!("spec.ipFamilies[{index}]"), super::endpoint_slice::address_type(Some(text)))
     };
-    spec.ip_families.iter().flatten().enumerate().filter_map(read).collect()
+    let mut families: Vec<_> = spec.ip_families.iter().flatten().enumerate().filter_map(read).collect();
+    families.dedup();
+    families
+}
+
+fn headless(spec: &wire::ServiceSpec, findings: &mut Findings<'_>) -> Headless {
+    Headless { families: families(spec, findings), family_policy: policy(spec, findings) }
+}
+
+fn policy(spec: &wire::ServiceSpec, findings: &mut Findings<'_>) -> Option<IpFamilyPolicy> {
+    let text = said(spec.ip_family_policy.as_ref())?;
+    findings.parsed("spec.ipFamilyPolicy", family_policy(&text))
 }
 
 fn ports(
@@ -104,7 +156,7 @@ fn ports(
                 Some(number) => Some(findings.parsed(&field("nodePort"), port(number))?),
                 None => None,
             },
-            app_protocol: wire.app_protocol.clone(),
+            app_protocol: said(wire.app_protocol.as_ref()),
         })
     };
     spec.ports.iter().flatten().enumerate().filter_map(read).collect()
@@ -129,20 +181,30 @@ fn virtual_service(
     findings.require(!cluster_ips.is_empty(), "spec.clusterIP", || {
         "no address is allocated: create the object through the control plane, or write one".to_owned()
     });
-    let policy = traffic_policy(spec.external_traffic_policy.as_deref());
-    let internal = traffic_policy(spec.internal_traffic_policy.as_deref());
+    one_of_each_family(&cluster_ips, findings);
+    let default = match cluster_ips.len() {
+        2.. => IpFamilyPolicy::RequireDualStack,
+        _ => IpFamilyPolicy::SingleStack,
+    };
     Some(VirtualService {
+        family_policy: policy(spec, findings).unwrap_or(default),
         cluster_ips,
-        external_ips: addresses("spec.externalIPs", strings(spec.external_ips.as_deref()), findings),
-        internal_traffic_policy: findings.parsed("spec.internalTrafficPolicy", internal)?,
-        external_traffic_policy: findings.parsed("spec.externalTrafficPolicy", policy)?,
-        session_affinity: session_affinity(spec, findings),
         exposure: match service_type {
             ServiceType::NodePort => Exposure::NodePort,
-            ServiceType::LoadBalancer => Exposure::LoadBalancer(load_balancer(wire, findings)),
+            ServiceType::LoadBalancer => Exposure::LoadBalancer(balancer::balancer(wire, findings)),
             _ => Exposure::ClusterIp,
         },
     })
+}
+
+fn one_of_each_family(cluster_ips: &[IpAddr], findings: &mut Findings<'_>) {
+    for (index, address) in cluster_ips.iter().enumerate() {
+        let family = AddressType::of(*address);
+        let first = !cluster_ips[..index].iter().any(|known| AddressType::of(*known) == family);
+        findings.require(first, &format!("spec.clusterIPs[{index}]"), || {
+            format!("{address} is a second address of {family}: one per family")
+        });
+    }
 }
 
 fn session_affinity(spec: &wire::ServiceSpec, findings: &mut Findings<'_>) -> Option<Duration> {
@@ -164,67 +226,7 @@ fn session_affinity(spec: &wire::ServiceSpec, findings: &mut Findings<'_>) -> Op
     }
 }
 
-fn load_balancer(wire: &wire::Service, findings: &mut Findings<'_>) -> LoadBalancer {
-    let spec = &wire.spec;
-    let status = wire.status.as_ref().and_then(|status| status.load_balancer.as_ref());
-    let ingress = status.and_then(|status| status.ingress.as_deref()).unwrap_or_default();
-    let requested = spec.load_balancer_ip.as_deref().filter(|ip| !ip.is_empty());
-    let health = spec.health_check_node_port.filter(|port| *port != 0);
-    LoadBalancer {
-        class: spec.load_balancer_class.clone(),
-        requested_ip: requested.and_then(|ip| findings.parsed("spec.loadBalancerIP", address(ip))),
-        ingress: ingress
-            .iter()
-            .enumerate()
-            .filter_map(|(index, wire)| balancer_ingress(index, wire, findings))
-            .collect(),
-        source_ranges: strings(spec.load_balancer_source_ranges.as_deref())
-            .into_iter()
-            .enumerate()
-            .filter_map(|(index, text)| {
-                findings.parsed(&format!("spec.loadBalancerSourceRanges[{index}]"), cidr(text.trim()))
-            })
-            .collect(),
-        health_check_node_port: health
-            .and_then(|number| findings.parsed("spec.healthCheckNodePort", port(number))),
-        allocates_node_ports: spec.allocate_load_balancer_node_ports.unwrap_or(true),
-    }
-}
-
-fn balancer_ingress(
-    index: usize,
-    wire: &wire::LoadBalancerIngress,
-    findings: &mut Findings<'_>,
-) -> Option<LoadBalancerIngress> {
-    let field = |name: &str| format!("status.loadBalancer.ingress[{index}].{name}");
-    let ip = wire.ip.as_deref().filter(|ip| !ip.is_empty());
-    let ip_mode = match wire.ip_mode.as_deref() {
-        None | Some("" | "VIP") => IpMode::Vip,
-        Some("Proxy") => IpMode::Proxy,
-        Some(other) => {
-            findings.report(field("ipMode"), format!("`{other}` is not one of VIP, Proxy"));
-            return None;
-        }
-    };
-    let ip = match ip {
-        Some(ip) => Some(findings.parsed(&field("ip"), address(ip))?),
-        None => None,
-    };
-    Some(LoadBalancerIngress { ip, hostname: wire.hostname.clone(), ip_mode })
-}
-
-pub(crate) fn cidr(text: &str) -> Result<IpNet, String> {
-    let error = || format!("`{text}` is not a CIDR such as 10.0.0.0/8");
-    let (ip, length) = text.split_once('/').ok_or_else(error)?;
-    let net = IpNet::new(address(ip).map_err(|_| error())?, length.parse().map_err(|_| error())?);
-    net.map(|net| net.trunc()).map_err(|_| error())
-}
-
 fn addresses(field: &str, texts: Vec<&str>, findings: &mut Findings<'_>) -> Vec<IpAddr> {
     let read = |(index, text): (usize, &str)| findings.parsed(&format!("{field}[{index}]"), address(text));
     texts.into_iter().enumerate().filter_map(read).collect()
-}
-
-fn strings(texts: Option<&[String]>) -> Vec<&str> {
-    texts.unwrap_or_default().iter().map(String::as_str).collect()
 }

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::service::PORTS;
 use super::{NAMESPACES, NODES, in_namespace, labels, meta, slot, slot_name};
 use crate::{
-    AddressType, ContainerPort, Endpoint, EndpointPort, EndpointSlice, Kind, Meta, Node, Object, ObjectName,
-    Pod, PodPhase, Protocol, ZONE_LABEL,
+    AddressType, ContainerPort, Endpoint, EndpointPort, EndpointSlice, Kind, Meta, Node, NodeAddress, Object,
+    ObjectName, Pod, PodPhase, Protocol, TargetRef, ZONE_LABEL,
 };
 
 const PODS: [&str; 6] = ["pod-0", "pod-1", "pod-2", "pod-3", "pod-4", "pod-5"];
@@ -33,17 +33,17 @@ pub fn slice() -> impl Strategy<Value = EndpointSlice> {
 
 fn endpoint_ports() -> impl Strategy<Value = Vec<EndpointPort>> {
     let number = prop::option::weighted(0.95, prop::sample::select(&[8080_u16, 9376, 53][..]));
-    let named =
-        (prop::sample::subsequence(&PORTS[..], 0..=4), vec(number.clone(), 4)).prop_map(
-            |(ports, numbers)| {
-                let port = |((name, protocol, _), port): (&(&str, Protocol, u16), Option<u16>)| {
-                    EndpointPort { name: (*name).to_owned(), protocol: *protocol, port }
-                };
-                ports.iter().zip(numbers).map(port).collect()
-            },
-        );
+    let named = (prop::sample::subsequence(&PORTS[..], 0..=4), vec(number.clone(), 4)).prop_map(
+        |(ports, numbers)| {
+            let port = |((name, protocol, _), port): (&(&str, Protocol, u16), Option<u16>)| EndpointPort {
+                port,
+                ..EndpointPort::new(*name, *protocol, 1)
+            };
+            ports.iter().zip(numbers).map(port).collect()
+        },
+    );
     let unnamed = (number, prop::sample::select(&[Protocol::Tcp, Protocol::Udp][..]))
-        .prop_map(|(port, protocol)| vec![EndpointPort { name: String::new(), protocol, port }]);
+        .prop_map(|(port, protocol)| vec![EndpointPort { port, ..EndpointPort::new("", protocol, 1) }]);
     prop_oneof![2 => named, 1 => unnamed]
 }
 
@@ -68,7 +68,7 @@ fn endpoint(slot: u8, family: AddressType) -> impl Strategy<Value = Endpoint> {
             hostname: named.then(|| format!("host-{host}")),
             node_name: node.map(str::to_owned),
             zone: node.and_then(zone_of).map(str::to_owned),
-            target: named.then(|| pod_name(slot, host)),
+            target: named.then(|| TargetRef::pod(pod_name(slot, host), "")),
             zone_hints: zone_hints.into_iter().map(str::to_owned).collect(),
             node_hints: node_hints.into_iter().map(str::to_owned).collect(),
         },
@@ -114,7 +114,11 @@ pub fn pod() -> impl Strategy<Value = Pod> {
         .prop_flat_map(
             |(name, node, labels, phase, hostname, subdomain, ports, (ready, terminating))| {
                 pod_ips(&name, node).prop_map(move |ips| Pod {
-                    meta: Meta { labels: labels.clone(), ..meta(name.clone()) },
+                    meta: Meta {
+                        labels: labels.clone(),
+                        deletion: terminating.then(|| "2026-01-01T00:00:00Z".to_owned()),
+                        ..meta(name.clone())
+                    },
                     node_name: node.map(|node| NODES[node].to_owned()),
                     hostname: hostname.clone(),
                     subdomain: subdomain.clone(),
@@ -122,7 +126,8 @@ pub fn pod() -> impl Strategy<Value = Pod> {
                     phase,
                     ready,
                     ips,
-                    terminating,
+                    host_network: false,
+                    host_ips: Vec::new(),
                 })
             },
         )
@@ -140,7 +145,7 @@ fn pod_ips(name: &ObjectName, node: Option<usize>) -> impl Strategy<Value = Vec<
 
 fn container_ports() -> impl Strategy<Value = Vec<ContainerPort>> {
     let port =
-        |number: u16| ContainerPort { name: "serve".to_owned(), protocol: Protocol::Tcp, port: number };
+        |number: u16| ContainerPort { name: "serve".to_owned(), port: number, ..ContainerPort::default() };
     prop::option::of(prop::sample::select(&[8080_u16, 9376][..]))
         .prop_map(move |number| number.into_iter().map(port).collect())
 }
@@ -156,7 +161,12 @@ pub fn node(index: usize) -> impl Strategy<Value = Object> {
         let node = Node {
             meta: Meta { labels: zone.into_iter().collect(), ..meta(ObjectName::cluster(name)) },
             pod_cidrs: vec![v4.into(), v6.into()],
-            internal_ips: vec![IpAddr::V4(Ipv4Addr::new(172, 20, 10, 2 + net))],
+            addresses: vec![
+                NodeAddress::InternalIp(IpAddr::V4(Ipv4Addr::new(172, 20, 10, 2 + net))),
+                NodeAddress::Hostname(name.to_owned()),
+            ],
+            ready: true,
+            allocatable_cpu: Some(4000),
         };
         node.into()
     })

@@ -34,6 +34,7 @@ pub fn ingress() -> impl Strategy<Value = Ingress> {
             default_backend: default_backend.or(rules.is_empty().then(web)),
             tls,
             rules,
+            load_balancer: Vec::new(),
         },
     )
 }
@@ -80,7 +81,11 @@ fn backend() -> impl Strategy<Value = IngressBackend> {
     let name = prop_oneof![8 => prop::sample::select(&SERVICES[..]), 1 => Just("missing")];
     let service =
         (name, port).prop_map(|(name, port)| IngressBackend::Service { name: name.to_owned(), port });
-    let resource = Just(IngressBackend::Resource { kind: "Bucket".to_owned(), name: "pictures".to_owned() });
+    let resource = Just(IngressBackend::Resource {
+        api_group: Some("storage.example.com".to_owned()),
+        kind: "Bucket".to_owned(),
+        name: "pictures".to_owned(),
+    });
     prop_oneof![12 => service, 1 => resource]
 }
 
@@ -94,6 +99,7 @@ pub fn ingress_class() -> impl Strategy<Value = IngressClass> {
             IngressClass {
                 meta: Meta { annotations, ..meta(ObjectName::cluster(name)) },
                 controller: controller.to_owned(),
+                parameters: None,
             }
         },
     )
@@ -110,7 +116,12 @@ pub fn secret() -> impl Strategy<Value = Secret> {
                 ("Opaque", ["auth", "other"])
             };
             let data = keys.into_iter().map(str::to_owned).zip([first, second]).collect();
-            Secret { meta: Meta { labels, ..meta(name) }, secret_type: secret_type.to_owned(), data }
+            Secret {
+                meta: Meta { labels, ..meta(name) },
+                secret_type: secret_type.to_owned(),
+                data,
+                immutable: false,
+            }
         },
     )
 }

@@ -7,10 +7,10 @@ use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::{labels, meta, slot, slot_name};
-use crate::service::{Exposure, LoadBalancer, Spec, VirtualService};
+use crate::service::{Exposure, Headless, LoadBalancer, Spec, Traffic, VirtualService};
 use crate::{
-    AddressType, IpMode, LoadBalancerIngress, Meta, Protocol, Selector, Service, ServicePort, TargetPort,
-    TrafficPolicy,
+    AddressType, IpFamilyPolicy, IpMode, LoadBalancerIngress, Meta, Protocol, Selector, Service, ServicePort,
+    TargetPort, TrafficDistribution, TrafficPolicy,
 };
 
 /// Name, protocol, port: the ports a Service may have.
@@ -29,25 +29,31 @@ pub fn service() -> impl Strategy<Value = Service> {
     slot().prop_flat_map(|slot| {
         let spec = prop_oneof![
             6 => virtual_service(slot).prop_map(|spec| Spec::Virtual(Box::new(spec))).boxed(),
-            1 => families().prop_map(Spec::Headless),
+            1 => (families(), family_policy()).prop_map(|(families, policy)| {
+                let family_policy = Some(agreeing(policy, families.len()));
+                Spec::Headless(Headless { families, family_policy })
+            }),
             1 => prop::sample::select(&["example.com", "www.example.org"][..]).prop_map(|it| Spec::ExternalName(it.to_owned())),
         ];
-        (spec, ports(), labels(), labels(), any::<bool>()).prop_map(
-            move |(spec, ports, selector, labels, publish_not_ready_addresses)| {
+        (spec, traffic(slot), ports(), labels(), labels(), any::<bool>()).prop_map(
+            move |(spec, traffic, ports, selector, labels, publish_not_ready_addresses)| {
                 finished(slot, Service {
                     meta: Meta { labels, ..meta(slot_name(slot)) },
                     selector: Selector::new(selector),
                     ports,
                     publish_not_ready_addresses,
+                    traffic,
                     spec,
+                    conditions: Vec::new(),
                 })
             },
         )
     })
 }
 
-/// Gives node ports to the types that have them, and none to the others.
+/// Gives node ports to the types that have them, and none to the others; the policies follow the type.
 fn finished(slot: u8, mut service: Service) -> Service {
+    agree(&mut service);
     let wanted = service.allocates_node_ports();
     for port in &mut service.ports {
         let index = PORTS.iter().position(|known| (known.1, known.2) == (port.protocol, port.port));
@@ -84,30 +90,57 @@ fn virtual_service(slot: u8) -> impl Strategy<Value = VirtualService> {
         2 => Just(Exposure::NodePort),
         2 => load_balancer(slot).prop_map(Exposure::LoadBalancer),
     ];
-    let affinity = prop_oneof![2 => Just(None), 1 => Just(Some(Duration::from_secs(10_800))), 1 => Just(Some(Duration::from_secs(60)))];
-    (exposure, cluster_ips(slot), outside(198, slot), policy(), policy(), affinity).prop_map(
-        |(exposure, cluster_ips, external_ips, internal, external, session_affinity)| {
-            let mut spec = VirtualService {
-                cluster_ips,
-                external_ips,
-                internal_traffic_policy: internal,
-                external_traffic_policy: external,
-                session_affinity,
-                exposure,
-            };
-            agree(&mut spec);
-            spec
+    (exposure, cluster_ips(slot), family_policy()).prop_map(|(exposure, cluster_ips, policy)| {
+        VirtualService { family_policy: agreeing(policy, cluster_ips.len()), cluster_ips, exposure }
+    })
+}
+
+/// One family is never required to be two, and two are never single.
+fn agreeing(policy: IpFamilyPolicy, families: usize) -> IpFamilyPolicy {
+    match (policy, families) {
+        (IpFamilyPolicy::SingleStack, 2) => IpFamilyPolicy::RequireDualStack,
+        (IpFamilyPolicy::RequireDualStack, 1) => IpFamilyPolicy::SingleStack,
+        _ => policy,
+    }
+}
+
+fn family_policy() -> impl Strategy<Value = IpFamilyPolicy> {
+    use IpFamilyPolicy::{PreferDualStack, RequireDualStack, SingleStack};
+    prop::sample::select(&[SingleStack, PreferDualStack, RequireDualStack][..])
+}
+
+fn traffic(slot: u8) -> impl Strategy<Value = Traffic> {
+    let affinity = prop_oneof![2 => Just(None), 1 => Just(Some(10_800)), 1 => Just(Some(60))];
+    let distribution = prop_oneof![
+        3 => Just(None),
+        1 => Just(Some(TrafficDistribution::PreferClose)),
+        1 => Just(Some(TrafficDistribution::PreferSameZone)),
+        1 => Just(Some(TrafficDistribution::PreferSameNode)),
+    ];
+    (outside(198, slot), policy(), policy(), affinity, distribution).prop_map(
+        |(external_ips, internal, external, affinity, distribution)| Traffic {
+            external_ips,
+            internal_policy: Some(internal),
+            external_policy: Some(external),
+            session_affinity: affinity.map(Duration::from_secs),
+            distribution,
         },
     )
 }
 
 /// The external policy exists only where there is an outside; the health check only with policy Local.
-fn agree(spec: &mut VirtualService) {
-    if matches!(spec.exposure, Exposure::ClusterIp) && spec.external_ips.is_empty() {
-        spec.external_traffic_policy = TrafficPolicy::Cluster;
-    }
-    if let Exposure::LoadBalancer(balancer) = &mut spec.exposure
-        && spec.external_traffic_policy == TrafficPolicy::Cluster
+fn agree(service: &mut Service) {
+    let is_outside = match &service.spec {
+        Spec::Virtual(spec) => {
+            !matches!(spec.exposure, Exposure::ClusterIp) || !service.traffic.external_ips.is_empty()
+        }
+        Spec::Headless(_) => !service.traffic.external_ips.is_empty(),
+        Spec::ExternalName(_) => false,
+    };
+    service.traffic.external_policy = service.traffic.external_policy.filter(|_| is_outside);
+    if let Spec::Virtual(spec) = &mut service.spec
+        && let Exposure::LoadBalancer(balancer) = &mut spec.exposure
+        && service.traffic.external_policy != Some(TrafficPolicy::Local)
     {
         balancer.health_check_node_port = None;
     }
@@ -151,6 +184,7 @@ fn load_balancer(slot: u8) -> impl Strategy<Value = LoadBalancer> {
             requested_ip: addresses.first().copied(),
             ingress: addresses.into_iter().map(|ip| LoadBalancerIngress::address(ip, ip_mode)).collect(),
             source_ranges,
+            unreadable_source_ranges: Vec::new(),
             health_check_node_port: Some(32_000 + u16::from(slot)),
             allocates_node_ports,
         },

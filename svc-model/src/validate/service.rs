@@ -20,11 +20,7 @@ pub(super) fn check(wire: &wire::Service, ranges: &Ranges, findings: &mut Findin
     balancer(wire, kind, findings);
     affinity(spec, findings);
     if let Some(text) = &spec.traffic_distribution {
-        findings.require(
-            matches!(text.as_str(), "PreferClose" | "PreferSameZone" | "PreferSameNode"),
-            "spec.trafficDistribution",
-            || format!("`{text}` is not one of PreferClose, PreferSameZone, PreferSameNode"),
-        );
+        findings.parsed("spec.trafficDistribution", read::traffic_distribution(text));
     }
 }
 
@@ -32,7 +28,8 @@ pub(super) fn check(wire: &wire::Service, ranges: &Ranges, findings: &mut Findin
 /// written were judged here, more strictly than reading does.
 pub(super) fn readable(wire: &wire::Service) -> Manifest {
     let mut wire = wire.clone();
-    if !wire.spec.is_headless() {
+    let kind = read::service_type(wire.spec.service_type.as_deref()).unwrap_or_default();
+    if kind != ServiceType::ClusterIp || !wire.spec.is_headless() {
         wire.spec.cluster_ips = Some(vec!["0.0.0.0".to_owned()]);
     }
     Manifest::Service(Box::new(wire))
@@ -80,6 +77,9 @@ fn balancer(wire: &wire::Service, kind: ServiceType, findings: &mut Findings<'_>
     }
     if let Some(flag) = spec.allocate_load_balancer_node_ports {
         findings.require(balanced, "spec.allocateLoadBalancerNodePorts", || format!("{flag} {only}"));
+    }
+    if let Some(ip) = spec.load_balancer_ip.as_deref().filter(|ip| !ip.is_empty()) {
+        findings.parsed("spec.loadBalancerIP", read::address(ip));
     }
     let ranges = spec.load_balancer_source_ranges.iter().flatten();
     findings.require(balanced || ranges.clone().next().is_none(), "spec.loadBalancerSourceRanges", || {

@@ -7,7 +7,7 @@ use super::{Ranges, name};
 use crate::allocate::ClusterIps;
 use crate::problem::Findings;
 use crate::wire::ServiceSpec;
-use crate::{AddressType, ServiceType};
+use crate::{AddressType, ServiceType, read};
 
 pub(super) fn check(spec: &ServiceSpec, kind: ServiceType, ranges: &Ranges, findings: &mut Findings<'_>) {
     external_ips(spec, findings);
@@ -120,9 +120,6 @@ fn families(spec: &ServiceSpec, ranges: &Ranges, findings: &mut Findings<'_>) {
                 "RequireDualStack in a cluster with one family".to_owned()
             });
         }
-        Some(other) => findings.report(
-            "spec.ipFamilyPolicy",
-            format!("`{other}` is not one of SingleStack, PreferDualStack, RequireDualStack"),
-        ),
+        Some(other) => _ = findings.parsed("spec.ipFamilyPolicy", read::family_policy(other)),
     }
 }

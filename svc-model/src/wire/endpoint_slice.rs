@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ObjectMeta;
+use super::{ObjectMeta, TargetRef};
 
 /// An EndpointSlice.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Endpoint {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub target_ref: Option<EndpointTarget>,
+    pub target_ref: Option<TargetRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hints: Option<EndpointHints>,
 }
@@ -51,20 +51,6 @@ pub struct EndpointConditions {
     pub serving: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terminating: Option<bool>,
-}
-
-/// `endpoints[].targetRef`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct EndpointTarget {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub uid: Option<String>,
 }
 
 /// `endpoints[].hints`.
@@ -84,7 +70,7 @@ pub struct HintTarget {
     pub name: String,
 }
 
-/// `ports[]`.
+/// `ports[]`, also of an Endpoints subset.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointPort {

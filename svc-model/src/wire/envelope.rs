@@ -7,7 +7,9 @@ use super::Manifest;
 impl Serialize for Manifest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
+            Manifest::ConfigMap(object) => Envelope::of(self, object).serialize(serializer),
             Manifest::EndpointSlice(object) => Envelope::of(self, object).serialize(serializer),
+            Manifest::Endpoints(object) => Envelope::of(self, object).serialize(serializer),
             Manifest::Ingress(object) => Envelope::of(self, object).serialize(serializer),
             Manifest::IngressClass(object) => Envelope::of(self, object).serialize(serializer),
             Manifest::Namespace(object) => Envelope::of(self, object).serialize(serializer),

@@ -12,7 +12,9 @@ impl Manifest {
     /// The fields of an object of this kind, from any format.
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(kind: Kind, fields: D) -> Result<Self, Fault> {
         Ok(match kind {
+            Kind::ConfigMap => Manifest::ConfigMap(typed(fields)?),
             Kind::EndpointSlice => Manifest::EndpointSlice(typed(fields)?),
+            Kind::Endpoints => Manifest::Endpoints(typed(fields)?),
             Kind::Ingress => Manifest::Ingress(typed(fields)?),
             Kind::IngressClass => Manifest::IngressClass(typed(fields)?),
             Kind::Namespace => Manifest::Namespace(typed(fields)?),

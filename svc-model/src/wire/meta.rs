@@ -1,4 +1,4 @@
-//! `metadata`.
+//! `metadata`, and what other parts of objects have in common.
 #![allow(
     missing_docs,
     clippy::exhaustive_structs,
@@ -35,4 +35,36 @@ impl ObjectMeta {
     pub fn namespace_or_default(&self) -> &str {
         self.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or("default")
     }
+}
+
+/// `status.conditions[]`: a Service's (meta/v1 Condition), a Pod's, a Node's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Condition {
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub condition_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_transition_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// `targetRef` of an endpoint (core/v1 ObjectReference).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TargetRef {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
 }

@@ -1,15 +1,13 @@
-//! Pod, Node, Namespace and Secret (core/v1).
+//! Pod (core/v1).
 #![allow(
     missing_docs,
     clippy::exhaustive_structs,
     reason = "the fields are Kubernetes' own, by the same names"
 )]
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::ObjectMeta;
+use super::{Condition, ObjectMeta};
 
 /// A Pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,15 +30,21 @@ pub struct PodSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subdomain: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_network: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub containers: Option<Vec<Container>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_containers: Option<Vec<Container>>,
 }
 
-/// `spec.containers[]`.
+/// `spec.containers[]`, `spec.initContainers[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_policy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ports: Option<Vec<ContainerPort>>,
 }
@@ -55,6 +59,10 @@ pub struct ContainerPort {
     pub container_port: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_port: Option<i64>,
+    #[serde(rename = "hostIP", skip_serializing_if = "Option::is_none")]
+    pub host_ip: Option<String>,
 }
 
 /// `status`.
@@ -63,95 +71,22 @@ pub struct ContainerPort {
 pub struct PodStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
+    #[serde(rename = "hostIP", skip_serializing_if = "Option::is_none")]
+    pub host_ip: Option<String>,
+    #[serde(rename = "hostIPs", skip_serializing_if = "Option::is_none")]
+    pub host_ips: Option<Vec<PodIp>>,
     #[serde(rename = "podIP", skip_serializing_if = "Option::is_none")]
     pub pod_ip: Option<String>,
     #[serde(rename = "podIPs", skip_serializing_if = "Option::is_none")]
     pub pod_ips: Option<Vec<PodIp>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub conditions: Option<Vec<PodCondition>>,
+    pub conditions: Option<Vec<Condition>>,
 }
 
-/// `status.podIPs[]`.
+/// `status.podIPs[]`, `status.hostIPs[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodIp {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-}
-
-/// `status.conditions[]`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PodCondition {
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub condition_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-}
-
-/// A Node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Node {
-    pub metadata: ObjectMeta,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spec: Option<NodeSpec>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<NodeStatus>,
-}
-
-/// `spec`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct NodeSpec {
-    #[serde(rename = "podCIDR", skip_serializing_if = "Option::is_none")]
-    pub pod_cidr: Option<String>,
-    #[serde(rename = "podCIDRs", skip_serializing_if = "Option::is_none")]
-    pub pod_cidrs: Option<Vec<String>>,
-}
-
-/// `status`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct NodeStatus {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub addresses: Option<Vec<NodeAddress>>,
-}
-
-/// `status.addresses[]`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct NodeAddress {
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub address_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-}
-
-/// A Namespace.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Namespace {
-    pub metadata: ObjectMeta,
-}
-
-/// A Secret: `data` is base64, `stringData` plain and wins.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Secret {
-    pub metadata: ObjectMeta,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub secret_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<BTreeMap<String, String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub string_data: Option<BTreeMap<String, String>>,
-}
-
-/// Shows the keys, never the values.
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let keys = self.data.iter().chain(&self.string_data).flat_map(BTreeMap::keys).collect::<Vec<_>>();
-        f.debug_struct("Secret").field("metadata", &self.metadata).field("keys", &keys).finish()
-    }
 }

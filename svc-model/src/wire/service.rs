@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ObjectMeta;
+use super::{Condition, ObjectMeta};
 
 /// A Service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,24 @@ pub struct ServiceSpec {
     pub traffic_distribution: Option<String>,
 }
 
+impl ServiceSpec {
+    /// `clusterIPs`, or `clusterIP` where an old object has only that.
+    #[must_use]
+    pub fn all_cluster_ips(&self) -> Vec<&str> {
+        let many = self.cluster_ips.iter().flatten().map(String::as_str).collect::<Vec<_>>();
+        let one = self.cluster_ip.as_deref().into_iter().collect();
+        let mut all = if many.is_empty() { one } else { many };
+        all.retain(|ip| !ip.is_empty());
+        all
+    }
+
+    /// `clusterIP: None`.
+    #[must_use]
+    pub fn is_headless(&self) -> bool {
+        self.all_cluster_ips().first() == Some(&"None")
+    }
+}
+
 /// `spec.ports[]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -76,13 +94,13 @@ pub struct ServicePort {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_protocol: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_port: Option<IntOrString>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_port: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub app_protocol: Option<String>,
 }
 
 /// A number or a text.
@@ -118,9 +136,11 @@ pub struct ClientIpConfig {
 pub struct ServiceStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_balancer: Option<LoadBalancerStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Vec<Condition>>,
 }
 
-/// `status.loadBalancer`.
+/// `status.loadBalancer` of a Service or an Ingress.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LoadBalancerStatus {
@@ -128,7 +148,7 @@ pub struct LoadBalancerStatus {
     pub ingress: Option<Vec<LoadBalancerIngress>>,
 }
 
-/// `status.loadBalancer.ingress[]`.
+/// `status.loadBalancer.ingress[]`; those of an Ingress have no `ipMode`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LoadBalancerIngress {
@@ -138,4 +158,18 @@ pub struct LoadBalancerIngress {
     pub hostname: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip_mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ports: Option<Vec<PortStatus>>,
+}
+
+/// `status.loadBalancer.ingress[].ports[]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PortStatus {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }

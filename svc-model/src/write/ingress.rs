@@ -1,6 +1,6 @@
 //! Ingress and IngressClass.
 
-use super::{list, meta};
+use super::{balancer, list, meta};
 use crate::wire;
 use crate::{BackendPort, Ingress, IngressBackend, IngressClass, IngressPath, IngressRule, PathType};
 
@@ -17,13 +17,27 @@ pub(super) fn ingress(ingress: &Ingress) -> wire::Ingress {
             tls: list(tls),
             rules: list(ingress.rules().iter().map(rule)),
         },
+        status: list(ingress.load_balancer().iter().map(balancer::ingress_entry)).map(|ingress| {
+            wire::IngressStatus { load_balancer: Some(wire::LoadBalancerStatus { ingress: Some(ingress) }) }
+        }),
     }
 }
 
 pub(super) fn class(class: &IngressClass) -> wire::IngressClass {
     wire::IngressClass {
         metadata: meta(class.meta()),
-        spec: Some(wire::IngressClassSpec { controller: Some(class.controller().to_owned()) }),
+        spec: Some(wire::IngressClassSpec {
+            controller: Some(class.controller().to_owned()),
+            parameters: class.parameters().map(|parameters| wire::IngressClassParameters {
+                api_group: parameters.api_group().map(str::to_owned),
+                kind: Some(parameters.kind().to_owned()),
+                name: Some(parameters.name().to_owned()),
+                namespace: parameters.namespace().map(str::to_owned),
+                scope: Some(
+                    if parameters.namespace().is_some() { "Namespace" } else { "Cluster" }.to_owned(),
+                ),
+            }),
+        }),
     }
 }
 
@@ -62,10 +76,10 @@ fn backend(backend: &IngressBackend) -> wire::Backend {
             }),
             resource: None,
         },
-        IngressBackend::Resource { kind, name } => wire::Backend {
+        IngressBackend::Resource { api_group, kind, name } => wire::Backend {
             service: None,
             resource: Some(wire::ResourceBackend {
-                api_group: None,
+                api_group: api_group.clone(),
                 kind: Some(kind.clone()),
                 name: Some(name.clone()),
             }),

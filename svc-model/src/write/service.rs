@@ -1,8 +1,9 @@
 //! Service.
 
-use super::{list, meta, text};
+use super::{balancer, flag, list, meta, text};
+use crate::service::LoadBalancer;
 use crate::wire;
-use crate::{IpMode, Service, ServicePort, ServiceType, TargetPort, TrafficPolicy};
+use crate::{Condition, Service, ServicePort, TargetPort, TrafficPolicy};
 
 pub(super) fn service(service: &Service) -> wire::Service {
     let addresses = service.cluster_ips().iter().map(ToString::to_string);
@@ -12,56 +13,65 @@ pub(super) fn service(service: &Service) -> wire::Service {
         cluster_ip: addresses.clone().next(),
         cluster_ips: list(addresses),
         ip_families: list(service.families().iter().map(ToString::to_string)),
+        ip_family_policy: service.family_policy().map(|policy| policy.as_str().to_owned()),
         ports: list(service.ports().iter().map(port)),
         external_name: service.external_name().map(str::to_owned),
-        publish_not_ready_addresses: service.publish_not_ready_addresses().then_some(true),
+        publish_not_ready_addresses: flag(service.publish_not_ready_addresses()),
         ..wire::ServiceSpec::default()
     };
     if service.is_headless() {
         spec.cluster_ip = Some("None".to_owned());
         spec.cluster_ips = Some(vec!["None".to_owned()]);
     }
-    if !service.cluster_ips().is_empty() {
-        traffic(&mut spec, service);
+    traffic(&mut spec, service);
+    if let Some(balancer) = service.load_balancer() {
+        load_balancer(&mut spec, balancer);
     }
-    let mut wire = wire::Service { metadata: meta(service.meta()), spec, status: None };
-    if service.service_type() == ServiceType::LoadBalancer {
-        load_balancer(&mut wire, service);
-    }
-    wire
+    wire::Service { metadata: meta(service.meta()), spec, status: status(service) }
 }
 
 fn traffic(spec: &mut wire::ServiceSpec, service: &Service) {
-    let affinity = if service.session_affinity().is_some() { "ClientIP" } else { "None" };
+    let traffic = &service.traffic;
+    let policy = |policy: TrafficPolicy| policy.as_str().to_owned();
+    let affinity = if traffic.session_affinity.is_some() { "ClientIP" } else { "None" };
     spec.session_affinity = Some(affinity.to_owned());
-    spec.session_affinity_config = service.session_affinity().map(|timeout| wire::SessionAffinityConfig {
+    spec.session_affinity_config = traffic.session_affinity.map(|timeout| wire::SessionAffinityConfig {
         client_ip: Some(wire::ClientIpConfig { timeout_seconds: i64::try_from(timeout.as_secs()).ok() }),
     });
-    spec.internal_traffic_policy = Some(policy(service.internal_traffic_policy()));
-    spec.external_ips = list(service.external_ips().iter().map(ToString::to_string));
-    // Where nothing leads in from outside the API knows no such policy.
-    let outside = service.service_type() != ServiceType::ClusterIp || !service.external_ips().is_empty();
-    spec.external_traffic_policy = outside.then(|| policy(service.external_traffic_policy()));
+    spec.external_ips = list(traffic.external_ips.iter().map(ToString::to_string));
+    spec.internal_traffic_policy = traffic.internal_policy.map(policy);
+    spec.external_traffic_policy = traffic.external_policy.map(policy);
+    spec.traffic_distribution = traffic.distribution.map(|it| it.as_str().to_owned());
 }
 
-fn load_balancer(wire: &mut wire::Service, service: &Service) {
-    let spec = &mut wire.spec;
-    spec.load_balancer_ip = service.requested_load_balancer_ip().map(|ip| ip.to_string());
-    spec.load_balancer_class = service.load_balancer_class().map(str::to_owned);
-    spec.load_balancer_source_ranges = list(service.source_ranges().iter().map(ToString::to_string));
-    spec.allocate_load_balancer_node_ports = Some(service.allocates_node_ports());
-    spec.health_check_node_port = service.health_check_node_port().map(i64::from);
-    let ingress = list(service.load_balancer_ingress().iter().map(|ingress| wire::LoadBalancerIngress {
-        ip: ingress.ip().map(|ip| ip.to_string()),
-        hostname: ingress.hostname().map(str::to_owned),
-        ip_mode: ingress.ip().map(|_| match ingress.ip_mode() {
-            IpMode::Vip => "VIP".to_owned(),
-            IpMode::Proxy => "Proxy".to_owned(),
-        }),
-    }));
-    wire.status = ingress.map(|ingress| wire::ServiceStatus {
-        load_balancer: Some(wire::LoadBalancerStatus { ingress: Some(ingress) }),
-    });
+fn load_balancer(spec: &mut wire::ServiceSpec, balancer: &LoadBalancer) {
+    let ranges = balancer.source_ranges.iter().map(ToString::to_string);
+    spec.load_balancer_ip = balancer.requested_ip.map(|ip| ip.to_string());
+    spec.load_balancer_class.clone_from(&balancer.class);
+    spec.load_balancer_source_ranges = list(ranges.chain(balancer.unreadable_source_ranges.iter().cloned()));
+    spec.allocate_load_balancer_node_ports = Some(balancer.allocates_node_ports);
+    spec.health_check_node_port = balancer.health_check_node_port.map(i64::from);
+}
+
+fn status(service: &Service) -> Option<wire::ServiceStatus> {
+    let ingress = list(service.load_balancer_ingress().iter().map(balancer::service_entry));
+    let conditions = list(service.conditions().iter().map(condition));
+    let some = ingress.is_some() || conditions.is_some();
+    some.then(|| wire::ServiceStatus {
+        load_balancer: ingress.map(|ingress| wire::LoadBalancerStatus { ingress: Some(ingress) }),
+        conditions,
+    })
+}
+
+fn condition(condition: &Condition) -> wire::Condition {
+    wire::Condition {
+        condition_type: Some(condition.condition_type.clone()),
+        status: Some(condition.status.clone()),
+        observed_generation: condition.observed_generation,
+        last_transition_time: condition.last_transition_time.clone(),
+        reason: condition.reason.clone(),
+        message: condition.message.clone(),
+    }
 }
 
 fn port(port: &ServicePort) -> wire::ServicePort {
@@ -75,12 +85,5 @@ fn port(port: &ServicePort) -> wire::ServicePort {
         }),
         node_port: port.node_port().map(i64::from),
         app_protocol: port.app_protocol().map(str::to_owned),
-    }
-}
-
-fn policy(policy: TrafficPolicy) -> String {
-    match policy {
-        TrafficPolicy::Cluster => "Cluster".to_owned(),
-        TrafficPolicy::Local => "Local".to_owned(),
     }
 }

@@ -1,15 +1,15 @@
 //! EndpointSlice.
 
-use super::{list, meta, text};
+use super::{list, meta, target_ref, text};
 use crate::wire::{self, HintTarget};
-use crate::{Endpoint, EndpointSlice, ObjectName};
+use crate::{Endpoint, EndpointSlice};
 
 pub(super) fn slice(slice: &EndpointSlice) -> wire::EndpointSlice {
     let ports = slice.ports().iter().map(|port| wire::EndpointPort {
         name: Some(port.name().to_owned()),
         protocol: Some(port.protocol().to_string()),
         port: port.port().map(i64::from),
-        app_protocol: None,
+        app_protocol: port.app_protocol().map(str::to_owned),
     });
     wire::EndpointSlice {
         metadata: meta(slice.meta()),
@@ -30,17 +30,8 @@ fn endpoint(endpoint: &Endpoint) -> wire::Endpoint {
         hostname: endpoint.hostname().and_then(text),
         node_name: endpoint.node_name().map(str::to_owned),
         zone: endpoint.zone().map(str::to_owned),
-        target_ref: endpoint.target().map(pod),
+        target_ref: endpoint.target_ref().map(target_ref),
         hints: hints(endpoint),
-    }
-}
-
-fn pod(name: &ObjectName) -> wire::EndpointTarget {
-    wire::EndpointTarget {
-        kind: Some("Pod".to_owned()),
-        namespace: text(name.namespace()),
-        name: Some(name.name().to_owned()),
-        uid: None,
     }
 }
 

@@ -1,0 +1,80 @@
+//! Node.
+
+use super::{address, cidr};
+use crate::problem::Findings;
+use crate::wire::{self, Quantity};
+use crate::{Meta, Node, NodeAddress};
+
+pub(super) fn node(wire: &wire::Node, meta: Meta, findings: &mut Findings<'_>) -> Node {
+    let spec = wire.spec.clone().unwrap_or_default();
+    let status = wire.status.clone().unwrap_or_default();
+    let mut cidrs = spec.pod_cidrs.unwrap_or_default();
+    if cidrs.is_empty() {
+        cidrs.extend(spec.pod_cidr.filter(|cidr| !cidr.is_empty()));
+    }
+    let cidrs = cidrs.iter().enumerate();
+    let cpu = status.allocatable.as_ref().and_then(|all| all.get("cpu"));
+    Node {
+        meta,
+        pod_cidrs: cidrs
+            .filter_map(|(index, text)| findings.parsed(&format!("spec.podCIDRs[{index}]"), cidr(text)))
+            .collect(),
+        addresses: status
+            .addresses
+            .iter()
+            .flatten()
+            .enumerate()
+            .filter_map(|(index, wire)| {
+                findings.parsed(&format!("status.addresses[{index}].address"), node_address(wire)).flatten()
+            })
+            .collect(),
+        ready: status
+            .conditions
+            .iter()
+            .flatten()
+            .find(|it| it.condition_type.as_deref() == Some("Ready"))
+            .is_none_or(|it| it.status.as_deref() == Some("True")),
+        allocatable_cpu: cpu.and_then(|cpu| {
+            let parsed = millis(cpu).ok_or_else(|| format!("{cpu:?} is not a quantity such as 4 or 3920m"));
+            findings.parsed("status.allocatable.cpu", parsed)
+        }),
+    }
+}
+
+/// Types that Kubernetes may yet invent are passed over.
+fn node_address(wire: &wire::NodeAddress) -> Result<Option<NodeAddress>, String> {
+    let text = wire.address.clone().unwrap_or_default();
+    Ok(Some(match wire.address_type.as_deref() {
+        Some("InternalIP") => NodeAddress::InternalIp(address(&text)?),
+        Some("ExternalIP") => NodeAddress::ExternalIp(address(&text)?),
+        Some("Hostname") => NodeAddress::Hostname(text),
+        Some("InternalDNS") => NodeAddress::InternalDns(text),
+        Some("ExternalDNS") => NodeAddress::ExternalDns(text),
+        _ => return Ok(None),
+    }))
+}
+
+/// Thousandths, rounded up as Kubernetes does: `4`, `0.5`, `3920m`, `4k`.
+fn millis(quantity: &Quantity) -> Option<u64> {
+    let text = match quantity {
+        Quantity::Int(number) => number.to_string(),
+        Quantity::Float(number) => number.to_string(),
+        Quantity::Text(text) => text.clone(),
+    };
+    let split = text.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(text.len());
+    let (number, suffix) = text.split_at(split);
+    let exponent: i32 = match suffix {
+        "n" => -6,
+        "u" => -3,
+        "m" => 0,
+        "" => 3,
+        "k" => 6,
+        _ => return None,
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let digits: u128 = format!("{whole}{part}").parse().ok()?;
+    let exponent = exponent - i32::try_from(part.len()).ok()?;
+    let scale = 10_u128.checked_pow(exponent.unsigned_abs())?;
+    let millis = if exponent < 0 { digits.div_ceil(scale) } else { digits.checked_mul(scale)? };
+    u64::try_from(millis).ok()
+}
