@@ -49,6 +49,22 @@ pub enum ConfigError {
         /// The text as given.
         text: String,
     },
+    /// A text is no regular expression, or too large a one.
+    #[error("regular expression {pattern:?}: {problem}")]
+    Regex {
+        /// The text as given.
+        pattern: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Something that others do and this does not.
+    #[error("{what} is not supported; {instead}")]
+    Unsupported {
+        /// What was asked for.
+        what: String,
+        /// What to do.
+        instead: &'static str,
+    },
     /// A value is outside its range.
     #[error("{field}: {given} is not within {range}")]
     Range {

@@ -1,6 +1,15 @@
 //! Questions for upstream servers, and what becomes of the replies. Sans-IO, like the responder.
 
-use crate::message::{Edns, Header, Name, Owner, Query, Rcode, Record, Reply, Section, Writer};
+mod question;
+
+use crate::{
+    cache::Hit,
+    message::{Edns, Header, Name, Owner, Query, Rcode, Record, Reply, Section, Writer},
+    responder::Transport,
+    rewrite::Undo,
+};
+
+pub use self::question::Question;
 
 /// A question that an upstream server has to answer before the client gets its own answer.
 ///
@@ -8,16 +17,36 @@ use crate::message::{Edns, Header, Name, Owner, Query, Rcode, Record, Reply, Sec
 /// [`finish`](Self::finish).
 #[derive(Clone, Debug)]
 pub struct Forward {
-    name: Name,
-    /// For the upstream server; its id is the client's.
-    query: Vec<u8>,
-    question_end: usize,
+    question: Question,
     edns: Option<Edns>,
     limit: usize,
-    /// The client's answer up to an alias whose target is asked for, and the offset of that target.
+    /// Flags of the client's query.
+    asked: u16,
+    /// The client's answer up to an alias whose target is asked for.
     partial: Option<Vec<u8>>,
     /// What becomes of the target is not told.
     alias_alone: bool,
+    /// What else has to happen before the answer is the client's.
+    after: After,
+}
+
+/// What [`Front`](crate::Front) does about the answer of a server.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct After {
+    /// Makes it the answer to what the client asked for.
+    pub(crate) undo: Option<Box<Undo>>,
+    /// If the name does not exist: what to ask next, and what to say in the end.
+    pub(crate) search: Option<Box<Search>>,
+    /// In any case.
+    pub(crate) finally: Option<Box<Undo>>,
+}
+
+/// The rest of a search path that the server walks for the client.
+#[derive(Clone, Debug)]
+pub(crate) struct Search {
+    pub(crate) next: Vec<Forward>,
+    /// The answer when none of them exists.
+    pub(crate) nothing: Vec<u8>,
 }
 
 /// EDNS size for questions of our own: what passes without fragments everywhere (DNS flag day 2020).
@@ -27,31 +56,29 @@ impl Forward {
     /// The client's own question.
     pub(crate) fn plain(message: &[u8], query: &Query<'_>, limit: usize) -> Self {
         Self {
-            name: query.question().spelling(),
-            query: message.to_vec(),
-            question_end: query.question().end(),
+            question: Question::relayed(message, query, transport(limit)),
             edns: query.edns(),
             limit,
+            asked: query.header().flags,
             partial: None,
             alias_alone: false,
+            after: After::default(),
         }
     }
 
     /// The target of an alias; `answer` holds the alias.
     pub(crate) fn chase(query: &Query<'_>, target: &Name, answer: Writer<'_>) -> Self {
         let (edns, limit) = (query.edns(), answer.limit());
-        let dnssec_ok = edns.is_some_and(|edns| edns.dnssec_ok);
-        let flags = Header::RD | query.header().flags & Header::CD;
-        let mut own = Vec::with_capacity(64);
-        Header { id: query.header().id, flags, counts: [1, 0, 0, 1] }.emit(&mut own);
-        own.extend_from_slice(target.wire());
-        own.extend_from_slice(&query.question().kind().number().to_be_bytes());
-        own.extend_from_slice(&query.question().class().number().to_be_bytes());
-        let question_end = own.len();
-        Edns::new(OWN_UDP_SIZE, dnssec_ok).emit(Rcode::NOERROR, &mut own);
         let partial = Some(answer.pause(Rcode::NOERROR).clone());
-        let name = target.clone();
-        Self { name, query: own, question_end, edns, limit, partial, alias_alone: false }
+        Self {
+            question: Question::of_target(query, target, transport(limit), OWN_UDP_SIZE),
+            edns,
+            limit,
+            asked: query.header().flags,
+            partial,
+            alias_alone: false,
+            after: After::default(),
+        }
     }
 
     /// The alias alone is an answer, whatever the code is for its target: as CoreDNS has it, against RFC 6604.
@@ -64,10 +91,35 @@ impl Forward {
         if self.alias_alone { Rcode::NOERROR } else { rcode }
     }
 
+    /// Keeps the reply out of the cache, and the cache out of the answer.
+    pub(crate) fn uncached(mut self) -> Self {
+        self.question.keep_out_of_cache();
+        self
+    }
+
+    /// The longest answer that the client takes.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(crate) fn after(&self) -> &After {
+        &self.after
+    }
+
+    pub(crate) fn after_mut(&mut self) -> &mut After {
+        &mut self.after
+    }
+
     /// The name asked for: it decides which server is responsible.
     #[must_use]
     pub fn name(&self) -> &Name {
-        &self.name
+        self.question.name()
+    }
+
+    /// What a server is asked.
+    #[must_use]
+    pub fn question(&self) -> &Question {
+        &self.question
     }
 
     /// Whether it is the target of an alias of the zone.
@@ -79,9 +131,7 @@ impl Forward {
     /// The message to send, with an `id` that nobody can guess.
     #[must_use]
     pub fn query(&self, id: u16) -> Vec<u8> {
-        let mut query = self.query.clone();
-        query[..2].copy_from_slice(&id.to_be_bytes());
-        query
+        self.question.message(id)
     }
 
     /// Writes the client's answer to `out`.
@@ -101,9 +151,24 @@ impl Forward {
         }
     }
 
+    /// Writes the client's answer from the cache.
+    pub(crate) fn finish_hit(&self, hit: &Hit, out: &mut Vec<u8>) {
+        let outcome = match &self.partial {
+            None => self.repeat(hit, out),
+            Some(partial) => {
+                let mut reply = Vec::with_capacity(hit.message().len());
+                hit.emit(&mut reply);
+                self.append(&reply, partial, out)
+            }
+        };
+        if let Err(rcode) = outcome {
+            self.fail(rcode, out);
+        }
+    }
+
     /// A reply to another question is no help.
     fn parse<'m>(&self, reply: &'m [u8]) -> Result<Reply<'m>, Rcode> {
-        let question = &self.query[Header::LEN..self.question_end];
+        let question = self.question.raw();
         let parsed =
             Reply::parse(reply).ok().filter(|reply| reply.question().raw().eq_ignore_ascii_case(question));
         parsed.ok_or(Rcode::SERVFAIL)
@@ -113,15 +178,45 @@ impl Forward {
     fn relay(&self, reply: &[u8], out: &mut Vec<u8>) -> Result<(), Rcode> {
         let parsed = self.parse(reply)?;
         out.clear();
-        if reply.len() <= self.limit {
-            out.extend_from_slice(reply);
-            // The client's spelling of the name, also if the server changed it.
-            out[Header::LEN..self.question_end].copy_from_slice(&self.query[Header::LEN..self.question_end]);
-            out[..2].copy_from_slice(&self.query[..2]);
-            return Ok(());
+        if reply.len() > self.limit {
+            return self.cut(parsed.header().flags, parsed.rcode(), out);
         }
-        let flags = parsed.header().flags | Header::TC;
-        self.start(flags, out).ok_or(Rcode::SERVFAIL)?.finish(parsed.rcode());
+        out.extend_from_slice(reply);
+        self.restore_question(out);
+        Ok(())
+    }
+
+    /// A remembered message: flags that depend on who asks, OPT of our own.
+    fn repeat(&self, hit: &Hit, out: &mut Vec<u8>) -> Result<(), Rcode> {
+        out.clear();
+        hit.emit(out);
+        self.restore_question(out);
+        let header = Header::parse(out).map_err(|_| Rcode::SERVFAIL)?;
+        let asked = self.asked & (Header::RD | Header::CD);
+        let wants_ad = self.asked & Header::AD != 0 || self.edns.is_some_and(|edns| edns.dnssec_ok);
+        let kept = if wants_ad { 0 } else { Header::AD };
+        let flags = header.flags & !(Header::RD | Header::CD | kept) | asked | Header::AA;
+        let size = out.len() + self.edns.map_or(0, |_| Edns::LEN);
+        if size > self.limit {
+            out.clear();
+            return self.cut(flags, header.rcode(), out);
+        }
+        let mut writer = Writer::resume(out, self.edns, self.limit).ok_or(Rcode::SERVFAIL)?;
+        writer.replace_flags(flags);
+        writer.finish(header.rcode());
+        Ok(())
+    }
+
+    /// The client's id, and its spelling of the name also if the server changed it.
+    fn restore_question(&self, out: &mut [u8]) {
+        let end = Header::LEN + self.question.raw().len();
+        out[Header::LEN..end].copy_from_slice(self.question.raw());
+        out[..2].copy_from_slice(&self.question.id().to_be_bytes());
+    }
+
+    /// Too long for the client: it has to come back over TCP.
+    fn cut(&self, flags: u16, rcode: Rcode, out: &mut Vec<u8>) -> Result<(), Rcode> {
+        self.start(flags | Header::TC, out).ok_or(Rcode::SERVFAIL)?.finish(rcode);
         Ok(())
     }
 
@@ -132,7 +227,7 @@ impl Forward {
         out.clear();
         out.extend_from_slice(partial);
         // The alias is the last record: its target ends the message.
-        let target = partial.len() - self.name.wire().len();
+        let target = out.len() - self.name().wire().len();
         let mut writer = Writer::resume(out, self.edns, self.limit).ok_or(Rcode::SERVFAIL)?;
         writer.set(reply.header().flags & Header::TC);
         if !records.iter().all(|record| self.append_record(record, target, &mut writer)) {
@@ -144,7 +239,7 @@ impl Forward {
 
     fn append_record(&self, record: &Record, target: usize, writer: &mut Writer<'_>) -> bool {
         let owner =
-            if record.name == self.name { Owner::At(target) } else { Owner::Wire(record.name.wire()) };
+            if record.name == *self.name() { Owner::At(target) } else { Owner::Wire(record.name.wire()) };
         let data = |out: &mut Vec<u8>| out.extend_from_slice(record.data.wire());
         writer.record(Section::Answer, owner, record.kind, record.ttl, data).is_some()
     }
@@ -157,10 +252,7 @@ impl Forward {
                 out.extend_from_slice(partial);
                 Writer::resume(out, self.edns, self.limit)
             }
-            None => {
-                let asked = u16::from_be_bytes([self.query[2], self.query[3]]);
-                self.start(Header::QR | Header::RA | asked & (Header::RD | Header::CD), out)
-            }
+            None => self.start(Header::QR | Header::RA | self.asked & (Header::RD | Header::CD), out),
         };
         if let Some(writer) = writer {
             writer.finish(self.code(rcode));
@@ -169,11 +261,15 @@ impl Forward {
 
     /// A response with the client's id and question.
     fn start<'o>(&self, flags: u16, out: &'o mut Vec<u8>) -> Option<Writer<'o>> {
-        let id = u16::from_be_bytes([self.query[0], self.query[1]]);
-        Header { id, flags, counts: [1, 0, 0, 0] }.emit(out);
-        out.extend_from_slice(&self.query[Header::LEN..self.question_end]);
+        Header { id: self.question.id(), flags, counts: [1, 0, 0, 0] }.emit(out);
+        out.extend_from_slice(self.question.raw());
         Writer::resume(out, self.edns, self.limit)
     }
+}
+
+/// Only a stream takes this much.
+fn transport(limit: usize) -> Transport {
+    if limit == usize::from(u16::MAX) { Transport::Tcp } else { Transport::Udp }
 }
 
 /// Whether `reply` answers `query`: the same id and question. Anything else on the socket is not ours, or forged.

@@ -1,10 +1,19 @@
-//! The forwarder: which upstream servers are asked, in what order, and how often.
+//! The forwarder: which upstream servers are asked, in what order, and how often; what they said is remembered.
 //!
 //! A transport of our own rather than a resolver crate: a relayed reply has to be the server's message as it is, unknown record
 //! types, flags and EDNS included, under the client's id; resolvers take it apart and give records. What is needed, a datagram
-//! with an id and a source port that nobody can guess, and TCP when the reply was truncated, is small.
+//! with an id and a source port that nobody can guess, and a connection where the client came on one, is small.
 
+mod build;
+mod flights;
+mod health;
+mod loops;
+mod policy;
+mod route;
 mod routes;
+mod stats;
+mod upkeep;
+mod upstream;
 
 use std::{
     collections::hash_map::RandomState,
@@ -21,14 +30,26 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, time::timeout};
+use futures_util::future::Shared;
+use tokio::time::{Instant, timeout};
 
-use self::routes::Routes;
+pub use self::{
+    build::ForwarderBuilder,
+    policy::Policy,
+    route::{Protocol, Route, RouteBuilder},
+    stats::{ForwardStats, Histogram, UpstreamStats},
+};
+use self::{
+    flights::{Answered, Flight, Flights},
+    loops::LoopProbe,
+    routes::Routes,
+    upkeep::{Job, Jobs},
+};
 use crate::{
-    Forward, ServerAddress, Transport,
-    error::ConfigError,
+    Cache, Forward, Transport,
+    cache::{Found, Hit, StaleMode, cap_ttls},
+    forward::Question,
     message::{Header, Name, Rcode},
-    sys::Sockets,
 };
 
 /// A future of [`Exchange::exchange`].
@@ -37,32 +58,34 @@ pub type Exchanged<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<u8>>> + Send
 /// Asks a server: what the network does for the forwarder. [`FakeUpstream`](crate::fake::FakeUpstream) does it in memory.
 pub trait Exchange: fmt::Debug + Send + Sync + 'static {
     /// Sends `query` to `server` and waits for the message that answers it ([`answers`](crate::forward::answers)). There is no
-    /// need for a time limit: the forwarder drops the future.
+    /// need for a time limit: the forwarder drops the future. A reply with the right id to another question is
+    /// [`InvalidData`](io::ErrorKind::InvalidData): the client gets FORMERR.
     fn exchange<'a>(&'a self, server: SocketAddr, transport: Transport, query: &'a [u8]) -> Exchanged<'a>;
+
+    /// How often a connection was there already, and how often it had to be made.
+    fn connections(&self) -> [u64; 2] {
+        [0; 2]
+    }
 }
 
-/// The order in which the servers of a route are asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Policy {
-    /// Anyone first, then those behind it.
-    #[default]
-    Random,
-    /// As they are listed.
-    Sequential,
-}
-
-/// Asks upstream servers. See [`Forwarder::builder`].
-#[derive(Debug)]
+/// Asks upstream servers. A clone is the same forwarder. See [`Forwarder::builder`].
+#[derive(Clone, Debug)]
 pub struct Forwarder {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     routes: Routes,
-    policy: Policy,
-    patience: Duration,
     deadline: Duration,
-    slots: Semaphore,
-    network: Arc<dyn Exchange>,
+    random_case: bool,
+    flights: Flights,
+    jobs: Jobs,
+    loops: Option<LoopProbe>,
     secret: RandomState,
     turn: AtomicU64,
+    rejected: AtomicU64,
+    broken: AtomicU64,
 }
 
 impl Forwarder {
@@ -84,172 +107,185 @@ impl Forwarder {
 
     /// The servers that are asked for a name: those of the longest stub domain that it is in, else the upstreams.
     #[must_use]
-    pub fn servers(&self, name: &Name) -> &[SocketAddr] {
-        self.routes.servers(name)
+    pub fn servers(&self, name: &Name) -> Vec<SocketAddr> {
+        let route = self.inner.routes.of(name).into_iter().next();
+        route.map(|route| route.servers().map(upstream::Upstream::address).collect()).unwrap_or_default()
+    }
+
+    /// Answers at once if that can be done without asking a server: from the cache, or because nobody is responsible. `now` is the
+    /// time. Does not wait; may be called from any thread.
+    pub fn answer_now(&self, forward: &Forward, now: std::time::Instant, out: &mut Vec<u8>) -> bool {
+        let routes = self.inner.routes.of(forward.name());
+        let Some(route) = routes.first() else {
+            forward.finish(Err(Rcode::REFUSED), out);
+            return true;
+        };
+        if self.inner.loops.as_ref().is_some_and(|probe| probe.stops(forward.question())) {
+            forward.finish(Err(Rcode::SERVFAIL), out);
+            return true;
+        }
+        let (Some(cache), Some(key)) = (route.cache(), forward.question().key()) else { return false };
+        let (hit, refresh) = match cache.find(key, now) {
+            Found::Nothing | Found::Verify => return false,
+            Found::Fresh { hit, refresh } | Found::Stale { hit, refresh } => (hit, refresh),
+        };
+        forward.finish_hit(&hit, out);
+        if refresh {
+            self.inner.jobs.push(Job::Refresh(forward.question().clone()));
+        }
+        true
     }
 
     /// Asks, and gives the client's answer. Cancel safe: dropping it asks no more.
     pub async fn resolve(&self, forward: &Forward) -> Vec<u8> {
         let mut out = Vec::new();
-        let servers = self.servers(forward.name());
-        if servers.is_empty() {
-            forward.finish(Err(Rcode::REFUSED), &mut out);
-            return out;
+        if !self.answer_now(forward, Instant::now().into_std(), &mut out) {
+            self.ask(forward, &mut out).await;
         }
-        let Ok(_slot) = self.slots.try_acquire() else {
-            let busy = if forward.is_chase() { Rcode::SERVFAIL } else { Rcode::REFUSED };
-            forward.finish(Err(busy), &mut out);
-            return out;
-        };
-        let reply = timeout(self.deadline, self.ask(servers, forward)).await.ok().flatten();
-        forward.finish(reply.as_deref().ok_or(Rcode::SERVFAIL), &mut out);
         out
     }
 
-    /// Asks one server after the other, each twice at most.
-    async fn ask(&self, servers: &[SocketAddr], forward: &Forward) -> Option<Vec<u8>> {
-        let start = match self.policy {
-            Policy::Random => usize::from(self.random()) % servers.len(),
-            Policy::Sequential => 0,
+    /// Asks, with what the cache has as a last resort only.
+    pub(crate) async fn ask(&self, forward: &Forward, out: &mut Vec<u8>) {
+        let routes = self.inner.routes.of(forward.name());
+        let Some(route) = routes.first() else { return forward.finish(Err(Rcode::REFUSED), out) };
+        let Ok(_slot) = route.slots().try_acquire() else {
+            self.inner.rejected.fetch_add(1, Ordering::Relaxed);
+            let busy = if forward.is_chase() { Rcode::SERVFAIL } else { Rcode::REFUSED };
+            return forward.finish(Err(busy), out);
         };
-        for &server in servers.iter().cycle().skip(start).take(2 * servers.len()) {
-            match self.ask_one(server, &forward.query(self.random())).await {
-                Ok(reply) => return Some(reply),
-                Err(error) => tracing::debug!(%server, name = %forward.name(), %error, "upstream"),
+        let stale = stale(route.cache(), forward);
+        let answered = self.fetch(forward.question());
+        let (reply, stale) = match stale {
+            None => (answered.await, None),
+            Some((hit, patience)) => match timeout(patience, answered).await {
+                Ok(reply) => (reply, Some(hit)),
+                Err(_) => {
+                    // Somebody has to see it through.
+                    self.inner.jobs.push(Job::Refresh(forward.question().clone()));
+                    (Err(Rcode::SERVFAIL), Some(hit))
+                }
+            },
+        };
+        match (stale, &reply) {
+            (Some(hit), reply) if !says_something(reply) => {
+                route.cache().into_iter().for_each(Cache::served_stale);
+                forward.finish_hit(&hit, out);
+            }
+            (_, Ok(reply)) => forward.finish(Ok(reply), out),
+            (_, Err(rcode)) => forward.finish(Err(*rcode), out),
+        }
+    }
+
+    /// Asks a question, once for all who have it at the moment.
+    fn fetch(&self, question: &Question) -> Shared<Flight> {
+        self.inner.flights.join(question.identity(), || {
+            let (inner, question) = (Arc::clone(&self.inner), question.clone());
+            Box::pin(async move { inner.fetch(&question).await })
+        })
+    }
+
+    /// Probes servers that failed, and fetches what the cache needs again. Never ends; somebody has to poll it, or servers that fail
+    /// are never passed over and stale answers never become fresh ones. Of several callers the first does the work.
+    pub async fn upkeep(&self) {
+        self.inner.loops.iter().for_each(|_| self.inner.jobs.push(Job::Loops));
+        upkeep::run(self).await;
+    }
+
+    /// Whether an upstream server has been seen to ask us what we had asked it. Nothing is forwarded then.
+    #[must_use]
+    pub fn has_loop(&self) -> bool {
+        self.inner.loops.as_ref().is_some_and(LoopProbe::was_seen)
+    }
+
+    /// What it has done.
+    #[must_use]
+    pub fn stats(&self) -> ForwardStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ForwardStats {
+            rejected: read(&self.inner.rejected),
+            broken: read(&self.inner.broken),
+            upstreams: self.inner.routes.all().flat_map(Route::stats).collect(),
+            caches: self.inner.routes.caches(),
+        }
+    }
+}
+
+/// What is given if the servers do not answer in time.
+fn stale(cache: Option<&Cache>, forward: &Forward) -> Option<(Hit, Duration)> {
+    let (cache, key) = (cache?, forward.question().key()?);
+    let StaleMode::Verify(patience) = cache.config().stale_mode()? else { return None };
+    Some((cache.find_stale(key, Instant::now().into_std())?, patience))
+}
+
+/// Anything else is no reason to drop what was known (RFC 8767 section 4).
+fn says_something(reply: &Answered) -> bool {
+    let rcode = reply.as_ref().ok().and_then(|reply| Header::parse(reply).ok()).map(|header| header.rcode());
+    matches!(rcode, Some(Rcode::NOERROR | Rcode::NXDOMAIN))
+}
+
+impl Inner {
+    /// Asks the servers of each route that is responsible, and remembers the reply.
+    async fn fetch(&self, question: &Question) -> Answered {
+        let routes = self.routes.of(question.name());
+        let asked = timeout(self.deadline, self.ask_routes(&routes, question)).await;
+        let mut reply = asked.unwrap_or(Err(Rcode::SERVFAIL));
+        let kept = routes.first().and_then(|route| Some((route.cache()?, question.key()?)));
+        if let Some((cache, key)) = kept {
+            let now = Instant::now().into_std();
+            if let Some(ttl) = reply.as_ref().ok().and_then(|reply| cache.keep(key, reply, now)) {
+                reply.iter_mut().for_each(|reply| cap_ttls(reply, ttl));
+            }
+            if !reply
+                .as_ref()
+                .is_ok_and(|reply| Header::parse(reply).is_ok_and(|header| header.rcode() != Rcode::SERVFAIL))
+            {
+                cache.failed(key, now);
             }
         }
-        None
+        reply.map(Arc::from)
     }
 
-    async fn ask_one(&self, server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
-        let reply = self.exchange(server, Transport::Udp, query).await?;
-        if !Header::parse(&reply).is_ok_and(|header| header.has(Header::TC)) {
-            return Ok(reply);
+    async fn ask_routes(&self, routes: &[&Route], question: &Question) -> Result<Vec<u8>, Rcode> {
+        let mut last = Err(Rcode::REFUSED);
+        for (index, route) in routes.iter().enumerate() {
+            last = route.ask(self, question).await;
+            let goes_on = last.as_ref().is_ok_and(|reply| route.goes_on_after(reply));
+            if !goes_on || index + 1 == routes.len() {
+                break;
+            }
         }
-        // A server without TCP has at least said what it could.
-        Ok(self.exchange(server, Transport::Tcp, query).await.unwrap_or(reply))
-    }
-
-    async fn exchange(&self, server: SocketAddr, transport: Transport, query: &[u8]) -> io::Result<Vec<u8>> {
-        timeout(self.patience, self.network.exchange(server, transport, query)).await?
+        last
     }
 
     /// Sixteen bits of a keyed hash (SipHash, key from the operating system) over a counter.
     fn random(&self) -> u16 {
-        let hash = self.secret.hash_one(self.turn.fetch_add(1, Ordering::Relaxed));
-        u16::from_le_bytes([hash.to_le_bytes()[0], hash.to_le_bytes()[1]])
+        let [a, b, ..] = self.random_bits().to_le_bytes();
+        u16::from_le_bytes([a, b])
     }
-}
 
-type Servers = Vec<Result<SocketAddr, ConfigError>>;
+    fn random_bits(&self) -> u64 {
+        self.secret.hash_one(self.turn.fetch_add(1, Ordering::Relaxed))
+    }
 
-/// Builds a [`Forwarder`].
-#[derive(Debug)]
-pub struct ForwarderBuilder {
-    upstreams: Servers,
-    stubs: Vec<(Result<Name, ConfigError>, Servers)>,
-    policy: Policy,
-    patience: Duration,
-    deadline: Duration,
-    max_concurrent: usize,
-    network: Arc<dyn Exchange>,
-}
-
-impl Default for ForwarderBuilder {
-    fn default() -> Self {
-        Self {
-            upstreams: Vec::new(),
-            stubs: Vec::new(),
-            policy: Policy::default(),
-            patience: Duration::from_secs(2),
-            deadline: Duration::from_secs(5),
-            max_concurrent: 1000,
-            network: Arc::new(Sockets),
+    /// The message to send: an id, and if wanted a spelling, that nobody can guess.
+    fn message(&self, question: &Question) -> Vec<u8> {
+        let mut message = question.message(self.random());
+        if self.random_case {
+            let end = Header::LEN + question.name().wire().len();
+            let mut bits = 0;
+            for (index, byte) in message[Header::LEN..end].iter_mut().enumerate() {
+                if index % 64 == 0 {
+                    bits = self.random_bits();
+                }
+                // Length bytes are below 64: no letters.
+                if byte.is_ascii_alphabetic() && bits >> (index % 64) & 1 == 1 {
+                    *byte ^= 0x20;
+                }
+            }
         }
+        message
     }
-}
-
-impl ForwarderBuilder {
-    /// Adds a server for all names that no stub domain holds.
-    #[must_use]
-    pub fn upstream(mut self, server: impl TryInto<ServerAddress, Error = impl Into<ConfigError>>) -> Self {
-        self.upstreams.push(address(server));
-        self
-    }
-
-    /// Servers for a domain and all names below it. The longest domain that holds a name counts.
-    #[must_use]
-    pub fn stub<S: TryInto<ServerAddress, Error = E>, E: Into<ConfigError>>(
-        mut self,
-        domain: impl TryInto<Name, Error = impl Into<ConfigError>>,
-        servers: impl IntoIterator<Item = S>,
-    ) -> Self {
-        let servers = servers.into_iter().map(address).collect();
-        self.stubs.push((domain.try_into().map_err(Into::into), servers));
-        self
-    }
-
-    /// Who is asked first; [`Policy::Random`] by default.
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// How long one server may take (2 s by default), and all together (5 s).
-    #[must_use]
-    pub fn patience(mut self, one: Duration, all: Duration) -> Self {
-        (self.patience, self.deadline) = (one, all);
-        self
-    }
-
-    /// How many questions may be open at a time, 1000 by default; the next one is REFUSED.
-    #[must_use]
-    pub fn max_concurrent(mut self, questions: usize) -> Self {
-        self.max_concurrent = questions;
-        self
-    }
-
-    /// Asks through something other than sockets.
-    #[must_use]
-    pub fn network(mut self, network: impl Exchange) -> Self {
-        self.network = Arc::new(network);
-        self
-    }
-
-    /// The forwarder.
-    ///
-    /// # Errors
-    /// The first setting that cannot be; also when there is no server at all.
-    pub fn build(self) -> Result<Forwarder, ConfigError> {
-        let mut routes = Routes::new(self.upstreams.into_iter().collect::<Result<_, _>>()?);
-        for (domain, servers) in self.stubs {
-            routes.add(&domain?, servers.into_iter().collect::<Result<_, _>>()?);
-        }
-        if routes.is_empty() {
-            return Err(ConfigError::Missing { field: "upstream", problem: "name at least one server" });
-        }
-        if self.max_concurrent == 0 || self.max_concurrent > Semaphore::MAX_PERMITS {
-            let given = self.max_concurrent.to_string();
-            return Err(ConfigError::Range { field: "max_concurrent", given, range: "1 or more questions" });
-        }
-        Ok(Forwarder {
-            routes,
-            policy: self.policy,
-            patience: self.patience,
-            deadline: self.deadline,
-            slots: Semaphore::new(self.max_concurrent),
-            network: self.network,
-            secret: RandomState::new(),
-            turn: AtomicU64::new(0),
-        })
-    }
-}
-
-fn address(
-    server: impl TryInto<ServerAddress, Error = impl Into<ConfigError>>,
-) -> Result<SocketAddr, ConfigError> {
-    server.try_into().map(ServerAddress::socket).map_err(Into::into)
 }
 
 #[cfg(test)]

@@ -98,30 +98,54 @@
 //! [DNS specification]: https://github.com/kubernetes/dns/blob/master/docs/specification.md
 
 mod address;
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
+mod autopath;
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
+mod cache;
 mod config;
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
+mod domains;
 #[cfg(feature = "driver")]
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the loop around sockets and clocks")]
 mod driver;
 mod error;
 #[cfg(feature = "driver")]
 pub mod fake;
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 pub mod forward;
 #[cfg(feature = "driver")]
 mod forwarder;
+#[cfg(feature = "driver")]
+mod front;
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
+mod hosts;
 mod index;
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 pub mod message;
 mod responder;
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
+pub mod rewrite;
 #[cfg(feature = "driver")]
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the place for sockets and clocks")]
 mod sys;
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
+pub mod template;
 mod zone;
 
 pub use address::ServerAddress;
+pub use autopath::Autopath;
+pub use cache::{Cache, CacheConfig, CacheConfigBuilder, CacheStats, Prefetch, Stale, StaleMode, StoreStats};
 pub use config::{Cidr, Compat, LabelExpression, PodRecords, Zone, ZoneBuilder};
 #[cfg(feature = "driver")]
 pub use driver::{Bound, Handle, Server, ServerBuilder, Stats, Status};
 pub use error::{ConfigError, ServerError};
 pub use forward::Forward;
 #[cfg(feature = "driver")]
-pub use forwarder::{Exchange, Exchanged, Forwarder, ForwarderBuilder, Policy};
+pub use forwarder::{
+    Exchange, Exchanged, ForwardStats, Forwarder, ForwarderBuilder, Histogram, Policy, Protocol, Route,
+    RouteBuilder, UpstreamStats,
+};
+#[cfg(feature = "driver")]
+pub use front::{Front, Site, SiteBuilder};
+pub use hosts::{Hosts, HostsProblem};
 pub use responder::{Client, Outcome, Responder, Transfer, Transport};

@@ -10,18 +10,19 @@ mod name;
 mod query;
 mod question;
 mod reader;
+mod records;
 mod writer;
 
 pub use edns::Edns;
 pub use header::{Header, Opcode};
 pub use kind::{Class, Rcode, RecordType};
-#[cfg(feature = "driver")]
 pub(crate) use name::suffixes;
 pub use name::{Labels, Name, NameError};
 pub(crate) use query::serial_of_ixfr;
 pub use query::{Query, QueryError};
 pub use question::{Question, QuestionName};
 pub use reader::{Record, RecordData, Reply};
+pub(crate) use records::{all_records, records};
 pub(crate) use writer::{Owner, Section, Writer, push_pointer};
 
 /// A message that breaks the wire format: where, and what was expected there.

@@ -212,7 +212,7 @@ impl Responder {
         Outcome::Forward(Box::new(Forward::plain(message, query, limit)))
     }
 
-    fn limit(&self, edns: Option<Edns>, transport: Transport) -> usize {
+    pub(crate) fn limit(&self, edns: Option<Edns>, transport: Transport) -> usize {
         match (transport, edns) {
             (Transport::Tcp, _) => usize::from(u16::MAX),
             (Transport::Udp, None) => 512,

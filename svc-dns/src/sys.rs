@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) use self::{
     datagrams::{Datagrams, Peer},
     sockets::{Listener, Sockets},
-    upstream::frame,
+    upstream::{Connections, frame},
 };
 
 /// Seconds since 1970, as the serial of a zone counts them.

@@ -127,7 +127,7 @@ fn a_truncated_answer_for_a_target_is_truncated_for_the_client() {
 fn names_inside_records_are_uncompressed() {
     let forward = forward(&question("outside.default.svc.cluster.local.", PeerType::MX), Client::udp);
     // An MX record whose exchange is `mx.` and a pointer to the name of the question.
-    let mut reply = forward.query(7)[..forward.question_end].to_vec();
+    let mut reply = forward.query(7)[..12 + forward.question().raw().len()].to_vec();
     reply[2] = 0x81;
     reply[4..12].copy_from_slice(&[0, 1, 0, 1, 0, 0, 0, 0]);
     reply.extend_from_slice(b"\xc0\x0c\x00\x0f\x00\x01\x00\x00\x00\x3c\x00\x07\x00\x0a\x02mx\xc0\x0c");

@@ -1,34 +1,49 @@
 //! Which servers are responsible for a name.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::collections::HashMap;
 
-use crate::message::{Name, suffixes};
+use super::Route;
+use crate::{
+    CacheStats,
+    message::{Name, suffixes},
+};
 
-/// Stub domains and the servers for everything else.
-#[derive(Clone, Debug)]
+/// Routes by their lower-case domains, in the order they were given.
+#[derive(Debug)]
 pub(super) struct Routes {
-    upstreams: Vec<SocketAddr>,
-    /// By lower-case wire form.
-    stubs: HashMap<Box<[u8]>, Vec<SocketAddr>>,
+    routes: Vec<Route>,
+    by_domain: HashMap<Box<[u8]>, Vec<usize>>,
 }
 
 impl Routes {
-    pub(super) fn new(upstreams: Vec<SocketAddr>) -> Self {
-        Self { upstreams, stubs: HashMap::new() }
+    pub(super) fn new(routes: Vec<Route>) -> Self {
+        let mut by_domain: HashMap<Box<[u8]>, Vec<usize>> = HashMap::new();
+        for (index, route) in routes.iter().enumerate() {
+            by_domain.entry(route.domain().wire().into()).or_default().push(index);
+        }
+        Self { routes, by_domain }
     }
 
-    pub(super) fn add(&mut self, domain: &Name, servers: Vec<SocketAddr>) {
-        self.stubs.entry(domain.to_lowercase().wire().into()).or_default().extend(servers);
+    pub(super) fn all(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.upstreams.is_empty() && self.stubs.is_empty()
+    /// Each cache once, although several routes may share it.
+    pub(super) fn caches(&self) -> Vec<CacheStats> {
+        let mut seen: Vec<&crate::Cache> = Vec::new();
+        for cache in self.routes.iter().filter_map(Route::cache) {
+            if !seen.iter().any(|other| other.is_same(cache)) {
+                seen.push(cache);
+            }
+        }
+        seen.into_iter().map(crate::Cache::stats).collect()
     }
 
-    /// Suffixes come longest first: so the first domain found is the longest.
-    pub(super) fn servers(&self, name: &Name) -> &[SocketAddr] {
+    /// The routes that hold a name, the longest domain first. Suffixes come longest first.
+    pub(super) fn of(&self, name: &Name) -> Vec<&Route> {
         let name = name.to_lowercase();
-        let stub = suffixes(name.wire()).find_map(|suffix| self.stubs.get(suffix));
-        stub.unwrap_or(&self.upstreams)
+        let indexes = suffixes(name.wire()).filter_map(|suffix| self.by_domain.get(suffix)).flatten();
+        let routes = indexes.map(|&index| &self.routes[index]);
+        routes.filter(|route| route.takes(name.wire())).collect()
     }
 }

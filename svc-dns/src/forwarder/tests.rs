@@ -3,8 +3,12 @@ use hickory_proto::{
     rr::{Name as PeerName, RecordType as PeerType},
 };
 
+use std::sync::Mutex;
+
+use tokio::time::sleep;
+
 use super::*;
-use crate::{Client, Outcome, Responder, Zone, fake::FakeUpstream};
+use crate::{CacheConfig, Client, Outcome, Prefetch, Responder, Stale, Zone, fake::FakeUpstream};
 
 /// The lookup that a question from a client becomes.
 fn forward(name: &str) -> Forward {
@@ -109,7 +113,7 @@ async fn more_open_questions_than_allowed_are_refused() {
 #[test]
 fn ids_differ() {
     let forwarder = Forwarder::builder().upstream("192.0.2.1").build().unwrap();
-    let ids: std::collections::BTreeSet<u16> = (0..1000).map(|_| forwarder.random()).collect();
+    let ids: std::collections::BTreeSet<u16> = (0..1000).map(|_| forwarder.inner.random()).collect();
     assert!(ids.len() > 950, "{}", ids.len());
 }
 
@@ -119,4 +123,451 @@ fn a_forwarder_needs_servers_that_are_addresses() {
     assert_eq!(missing.to_string(), "upstream: name at least one server");
     let wrong = Forwarder::builder().upstream("dns.example.com").build().unwrap_err();
     assert!(wrong.to_string().contains("\"dns.example.com\""), "{wrong}");
+}
+
+/// What a scripted server does.
+enum Does {
+    Say(Vec<u8>),
+    Nothing,
+    Fail(io::ErrorKind),
+    SayAfter(Duration, Vec<u8>),
+}
+
+type Script = dyn Fn(SocketAddr, Transport, &[u8]) -> Does + Send + Sync;
+
+/// Servers that do what a test wants; remembers who was asked, how, and when.
+#[derive(Clone)]
+struct Scripted {
+    script: Arc<Script>,
+    asked: Arc<Mutex<Vec<(u8, Transport, Instant)>>>,
+}
+
+impl fmt::Debug for Scripted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scripted")
+    }
+}
+
+impl Scripted {
+    fn new(script: impl Fn(SocketAddr, Transport, &[u8]) -> Does + Send + Sync + 'static) -> Self {
+        Self { script: Arc::new(script), asked: Arc::default() }
+    }
+
+    /// The last octets of the servers that were asked, and how.
+    fn asked(&self) -> Vec<(u8, Transport)> {
+        self.asked.lock().unwrap().iter().map(|(server, transport, _)| (*server, *transport)).collect()
+    }
+
+    fn servers(&self) -> Vec<u8> {
+        self.asked().into_iter().map(|(server, _)| server).collect()
+    }
+}
+
+fn last_octet(server: SocketAddr) -> u8 {
+    match server.ip() {
+        std::net::IpAddr::V4(v4) => v4.octets()[3],
+        std::net::IpAddr::V6(_) => 0,
+    }
+}
+
+impl Exchange for Scripted {
+    fn exchange<'a>(&'a self, server: SocketAddr, transport: Transport, query: &'a [u8]) -> Exchanged<'a> {
+        self.asked.lock().unwrap().push((last_octet(server), transport, Instant::now()));
+        let does = (self.script)(server, transport, query);
+        Box::pin(async move {
+            match does {
+                Does::Say(reply) => Ok(reply),
+                Does::Fail(kind) => Err(kind.into()),
+                Does::Nothing => std::future::pending().await,
+                Does::SayAfter(time, reply) => {
+                    sleep(time).await;
+                    Ok(reply)
+                }
+            }
+        })
+    }
+}
+
+/// One address for every name, for a minute.
+fn say(query: &[u8], transport: Transport) -> Vec<u8> {
+    let asked = crate::message::Query::parse(query).unwrap().question().spelling().to_string();
+    FakeUpstream::new().address(&asked, [192, 0, 2, 80]).answer(query, transport).unwrap()
+}
+
+fn fail(query: &[u8], rcode: Rcode) -> Vec<u8> {
+    FakeUpstream::new().failing(rcode).answer(query, Transport::Udp).unwrap()
+}
+
+fn by_udp(name: &str) -> Forward {
+    let mut message = Message::new(99, MessageType::Query, OpCode::Query);
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(PeerName::from_ascii(name).unwrap(), PeerType::A));
+    let zone = Zone::builder("cluster.local").build().unwrap();
+    let responder = Responder::new(zone, &svc_model::Snapshot::default()).forwarding(true);
+    let client = Client::udp("127.0.0.1:4000".parse().unwrap());
+    match responder.respond(&message.to_vec().unwrap(), client, &mut Vec::new()) {
+        Outcome::Forward(forward) => *forward,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn answer(forwarder: &Forwarder, forward: &Forward) -> Message {
+    Message::from_vec(&forwarder.resolve(forward).await).unwrap()
+}
+
+fn three(set: impl FnOnce(RouteBuilder) -> RouteBuilder, network: &Scripted) -> Forwarder {
+    let servers = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+    let route = servers.into_iter().fold(Route::builder("."), RouteBuilder::server);
+    let route = set(route.policy(Policy::Sequential).network(network.clone()));
+    Forwarder::builder().route(route).build().unwrap()
+}
+
+#[tokio::test]
+async fn policies_choose_who_is_first() {
+    for (policy, expected) in [(Policy::Sequential, vec![1; 6]), (Policy::RoundRobin, vec![1, 2, 3, 1, 2, 3])]
+    {
+        let network = Scripted::new(|_, transport, query| Does::Say(say(query, transport)));
+        let forwarder = three(|route| route.policy(policy), &network);
+        for _ in 0..6 {
+            answer(&forwarder, &by_udp("www.example.")).await;
+        }
+        assert_eq!(network.servers(), expected, "{policy:?}");
+    }
+    let network = Scripted::new(|_, transport, query| Does::Say(say(query, transport)));
+    let forwarder = three(|route| route.policy(Policy::Random), &network);
+    for _ in 0..100 {
+        answer(&forwarder, &by_udp("www.example.")).await;
+    }
+    let mut seen = network.servers();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn servers_are_asked_as_the_client_asked_unless_set_otherwise() {
+    let cut = |query: &[u8], transport| {
+        let mut reply = say(query, transport);
+        if transport == Transport::Udp {
+            reply[2] |= 0x02;
+        }
+        Does::Say(reply)
+    };
+    const UDP: Transport = Transport::Udp;
+    const TCP: Transport = Transport::Tcp;
+    let cases = [
+        (Protocol::AsAsked, by_udp("a."), vec![UDP], true),
+        (Protocol::AsAsked, forward("a."), vec![TCP], false),
+        (Protocol::PreferUdp, by_udp("a."), vec![UDP, TCP], false),
+        (Protocol::PreferUdp, forward("a."), vec![UDP, TCP], false),
+        (Protocol::Tcp, by_udp("a."), vec![TCP], false),
+    ];
+    for (protocol, forward, expected, truncated) in cases {
+        let network = Scripted::new(move |_, transport, query| cut(query, transport));
+        let forwarder = three(|route| route.protocol(protocol), &network);
+        let answer = answer(&forwarder, &forward).await;
+        let transports: Vec<Transport> =
+            network.asked().into_iter().map(|(_, transport)| transport).collect();
+        assert_eq!((transports, answer.metadata.truncation), (expected, truncated), "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn codes_can_lead_to_the_next_server_and_the_last_reply_counts() {
+    let network = Scripted::new(|server, transport, query| match last_octet(server) {
+        1 => Does::Say(fail(query, Rcode::SERVFAIL)),
+        2 => Does::Say(fail(query, Rcode::REFUSED)),
+        _ => Does::Say(say(query, transport)),
+    });
+    let codes = [Rcode::SERVFAIL, Rcode::REFUSED];
+    let forwarder = three(|route| route.failover(codes), &network);
+    assert_eq!(answer(&forwarder, &by_udp("a.")).await.answers.len(), 1);
+    assert_eq!(network.servers(), [1, 2, 3]);
+    let network = Scripted::new(|server, _, query| {
+        Does::Say(fail(query, if last_octet(server) == 3 { Rcode::REFUSED } else { Rcode::SERVFAIL }))
+    });
+    let forwarder = three(|route| route.failover(codes), &network);
+    assert_eq!(answer(&forwarder, &by_udp("a.")).await.metadata.response_code, ResponseCode::Refused);
+    assert_eq!(network.servers(), [1, 2, 3], "nobody is asked twice");
+    // Without, a failure is what the server says.
+    let forwarder = three(|route| route, &network);
+    assert_eq!(answer(&forwarder, &by_udp("a.")).await.metadata.response_code, ResponseCode::ServFail);
+}
+
+#[tokio::test]
+async fn codes_can_lead_to_the_next_route() {
+    let network = Scripted::new(|server, transport, query| match last_octet(server) {
+        3 => Does::Say(say(query, transport)),
+        _ => Does::Say(fail(query, Rcode::NXDOMAIN)),
+    });
+    let route = |server: &str| Route::builder(".").server(server).next([Rcode::NXDOMAIN]);
+    let builder = Forwarder::builder().network(network.clone());
+    let all = builder.route(route("192.0.2.1")).route(route("192.0.2.2")).route(route("192.0.2.3"));
+    assert_eq!(answer(&all.build().unwrap(), &by_udp("a.")).await.answers.len(), 1);
+    assert_eq!(network.servers(), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn domains_can_be_left_to_other_routes_or_refused() {
+    let network = Scripted::new(|_, transport, query| Does::Say(say(query, transport)));
+    let inner = Route::builder("example").server("192.0.2.1").except(&"open.example".parse().unwrap());
+    let forwarder = Forwarder::builder()
+        .upstream("192.0.2.2")
+        .route(inner)
+        .route(Route::builder("closed.example"))
+        .network(network.clone())
+        .build()
+        .unwrap();
+    for name in ["a.example.", "a.open.example.", "a.closed.example."] {
+        answer(&forwarder, &by_udp(name)).await;
+    }
+    assert_eq!(network.servers(), [1, 2]);
+    assert!(forwarder.servers(&"x.closed.example".parse().unwrap()).is_empty());
+}
+
+#[tokio::test]
+async fn a_reply_to_another_question_is_a_format_error() {
+    let network = Scripted::new(|_, _, _| Does::Fail(io::ErrorKind::InvalidData));
+    let forwarder = three(|route| route, &network);
+    assert_eq!(answer(&forwarder, &by_udp("a.")).await.metadata.response_code, ResponseCode::FormErr);
+    assert_eq!(network.servers(), [1, 2, 3], "nobody is asked twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_fails_is_probed_until_it_answers_and_passed_over_meanwhile() {
+    let well = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_well = Arc::clone(&well);
+    let network = Scripted::new(move |server, transport, query| {
+        if last_octet(server) == 1 && !is_well.load(Ordering::Relaxed) {
+            return Does::Fail(io::ErrorKind::ConnectionRefused);
+        }
+        let root = query[12] == 0;
+        Does::Say(if root { fail(query, Rcode::REFUSED) } else { say(query, transport) })
+    });
+    let forwarder = three(|route| route, &network);
+    let test = async {
+        answer(&forwarder, &by_udp("a.")).await;
+        assert_eq!(network.servers(), [1, 2]);
+        // Two probes, half a second apart: it is down.
+        while !forwarder.stats().upstreams[0].down {
+            sleep(Duration::from_millis(10)).await;
+        }
+        let probes: Vec<Instant> =
+            network.asked.lock().unwrap().iter().skip(2).map(|asked| asked.2).collect();
+        assert_eq!(probes.len(), 2);
+        assert_eq!((probes[1] - probes[0]).as_millis(), 500);
+        answer(&forwarder, &by_udp("b.")).await;
+        assert_eq!(network.servers().last(), Some(&2), "nobody waits for it");
+        well.store(true, Ordering::Relaxed);
+        while forwarder.stats().upstreams[0].down {
+            sleep(Duration::from_millis(10)).await;
+        }
+        let before = network.servers().len();
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(network.servers().len(), before, "a server that is well is not probed");
+        answer(&forwarder, &by_udp("c.")).await;
+        assert_eq!(network.servers().last(), Some(&1));
+    };
+    tokio::select! {
+        () = forwarder.upkeep() => {}
+        () = test => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_are_down_somebody_is_asked_all_the_same_or_nobody() {
+    for failfast in [false, true] {
+        let network = Scripted::new(|_, _, _| Does::Fail(io::ErrorKind::ConnectionRefused));
+        let forwarder = three(|route| route.failfast(failfast), &network);
+        let test = async {
+            answer(&forwarder, &by_udp("a.")).await;
+            while !forwarder.stats().upstreams.iter().all(|server| server.down) {
+                sleep(Duration::from_millis(10)).await;
+            }
+            let before = forwarder.stats().broken;
+            network.asked.lock().unwrap().clear();
+            let answer = answer(&forwarder, &by_udp("b.")).await;
+            assert_eq!(answer.metadata.response_code, ResponseCode::ServFail);
+            assert_eq!(forwarder.stats().broken, before + 1);
+            assert_eq!(network.servers().is_empty(), failfast);
+        };
+        tokio::select! {
+            () = forwarder.upkeep() => {}
+            () = test => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_down_without_max_fails() {
+    let network = Scripted::new(|_, _, _| Does::Fail(io::ErrorKind::ConnectionRefused));
+    let forwarder = three(|route| route.max_fails(0), &network);
+    let test = async {
+        answer(&forwarder, &by_udp("a.")).await;
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(network.servers(), [1, 2, 3, 1, 2, 3]);
+        assert!(!forwarder.stats().upstreams[0].down);
+    };
+    tokio::select! {
+        () = forwarder.upkeep() => {}
+        () = test => {}
+    }
+}
+
+fn cached(network: &Scripted, config: crate::CacheConfigBuilder) -> Forwarder {
+    let cache = Cache::new(config.build().unwrap());
+    Forwarder::builder().upstream("192.0.2.1").cache(cache).network(network.clone()).build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_said_is_said_again_with_the_time_that_is_left() {
+    let network = Scripted::new(|_, transport, query| Does::Say(say(query, transport)));
+    let forwarder = cached(&network, CacheConfig::builder().max_ttl(Duration::from_secs(30)));
+    let first = answer(&forwarder, &by_udp("www.example.")).await;
+    assert_eq!((first.answers[0].ttl, first.metadata.authoritative), (30, false));
+    sleep(Duration::from_secs(10)).await;
+    let second = answer(&forwarder, &by_udp("WWW.example.")).await;
+    assert_eq!((second.answers[0].ttl, second.metadata.authoritative), (20, true));
+    assert_eq!(second.queries[0].name().to_ascii(), "WWW.example.");
+    assert!(second.metadata.recursion_desired && second.metadata.recursion_available);
+    assert_eq!(network.servers().len(), 1);
+    sleep(Duration::from_secs(20)).await;
+    answer(&forwarder, &by_udp("www.example.")).await;
+    assert_eq!(network.servers().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_many_have_goes_out_once() {
+    let network =
+        Scripted::new(|_, transport, query| Does::SayAfter(Duration::from_secs(1), say(query, transport)));
+    let forwarder = cached(&network, CacheConfig::builder());
+    let questions: Vec<Forward> = (0..100).map(|_| by_udp("www.example.")).collect();
+    let answers =
+        futures_util::future::join_all(questions.iter().map(|forward| answer(&forwarder, forward))).await;
+    assert!(answers.iter().all(|answer| answer.answers.len() == 1));
+    assert_eq!(network.servers().len(), 1);
+    assert_eq!(forwarder.inner.flights.len(), 0);
+    // Without a cache, too; and who gives up does not leave anything behind.
+    let forwarder = three(|route| route, &network);
+    let (one, two) = (by_udp("other.example."), by_udp("other.example."));
+    tokio::select! {
+        _ = answer(&forwarder, &one) => panic!("too early"),
+        () = sleep(Duration::from_millis(10)) => {}
+    }
+    assert_eq!(forwarder.inner.flights.len(), 0);
+    answer(&forwarder, &two).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_servers_are_gone_what_was_known_is_said() {
+    let gone = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_gone = Arc::clone(&gone);
+    let network = Scripted::new(move |_, transport, query| match is_gone.load(Ordering::Relaxed) {
+        true => Does::Nothing,
+        false => Does::Say(say(query, transport)),
+    });
+    for verify in [false, true] {
+        gone.store(false, Ordering::Relaxed);
+        let stale = Stale::default();
+        let stale = if verify { stale.verify(Duration::from_millis(1800)) } else { stale };
+        let forwarder = cached(&network, CacheConfig::builder().serve_stale(stale));
+        let test = async {
+            answer(&forwarder, &by_udp("www.example.")).await;
+            gone.store(true, Ordering::Relaxed);
+            sleep(Duration::from_secs(61)).await;
+            let start = Instant::now();
+            let answer = answer(&forwarder, &by_udp("www.example.")).await;
+            assert_eq!((answer.answers.len(), answer.answers[0].ttl), (1, 30));
+            assert_eq!(start.elapsed() >= Duration::from_millis(1800), verify);
+            // It comes back: the next answer but one is fresh.
+            sleep(Duration::from_secs(10)).await;
+            gone.store(false, Ordering::Relaxed);
+            sleep(Duration::from_secs(40)).await;
+            drop(super::tests::answer(&forwarder, &by_udp("www.example.")).await);
+            sleep(Duration::from_secs(1)).await;
+            let fresh = super::tests::answer(&forwarder, &by_udp("www.example.")).await;
+            assert!(fresh.answers[0].ttl > 55, "{verify} {}", fresh.answers[0].ttl);
+        };
+        tokio::select! {
+            () = forwarder.upkeep() => {}
+            () = test => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_many_ask_for_is_fetched_before_its_time_is_over() {
+    let network = Scripted::new(|_, transport, query| Does::Say(say(query, transport)));
+    let forwarder = cached(&network, CacheConfig::builder().prefetch(Prefetch::after(2)));
+    let test = async {
+        for _ in 0..7 {
+            answer(&forwarder, &by_udp("www.example.")).await;
+            sleep(Duration::from_secs(10) - Duration::from_millis(300)).await;
+        }
+        assert_eq!(network.servers().len(), 2);
+        assert!(answer(&forwarder, &by_udp("www.example.")).await.answers[0].ttl > 45);
+    };
+    tokio::select! {
+        () = forwarder.upkeep() => {}
+        () = test => {}
+    }
+}
+
+#[tokio::test]
+async fn spelling_at_random_finds_forged_replies() {
+    let honest = Scripted::new(|_, transport, query| Does::Say(say(query, transport)));
+    let name = "a-name-with-letters-enough.example.";
+    let ask = |network: Scripted| {
+        Forwarder::builder().upstream("192.0.2.1").random_case(true).network(network).build().unwrap()
+    };
+    let message = answer(&ask(honest), &by_udp(name)).await;
+    assert_eq!((message.answers.len(), message.queries[0].name().to_ascii().as_str()), (1, name));
+    let forger = Scripted::new(|_, transport, query| {
+        let mut reply = say(query, transport);
+        reply[12..12 + 34].make_ascii_lowercase();
+        Does::Say(reply)
+    });
+    let message = answer(&ask(forger), &by_udp(name)).await;
+    assert_eq!(message.metadata.response_code, ResponseCode::FormErr);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_us_stops_the_forwarding() {
+    let probe = Arc::new(Mutex::new(None));
+    let heard = Arc::clone(&probe);
+    let network = Scripted::new(move |_, transport, query| {
+        let question = crate::message::Query::parse(query).unwrap();
+        if question.question().kind() == crate::message::RecordType::HINFO {
+            *heard.lock().unwrap() = Some(question.question().spelling().to_string());
+            return Does::Nothing;
+        }
+        Does::Say(say(query, transport))
+    });
+    let forwarder =
+        Forwarder::builder().upstream("192.0.2.1").detect_loops(true).network(network).build().unwrap();
+    let test = async {
+        assert_eq!(answer(&forwarder, &by_udp("a.")).await.answers.len(), 1);
+        let name = loop {
+            if let Some(name) = probe.lock().unwrap().clone() {
+                break name;
+            }
+            sleep(Duration::from_millis(1)).await;
+        };
+        let mut message = Message::new(99, MessageType::Query, OpCode::Query);
+        message.add_query(Query::query(PeerName::from_ascii(&name).unwrap(), PeerType::HINFO));
+        let zone = Zone::builder("cluster.local").build().unwrap();
+        let responder = Responder::new(zone, &svc_model::Snapshot::default()).forwarding(true);
+        let client = Client::udp("127.0.0.1:4000".parse().unwrap());
+        let Outcome::Forward(back) = responder.respond(&message.to_vec().unwrap(), client, &mut Vec::new())
+        else {
+            panic!()
+        };
+        assert_eq!(answer(&forwarder, &back).await.metadata.response_code, ResponseCode::ServFail);
+        assert!(forwarder.has_loop());
+        assert_eq!(answer(&forwarder, &by_udp("a.")).await.metadata.response_code, ResponseCode::ServFail);
+    };
+    tokio::select! {
+        () = forwarder.upkeep() => {}
+        () = test => {}
+    }
 }

@@ -42,6 +42,8 @@ impl Header {
     pub const RD: u16 = 0x0100;
     /// Recursion is available.
     pub const RA: u16 = 0x0080;
+    /// The data was found authentic (RFC 4035); in a query: the client wants to know (RFC 6840).
+    pub const AD: u16 = 0x0020;
     /// Checking is disabled (RFC 4035).
     pub const CD: u16 = 0x0010;
 

@@ -53,6 +53,19 @@ impl RecordType {
     }
 }
 
+impl RecordType {
+    /// The type with this name (`A`, `TYPE65`), in whatever case.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let text = text.to_ascii_uppercase();
+        if let Some(number) = text.strip_prefix("TYPE") {
+            return number.parse().ok().map(Self);
+        }
+        // Those that have a name here, and no others.
+        (0..=256).map(Self).find(|kind| kind.to_string() == text)
+    }
+}
+
 impl fmt::Display for RecordType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match *self {
@@ -132,6 +145,16 @@ impl Rcode {
     #[must_use]
     pub const fn number(self) -> u16 {
         self.0
+    }
+}
+
+impl Rcode {
+    /// The code with this name (`NXDOMAIN`), in whatever case; the older names of the first codes, too.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let text = text.to_ascii_uppercase();
+        let named = (0..=16).map(Self).find(|code| code.to_string() == text);
+        named.or_else(|| text.strip_prefix("RCODE").and_then(|number| number.parse().ok()).map(Self))
     }
 }
 

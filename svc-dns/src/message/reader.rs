@@ -149,7 +149,7 @@ impl<'m> Reply<'m> {
     }
 }
 
-fn record(message: &[u8], at: &mut usize) -> Result<Record, ParseError> {
+pub(super) fn record(message: &[u8], at: &mut usize) -> Result<Record, ParseError> {
     let name = Name::parse(message, at)?;
     let kind = RecordType::new(u16_at(message, *at)?);
     let class = Class::new(u16_at(message, *at + 2)?);

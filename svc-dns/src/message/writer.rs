@@ -64,6 +64,11 @@ impl<'o> Writer<'o> {
         self.flags |= flags;
     }
 
+    /// Sets exactly these flags.
+    pub(crate) fn replace_flags(&mut self, flags: u16) {
+        self.flags = flags;
+    }
+
     /// Appends a record and gives the offset of its data; `None`, and nothing appended, when it does not fit.
     pub(crate) fn record(
         &mut self,

@@ -1,0 +1,244 @@
+//! What stands between clients and the responder: rewriting, hosts, templates and search paths in front of it, the cache and the
+//! forwarder behind it.
+//!
+//! Pure but for the forwarder's sockets: [`respond`](Front::respond) does not wait and may be called from any thread; what has to wait
+//! is [`resolve`](Front::resolve)d.
+
+mod search;
+mod site;
+mod special;
+
+use std::{sync::Arc, time::Instant};
+
+pub use self::site::{Site, SiteBuilder};
+use crate::{
+    Client, Forwarder, Outcome, Responder,
+    forward::Forward,
+    forwarder::ForwardStats,
+    message::{Header, Query, QuestionName, Rcode, Writer},
+    rewrite::{Rewritten, Undo, rewrite},
+};
+
+/// Rules and a forwarder. A clone is the same front.
+///
+/// ```
+/// use svc_dns::{Forwarder, Front, Hosts, Site};
+///
+/// let (hosts, _problems) = Hosts::parse("192.0.2.7 printer.office");
+/// let forwarder = Forwarder::builder().upstream("172.20.10.53").build()?;
+/// let front = Front::new().site(Site::builder(".").hosts(hosts).build()?).forward(forwarder);
+/// # Ok::<(), svc_dns::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Front {
+    sites: Arc<Vec<Site>>,
+    forwarder: Option<Forwarder>,
+}
+
+impl Front {
+    /// No rules, no forwarder: the responder alone.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds rules for a domain. The longest domain that holds a name counts.
+    #[must_use]
+    pub fn site(mut self, site: Site) -> Self {
+        Arc::make_mut(&mut self.sites).push(site);
+        self
+    }
+
+    /// Forwards names that nobody here answers.
+    #[must_use]
+    pub fn forward(mut self, forwarder: Forwarder) -> Self {
+        self.forwarder = Some(forwarder);
+        self
+    }
+
+    /// The forwarder.
+    #[must_use]
+    pub fn forwarder(&self) -> Option<&Forwarder> {
+        self.forwarder.as_ref()
+    }
+
+    /// The rules.
+    pub fn sites(&self) -> impl Iterator<Item = &Site> {
+        self.sites.iter()
+    }
+
+    /// Whether an address of a pod has to lead to its namespace: the responder's zone has to
+    /// [keep them](crate::ZoneBuilder::pod_names) then.
+    #[must_use]
+    pub fn needs_pods(&self) -> bool {
+        self.sites.iter().any(|site| site.autopath().is_some())
+    }
+
+    /// Answers one message as [`Responder::respond`] does; from the cache, too. Does not wait.
+    pub fn respond(
+        &self,
+        responder: &Responder,
+        message: &[u8],
+        client: Client,
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let outcome = if self.sites.is_empty() {
+            responder.respond(message, client, out)
+        } else {
+            out.clear();
+            self.respond_by_rules(responder, message, client, out)
+        };
+        match outcome {
+            Outcome::Forward(forward) => self.answer_now(responder, forward, now, out),
+            outcome => outcome,
+        }
+    }
+
+    fn respond_by_rules(
+        &self,
+        responder: &Responder,
+        message: &[u8],
+        client: Client,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let parsed = Query::parse(message).ok();
+        let Some(query) = parsed.filter(|query| query.edns().is_none_or(|edns| edns.version == 0)) else {
+            return responder.respond(message, client, out);
+        };
+        let Some(site) = self.site_of(&query) else { return responder.respond(message, client, out) };
+        let limit = responder.limit(query.edns(), client.transport);
+        match rewrite(site.rules(), message, &query) {
+            Rewritten::Unchanged => self.in_site(site, responder, message, &query, client, out),
+            Rewritten::Wrong => {
+                Writer::reply(&query, limit, out).finish(Rcode::SERVFAIL);
+                Outcome::Answer
+            }
+            Rewritten::To(message, undo) => {
+                let Ok(query) = Query::parse(&message) else { return Outcome::Drop };
+                let outcome = self.in_site(site, responder, &message, &query, client, out);
+                finally(outcome, undo, limit, out)
+            }
+        }
+    }
+
+    fn site_of(&self, query: &Query<'_>) -> Option<&Site> {
+        let name = query.question().name().clone();
+        let holding = self.sites.iter().filter(|site| site.holds(name.wire()));
+        holding.max_by_key(|site| site.domain().wire().len())
+    }
+
+    fn in_site(
+        &self,
+        site: &Site,
+        responder: &Responder,
+        message: &[u8],
+        query: &Query<'_>,
+        client: Client,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let outcome = site.respond(responder, message, query, client, out);
+        match site.autopath() {
+            Some(autopath) if matches!(outcome, Outcome::Answer) && rcode(out) == Rcode::NXDOMAIN => {
+                search::walk(autopath, site, responder, message, query, client, out)
+            }
+            _ => outcome,
+        }
+    }
+
+    /// The cache may have it, or nobody is responsible.
+    fn answer_now(
+        &self,
+        responder: &Responder,
+        forward: Box<Forward>,
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let own = responder.zone_of(&QuestionName::from(forward.name())).is_some();
+        // A name of the zone that falls through: tomorrow the zone may know it.
+        let forward = if own { Box::new(forward.uncached()) } else { forward };
+        let Some(forwarder) = &self.forwarder else {
+            forward.finish(Err(Rcode::REFUSED), out);
+            return Outcome::Answer;
+        };
+        let after = forward.after();
+        if !forwarder.answer_now(&forward, now, out)
+            || after.search.is_some() && rcode(out) == Rcode::NXDOMAIN
+        {
+            return Outcome::Forward(forward);
+        }
+        undo(&after.undo, &forward, out);
+        undo(&after.finally, &forward, out);
+        Outcome::Answer
+    }
+
+    /// Asks the servers that [`respond`](Self::respond) could not do without, and gives the client's answer. Cancel safe.
+    pub async fn resolve(&self, forward: &Forward) -> Vec<u8> {
+        let mut out = Vec::new();
+        let Some(forwarder) = &self.forwarder else {
+            forward.finish(Err(Rcode::REFUSED), &mut out);
+            return out;
+        };
+        let after = forward.after();
+        match &after.search {
+            None => {
+                forwarder.ask(forward, &mut out).await;
+                undo(&after.undo, forward, &mut out);
+            }
+            Some(search) => {
+                out.clone_from(&search.nothing);
+                for candidate in std::iter::once(forward).chain(&search.next) {
+                    let answer = forwarder.resolve(candidate).await;
+                    if rcode(&answer) != Rcode::NXDOMAIN {
+                        out = answer;
+                        undo(&candidate.after().undo, candidate, &mut out);
+                        break;
+                    }
+                }
+            }
+        }
+        undo(&after.finally, forward, &mut out);
+        out
+    }
+
+    /// See [`Forwarder::upkeep`]. Never ends.
+    pub async fn upkeep(&self) {
+        match &self.forwarder {
+            Some(forwarder) => forwarder.upkeep().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What the forwarder has done.
+    #[must_use]
+    pub fn stats(&self) -> ForwardStats {
+        self.forwarder.as_ref().map(Forwarder::stats).unwrap_or_default()
+    }
+}
+
+fn undo(undo: &Option<Box<Undo>>, forward: &Forward, out: &mut Vec<u8>) {
+    if let Some(undo) = undo {
+        undo.apply(forward.limit(), out);
+    }
+}
+
+/// The client sees its own question again.
+fn finally(outcome: Outcome, undo: Box<Undo>, limit: usize, out: &mut Vec<u8>) -> Outcome {
+    match outcome {
+        Outcome::Answer => undo.apply(limit, out),
+        Outcome::Forward(mut forward) => {
+            forward.after_mut().finally = Some(undo);
+            return Outcome::Forward(forward);
+        }
+        _ => {}
+    }
+    outcome
+}
+
+/// The code of a message, without its EDNS extension.
+fn rcode(message: &[u8]) -> Rcode {
+    Header::parse(message).map_or(Rcode::SERVFAIL, |header| header.rcode())
+}
+
+#[cfg(test)]
+mod tests;
