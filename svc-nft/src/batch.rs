@@ -115,6 +115,26 @@ impl Batch {
         self
     }
 
+    /// Two batches that do the same one after the other: half of the commands each, or half of the elements of a single
+    /// command; `None` where there is nothing to divide.
+    #[must_use]
+    pub fn halves(mut self) -> Option<[Self; 2]> {
+        if self.commands.len() > 1 {
+            let second = self.commands.split_off(self.commands.len() / 2);
+            return Some([self, Self { commands: second }]);
+        }
+        let Command { verb, table, object: Object::Elements { set, mut elements } } = self.commands.pop()?
+        else {
+            return None;
+        };
+        let second = elements.split_off(elements.len() / 2);
+        let half = |elements: Vec<Element>| {
+            let object = Object::Elements { set: set.clone(), elements };
+            Self { commands: vec![Command { verb, table: table.clone(), object }] }
+        };
+        (!elements.is_empty()).then(|| [half(elements), half(second)])
+    }
+
     fn push(&mut self, verb: Verb, table: &TableId, object: Object) -> &mut Self {
         self.commands.push(Command { verb, table: table.clone(), object });
         self

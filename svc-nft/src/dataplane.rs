@@ -14,6 +14,21 @@ pub trait Dataplane {
     /// The first command that was refused, by number and name.
     fn apply(&mut self, batch: &Batch) -> Result<(), Error>;
 
+    /// The generation of the rule set: another one after every batch of anybody.
+    ///
+    /// # Errors
+    ///
+    /// The kernel did not answer.
+    fn generation(&mut self) -> Result<u32, Error>;
+
+    /// Applies the batch unless the rule set has another generation by now: then the error
+    /// [is stale](Error::is_stale), and the caller lists and plans anew.
+    ///
+    /// # Errors
+    ///
+    /// As for [`apply`](Self::apply).
+    fn apply_at(&mut self, generation: u32, batch: &Batch) -> Result<(), Error>;
+
     /// The whole table: sets with elements, chains with rules; none if there is no such table.
     ///
     /// # Errors
@@ -34,6 +49,14 @@ impl<D: Dataplane + ?Sized> Dataplane for &mut D {
         (**self).apply(batch)
     }
 
+    fn generation(&mut self) -> Result<u32, Error> {
+        (**self).generation()
+    }
+
+    fn apply_at(&mut self, generation: u32, batch: &Batch) -> Result<(), Error> {
+        (**self).apply_at(generation, batch)
+    }
+
     fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, Error> {
         (**self).list_table(table)
     }
@@ -46,6 +69,14 @@ impl<D: Dataplane + ?Sized> Dataplane for &mut D {
 impl<D: Dataplane + ?Sized> Dataplane for Box<D> {
     fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
         (**self).apply(batch)
+    }
+
+    fn generation(&mut self) -> Result<u32, Error> {
+        (**self).generation()
+    }
+
+    fn apply_at(&mut self, generation: u32, batch: &Batch) -> Result<(), Error> {
+        (**self).apply_at(generation, batch)
     }
 
     fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, Error> {
@@ -61,6 +92,14 @@ impl<D: Dataplane + ?Sized> Dataplane for Box<D> {
 impl<D: Dataplane + ?Sized> Dataplane for Arc<Mutex<D>> {
     fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
         self.lock().unwrap_or_else(PoisonError::into_inner).apply(batch)
+    }
+
+    fn generation(&mut self) -> Result<u32, Error> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).generation()
+    }
+
+    fn apply_at(&mut self, generation: u32, batch: &Batch) -> Result<(), Error> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).apply_at(generation, batch)
     }
 
     fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, Error> {

@@ -116,6 +116,19 @@ impl Error {
         matches!(self.errno(), Some(EPERM | EACCES))
     }
 
+    /// The rule set has another generation than the one the batch was planned on: another program changed it.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.errno() == Some(ERESTART)
+    }
+
+    /// The batch does not fit the socket's send buffer, and this process may not make that larger. What can do with
+    /// several batches may split it; each is atomic by itself.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.errno() == Some(EMSGSIZE)
+    }
+
     /// The same may succeed when tried again: another program changed the rules meanwhile, or memory was short.
     #[must_use]
     pub fn is_transient(&self) -> bool {

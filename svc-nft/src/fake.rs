@@ -13,6 +13,10 @@ use crate::{
     Batch, Chain, Command, Dataplane, Element, Error, Name, Object, Rule, Set, Table, TableId, Verb,
 };
 
+/// What the kernel says of a batch that is planned on an older generation, or longer than the send buffer.
+const ERESTART: i32 = 85;
+const EMSGSIZE: i32 = 90;
+
 /// nftables in memory.
 ///
 /// ```
@@ -30,6 +34,10 @@ pub struct Kernel {
     handle: u64,
     batches: Vec<Batch>,
     failures: Vec<i32>,
+    generation: u32,
+    largest: Option<usize>,
+    refused: Option<(String, i32)>,
+    listings: usize,
 }
 
 impl Kernel {
@@ -50,8 +58,25 @@ impl Kernel {
         self.failures.push(errno);
     }
 
-    /// The table, to look at or to change behind everybody's back.
+    /// Refuses every command whose text contains this, with this errno; an empty text ends that.
+    pub fn refuse(&mut self, text: impl Into<String>, errno: i32) {
+        self.refused = Some((text.into(), errno)).filter(|(text, _)| !text.is_empty());
+    }
+
+    /// How often a table was listed.
+    #[must_use]
+    pub fn listings(&self) -> usize {
+        self.listings
+    }
+
+    /// Refuses batches whose netlink form is longer than this, as a kernel does that grants no larger send buffer.
+    pub fn refuse_longer_than(&mut self, bytes: usize) {
+        self.largest = Some(bytes);
+    }
+
+    /// The table, to look at or to change behind everybody's back: the generation changes as with a batch.
     pub fn table_mut(&mut self, id: &TableId) -> Option<&mut Table> {
+        self.generation = self.generation.wrapping_add(1);
         self.tables.get_mut(id)
     }
 }
@@ -62,19 +87,43 @@ impl Dataplane for Kernel {
             let errno = self.failures.remove(0);
             return Err(Error::os("apply", format!("a batch of {} commands", batch.len()), errno));
         }
+        if self
+            .largest
+            .is_some_and(|largest| batch.encode().is_ok_and(|encoded| encoded.bytes().len() > largest))
+        {
+            return Err(Error::os("send", format!("a batch of {} commands", batch.len()), EMSGSIZE));
+        }
         let mut next = Self { batches: Vec::new(), ..self.clone() };
         for (index, command) in batch.commands().iter().enumerate() {
+            if let Some((text, errno)) = &self.refused
+                && command.to_string().contains(text.as_str())
+            {
+                return Err(Error::refused(index, command, None, *errno));
+            }
             next.command(command)
                 .map_err(|refusal| Error::refused(index, command, refusal.element, refusal.errno.number()))?;
         }
         (self.tables, self.handle) = (next.tables, next.handle);
         if !batch.is_empty() {
             self.batches.push(batch.clone());
+            self.generation = self.generation.wrapping_add(1);
         }
         Ok(())
     }
 
+    fn generation(&mut self) -> Result<u32, Error> {
+        Ok(self.generation)
+    }
+
+    fn apply_at(&mut self, generation: u32, batch: &Batch) -> Result<(), Error> {
+        if generation != self.generation {
+            return Err(Error::os("apply", format!("a batch of {} commands", batch.len()), ERESTART));
+        }
+        self.apply(batch)
+    }
+
     fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, Error> {
+        self.listings += 1;
         Ok(self.tables.get(table).cloned())
     }
 

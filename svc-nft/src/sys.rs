@@ -33,6 +33,7 @@ pub struct Socket {
     netlink: Netlink,
     sequence: u32,
     send_buffer: usize,
+    most: usize,
 }
 
 impl Socket {
@@ -51,33 +52,15 @@ impl Socket {
         // Best effort: a smaller buffer only loses refusals after the first ones.
         let _ = setsockopt(&netlink.as_fd(), sockopt::RcvBufForce, &RECEIVE_BUFFER)
             .or_else(|_| setsockopt(&netlink.as_fd(), sockopt::RcvBuf, &RECEIVE_BUFFER));
-        Ok(Self { netlink, sequence: 0, send_buffer: 0 })
+        Ok(Self { netlink, sequence: 0, send_buffer: 0, most: usize::MAX })
     }
 
-    /// The generation of the rule set: it grows with every batch of anybody.
-    ///
-    /// # Errors
-    ///
-    /// The kernel did not answer.
-    pub fn generation(&mut self) -> Result<u32, Error> {
-        let request = Request { kind: NFT_MSG_GETGEN, flags: 0, family: None };
-        let answers = self.request(request, ("read", &"generation"), |_| {})?;
-        let generation = answers
-            .iter()
-            .flat_map(|bytes| message::split(bytes))
-            .filter(|message| message.nft_kind() == Some(NFT_MSG_NEWGEN))
-            .find_map(|message| message.attrs().be32(NFTA_GEN_ID));
-        generation.ok_or_else(|| Error::os("read", "generation", Errno::EPROTO as i32))
-    }
-
-    /// Applies the batch unless the rule set has another generation by now: then the error
-    /// [is transient](Error::is_transient), and the caller lists and plans anew.
-    ///
-    /// # Errors
-    ///
-    /// As for [`apply`](Dataplane::apply).
-    pub fn apply_at(&mut self, generation: u32, batch: &Batch) -> Result<(), Error> {
-        self.send(batch, &batch.encode_at(Some(generation))?)
+    /// The same socket with a send buffer of this many bytes at most, where memory counts: the kernel refuses larger
+    /// batches ([`Error::is_too_large`]). Unless set, the buffer grows as batches do, as far as the kernel allows.
+    #[must_use]
+    pub fn send_at_most(mut self, bytes: usize) -> Self {
+        self.most = bytes;
+        self
     }
 
     fn send(&mut self, batch: &Batch, encoded: &Encoded) -> Result<(), Error> {
@@ -100,7 +83,7 @@ impl Socket {
     /// namespace; without, the kernel gives at most `net.core.wmem_max`.
     fn make_room(&mut self, needed: usize) {
         // The kernel counts its own bookkeeping too.
-        let wanted = needed + needed / 4 + 64 * 1024;
+        let wanted = (needed + needed / 4 + 64 * 1024).min(self.most);
         if wanted <= self.send_buffer {
             return;
         }
@@ -269,6 +252,21 @@ impl fmt::Display for Summary<'_> {
 impl Dataplane for Socket {
     fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
         self.send(batch, &batch.encode()?)
+    }
+
+    fn generation(&mut self) -> Result<u32, Error> {
+        let request = Request { kind: NFT_MSG_GETGEN, flags: 0, family: None };
+        let answers = self.request(request, ("read", &"generation"), |_| {})?;
+        let generation = answers
+            .iter()
+            .flat_map(|bytes| message::split(bytes))
+            .filter(|message| message.nft_kind() == Some(NFT_MSG_NEWGEN))
+            .find_map(|message| message.attrs().be32(NFTA_GEN_ID));
+        generation.ok_or_else(|| Error::os("read", "generation", Errno::EPROTO as i32))
+    }
+
+    fn apply_at(&mut self, generation: u32, batch: &Batch) -> Result<(), Error> {
+        self.send(batch, &batch.encode_at(Some(generation))?)
     }
 
     fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, Error> {

@@ -15,6 +15,7 @@ use crate::{CleanUpError, Dataplane, Error, Node, sys};
 
 mod handle;
 mod memory;
+mod piecemeal;
 mod sync;
 
 #[cfg(test)]
@@ -23,8 +24,11 @@ mod tests;
 use handle::{Command, Reports};
 pub use handle::{Handle, Status};
 
-/// How often kernel settings are looked at when nothing changes.
-const RECHECK: Duration = Duration::from_secs(5);
+/// How often the kernel's settings, and the generation of its rules, are looked at when nothing changes: a few system
+/// calls.
+const RECHECK: Duration = Duration::from_secs(1);
+/// How often a change is sent anew because others change rules at the same time, before it is sent regardless of them.
+const ATTEMPTS: usize = 10;
 
 /// How rules reach the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,6 +153,7 @@ impl Proxy {
                 reports,
                 before: Before::new(),
                 remembered: Before::new(),
+                generation: None,
             }
         };
         (handle, async move { driver().run().await })
@@ -168,16 +173,23 @@ struct Driver {
     before: Before,
     /// What of that the kernel remembers.
     remembered: Before,
+    /// The generation of the kernel's rules as of our last batch.
+    generation: Option<u32>,
 }
 
 impl Driver {
     async fn run(mut self) {
         loop {
-            let wake = self.sync().unwrap_or_else(|| Instant::now() + RECHECK);
+            let recheck = Instant::now() + RECHECK;
+            let wake = self.sync().unwrap_or(recheck).min(recheck);
             tokio::select! {
                 biased;
                 command = self.inbox.recv() => match command {
                     None => return,
+                    Some(Command::Node(node)) => {
+                        self.state.handle_node(&self.watch.snapshot(), &node);
+                        self.proxy.node = *node;
+                    }
                     Some(Command::CleanUp(reply)) => {
                         // The caller may have gone; the clean-up is done all the same.
                         let _ = reply.send(self.clean_up());
@@ -199,6 +211,7 @@ impl Driver {
         if self.proxy.sysctls == SysctlPolicy::Set {
             settle::note(self.proxy.dataplane.sysctls(), node, &mut self.before);
         }
+        self.notice_others();
         let (wake, error) = self.sync_rules();
         // No setting is changed before the kernel remembers what it was: whoever cleans up must know.
         let sysctls = settle::check(self.proxy.dataplane.sysctls(), &self.proxy.node, &self.remembered);
@@ -206,41 +219,91 @@ impl Driver {
         wake
     }
 
+    /// A generation that is not ours: somebody changed rules, perhaps ours.
+    fn notice_others(&mut self) {
+        // A kernel that does not answer will not take a batch either, and that is reported.
+        let Ok(generation) = self.proxy.dataplane.nftables().generation() else { return };
+        if self.generation.is_some_and(|ours| ours != generation) {
+            self.generation = Some(generation);
+            self.state.handle_foreign_change(Instant::now().into_std());
+        }
+    }
+
     fn sync_rules(&mut self) -> (Option<Instant>, Option<Error>) {
         let mut error = None;
         loop {
             let result = match self.state.poll_step(Instant::now().into_std()) {
-                Step::Wait(None) if self.before != self.remembered => self.remember(),
+                Step::Wait(_) if self.before != self.remembered && self.state.failures() == 0 => {
+                    self.remember()
+                }
                 Step::Wait(until) => return (until.map(Instant::from_std), error),
                 Step::Apply(batch) => self.apply(&batch),
                 Step::Resync(rules) => self.resync(&rules),
             };
-            match result {
-                Ok(()) => self.state.handle_applied(),
-                Err(failure) => {
-                    tracing::warn!(%failure, "rules not applied; those in force stay");
-                    error = Some(failure);
-                    self.state.handle_failed(Instant::now().into_std());
-                }
+            if let Err(failure) = result {
+                tracing::warn!(%failure, "rules not applied; those in force stay");
+                error = Some(failure);
+                self.state.handle_failed(Instant::now().into_std());
             }
         }
     }
 
+    /// Sends a difference. Refused for what it says, it is looked into rather than tried again.
     fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
-        Ok(sync::apply(self.proxy.dataplane.nftables(), batch)?)
+        match self.send(batch) {
+            Ok(()) => self.state.handle_applied(),
+            Err(error) if error.is_transient() || error.is_permission_denied() => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "a change was refused: the kernel's rules are listed");
+                self.state.handle_refused();
+            }
+        }
+        Ok(())
+    }
+
+    /// A change is sent for the generation that our last batch led to, so that others are noticed.
+    fn send(&mut self, batch: &Batch) -> Result<(), svc_nft::Error> {
+        let kernel = self.proxy.dataplane.nftables();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..ATTEMPTS {
+            let generation = match self.generation {
+                Some(generation) => generation,
+                None => kernel.generation()?,
+            };
+            match sync::apply_at(kernel, generation, batch) {
+                Err(error) if error.is_stale() => {
+                    self.state.handle_foreign_change(Instant::now().into_std());
+                    self.generation = None;
+                }
+                result => {
+                    self.generation = Some(result?);
+                    return Ok(());
+                }
+            }
+        }
+        kernel.apply(batch)
     }
 
     fn resync(&mut self, rules: &Rules) -> Result<(), Error> {
+        let start = Instant::now().into_std();
         let kernel = self.proxy.dataplane.nftables();
-        sync::resync(kernel, &self.proxy.backend, rules, &mut self.before)?;
+        let resynced = sync::resync(kernel, &self.proxy.backend, rules, &mut self.before)?;
+        for rejection in &resynced.rejections {
+            tracing::warn!("{rejection}");
+        }
+        self.generation = Some(resynced.generation);
         self.remembered = self.before.clone();
+        let took = (start, Instant::now().into_std());
+        self.state.handle_resynced(resynced.rejections, resynced.changed, took);
         Ok(())
     }
 
     /// Everything else is in force; only the memory of settings lags.
     fn remember(&mut self) -> Result<(), Error> {
         if let Some(table) = self.state.first_table() {
-            self.apply(&memory::write(&table, &self.before))?;
+            self.send(&memory::write(&table, &self.before))?;
         }
         self.remembered = self.before.clone();
         Ok(())

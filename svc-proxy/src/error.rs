@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use svc_model::ObjectName;
 use svc_nft::TableId;
 
 /// An operation that failed; what was in force before is in force still.
@@ -52,6 +53,34 @@ impl Error {
             Error::Sysctl { errno, .. } => matches!(errno, 1 | 13),
             _ => false,
         }
+    }
+}
+
+/// A Service whose rules the kernel does not take. All others are in force; this one is tried again when it changes, and
+/// now and then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Service {service}: the kernel refuses its rules, the others are in force: {cause}")]
+pub struct Rejection {
+    service: ObjectName,
+    cause: svc_nft::Error,
+}
+
+impl Rejection {
+    #[cfg(feature = "driver")]
+    pub(crate) fn new(service: ObjectName, cause: svc_nft::Error) -> Self {
+        Self { service, cause }
+    }
+
+    /// The Service.
+    #[must_use]
+    pub fn service(&self) -> &ObjectName {
+        &self.service
+    }
+
+    /// What the kernel said, and of which element, chain or rule.
+    #[must_use]
+    pub fn cause(&self) -> &svc_nft::Error {
+        &self.cause
     }
 }
 

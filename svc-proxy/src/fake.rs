@@ -57,6 +57,22 @@ impl Kernel {
         self.lock().nftables.fail_next(errno);
     }
 
+    /// Refuses every command whose text contains this, with this errno, until called with an empty text.
+    pub fn refuse(&self, text: impl Into<String>, errno: i32) {
+        self.lock().nftables.refuse(text, errno);
+    }
+
+    /// Refuses batches whose netlink form is longer than this.
+    pub fn refuse_longer_than(&self, bytes: usize) {
+        self.lock().nftables.refuse_longer_than(bytes);
+    }
+
+    /// How often a table was listed.
+    #[must_use]
+    pub fn listings(&self) -> usize {
+        self.lock().nftables.listings()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,6 +81,14 @@ impl Kernel {
 impl svc_nft::Dataplane for Kernel {
     fn apply(&mut self, batch: &Batch) -> Result<(), svc_nft::Error> {
         self.lock().nftables.apply(batch)
+    }
+
+    fn generation(&mut self) -> Result<u32, svc_nft::Error> {
+        self.lock().nftables.generation()
+    }
+
+    fn apply_at(&mut self, generation: u32, batch: &Batch) -> Result<(), svc_nft::Error> {
+        self.lock().nftables.apply_at(generation, batch)
     }
 
     fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, svc_nft::Error> {

@@ -81,7 +81,10 @@
 //! | a route to the ClusterIPs (a default route will do) | the node's own connections to them | "network unreachable" |
 //!
 //! Everything in the kernel is in tables of our name and with our comment; nothing else is touched. Updates are atomic
-//! and change only what differs; connections that are up stay up. Endpoints that UDP clients talk to are not yet
+//! and change only what differs; connections that are up stay up. The kernel is asked for its rules at the start, after a
+//! failure, and when the generation of its rules says that somebody else changed some; never for a change of a Service.
+//! One Service that the kernel refuses keeps no other one out ([`Rejection`]). Where the send buffer is too small for all
+//! (`net.core.wmem_max` in a user namespace), Services go in several batches, each atomic. Endpoints that UDP clients talk to are not yet
 //! forgotten when they vanish.
 //!
 //! [`semantics`] says what connections to Services mean where kube-proxy's back ends disagree; [`Compat`] takes their
@@ -115,6 +118,6 @@ pub use config::{Compat, Detector, Node, NodeBuilder, NodeError, NodePortAddress
 pub use dataplane::Dataplane;
 #[cfg(feature = "driver")]
 pub use driver::{Backend, Handle, Proxy, ProxyBuilder, Status};
-pub use error::{CleanUpError, Error};
+pub use error::{CleanUpError, Error, Rejection};
 pub use plan::{Compiler, Plan};
 pub use sysctl::SysctlPolicy;

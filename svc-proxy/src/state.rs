@@ -1,13 +1,13 @@
 //! What is wanted, what is in the kernel, and when to try again. Pure: takes `now`, returns what to do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use svc_model::{Delta, ObjectName, Revision, Snapshot};
 use svc_nft::{Batch, TableId};
 
 use crate::nftables::{Backend, Rules};
-use crate::{Compiler, Node, Plan};
+use crate::{Compiler, Node, Plan, Rejection};
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +15,10 @@ mod tests;
 /// The first pause after a failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a Service stays aside that the kernel refused, unless it changes.
+const ASIDE: Duration = Duration::from_secs(300);
+/// Looking at the kernel's rules may take this part of the time at most, however often others change theirs.
+const SHARE_OF_LOOKING: u32 = 20;
 
 /// What the driver has to do next.
 #[derive(Debug)]
@@ -31,14 +35,34 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct State {
     plan: Plan,
+    backend: Backend,
     rules: Rules,
     /// What the kernel holds; `None` after a failure and in the beginning.
     in_force: Option<Rules>,
     programmed: Revision,
     /// Services that differ between `rules` and `in_force`.
     changed: BTreeSet<ObjectName>,
+    aside: Aside,
     failures: u32,
     retry_at: Option<Instant>,
+    /// When to look whether somebody else has changed our rules.
+    look_at: Option<Instant>,
+    looked: Option<Look>,
+    repairs: u64,
+}
+
+/// Services that the kernel refused: everything else is in force without them.
+#[derive(Debug, Default)]
+struct Aside {
+    rejections: BTreeMap<ObjectName, Rejection>,
+    until: Option<Instant>,
+}
+
+/// The last time that the kernel's rules were looked at.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    end: Instant,
+    cost: Duration,
 }
 
 impl State {
@@ -47,12 +71,17 @@ impl State {
         let rules = backend.compile(&plan);
         Self {
             plan,
+            backend: backend.clone(),
             rules,
             in_force: None,
             programmed: Revision::default(),
             changed: BTreeSet::new(),
+            aside: Aside::default(),
             failures: 0,
             retry_at: None,
+            look_at: None,
+            looked: None,
+            repairs: 0,
         }
     }
 
@@ -64,7 +93,7 @@ impl State {
         self.rules.table_ids().into_iter().next()
     }
 
-    /// The last revision that the kernel held entirely.
+    /// The last revision that the kernel held entirely, but for what it refuses.
     pub(crate) fn programmed(&self) -> Revision {
         self.programmed
     }
@@ -74,31 +103,90 @@ impl State {
         self.failures
     }
 
+    /// What the kernel refuses.
+    pub(crate) fn rejections(&self) -> impl Iterator<Item = &Rejection> {
+        self.aside.rejections.values()
+    }
+
+    /// How often what others did to our rules was undone.
+    pub(crate) fn repairs(&self) -> u64 {
+        self.repairs
+    }
+
     pub(crate) fn handle_change(&mut self, snapshot: &Snapshot, delta: &Delta) {
         let mut changed = self.plan.update(snapshot, delta);
         self.rules.update(&self.plan, &changed);
+        changed.iter().for_each(|name| drop(self.aside.rejections.remove(name)));
         self.changed.append(&mut changed);
+    }
+
+    /// The node has other settings from now on.
+    pub(crate) fn handle_node(&mut self, snapshot: &Snapshot, node: &Node) {
+        self.plan = Plan::new(snapshot, node);
+        self.rules = self.backend.compile(&self.plan);
+        self.aside = Aside::default();
+        self.handle_refused();
     }
 
     pub(crate) fn poll_step(&mut self, now: Instant) -> Step {
         if self.retry_at.is_some_and(|at| now < at) {
             return Step::Wait(self.retry_at);
         }
-        let Some(in_force) = &self.in_force else { return Step::Resync(self.rules.clone()) };
+        if self.aside.until.is_some_and(|until| now >= until) {
+            self.changed.extend(std::mem::take(&mut self.aside).rejections.into_keys());
+        }
+        let look = self.look_at.is_some_and(|at| now >= at);
+        let Some(in_force) = self.in_force.as_ref().filter(|_| !look) else {
+            return Step::Resync(self.wanted());
+        };
         if self.changed.is_empty() {
             // A revision that changes nothing here is in the kernel already.
             self.programmed = self.plan.revision();
-            return Step::Wait(None);
+            return Step::Wait(self.look_at.into_iter().chain(self.aside.until).min());
         }
-        Step::Apply(self.rules.diff_of(in_force, &self.changed))
+        Step::Apply(self.wanted().diff_of(in_force, &self.changed))
     }
 
     /// The kernel took what the last step asked for.
     pub(crate) fn handle_applied(&mut self) {
-        self.in_force = Some(self.rules.clone());
+        self.in_force = Some(self.wanted());
         self.programmed = self.plan.revision();
         self.changed.clear();
         self.failures = 0;
+        self.retry_at = None;
+    }
+
+    /// The kernel holds what the last resync wanted, but for these Services.
+    /// `changed`: not everything was as it should be.
+    pub(crate) fn handle_resynced(
+        &mut self,
+        rejections: Vec<Rejection>,
+        changed: bool,
+        (start, end): (Instant, Instant),
+    ) {
+        if changed && self.look_at.is_some() && self.in_force.is_some() && self.changed.is_empty() {
+            self.repairs += 1;
+            tracing::warn!("somebody changed our rules: they are as they should be again");
+        }
+        if !rejections.is_empty() {
+            self.aside.until = Some(end + ASIDE);
+        }
+        let named = rejections.into_iter().map(|rejection| (rejection.service().clone(), rejection));
+        self.aside.rejections.extend(named);
+        self.looked = Some(Look { end, cost: end.saturating_duration_since(start) });
+        self.look_at = None;
+        self.handle_applied();
+    }
+
+    /// Somebody else changed rules, perhaps ours: that has to be looked at, but not all the time.
+    pub(crate) fn handle_foreign_change(&mut self, now: Instant) {
+        let earliest = self.looked.map(|look| look.end + look.cost * SHARE_OF_LOOKING);
+        self.look_at.get_or_insert(earliest.map_or(now, |earliest| earliest.max(now)));
+    }
+
+    /// The kernel refused a difference, so it is not as we think, or something in it is wrong: look at once.
+    pub(crate) fn handle_refused(&mut self) {
+        self.in_force = None;
         self.retry_at = None;
     }
 
@@ -108,5 +196,10 @@ impl State {
         self.failures += 1;
         self.retry_at = Some(now + pause);
         self.in_force = None;
+    }
+
+    /// The rules without the Services that the kernel refuses.
+    fn wanted(&self) -> Rules {
+        self.rules.without(self.aside.rejections.keys())
     }
 }

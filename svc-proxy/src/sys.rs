@@ -14,6 +14,7 @@ use crate::sysctl::Sysctls;
 #[derive(Debug, Default)]
 pub struct Kernel {
     socket: Option<Socket>,
+    send_at_most: Option<usize>,
 }
 
 impl Kernel {
@@ -23,10 +24,23 @@ impl Kernel {
         Self::default()
     }
 
+    /// The same with at most this many bytes in one batch: what is more goes in several.
+    #[must_use]
+    pub fn send_at_most(mut self, bytes: usize) -> Self {
+        self.send_at_most = Some(bytes);
+        self
+    }
+
     fn socket(&mut self) -> Result<&mut Socket, svc_nft::Error> {
         match &mut self.socket {
             Some(socket) => Ok(socket),
-            none => Ok(none.insert(Socket::open()?)),
+            none => {
+                let socket = Socket::open()?;
+                Ok(none.insert(match self.send_at_most {
+                    Some(bytes) => socket.send_at_most(bytes),
+                    None => socket,
+                }))
+            }
         }
     }
 }
@@ -34,6 +48,14 @@ impl Kernel {
 impl svc_nft::Dataplane for Kernel {
     fn apply(&mut self, batch: &Batch) -> Result<(), svc_nft::Error> {
         self.socket()?.apply(batch)
+    }
+
+    fn generation(&mut self) -> Result<u32, svc_nft::Error> {
+        self.socket()?.generation()
+    }
+
+    fn apply_at(&mut self, generation: u32, batch: &Batch) -> Result<(), svc_nft::Error> {
+        self.socket()?.apply_at(generation, batch)
     }
 
     fn list_table(&mut self, table: &TableId) -> Result<Option<Table>, svc_nft::Error> {

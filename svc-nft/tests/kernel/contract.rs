@@ -22,6 +22,7 @@ pub(crate) const DEMANDS: &[(&str, Demand)] = &[
     ("destroy_is_content_with_nothing", destroy_is_content_with_nothing),
     ("nat_only_where_it_belongs", nat_only_where_it_belongs),
     ("an_empty_batch_does_nothing", empty_batch),
+    ("a_batch_planned_on_an_older_generation_is_refused", older_generation),
 ];
 
 fn id() -> TableId {
@@ -309,4 +310,18 @@ fn nat_only_where_it_belongs(kernel: &mut dyn Dataplane) {
 fn empty_batch(kernel: &mut dyn Dataplane) {
     kernel.apply(&Batch::new()).expect("nothing to do");
     assert_eq!(kernel.list_tables(), Ok(vec![]));
+}
+
+fn older_generation(kernel: &mut dyn Dataplane) {
+    let before = kernel.generation().expect("a generation");
+    loaded(kernel);
+    let mut batch = Batch::new();
+    batch.delete_table(&id());
+    let error = kernel.apply_at(before, &batch).expect_err("somebody came in between");
+    assert!(error.is_stale() && error.is_transient(), "{error}");
+    assert_eq!(listed(kernel), table());
+    let now = kernel.generation().expect("a generation");
+    assert_ne!(now, before);
+    kernel.apply_at(now, &batch).expect("nobody came in between");
+    assert_eq!(kernel.list_table(&id()), Ok(None));
 }

@@ -13,7 +13,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("scale::ten_thousand_services_in_one_batch", ten_thousand_services),
         trial("kernel::names_the_first_of_a_thousand_refusals", thousand_refusals),
-        trial("kernel::refuses_a_batch_planned_on_an_older_generation", older_generation),
+        trial("kernel::tells_the_first_refusal_when_answers_overrun_the_buffer", overrun),
+        trial("kernel::a_batch_beyond_the_send_buffer_is_refused_whole", too_large),
+        trial("kernel::lists_one_moment_while_somebody_writes", listing_under_way),
     ]
 }
 
@@ -71,14 +73,85 @@ fn thousand_refusals() {
     assert_eq!(socket.list_tables(), Ok(vec![]));
 }
 
-fn older_generation() {
+/// More answers than there is room for: the first is still told.
+fn overrun() {
     let id = TableId::new(Family::Ip, "t");
-    let (mut ours, mut theirs) = (Socket::open().expect("a socket"), Socket::open().expect("a socket"));
-    let generation = ours.generation().expect("a generation");
-    theirs.apply(Batch::new().add_table(&TableId::new(Family::Ip6, "theirs"))).expect("another table");
-    let error = ours.apply_at(generation, Batch::new().add_table(&id)).expect_err("refused");
-    assert!(error.is_transient(), "{error}");
-    assert_eq!(ours.list_table(&id), Ok(None));
-    let generation = ours.generation().expect("a generation");
-    ours.apply_at(generation, Batch::new().add_table(&id)).expect("nobody came in between");
+    let mut batch = Batch::new();
+    batch.add_table(&id);
+    for number in 0..40_000 {
+        batch.flush_chain(&id, format!("nowhere-{number}"));
+    }
+    let mut socket = Socket::open().expect("a netlink socket");
+    for _ in 0..2 {
+        let error = socket.apply(&batch).expect_err("refused");
+        assert!(error.is_not_found(), "{error}");
+        assert_eq!(error.command(), Some(1));
+        assert_eq!(socket.list_tables(), Ok(vec![]));
+    }
+}
+
+/// In a user namespace the send buffer ends at twice `net.core.wmem_max`.
+fn too_large() {
+    let table = Table::new(Family::Ip, "t").set(Set::new("addresses", DataType::Ipv4Addr));
+    let mut socket = Socket::open().expect("a netlink socket");
+    socket.apply(Batch::new().load(&table)).expect("a table");
+    let set = &table.sets()[0];
+    let addresses =
+        |from: u32, count: u32| (from..from + count).map(|it| Element::new(Value::Ipv4(it.into())));
+    let mut batch = Batch::new();
+    batch.add_elements(table.id(), set, addresses(0, 600_000));
+    // Taken where the process is privileged over the first user namespace, or the administrator generous.
+    if let Err(error) = socket.apply(&batch) {
+        assert!(error.is_too_large() && !error.is_transient(), "{error}");
+    }
+    let mut small = Socket::open().expect("a netlink socket").send_at_most(100_000);
+    assert!(small.apply(&batch).expect_err("too large").is_too_large());
+    // The socket goes on.
+    let mut batch = Batch::new();
+    batch.add_elements(table.id(), set, addresses(2_000_000, 10));
+    socket.apply(&batch).expect("a small batch");
+}
+
+/// Every listing is of one moment, whoever writes meanwhile.
+fn listing_under_way() {
+    let table = |from: u32| {
+        let addresses = (from..from + 2_000).map(|it| Element::new(Value::Ipv4(it.into())));
+        let set = addresses.fold(Set::new("addresses", DataType::Ipv4Addr), Set::element);
+        let target = Statement::goto(format!("target-{from}"));
+        Table::new(Family::Ip, "t")
+            .set(set)
+            .chain(Chain::regular(format!("target-{from}")))
+            .chain(Chain::regular("start").rule([target]))
+    };
+    let states = [table(0), table(10_000)];
+    let mut socket = Socket::open().expect("a netlink socket");
+    socket.apply(Batch::new().load(&states[0])).expect("a table");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut socket = Socket::open().expect("a netlink socket");
+            let mut turns = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let (from, to) = (&states[turns % 2], &states[(turns + 1) % 2]);
+                socket.apply(&to.diff(from)).expect("the other state");
+                turns += 1;
+                std::thread::yield_now();
+            }
+            turns
+        });
+        let mut seen = [0, 0];
+        for _ in 0..40 {
+            match socket.list_table(states[0].id()) {
+                Ok(listed) => {
+                    let listed = listed.expect("the table");
+                    let which = states.iter().position(|state| state.diff(&listed).is_empty());
+                    seen[which.expect("a state that was in force")] += 1;
+                }
+                // Listing anew was in vain that often.
+                Err(error) => assert!(error.is_transient(), "{error}"),
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(writer.join().expect("the writer ends") > 1 && seen[0] + seen[1] > 0);
+    });
 }

@@ -6,10 +6,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::plan::Problem;
 use crate::state::State;
 use crate::sysctl::SysctlReport;
-use crate::{CleanUpError, Error};
+use crate::{CleanUpError, Error, Node, Rejection};
 
 #[derive(Debug)]
 pub(super) enum Command {
+    Node(Box<Node>),
     CleanUp(oneshot::Sender<Result<(), CleanUpError>>),
 }
 
@@ -21,6 +22,8 @@ pub struct Status {
     failures: u32,
     error: Option<Error>,
     problems: Vec<Problem>,
+    rejections: Vec<Rejection>,
+    repairs: u64,
     sysctls: SysctlReport,
 }
 
@@ -55,6 +58,18 @@ impl Status {
         &self.problems
     }
 
+    /// Services whose rules the kernel refuses; all others are in force.
+    #[must_use]
+    pub fn rejections(&self) -> &[Rejection] {
+        &self.rejections
+    }
+
+    /// How often somebody else changed our rules and they were put right.
+    #[must_use]
+    pub fn repairs(&self) -> u64 {
+        self.repairs
+    }
+
     /// The kernel settings that forwarding needs.
     #[must_use]
     pub fn sysctls(&self) -> &SysctlReport {
@@ -64,7 +79,10 @@ impl Status {
     /// Nothing to complain about.
     #[must_use]
     pub fn is_fine(&self) -> bool {
-        self.error.is_none() && self.problems.is_empty() && self.sysctls.problems().next().is_none()
+        self.error.is_none()
+            && self.problems.is_empty()
+            && self.rejections.is_empty()
+            && self.sysctls.problems().next().is_none()
     }
 }
 
@@ -87,6 +105,8 @@ impl Reports {
                 failures,
                 error,
                 problems: state.plan().problems(),
+                rejections: state.rejections().cloned().collect(),
+                repairs: state.repairs(),
                 sysctls,
             };
         });
@@ -140,6 +160,13 @@ impl Handle {
     #[must_use]
     pub fn statuses(&self) -> watch::Receiver<Status> {
         self.status.clone()
+    }
+
+    /// Gives the node other settings: other addresses, other Service ranges. The rules follow in one batch. Ignored by a
+    /// loop that has ended.
+    pub fn reconfigure(&self, node: Node) {
+        // Nobody is there to obey when the loop has ended.
+        let _ = self.commands.send(Command::Node(Box::new(node)));
     }
 
     /// Removes everything the proxy put in the kernel, puts back the settings it changed, and ends the loop.

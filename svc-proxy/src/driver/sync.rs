@@ -3,33 +3,107 @@
 use svc_nft::{Batch, Dataplane as Nftables, Table, TableId};
 
 use super::memory;
+use super::piecemeal;
 use crate::nftables::{Backend, MARKER, Rules};
 use crate::sysctl::settle::{self, Before};
-use crate::{CleanUpError, Dataplane, Error};
+use crate::{CleanUpError, Dataplane, Error, Rejection};
+
+/// How often a listing is made anew because others change rules meanwhile, before the difference is sent anyway.
+const ATTEMPTS: usize = 10;
+
+/// What a resync found and did.
+#[derive(Debug, Default)]
+pub(super) struct Resynced {
+    /// Services whose rules the kernel refuses; everything else is in force.
+    pub(super) rejections: Vec<Rejection>,
+    /// The generation of the kernel's rules that is known to be right.
+    pub(super) generation: u32,
+    /// Something was not as it should be.
+    pub(super) changed: bool,
+}
 
 /// Lists our tables and changes only what differs: what a predecessor left in force stays in force. What it
-/// remembered of settings comes into `before`, and all that is there is remembered.
+/// remembered of settings comes into `before`, and all that is there is remembered. One batch; only where the kernel
+/// refuses that, one Service after another.
 pub(super) fn resync(
     kernel: &mut dyn Nftables,
     backend: &Backend,
     rules: &Rules,
     before: &mut Before,
-) -> Result<(), Error> {
-    let mut batch = leftovers(kernel, backend, rules, before)?;
-    let mut wanted = rules.tables();
-    let mut current = Vec::new();
-    for table in &wanted {
-        let table = ours(kernel, table.id())?;
-        before.extend(table.iter().flat_map(memory::read));
-        current.push(table);
+) -> Result<Resynced, Error> {
+    for attempt in 0.. {
+        let generation = kernel.generation()?;
+        let mut batch = leftovers(kernel, backend, rules, before)?;
+        let current = list(kernel, rules, before)?;
+        for (wanted, current) in wanted(rules, before).iter().zip(&current) {
+            batch.append(wanted.diff(current.as_ref()));
+        }
+        let applied = match batch.is_empty() {
+            true => Ok(generation),
+            false if attempt < ATTEMPTS => apply_at(kernel, generation, &batch),
+            false => kernel.apply(&batch).and_then(|()| kernel.generation()),
+        };
+        match applied {
+            Ok(generation) => {
+                return Ok(Resynced { rejections: Vec::new(), generation, changed: !batch.is_empty() });
+            }
+            Err(error) if error.is_stale() && attempt < ATTEMPTS => {}
+            Err(error) if error.is_transient() || error.is_permission_denied() => return Err(error.into()),
+            Err(_) => return by_pieces(kernel, rules, before, current),
+        }
     }
+    Ok(Resynced::default())
+}
+
+fn by_pieces(
+    kernel: &mut dyn Nftables,
+    rules: &Rules,
+    before: &mut Before,
+    current: Vec<Option<Table>>,
+) -> Result<Resynced, Error> {
+    let frame = wanted(&rules.only([]), before);
+    let rejections = piecemeal::settle(kernel, &frame, rules, current)?;
+    // What is left to do: to remove what nobody wants, and to let packets in where the table is new.
+    let generation = kernel.generation()?;
+    let current = list(kernel, rules, before)?;
+    let mut batch = Batch::new();
+    let rules = rules.without(rejections.iter().map(Rejection::service));
+    for (wanted, current) in wanted(&rules, before).iter().zip(&current) {
+        batch.append(wanted.diff(current.as_ref()));
+    }
+    piecemeal::apply(kernel, batch)?;
+    Ok(Resynced { rejections, generation, changed: true })
+}
+
+/// Applies at a generation; gives the next one.
+pub(super) fn apply_at(
+    kernel: &mut dyn Nftables,
+    generation: u32,
+    batch: &Batch,
+) -> Result<u32, svc_nft::Error> {
+    kernel.apply_at(generation, batch)?;
+    // The kernel counts batches, and leaves out 0.
+    Ok(generation.checked_add(1).unwrap_or(1))
+}
+
+/// The tables as they should be, the memory of settings included.
+fn wanted(rules: &Rules, before: &Before) -> Vec<Table> {
+    let mut wanted = rules.tables();
     if let Some(first) = wanted.first_mut().filter(|_| !before.is_empty()) {
         first.insert_chain(memory::chain(before));
     }
-    for (wanted, current) in wanted.iter().zip(&current) {
-        batch.append(wanted.diff(current.as_ref()));
+    wanted
+}
+
+/// The tables as they are.
+fn list(kernel: &mut dyn Nftables, rules: &Rules, before: &mut Before) -> Result<Vec<Option<Table>>, Error> {
+    let mut current = Vec::new();
+    for id in rules.table_ids() {
+        let table = ours(kernel, &id)?;
+        before.extend(table.iter().flat_map(memory::read));
+        current.push(table);
     }
-    Ok(apply(kernel, &batch)?)
+    Ok(current)
 }
 
 /// Removes our tables of families that this node no longer has.
@@ -53,11 +127,6 @@ fn leftovers(
         }
     }
     Ok(batch)
-}
-
-/// Applies what is not empty.
-pub(super) fn apply(kernel: &mut dyn Nftables, batch: &Batch) -> Result<(), svc_nft::Error> {
-    if batch.is_empty() { Ok(()) } else { kernel.apply(batch) }
 }
 
 /// A table of ours as the kernel holds it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync as Map;
 use svc_model::ObjectName;
-use svc_nft::{Batch, Name, Set, Table, TableId};
+use svc_nft::{Batch, Chain, Element, Name, Set, Table, TableId};
 
 use super::base;
 use super::change::Change;
@@ -42,7 +42,7 @@ impl Rules {
         let families = plan.node().families().into_iter();
         let mut rules = Self {
             families: families
-                .map(|family| FamilyRules::new(Dialect::new(plan.node(), family, table)))
+                .map(|family| FamilyRules::new(Arc::new(Dialect::new(plan.node(), family, table))))
                 .collect(),
         };
         rules.update(plan, &names);
@@ -78,6 +78,41 @@ impl Rules {
         self.families.iter().map(FamilyRules::table).collect()
     }
 
+    /// The same rules without these Services. O(services given x log of all).
+    #[must_use]
+    pub fn without<'a>(&self, services: impl IntoIterator<Item = &'a ObjectName>) -> Self {
+        let mut rules = self.clone();
+        for name in services {
+            rules.families.iter_mut().for_each(|family| family.put(name, None));
+        }
+        rules
+    }
+
+    /// Only these Services, and what does not belong to any.
+    #[must_use]
+    pub fn only<'a>(&self, services: impl IntoIterator<Item = &'a ObjectName>) -> Self {
+        let empty = |family: &FamilyRules| FamilyRules::new(Arc::clone(&family.dialect));
+        let mut rules = Self { families: self.families.iter().map(empty).collect() };
+        for name in services {
+            for (family, all) in rules.families.iter_mut().zip(&self.families) {
+                family.put(name, all.fragments.get(name).cloned());
+            }
+        }
+        rules
+    }
+
+    /// The Services that have any part in these rules.
+    #[must_use]
+    pub fn services(&self) -> BTreeSet<ObjectName> {
+        self.families.iter().flat_map(|family| family.fragments.keys()).cloned().collect()
+    }
+
+    /// As [`tables`](Self::tables), but only what Services put there: a part of a table.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Table> {
+        self.families.iter().map(FamilyRules::part).collect()
+    }
+
     /// The names of the tables.
     #[must_use]
     pub fn table_ids(&self) -> Vec<TableId> {
@@ -98,20 +133,23 @@ impl Rules {
 }
 
 impl FamilyRules {
-    fn new(dialect: Dialect) -> Self {
-        Self { dialect: Arc::new(dialect), fragments: Map::new_sync(), shared: Map::new_sync() }
+    fn new(dialect: Arc<Dialect>) -> Self {
+        Self { dialect, fragments: Map::new_sync(), shared: Map::new_sync() }
     }
 
     fn replace(&mut self, name: &ObjectName, plan: &Plan) {
+        let new = plan.service(name).map(|service| Fragment::new(&self.dialect, service));
+        self.put(name, new.filter(|fragment| !fragment.is_empty()).map(Arc::new));
+    }
+
+    fn put(&mut self, name: &ObjectName, new: Option<Arc<Fragment>>) {
         if let Some(old) = self.fragments.get(name).cloned() {
             old.shared.iter().for_each(|shared| self.release(shared));
             self.fragments.remove_mut(name);
         }
-        let Some(service) = plan.service(name) else { return };
-        let new = Fragment::new(&self.dialect, service);
-        if !new.is_empty() {
+        if let Some(new) = new {
             new.shared.iter().for_each(|shared| self.hold(shared));
-            self.fragments.insert_mut(name.clone(), Arc::new(new));
+            self.fragments.insert_mut(name.clone(), new);
         }
     }
 
@@ -137,25 +175,33 @@ impl FamilyRules {
     }
 
     fn table(&self) -> Table {
+        let declared = map::Map::all(&self.dialect).map(|map| (map, map.declaration(&self.dialect)));
+        let table = self.fill(declared.collect(), base::chains(&self.dialect));
+        table.comment(MARKER)
+    }
+
+    fn part(&self) -> Table {
+        self.fill(BTreeMap::new(), Vec::new())
+    }
+
+    /// A table of these sets and chains, and of everything that Services put there.
+    fn fill(&self, mut sets: BTreeMap<map::Map, Set>, mut chains: Vec<Chain>) -> Table {
         let dialect = &self.dialect;
-        let declared = map::Map::all(dialect).map(|map| (map, map.declaration(dialect)));
-        let mut sets: BTreeMap<map::Map, Set> = declared.collect();
-        let mut put = |map, element| sets.get_mut(&map).and_then(|set| set.insert(element));
+        let mut put =
+            |map: map::Map, it| drop(sets.entry(map).or_insert_with(|| map.declaration(dialect)).insert(it));
         for fragment in self.fragments.values() {
             for (map, element) in &fragment.elements {
                 put(*map, element.clone());
             }
         }
-        let mut chains = base::chains(dialect);
         for shared in self.shared.keys() {
             match shared {
-                Shared::Element(map, key) => drop(put(*map, svc_nft::Element::new(key.clone()))),
+                Shared::Element(map, key) => put(*map, Element::new(key.clone())),
                 Shared::Chain(chain) => chains.push(chain.chain(dialect)),
             }
         }
         let own = || self.fragments.values();
-        let table = Table::with_id(dialect.table.clone()).comment(MARKER);
-        let table = sets.into_values().fold(table, Table::set);
+        let table = sets.into_values().fold(Table::with_id(dialect.table.clone()), Table::set);
         let table = own().flat_map(|fragment| &fragment.sets).cloned().fold(table, Table::set);
         chains.extend(own().flat_map(|fragment| &fragment.chains).cloned());
         chains.into_iter().fold(table, Table::chain)

@@ -149,7 +149,7 @@ async fn foreign_table(lab: Lab) -> Result {
     Ok(())
 }
 
-fn add_foreign(name: &str) -> Result {
+pub fn add_foreign(name: &str) -> Result {
     let chain = Chain::base("watch", ChainType::Filter, Hook::Prerouting, Priority::FILTER);
     let table = Table::new(Family::Ip, name).chain(chain.rule([Statement::counter()]));
     Ok(Socket::open()?.apply(Batch::new().load(&table))?)
@@ -159,6 +159,6 @@ async fn tables(host: &Host) -> Result<Vec<TableId>> {
     Ok(host.run(|| async { Socket::open()?.list_tables() }).await?)
 }
 
-async fn generation(host: &Host) -> Result<u32> {
+pub async fn generation(host: &Host) -> Result<u32> {
     Ok(host.run(|| async { Socket::open()?.generation() }).await?)
 }

@@ -17,6 +17,7 @@ mod life;
 mod policies;
 mod text;
 mod traffic;
+mod trouble;
 
 use std::process::ExitCode;
 
@@ -24,7 +25,14 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     svc_lab::enter();
-    let trials = [frontends::trials(), policies::trials(), life::trials(), text::trials(), bench::trials()];
+    let trials = [
+        frontends::trials(),
+        policies::trials(),
+        life::trials(),
+        trouble::trials(),
+        text::trials(),
+        bench::trials(),
+    ];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit_code()
 }
 
