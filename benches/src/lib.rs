@@ -3,6 +3,8 @@
 //! Every Service has three endpoints on its own addresses and an Ingress of its own host, so that each consumer has as
 //! much to do for each of them.
 
+pub mod dns;
+
 use std::fmt::Write as _;
 
 use svc_model::{Object, ObjectName, Snapshot, yaml};

@@ -239,17 +239,6 @@ impl Responder {
         self.index.reverse_names().into_iter().filter(|(address, _)| within(address)).collect()
     }
 
-    /// Whether the object with this name (`[<host>.]<service>.<namespace>.svc.<zone>`) is in a namespace that is answered for.
-    fn is_exposed(&self, wire: &[u8]) -> bool {
-        let zone = self.zone.origin().labels().count() + 2;
-        let name = QuestionName::lower(wire);
-        let exposed = || {
-            let at = name.count().checked_sub(zone)?;
-            Some(self.index.has_namespace(name.between(at, at + 1)))
-        };
-        self.zone.exposed().every_namespace() || exposed().unwrap_or(false)
-    }
-
     /// The whole SOA record of the zone whose name is at this offset of the message.
     fn soa(&self, apex: usize) -> [u8; 54] {
         let (ttl, [high, low]) = (self.zone.ttl(), pointer(apex));

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::{
     config::{Origin, PodRecords, Realm, ReverseName, Zone},
-    index::{Index, Pointers, RecordSet, ServiceKind, ServiceRecords, ZONE_MARK},
+    index::{Index, Pointers, RECORD_HEAD, RecordSet, ServiceKind, ServiceRecords, ZONE_MARK},
     message::{Name, QuestionName},
 };
 
@@ -131,6 +131,20 @@ impl<'i> Finder<'i> {
         }
     }
 
+    /// Whether any of the names is in a namespace that is answered for.
+    fn is_exposed(self, pointers: &Pointers) -> bool {
+        let all = self.zone.exposed().every_namespace();
+        all || pointers.records().any(|record| self.exposes(&record[RECORD_HEAD..]))
+    }
+
+    /// Whether the object with this name (`[<host>.]<service>.<namespace>.svc.<zone>`) is in a namespace that is answered for.
+    pub(crate) fn exposes(self, wire: &[u8]) -> bool {
+        let name = QuestionName::lower(wire);
+        let namespace = || name.count().checked_sub(self.zone.origin().labels().count() + 2);
+        let exposed = |at| self.index.has_namespace(name.between(at, at + 1));
+        self.zone.exposed().every_namespace() || namespace().is_some_and(exposed)
+    }
+
     fn find_pod(self, label: &[u8], namespace: &[u8]) -> Found<'i> {
         let Some(address) = pod_address(label) else { return Found::Nothing };
         let exists = self.index.has_namespace(namespace)
@@ -147,9 +161,10 @@ impl<'i> Finder<'i> {
 
     fn find_address(self, name: &QuestionName) -> Found<'i> {
         match ReverseName::parse(name.wire()) {
-            ReverseName::Address(address) => {
-                self.index.pointers(address).map_or(Found::Nothing, Found::Pointers)
-            }
+            ReverseName::Address(address) => match self.index.pointers(address) {
+                Some(pointers) if self.is_exposed(pointers) => Found::Pointers(pointers),
+                _ => Found::Nothing,
+            },
             ReverseName::Partial(_) => self.empty_non_terminal(),
             ReverseName::Nothing => Found::Nothing,
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use svc_model::Snapshot;
 
-use super::table::{Keyed, Table};
+use super::table::{COUNTERS, Keyed, Table};
 use crate::config::Zone;
 
 /// The namespaces that exist and are answered for.
@@ -52,7 +52,7 @@ impl Namespaces {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.0.heap_bytes() + self.0.iter().map(|namespace| namespace.0.len() + 16).sum::<usize>()
+        self.0.heap_bytes() + self.0.iter().map(|namespace| namespace.0.len() + COUNTERS).sum::<usize>()
     }
 }
 

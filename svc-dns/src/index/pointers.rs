@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use super::{
     encode::record,
     records::{RECORD_HEAD, ServiceRecords},
-    table::{Keyed, Table},
+    table::{COUNTERS, Keyed, Table},
 };
 use crate::{
     config::Zone,
@@ -171,7 +171,7 @@ impl PointerIndex {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.0.heap_bytes() + self.0.iter().map(|pointers| pointers.0.len() + 16).sum::<usize>()
+        self.0.heap_bytes() + self.0.iter().map(|pointers| pointers.0.len() + COUNTERS).sum::<usize>()
     }
 }
 

@@ -10,7 +10,7 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use super::table::Keyed;
+use super::table::{COUNTERS, Keyed};
 use crate::message::Labels;
 
 /// What is known under the name of one Service.
@@ -182,7 +182,7 @@ impl ServiceRecords {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.0.len() + 16
+        self.0.len() + COUNTERS
     }
 }
 

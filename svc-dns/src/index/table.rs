@@ -87,15 +87,17 @@ impl<E: Keyed + Clone> Table<E> {
 
     /// Bytes on the heap, those behind the entries not counted.
     pub(super) fn heap_bytes(&self) -> usize {
-        let slots = self.iter().count() * size_of::<Slot<E>>();
-        // Each `Arc` has two counters in front.
-        slots + FANOUT * (size_of::<Branch<E>>() + 16) + self.leaves() * 16
-    }
-
-    fn leaves(&self) -> usize {
-        self.branches.iter().flat_map(|branch| branch.iter()).filter(|leaf| !leaf.is_empty()).count()
+        let mut branches: Vec<_> = self.branches.iter().map(Arc::as_ptr).collect();
+        branches.sort();
+        branches.dedup();
+        let leaves = self.branches.iter().flat_map(|branch| branch.iter()).filter(|leaf| !leaf.is_empty());
+        let slots: usize = leaves.map(|leaf| COUNTERS + leaf.len() * size_of::<Slot<E>>()).sum();
+        slots + branches.len() * (COUNTERS + size_of::<Branch<E>>())
     }
 }
+
+/// In front of what an `Arc` holds.
+pub(super) const COUNTERS: usize = 2 * size_of::<usize>();
 
 /// Where a key belongs.
 #[derive(Clone, Copy)]

@@ -155,7 +155,7 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
 
     fn pointer(&mut self, owner: Owner<'_>, record: &[u8]) {
         let name = &record[RECORD_HEAD..];
-        if self.responder.is_exposed(name) {
+        if self.responder.finder().exposes(name) {
             self.full |= !self.put(Section::Answer, owner, RecordType::PTR, name);
         }
     }

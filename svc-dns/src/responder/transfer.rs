@@ -225,7 +225,7 @@ impl Transfer {
             .take(front)
             .flat_map(|label| u8::try_from(label.len()).into_iter().chain(label.iter().copied()))
             .collect();
-        let exposed = names.iter().filter(|name| self.responder.is_exposed(name));
+        let exposed = names.iter().filter(|name| self.responder.finder().exposes(name));
         exposed.map(|name| self.record(&owner, RecordType::PTR, name)).collect()
     }
 
