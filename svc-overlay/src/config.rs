@@ -10,6 +10,7 @@ use crate::kernel::Scope;
 use crate::lease::{Backend, Half, Lease};
 use crate::mac::Mac;
 use crate::netconf::Mode;
+use crate::subnet_env::SubnetEnv;
 
 mod builder;
 
@@ -126,6 +127,13 @@ impl Config {
         };
         let lease = Lease::new(&self.node, backend, half(&self.stacks[0]));
         self.stacks[1..].iter().map(half).fold(lease, Lease::and)
+    }
+
+    /// What the node's CNI plugin has to know, with its pods' MTU.
+    #[must_use]
+    pub fn subnet_env(&self, mtu: u32) -> SubnetEnv {
+        let networks = self.stacks.iter().map(|stack| stack.network);
+        SubnetEnv::new(networks, self.stacks.iter().map(|stack| stack.subnet), mtu, self.masquerade)
     }
 
     /// What a kernel has to be asked for.

@@ -1,6 +1,7 @@
 //! The async loop that keeps one node's kernel in step with the leases.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use run::Driver;
 pub struct Overlay {
     config: Config,
     registry: Arc<dyn Registry>,
+    subnet_env: Option<PathBuf>,
     interval: Duration,
     sender: mpsc::UnboundedSender<Request>,
     receiver: mpsc::UnboundedReceiver<Request>,
@@ -42,9 +44,10 @@ impl Overlay {
         OverlayBuilder::new(network)
     }
 
-    pub(crate) fn new(config: Config, registry: Arc<dyn Registry>, interval: Duration) -> Self {
+    pub(crate) fn new(config: Config, builder: OverlayBuilder) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        Overlay { config, registry, interval, sender, receiver }
+        let OverlayBuilder { registry, subnet_env, reconcile: interval, .. } = builder;
+        Overlay { config, registry, subnet_env, interval, sender, receiver }
     }
 
     /// The checked configuration.
@@ -74,8 +77,9 @@ impl Overlay {
     pub fn drive_on<D: Dataplane>(self, dataplane: D) -> (Handle, impl Future<Output = ()> + Send) {
         let (status, status_receiver) = watch::channel(Status::default());
         let (stop, stopped) = oneshot::channel();
-        let handle = Handle { status: status_receiver, requests: self.sender, _stop: stop };
-        let driver = Driver::new(self.config, self.registry, self.interval, dataplane, self.receiver, status);
+        let handle = Handle { status: status_receiver, requests: self.sender.clone(), _stop: stop };
+        let Overlay { config, registry, subnet_env, interval, receiver, .. } = self;
+        let driver = Driver::new(config, registry, subnet_env, interval, dataplane, receiver, status);
         (handle, driver.run(stopped))
     }
 }

@@ -85,6 +85,7 @@
 //! values and functions. Futures that are cancel safe say so; those of
 //! `Pods` are not: a request that was made is carried out. MSRV 1.89.
 
+mod claim;
 mod config;
 mod dataplane;
 #[cfg(feature = "driver")]
@@ -110,6 +111,7 @@ mod pod;
 mod registry;
 #[cfg(feature = "driver")]
 mod state;
+mod subnet_env;
 mod subnets;
 #[cfg(feature = "driver")]
 #[allow(
@@ -119,6 +121,7 @@ mod subnets;
 )]
 mod sys;
 
+pub use claim::Claim;
 pub use config::{
     AddressArg, Config, ConfigError, DEFAULT_PORT, DEFAULT_VNI, NetworkArg, OverlayBuilder, Stack,
 };
@@ -139,9 +142,10 @@ pub use netconf::{Mode, NetConf, NetConfError, VxlanConf};
 pub use operation::{Changes, Operation};
 pub use plan::{Obstacle, Plan, Refusal, RefusalReason, Tunnel, sysctls_before};
 pub use pod::{AttachOptions, Attachment, ParsePodIdError, PodId, Port};
-pub use registry::{BoxFuture, LeaseSet, Leases, Registry, RegistryError, Revision, Watch};
+pub use registry::{BoxFuture, LeaseSet, Leases, Published, Registry, RegistryError, Revision, Watch};
 #[cfg(feature = "driver")]
 pub use state::{Problem, Status};
+pub use subnet_env::{SUBNET_ENV, SubnetEnv, SubnetEnvError};
 pub use subnets::{Subnets, SubnetsError};
 #[cfg(feature = "driver")]
 pub use sys::System;

@@ -6,26 +6,59 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::lease::Lease;
+use crate::claim::{Claim, Decision};
+use crate::lease::{Lease, LeaseError};
 
 /// A boxed future: registries are used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A store of leases that every node reads and in which it writes its own.
 pub trait Registry: fmt::Debug + Send + Sync {
+    /// A lease of the subnets that a node claims: those it holds, or had before, or free ones. Peers do not see the node yet:
+    /// that is what [`publish`](Self::publish) is for.
+    ///
+    /// Fails when nothing is free, or with what the store says.
+    fn acquire<'a>(&'a self, claim: &'a Claim) -> BoxFuture<'a, Result<Lease, RegistryError>>;
+
     /// Publishes a node's lease, or renews it with new data.
     ///
-    /// Fails with [`RegistryError::Taken`] when another node holds the subnet.
-    fn publish(&self, lease: Lease) -> BoxFuture<'_, Result<Revision, RegistryError>>;
+    /// Fails with [`RegistryError::Taken`] when another node holds one of the subnets.
+    fn publish(&self, lease: Lease) -> BoxFuture<'_, Result<Published, RegistryError>>;
 
-    /// Removes all leases of a node.
-    fn withdraw<'a>(&'a self, node: &'a str) -> BoxFuture<'a, Result<Revision, RegistryError>>;
+    /// Removes a node's own lease; one that another node holds meanwhile stays.
+    fn withdraw<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Revision, RegistryError>>;
 
     /// Follows all leases.
     fn watch(&self) -> Box<dyn Watch>;
+}
+
+/// A lease is where its peers see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// The revision that holds it.
+    pub revision: Revision,
+    /// After how long it has to be published again, in a store where leases expire.
+    pub renew_in: Option<Duration>,
+}
+
+impl Published {
+    /// Published for ever.
+    #[must_use]
+    pub const fn new(revision: Revision) -> Self {
+        Published { revision, renew_in: None }
+    }
+
+    /// Published for some time only.
+    #[must_use]
+    pub const fn renew_in(mut self, time: Duration) -> Self {
+        self.renew_in = Some(time);
+        self
+    }
 }
 
 /// One follower of a [`Registry`].
@@ -65,6 +98,7 @@ impl fmt::Display for Revision {
 pub struct LeaseSet {
     revision: Revision,
     leases: Arc<BTreeMap<IpNet, Lease>>,
+    unreadable: Arc<Vec<LeaseError>>,
 }
 
 impl LeaseSet {
@@ -72,7 +106,20 @@ impl LeaseSet {
     #[must_use]
     pub fn new(revision: Revision, leases: impl IntoIterator<Item = Lease>) -> Self {
         let leases = leases.into_iter().map(|lease| (lease.subnet(), lease)).collect();
-        LeaseSet { revision, leases: Arc::new(leases) }
+        LeaseSet { revision, leases: Arc::new(leases), unreadable: Arc::default() }
+    }
+
+    /// The same set, with what stands in the store and is no lease: it is reported, and stops no other.
+    #[must_use]
+    pub fn with_unreadable(mut self, errors: impl IntoIterator<Item = LeaseError>) -> Self {
+        self.unreadable = Arc::new(errors.into_iter().collect());
+        self
+    }
+
+    /// What stands in the store and cannot be read.
+    #[must_use]
+    pub fn unreadable(&self) -> &[LeaseError] {
+        &self.unreadable
     }
 
     /// The revision.
@@ -118,6 +165,32 @@ pub enum RegistryError {
         owner: String,
         /// Who asked.
         node: String,
+    },
+    /// All subnets are taken.
+    #[error(
+        "all subnets of {subnets} are leased, node {node} cannot have one; remove a lease or widen the network"
+    )]
+    Exhausted {
+        /// Who asked.
+        node: String,
+        /// The range.
+        subnets: String,
+    },
+    /// The node asks for what this network does not have.
+    #[error("node {node} cannot be given a subnet: {problem}")]
+    Claim {
+        /// Who asked.
+        node: String,
+        /// Why not.
+        problem: String,
+    },
+    /// The store holds no network configuration, or one that breaks a rule.
+    #[error("lease registry, {place}: {problem}")]
+    Config {
+        /// Where it stands, or should stand.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The store cannot be reached or answered with an error.
     #[error("lease registry: {0}")]
@@ -173,6 +246,25 @@ impl Leases {
         }))
     }
 
+    /// The lease that a node's claim comes to, held for it from now on.
+    ///
+    /// # Errors
+    ///
+    /// When no subnet is free, or the claim does not fit the network.
+    pub fn claim(&self, claim: &Claim) -> Result<Lease, RegistryError> {
+        let mut inner = self.lock();
+        loop {
+            match claim.decide(&inner.set, 0)? {
+                Decision::Keep(lease) => return Ok(lease),
+                Decision::Drop(lease) => inner.change(|leases| drop(leases.remove(&lease.subnet()))),
+                Decision::Take(lease) => {
+                    inner.change(|leases| drop(leases.insert(lease.subnet(), lease.clone())));
+                    return Ok(lease);
+                }
+            };
+        }
+    }
+
     /// Removes all leases of a node; the revision without them.
     pub fn remove(&self, node: &str) -> Revision {
         let mut inner = self.lock();
@@ -212,13 +304,17 @@ impl Inner {
 }
 
 impl Registry for Leases {
-    fn publish(&self, lease: Lease) -> BoxFuture<'_, Result<Revision, RegistryError>> {
-        let result = self.put(lease);
+    fn acquire<'a>(&'a self, claim: &'a Claim) -> BoxFuture<'a, Result<Lease, RegistryError>> {
+        Box::pin(async move { self.claim(claim) })
+    }
+
+    fn publish(&self, lease: Lease) -> BoxFuture<'_, Result<Published, RegistryError>> {
+        let result = self.put(lease).map(Published::new);
         Box::pin(async move { result })
     }
 
-    fn withdraw<'a>(&'a self, node: &'a str) -> BoxFuture<'a, Result<Revision, RegistryError>> {
-        let revision = self.remove(node);
+    fn withdraw<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Revision, RegistryError>> {
+        let revision = self.remove(lease.node());
         Box::pin(async move { Ok(revision) })
     }
 

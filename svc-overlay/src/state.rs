@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::lease::Lease;
+use crate::lease::{Lease, LeaseError};
 use crate::mac::Mac;
 use crate::operation::Operation;
 use crate::plan::{Obstacle, Refusal};
@@ -66,6 +66,8 @@ impl Status {
 pub enum Problem {
     /// A peer's lease is not programmed.
     Refused(Refusal),
+    /// A peer's lease cannot be read.
+    Unreadable(LeaseError),
     /// Something of somebody else's is in the way.
     Obstacle(Obstacle),
     /// No link has the node's public address, or the name that was given.
@@ -80,6 +82,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Problem::Refused(refusal) => refusal.fmt(f),
+            Problem::Unreadable(error) => write!(f, "{error}; the peer is not programmed"),
             Problem::Obstacle(obstacle) => obstacle.fmt(f),
             Problem::NoUnderlay(what) => {
                 write!(f, "no link with {what}; set it up, or name the underlay device")

@@ -12,6 +12,7 @@ use crate::pod::Port;
 mod dump;
 mod ethtool;
 mod events;
+pub(crate) mod files;
 mod links;
 mod messages;
 mod netlink;

@@ -103,9 +103,9 @@ impl Cluster {
     pub async fn leave(&mut self, name: &str) -> anyhow::Result<()> {
         let node = self.nodes.remove(name).with_context(|| format!("there is no node {name}"))?;
         self.joined.retain(|joined| joined != name);
-        self.leases.remove(name);
         drop(node.stack);
         drop(node.running);
+        self.leases.remove(name);
         node.host.remove().await?;
         self.overlays_settled().await
     }

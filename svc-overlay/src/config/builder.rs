@@ -38,6 +38,8 @@ pub struct OverlayBuilder {
     masquerade: bool,
     pub(crate) registry: Arc<dyn Registry>,
     #[cfg(feature = "driver")]
+    pub(crate) subnet_env: Option<std::path::PathBuf>,
+    #[cfg(feature = "driver")]
     pub(crate) reconcile: std::time::Duration,
 }
 
@@ -85,6 +87,8 @@ impl OverlayBuilder {
             bridge: "cni0".to_owned(),
             masquerade: true,
             registry: Arc::new(Leases::new()),
+            #[cfg(feature = "driver")]
+            subnet_env: None,
             #[cfg(feature = "driver")]
             reconcile: std::time::Duration::from_secs(10),
         }
@@ -239,6 +243,14 @@ impl OverlayBuilder {
         self
     }
 
+    /// Writes the file by which flannel's CNI plugin learns of the node's subnets, usually [`SUBNET_ENV`](crate::SUBNET_ENV),
+    /// once the kernel is in step, and takes it away on clean-up. Default: no file.
+    #[cfg(feature = "driver")]
+    pub fn subnet_env(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.subnet_env = Some(path.into());
+        self
+    }
+
     /// How often the whole kernel state is compared even if nothing was reported. Default 10 s.
     #[cfg(feature = "driver")]
     pub fn reconcile_every(mut self, interval: std::time::Duration) -> Self {
@@ -254,7 +266,7 @@ impl OverlayBuilder {
     #[cfg(feature = "driver")]
     pub fn build(self) -> Result<crate::Overlay, ConfigError> {
         let config = self.config()?;
-        Ok(crate::Overlay::new(config, self.registry, self.reconcile))
+        Ok(crate::Overlay::new(config, self))
     }
 
     /// The checked configuration alone: enough to plan and to print, without a registry or a kernel.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::run::Driver;
@@ -14,8 +15,9 @@ use crate::lease::Lease;
 use crate::netconf::Mode;
 use crate::operation::{Changes, Operation};
 use crate::plan::{Plan, Tunnel};
-use crate::registry::LeaseSet;
+use crate::registry::{LeaseSet, Published};
 use crate::state::{Problem, runnable};
+use crate::sys::files;
 
 /// A new device needs two rounds: its own sysctls exist only once it does.
 const ROUNDS: usize = 4;
@@ -37,6 +39,11 @@ impl<D: Dataplane> Driver<D> {
         let leases = self.leases.clone()?;
         let mut outcome = Outcome::default();
         let plan = self.converge(&leases, &mut outcome).await;
+        if let (Some(plan), Some(path)) = (&plan, &self.subnet_env)
+            && let Err(error) = files::replace(path, &self.config.subnet_env(plan.bridge().mtu).to_string())
+        {
+            outcome.kernel(&error);
+        }
         self.status.send_if_modified(|status| {
             let before = status.clone();
             if let Some(plan) = &plan {
@@ -44,7 +51,7 @@ impl<D: Dataplane> Driver<D> {
                 status.peers = plan.peers();
             }
             status.operations += outcome.done;
-            status.lease = self.published.clone();
+            status.lease = self.published.as_ref().map(|(lease, _)| lease.clone());
             status.problems = outcome.problems;
             *status != before
         });
@@ -66,6 +73,7 @@ impl<D: Dataplane> Driver<D> {
                 return None;
             };
             let plan = self.plan(underlay, leases);
+            outcome.problems.extend(leases.unreadable().iter().cloned().map(Problem::Unreadable));
             outcome.problems.extend(plan.refusals().iter().cloned().map(Problem::Refused));
             outcome.problems.extend(plan.obstacles(&kernel).into_iter().map(Problem::Obstacle));
             let mut changes = plan.diff(&kernel).operations().to_vec();
@@ -87,16 +95,24 @@ impl<D: Dataplane> Driver<D> {
     /// Publishes the lease once the devices exist, with the MAC addresses that they really have.
     async fn publish(&mut self, kernel: &Kernel, outcome: &mut Outcome) {
         let Some(lease) = self.real_lease(kernel) else { return };
-        if self.published.as_ref() == Some(&lease) {
+        let due = self.renew_at.is_some_and(|at| at <= Instant::now());
+        if self.published.as_ref().is_some_and(|(published, _)| *published == lease) && !due {
             return;
         }
         match self.registry.publish(lease.clone()).await {
-            Ok(revision) => {
+            Ok(Published { revision, renew_in }) => {
                 debug!(%lease, %revision, "published");
-                self.published = Some(lease);
+                self.published = Some((lease, revision));
+                self.renew_at = renew_in.map(|time| Instant::now() + time);
             }
-            Err(error) => outcome.problems.push(Problem::Registry(error)),
+            Err(error) => {
+                // What runs goes on, with what is known of the peers; it is tried again.
+                self.renew_at = Some(Instant::now() + self.publishing.failed());
+                outcome.problems.push(Problem::Registry(error));
+                return;
+            }
         }
+        self.publishing.succeeded();
     }
 
     /// Nothing while a device is missing, down or somebody else's.
@@ -136,8 +152,13 @@ impl<D: Dataplane> Driver<D> {
     /// Removes all that is ours. A failed removal does not stop the others.
     pub(super) async fn clean_up(&mut self) -> Result<(), CleanUpError> {
         let mut errors = Vec::new();
-        if let Err(error) = self.registry.withdraw(&self.config.node).await {
+        let published = self.published.take().map(|(lease, _)| lease);
+        let lease = published.unwrap_or_else(|| self.config.lease());
+        if let Err(error) = self.registry.withdraw(&lease).await {
             warn!(%error, "the lease was not withdrawn");
+        }
+        if let Some(Err(error)) = self.subnet_env.as_deref().map(files::remove) {
+            warn!(%error, "subnet.env was not removed");
         }
         for _ in 0..ROUNDS {
             errors.clear();

@@ -1,6 +1,7 @@
 //! The loop: what wakes it, and what it does then.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::ipam::Ipam;
 use crate::kernel::{Kernel, Scope, Underlay};
 use crate::lease::Lease;
 use crate::plan::{Plan, sysctls_before};
-use crate::registry::{LeaseSet, Registry, RegistryError};
+use crate::registry::{LeaseSet, Registry, RegistryError, Revision};
 use crate::state::{Backoff, Problem, Status};
 
 pub(super) struct Driver<D> {
@@ -26,12 +27,17 @@ pub(super) struct Driver<D> {
     pub(super) dataplane: D,
     pub(super) status: watch::Sender<Status>,
     pub(super) leases: Option<LeaseSet>,
-    pub(super) published: Option<Lease>,
+    /// The lease as the registry has it, and since when.
+    pub(super) published: Option<(Lease, Revision)>,
+    /// When the lease has to be published again.
+    pub(super) renew_at: Option<Instant>,
+    pub(super) publishing: Backoff,
     pub(super) ipam: Option<Vec<Ipam>>,
     pub(super) backoff: Backoff,
     /// What the sysctls were: the links whose marks say so may be deleted under us.
     pub(super) before: BTreeMap<String, String>,
     requests: mpsc::UnboundedReceiver<Request>,
+    pub(super) subnet_env: Option<PathBuf>,
     interval: Duration,
 }
 
@@ -46,6 +52,7 @@ impl<D: Dataplane> Driver<D> {
     pub(super) fn new(
         config: Config,
         registry: Arc<dyn Registry>,
+        subnet_env: Option<PathBuf>,
         interval: Duration,
         dataplane: D,
         requests: mpsc::UnboundedReceiver<Request>,
@@ -59,10 +66,13 @@ impl<D: Dataplane> Driver<D> {
             status,
             leases: None,
             published: None,
+            renew_at: None,
+            publishing: Backoff::default(),
             ipam: None,
             backoff: Backoff::default(),
             before: BTreeMap::new(),
             requests,
+            subnet_env,
             interval,
         }
     }
@@ -77,6 +87,7 @@ impl<D: Dataplane> Driver<D> {
                 sleep_until(watch_from).await;
                 leases.changed().await
             };
+            let wake_at = self.wake_at(next);
             let event = tokio::select! {
                 // Requests first: a detach that waits must not be overtaken for ever by a noisy kernel.
                 biased;
@@ -84,7 +95,7 @@ impl<D: Dataplane> Driver<D> {
                 Some(request) = self.requests.recv() => Event::Request(request),
                 leases = changed => Event::Leases(leases),
                 () = self.dataplane.changed() => Event::Reconcile,
-                () = sleep_until(next) => Event::Reconcile,
+                () = sleep_until(wake_at) => Event::Reconcile,
             };
             match event {
                 Event::Stop => return,
@@ -104,12 +115,29 @@ impl<D: Dataplane> Driver<D> {
                 }
                 Event::Leases(Ok(leases)) => {
                     watch_backoff.succeeded();
-                    self.leases = Some(leases);
+                    self.take(leases);
                 }
                 Event::Reconcile => {}
             }
             next = Instant::now() + self.reconcile().await.unwrap_or(self.interval);
         }
+    }
+
+    /// A renewal that is overdue already waits for the next reconcile: it was tried.
+    fn wake_at(&self, next: Instant) -> Instant {
+        let renewal = self.renew_at.filter(|at| *at > Instant::now());
+        renewal.map_or(next, |at| at.min(next))
+    }
+
+    fn take(&mut self, leases: LeaseSet) {
+        // It expired while the store could not be reached, or somebody removed it: published once more, or refused.
+        let held =
+            |lease: &Lease| leases.lease(lease.subnet()).is_some_and(|held| held.halves() == lease.halves());
+        let lost = |(lease, since): &(Lease, Revision)| leases.revision() >= *since && !held(lease);
+        if self.published.as_ref().is_some_and(lost) {
+            self.published = None;
+        }
+        self.leases = Some(leases);
     }
 
     /// What the kernel holds, with the marks' memory of the sysctls kept.

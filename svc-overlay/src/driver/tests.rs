@@ -1,12 +1,14 @@
 use std::fs::File;
+use std::sync::Mutex;
 
 use super::*;
+use crate::claim::Claim;
 use crate::fake::Fake;
 use crate::lease::Lease;
 use crate::mac::Mac;
 use crate::operation::Operation;
 use crate::pod::{AttachOptions, PodId};
-use crate::registry::Leases;
+use crate::registry::{BoxFuture, LeaseSet, Leases, Published, RegistryError, Watch};
 use crate::state::Problem;
 
 const EPERM: i32 = 1;
@@ -129,4 +131,135 @@ async fn a_dropped_handle_ends_the_driver_and_leaves_the_kernel() {
     driver.await.unwrap();
     let kernel = fake.clone().list(&scope).unwrap();
     assert!(!kernel.devices.is_empty() && kernel.fdb.len() == 1);
+}
+
+/// After how long a lease has to be renewed, or why it was not published.
+type Answer = Result<Option<Duration>, RegistryError>;
+
+/// Leases in memory behind answers that were prepared.
+#[derive(Clone, Debug, Default)]
+struct Moody {
+    leases: Leases,
+    /// The last one first.
+    answers: Arc<Mutex<Vec<Answer>>>,
+}
+
+impl Registry for Moody {
+    fn acquire<'a>(&'a self, claim: &'a Claim) -> BoxFuture<'a, Result<Lease, RegistryError>> {
+        self.leases.acquire(claim)
+    }
+
+    fn publish(&self, lease: Lease) -> BoxFuture<'_, Result<Published, RegistryError>> {
+        let answer = self.answers.lock().unwrap().pop().unwrap_or(Ok(None));
+        let published = answer.and_then(|renew_in| {
+            let published = Published::new(self.leases.put(lease)?);
+            Ok(renew_in.map_or(published, |time| published.renew_in(time)))
+        });
+        Box::pin(async move { published })
+    }
+
+    fn withdraw<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Revision, RegistryError>> {
+        self.leases.withdraw(lease)
+    }
+
+    fn watch(&self) -> Box<dyn Watch> {
+        self.leases.watch()
+    }
+}
+
+fn overlay(registry: &Moody) -> crate::OverlayBuilder {
+    let builder = Overlay::builder("10.244.0.0/16").node("server2").subnet("10.244.2.0/24");
+    builder.public_ip("172.20.10.2").registry(registry.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_asked_again_while_the_peers_are_programmed() {
+    let (fake, registry) = (underlay(), Moody::default());
+    registry.leases.put(peer(5)).unwrap();
+    let down = || Err(RegistryError::Unavailable("no endpoint answers".into()));
+    registry.answers.lock().unwrap().extend([Ok(None), down(), down(), down()]);
+    let (handle, run) = overlay(&registry).build().unwrap().drive_on(fake.clone());
+    tokio::spawn(run);
+    let status = handle.until(|status| status.peers() == 1).await.unwrap();
+    assert!(status.problems().iter().any(|problem| problem.to_string().contains("no endpoint answers")));
+    assert_eq!(status.lease(), None);
+    let status = handle.until(|status| status.lease().is_some()).await.unwrap();
+    assert_eq!(status.problems(), []);
+    assert_eq!(registry.leases.snapshot().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_renewed_before_it_expires_and_published_again_when_it_is_lost() {
+    let (fake, registry) = (underlay(), Moody::default());
+    let hour = Duration::from_secs(3600);
+    registry.answers.lock().unwrap().extend([Ok(None), Ok(Some(hour)), Ok(Some(hour))]);
+    let (handle, run) = overlay(&registry).reconcile_every(hour * 24).build().unwrap().drive_on(fake.clone());
+    tokio::spawn(run);
+    handle.until(|status| status.lease().is_some()).await.unwrap();
+    let left = |registry: &Moody| registry.answers.lock().unwrap().len();
+    assert_eq!(left(&registry), 2);
+    tokio::time::advance(hour - Duration::from_secs(60)).await;
+    assert_eq!(left(&registry), 2, "not before its time");
+    tokio::time::advance(Duration::from_secs(61)).await;
+    while left(&registry) == 2 {
+        tokio::task::yield_now().await;
+    }
+    registry.leases.remove("server2");
+    let mut watch = registry.leases.watch();
+    while watch.changed().await.unwrap().is_empty() {}
+    assert_eq!(left(&registry), 0, "published again at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_cannot_be_read_is_reported_and_the_others_are_programmed() {
+    #[derive(Clone, Debug)]
+    struct Fixed(LeaseSet);
+    impl Watch for Fixed {
+        fn changed(&mut self) -> BoxFuture<'_, Result<LeaseSet, RegistryError>> {
+            let set = std::mem::take(&mut self.0);
+            Box::pin(async move { if set.is_empty() { std::future::pending().await } else { Ok(set) } })
+        }
+    }
+    #[derive(Clone, Debug)]
+    struct Store(LeaseSet);
+    impl Registry for Store {
+        fn acquire<'a>(&'a self, _claim: &'a Claim) -> BoxFuture<'a, Result<Lease, RegistryError>> {
+            Box::pin(async { Err(RegistryError::Unavailable("read only".into())) })
+        }
+        fn publish(&self, _lease: Lease) -> BoxFuture<'_, Result<Published, RegistryError>> {
+            Box::pin(async { Ok(Published::new(Revision::new(9))) })
+        }
+        fn withdraw<'a>(&'a self, _lease: &'a Lease) -> BoxFuture<'a, Result<Revision, RegistryError>> {
+            Box::pin(async { Ok(Revision::new(9)) })
+        }
+        fn watch(&self) -> Box<dyn Watch> {
+            Box::new(Fixed(self.0.clone()))
+        }
+    }
+    let broken = Lease::parse("10.244.7.0-24", "{}").unwrap_err();
+    let store = Store(LeaseSet::new(Revision::new(1), [peer(5)]).with_unreadable([broken]));
+    let overlay = overlay(&Moody::default()).registry(store).build().unwrap();
+    let (handle, run) = overlay.drive_on(underlay());
+    tokio::spawn(run);
+    let status = handle.until(|status| status.peers() == 1).await.unwrap();
+    let problem =
+        status.problems().iter().map(ToString::to_string).find(|text| text.contains("10.244.7.0-24"));
+    assert!(problem.is_some_and(|text| text.contains("PublicIP")), "{:?}", status.problems());
+}
+
+#[tokio::test(start_paused = true)]
+async fn subnet_env_is_there_once_the_kernel_is_in_step_and_gone_after_clean_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("flannel/subnet.env");
+    let overlay = overlay(&Moody::default()).subnet_env(&path).build().unwrap();
+    let (handle, run) = overlay.drive_on(underlay());
+    tokio::spawn(run);
+    handle.synced().await.unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(
+        text,
+        "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.2.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+    );
+    handle.clean_up().await.unwrap();
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 0, "no temporary file either");
 }

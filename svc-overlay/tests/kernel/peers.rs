@@ -6,7 +6,7 @@ use std::time::Instant;
 use ipnet::Ipv4Net;
 use libtest_mimic::Trial;
 use svc_lab::{Lab, Result};
-use svc_overlay::{Lease, Leases, Mac, Problem, Registry};
+use svc_overlay::{Lease, Leases, Mac, Problem};
 
 use super::cluster::{builder, drive, echo, node, pair, seen_from};
 use crate::trial;
@@ -101,7 +101,7 @@ async fn thousand(lab: Lab) -> Result {
     let status = node.handle.until(|status| status.peers() > 900).await?;
     let first = begin.elapsed();
     let begin = Instant::now();
-    let revision = peers.withdraw("n500").await?;
+    let revision = peers.remove("n500");
     node.handle.programmed(revision).await?;
     println!("{} peers in {first:?}, one of them left in {:?}", status.peers(), begin.elapsed());
     println!("refused: {}", status.problems().len());
