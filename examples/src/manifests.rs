@@ -4,9 +4,9 @@ use std::future::Future;
 use std::path::Path;
 
 use ipnet::IpNet;
+use svc_model::ControlPlane;
 use svc_model::dir::ManifestDir;
 use svc_model::store::Store;
-use svc_model::{ControlPlane, Snapshot};
 
 /// A store that holds what a directory holds, and is in step with it while the future is polled; that says on standard
 /// error what is wrong there.
@@ -26,15 +26,4 @@ pub fn follow(directory: &Path, service_cidr: IpNet) -> (Store, impl Future<Outp
         tokio::join!(run, report);
     };
     (store, run)
-}
-
-/// What a directory holds now, as a control plane would have it, and how many faults were said on standard error.
-#[must_use]
-pub fn read(directory: &Path, service_cidr: IpNet) -> (Snapshot, usize) {
-    let store = Store::new();
-    let mut control = ControlPlane::builder().service_cidr(service_cidr).build();
-    let outcome = control.replace(&ManifestDir::new(directory).read());
-    outcome.commit(&store);
-    outcome.problems().iter().for_each(|problem| eprintln!("error: {problem}"));
-    (store.snapshot(), outcome.problems().len())
 }

@@ -116,7 +116,7 @@ fn text(path: &Path) -> &str {
 
 fn rules_prints_plan_and_rules() -> Result<(), Failed> {
     let directory = manifests()?;
-    let options = ["--manifests", text(directory.path()), "--address", "172.20.10.2"];
+    let options = ["--objects", text(directory.path()), "--node", "server2", "--node-address", "172.20.10.2"];
     let plan = output(RULES, &[&["plan"], &options[..]].concat())?;
     let rules = output(RULES, &[&["compile"], &options[..]].concat())?;
     for (text, part) in [(&plan, "10.96.0.80:80"), (&plan, "172.20.10.3:8080"), (&rules, "10.96.0.80")] {

@@ -33,6 +33,7 @@ pub use error::NodeError;
 pub struct Node {
     name: String,
     addresses: Vec<IpAddr>,
+    families: Vec<AddressType>,
     pod_cidrs: Vec<IpNet>,
     cluster_cidrs: Vec<IpNet>,
     service_cidrs: Vec<IpNet>,
@@ -104,13 +105,14 @@ impl Node {
         1 << self.masquerade_bit
     }
 
-    /// The families that this node has an address of: others are not served.
+    /// The families that are served: those that were chosen, or else those that the node has an address of.
     #[must_use]
     pub fn families(&self) -> Vec<AddressType> {
-        [AddressType::Ipv4, AddressType::Ipv6]
-            .into_iter()
-            .filter(|&family| self.primary_address(family).is_some())
-            .collect()
+        let is_served = |family: &AddressType| match &self.families[..] {
+            [] => self.primary_address(*family).is_some(),
+            chosen => chosen.contains(family),
+        };
+        [AddressType::Ipv4, AddressType::Ipv6].into_iter().filter(is_served).collect()
     }
 
     /// The first address of a family.

@@ -8,6 +8,7 @@
 //! Needs Linux 5.13 (NAT to address and port from a concatenated map, reject at prerouting).
 
 mod base;
+mod cause;
 mod change;
 mod dialect;
 mod fragment;
@@ -28,6 +29,7 @@ use svc_nft::{Family, Name, TableId};
 use crate::Plan;
 use crate::plan::Compiler;
 
+pub use cause::CausedCommand;
 pub(crate) use reason::{reason_of_chain, reason_of_set};
 pub(crate) use rules::MARKER;
 pub use rules::Rules;

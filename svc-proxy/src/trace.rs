@@ -121,10 +121,11 @@ pub struct Step {
     pub(crate) object: Option<Arc<str>>,
 }
 
-/// A rule at its place, of whichever back end: displays as its tool writes it.
-pub(crate) trait RuleAt: fmt::Debug + fmt::Display + Send + Sync {
+/// A rule at its place, of whichever back end.
+pub(crate) trait RuleAt: fmt::Debug + Send + Sync {
     fn table(&self) -> &str;
     fn chain(&self) -> &str;
+    fn rule(&self) -> &str;
 }
 
 impl PartialEq for Step {
@@ -149,8 +150,8 @@ impl Step {
 
     /// The rule, as its tool writes it.
     #[must_use]
-    pub fn rule(&self) -> String {
-        self.rule.to_string()
+    pub fn rule(&self) -> &str {
+        self.rule.rule()
     }
 
     /// The object that caused it to do something: a Service port as `namespace/name:port`. What all Services have in
@@ -307,19 +308,22 @@ impl Trace {
     }
 }
 
-/// Adds the steps that are new, behind the ones they follow.
+/// Adds the steps that are new, before the known ones that follow them.
 fn walk_along(path: &mut Vec<Step>, more: &[Step]) {
-    let mut at = 0;
+    let (mut new, mut behind) = (Vec::new(), 0);
     for step in more {
-        let known = path.iter().position(|known| Arc::ptr_eq(&known.rule, &step.rule));
-        match known {
-            Some(place) => at = at.max(place + 1),
-            None => {
-                path.insert(at, step.clone());
-                at += 1;
+        let later = path[behind..].iter().position(|known| Arc::ptr_eq(&known.rule, &step.rule));
+        match later {
+            Some(distance) => {
+                let at = behind + distance;
+                behind = at + new.len() + 1;
+                path.splice(at..at, new.drain(..));
             }
+            None if path[..behind].iter().any(|known| Arc::ptr_eq(&known.rule, &step.rule)) => {}
+            None => new.push(step.clone()),
         }
     }
+    path.append(&mut new);
 }
 
 /// Sums of thirds are thirds.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use svc_model::AddressType;
+
 use super::{Compat, Detector, Node, NodeError, NodePortAddresses};
 
 /// Collects a [`Node`]. Addresses and ranges may be given as text or as their types.
@@ -10,6 +12,7 @@ use super::{Compat, Detector, Node, NodeError, NodePortAddresses};
 pub struct NodeBuilder {
     name: String,
     addresses: Vec<String>,
+    families: Vec<AddressType>,
     pod_cidrs: Vec<String>,
     cluster_cidrs: Vec<String>,
     service_cidrs: Vec<String>,
@@ -27,6 +30,7 @@ impl NodeBuilder {
         Self {
             name,
             addresses: Vec::new(),
+            families: Vec::new(),
             pod_cidrs: Vec::new(),
             cluster_cidrs: Vec::new(),
             service_cidrs: Vec::new(),
@@ -40,9 +44,17 @@ impl NodeBuilder {
         }
     }
 
-    /// Adds an address of the node; the first of each family is its primary one. At least one is needed.
+    /// Adds an address of the node; the first of each family is its primary one. At least one is needed, unless
+    /// [`families`](Self::families) are chosen.
     pub fn address(mut self, address: impl fmt::Display) -> Self {
         self.addresses.push(address.to_string());
+        self
+    }
+
+    /// Serves these families, whether or not the node has an address of them, rather than those it has one of. Without an
+    /// address of a family nothing is served at the node's primary one.
+    pub fn families(mut self, families: impl IntoIterator<Item = AddressType>) -> Self {
+        self.families = families.into_iter().collect();
         self
     }
 
@@ -118,6 +130,7 @@ impl NodeBuilder {
         let node = Node {
             detector: self.chosen_detector(),
             addresses: parse_all("address", &self.addresses)?,
+            families: self.families,
             pod_cidrs: parse_all("pod_cidr", &self.pod_cidrs)?,
             cluster_cidrs: parse_all("cluster_cidr", &self.cluster_cidrs)?,
             service_cidrs: parse_all("service_cidr", &self.service_cidrs)?,
@@ -154,7 +167,7 @@ fn check(node: &Node) -> Result<(), NodeError> {
     if node.name.is_empty() {
         return Err(NodeError::Unnamed);
     }
-    if node.addresses.is_empty() {
+    if node.addresses.is_empty() && node.families.is_empty() {
         return Err(NodeError::NoAddress { node: node.name.clone() });
     }
     if let Some(&address) =

@@ -77,3 +77,11 @@ fn settings_follow_kube_proxy_where_asked_to() {
         );
     }
 }
+
+#[test]
+fn chosen_families_are_served_without_an_address() {
+    let families = [AddressType::Ipv4, AddressType::Ipv6];
+    assert_eq!(Node::builder("n").families(families).build().unwrap().families(), families);
+    let node = Node::builder("n").address("172.20.10.2").families([AddressType::Ipv6]).build().unwrap();
+    assert_eq!(node.families(), [AddressType::Ipv6]);
+}

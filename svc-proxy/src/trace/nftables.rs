@@ -36,7 +36,7 @@ const MOST_WAYS: usize = 100_000;
 /// let tables = Tables::new([Table::new(Family::Ip, "strict").chain(nobody)]);
 /// let trace = tables.trace(&"TCP 192.0.2.1 198.51.100.1:80".parse()?)?;
 /// assert_eq!(trace.outcome(), Outcome::Drop);
-/// assert_eq!((trace.path()[0].chain(), trace.path()[0].rule().as_str()), ("input", "drop"));
+/// assert_eq!((trace.path()[0].chain(), trace.path()[0].rule()), ("input", "drop"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

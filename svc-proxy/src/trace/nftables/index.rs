@@ -1,8 +1,7 @@
 //! Tables by name and key.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use svc_nft::{
     Chain, ChainType, Data, Element, Hook, Name, Policy, Rule, Set, SetFlag, Table, TableId, Value,
@@ -39,21 +38,21 @@ pub(super) struct PlacedRule {
     /// From 1.
     pub(super) number: usize,
     pub(super) rule: Rule,
+    /// Written when somebody wants to read it.
+    pub(super) text: OnceLock<String>,
 }
 
 impl RuleAt for PlacedRule {
+    fn rule(&self) -> &str {
+        self.text.get_or_init(|| self.rule.text(self.table.0.family()).to_string())
+    }
+
     fn table(&self) -> &str {
         &self.table.1
     }
 
     fn chain(&self) -> &str {
         &self.chain
-    }
-}
-
-impl fmt::Display for PlacedRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.rule.text(self.table.0.family()))
     }
 }
 
@@ -113,6 +112,7 @@ impl IndexedChain {
                 chain: chain.name().clone(),
                 number: index + 1,
                 rule: rule.clone(),
+                text: OnceLock::new(),
             })
         };
         let rules = chain.rules().iter().enumerate().map(place).collect();

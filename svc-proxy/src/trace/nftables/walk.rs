@@ -1,7 +1,7 @@
 //! A packet on its way through the hooks.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use svc_nft::{Hook, Name, Rule, Statement, Verdict};
@@ -244,6 +244,7 @@ fn policy(table: &IndexedTable, chain: &IndexedChain) -> Step {
         chain: chain.name.clone(),
         number: chain.rules.len() + 1,
         rule: Rule::new([Statement::drop()]).comment("policy"),
+        text: OnceLock::new(),
     };
     Step { rule: Arc::new(rule), object: None }
 }

@@ -1,0 +1,244 @@
+//! The `rules` program as others use it: tables of flows, written by hand from what Kubernetes says.
+//!
+//! `tests/golden/rules` has objects (`NAME.yaml`) and what becomes of flows (`NAME.flows`): a line that begins with `$` has
+//! the options for the flows below it; a flow is followed by its outcome and endpoints, `*` marks those that are reached
+//! with another source, and a fraction is their probability.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the test starts a program and feeds it files"
+)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn golden(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/rules").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+fn rules(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rules"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A program that refuses its options does not read.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// One `$` line and its flows with what is expected of them.
+struct Section {
+    arguments: Vec<String>,
+    flows: Vec<(String, String)>,
+}
+
+fn sections(text: &str) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(arguments) = line.strip_prefix('$') {
+            let arguments = arguments.split_whitespace().map(str::to_owned).collect();
+            sections.push(Section { arguments, flows: Vec::new() });
+            continue;
+        }
+        let words: Vec<_> = line.split_whitespace().collect();
+        let (flow, expected) = words.split_at(3);
+        sections.last_mut().unwrap().flows.push((flow.join(" "), expected.join(" ")));
+    }
+    sections
+}
+
+/// A line of the program in the words of a table.
+fn summary(line: &str) -> (String, String) {
+    let line: Value = serde_json::from_str(line).unwrap();
+    let mut summary = line["outcome"].as_str().unwrap().to_owned();
+    for (index, endpoint) in line["endpoints"].as_array().unwrap().iter().enumerate() {
+        let mark = if endpoint["masquerade"].as_bool().unwrap() { "*" } else { "" };
+        let separator = if index == 0 { " " } else { ", " };
+        write!(summary, "{separator}{}{mark}", endpoint["address"].as_str().unwrap()).unwrap();
+        let probability = endpoint["probability"].as_f64().unwrap();
+        let parts = (1.0 / probability).round();
+        assert!((probability * parts - 1.0).abs() < 1e-9, "{line}");
+        if parts > 1.0 {
+            write!(summary, " 1/{parts}").unwrap();
+        }
+    }
+    (line["flow"].as_str().unwrap().to_owned(), summary)
+}
+
+fn holds(name: &str) {
+    let objects = golden(&format!("{name}.yaml"));
+    let table = fs::read_to_string(golden(&format!("{name}.flows"))).unwrap();
+    let mut wrong = String::new();
+    for section in sections(&table) {
+        let mut arguments = vec!["trace", "--objects", &objects, "--backend", "nftables", "--format", "json"];
+        arguments.extend(["--flows", "-"]);
+        arguments.extend(section.arguments.iter().map(String::as_str));
+        let input: String = section.flows.iter().map(|(flow, _)| format!("{flow}\n")).collect();
+        let output = rules(&arguments, &input);
+        assert!(output.status.success(), "{name} {:?}: {}", section.arguments, text(&output.stderr));
+        let traced: Vec<_> = text(&output.stdout).lines().map(summary).collect();
+        assert_eq!(traced.len(), section.flows.len());
+        for (expected, traced) in
+            section.flows.iter().zip(&traced).filter(|(expected, traced)| expected != traced)
+        {
+            let (flow, expected) = expected;
+            writeln!(
+                wrong,
+                "{:?}\n  {flow}\n    expected {expected}\n    traced   {}",
+                section.arguments, traced.1
+            )
+            .unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{name}:\n{wrong}");
+}
+
+macro_rules! tables {
+    ($($test:ident: $name:literal,)*) => {
+        $(#[test]
+        fn $test() {
+            holds($name);
+        })*
+
+        #[test]
+        fn every_table_is_held_to() {
+            let tables = fs::read_dir(golden(".")).unwrap().map(|entry| entry.unwrap().file_name());
+            let mut tables: Vec<_> = tables.filter_map(|name| Some(name.to_str()?.strip_suffix(".flows")?.to_owned())).collect();
+            tables.sort();
+            let mut held = vec![$($name),*];
+            held.sort();
+            assert_eq!(tables, held);
+        }
+    };
+}
+
+tables! {
+    cluster_ips_lead_to_endpoints: "cluster-ip",
+    services_without_endpoints_refuse: "no-endpoints",
+    source_ranges_guard_load_balancers: "load-balancer",
+    node_ports_are_served_where_asked: "node-ports",
+    external_policy_local_keeps_the_source: "external-policy-local",
+    external_policy_cluster_masquerades: "external-policy-cluster",
+    internal_policy_local_stays_on_the_node: "internal-policy",
+    terminating_endpoints_serve_when_nobody_else_does: "terminating",
+    sources_are_masqueraded_as_set: "masquerade",
+    addresses_of_mode_proxy_are_left_alone: "ip-mode",
+    hints_keep_connections_in_the_zone: "topology",
+    affinity_begins_with_a_draw: "affinity",
+}
+
+#[test]
+fn what_is_wrong_is_named_and_the_rest_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let objects = fs::read_to_string(golden("cluster-ip.yaml")).unwrap();
+    let bad = "---\n{apiVersion: v1, kind: Service, metadata: {name: bad}, spec: {clusterIP: ten, ports: [{port: 80}]}}\n";
+    fs::write(path("all.yaml"), objects + bad).unwrap();
+    let flows = "# two of four\nTCP 10.0.0.2 172.30.0.41:80\n\nnonsense\ntcp 10.0.0.2 fd00::1:80\nudp 10.0.0.2:4000 172.30.0.42:53\n";
+    fs::write(path("flows"), flows).unwrap();
+    let output = rules(
+        &["trace", "--objects", &path(""), "--node", "n", "--flows", &path("flows"), "--format", "json"],
+        "",
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let errors = text(&output.stderr);
+    for part in ["all.yaml", "Service default/bad", "spec.clusterIP", "`nonsense`", "`fd00::1:80`"] {
+        assert!(errors.contains(part), "{part}: {errors}");
+    }
+    let lines: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        lines.iter().map(|line| &line["outcome"]).collect::<Vec<_>>(),
+        ["forward", "", "", "forward"]
+            .map(|outcome| if outcome.is_empty() { Value::Null } else { outcome.into() })
+            .iter()
+            .collect::<Vec<_>>()
+    );
+    assert!(lines[1]["error"].as_str().unwrap().contains("not a packet"));
+}
+
+#[test]
+fn a_path_names_the_service_at_every_rule() {
+    let objects = golden("cluster-ip.yaml");
+    let flow = ["--flow", "TCP 10.0.0.2 172.30.0.42:443"];
+    let output = rules(
+        &[&["trace", "--objects", &objects, "--node", "n", "--format", "json"][..], &flow].concat(),
+        "",
+    );
+    let line: Value = serde_json::from_str(text(&output.stdout)).unwrap();
+    let path = line["path"].as_array().unwrap();
+    assert!(path.len() > 2, "{line}");
+    assert!(path.iter().all(|step| step["object"] == "ns/svc2:https"), "{line}");
+    let explained = rules(&[&["trace", "--objects", &objects, "--node", "n"][..], &flow].concat(), "");
+    assert!(
+        text(&explained.stdout)
+            .starts_with("TCP 10.0.0.2 172.30.0.42:443: forwarded, for Service ns/svc2:https")
+    );
+}
+
+#[test]
+fn back_ends_that_do_not_exist_are_refused_by_name() {
+    let objects = golden("cluster-ip.yaml");
+    for backend in ["iptables", "ipvs", "ebpf"] {
+        let output = rules(&["compile", "--objects", &objects, "--node", "n", "--backend", backend], "");
+        assert!(!output.status.success());
+        assert!(text(&output.stderr).contains(backend), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn an_address_is_missed_only_where_it_matters() {
+    let run = |name: &str| rules(&["compile", "--objects", &golden(name), "--node", "n"], "");
+    assert_eq!(text(&run("cluster-ip.yaml").stderr), "");
+    assert!(text(&run("node-ports.yaml").stderr).contains("no IPv4 address is known"));
+}
+
+#[test]
+fn a_difference_names_the_object_at_every_line() {
+    let (before, after) = (golden("cluster-ip.yaml"), golden("internal-policy.yaml"));
+    let diff = |from: &str, to: &str| {
+        let output = rules(&["diff", "--from", from, "--to", to, "--node", "n", "--backend", "nftables"], "");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    assert_eq!(diff(&before, &before), "");
+    let directory = tempfile::tempdir().unwrap();
+    let edited = directory.path().join("objects.json");
+    let moved = fs::read_to_string(&before).unwrap().replacen("10.180.2.1", "10.180.2.9", 1);
+    fs::write(&edited, moved).unwrap();
+    let lines = diff(&before, edited.to_str().unwrap());
+    assert!(lines.lines().count() > 3, "{lines}");
+    for line in lines.lines() {
+        assert!(line.contains("10.180.2.") || line.contains(". 1 }"), "{line}");
+        assert!(line.ends_with("# EndpointSlice ns/svc2-1"), "{line}");
+    }
+    for line in diff(&before, &after).lines() {
+        assert!(line.contains("# EndpointSlice ") || line.contains("# Service "), "{line}");
+    }
+}
+
+#[test]
+fn a_cluster_is_read_from_everything_kubectl_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("deeper")).unwrap();
+    let list = r#"{"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "ns"},
+         "spec": {"clusterIP": "172.30.0.41", "ports": [{"port": 80}]}}]}"#;
+    fs::write(directory.path().join("services.json"), list).unwrap();
+    let slices = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: discovery.k8s.io/v1\n  kind: EndpointSlice\n  metadata: {name: web-1, namespace: ns, labels: {kubernetes.io/service-name: web}}\n  addressType: IPv4\n  ports: [{port: 8080}]\n  endpoints: [{addresses: [10.0.0.1]}]\n";
+    fs::write(directory.path().join("deeper/slices.yml"), slices).unwrap();
+    let objects = directory.path().to_str().unwrap();
+    let flow = ["--flow", "TCP 10.0.0.2 172.30.0.41:80", "--format", "json"];
+    let output = rules(&[&["trace", "--objects", objects, "--node", "n"][..], &flow].concat(), "");
+    assert_eq!(summary(text(&output.stdout).trim()).1, "forward 10.0.0.1:8080", "{}", text(&output.stderr));
+}
