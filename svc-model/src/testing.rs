@@ -1,8 +1,13 @@
 //! proptest strategies: objects, whole clusters, and their histories, for tests of whatever consumes snapshots.
 //!
-//! All names and addresses come from a small world, so that objects meet: slices have a Service, two slices share an
-//! address, a change hits something that exists. Within that world everything is valid: no two Services share a
-//! virtual address, a node port or an outside address, whatever is combined.
+//! All names and addresses come from a small [`World`], so that objects meet: slices have a Service, two slices share an
+//! address, a change hits something that exists. Within that world everything is valid: each object would be accepted
+//! when created and is read back from its manifest as it is. No two Services share a virtual address or a node port,
+//! whatever is combined; outside addresses (`externalIPs`, load balancers) they do share now and then, as nothing in a
+//! cluster forbids it.
+//!
+//! A [`history`] mixes arbitrary steps with the [`Edit`]s that clusters really see: scaling, rolling updates, a Service
+//! that becomes another type, endpoints that move between slices.
 //!
 //! ```
 //! use proptest::prelude::*;
@@ -18,50 +23,96 @@
 //!     }
 //! });
 //! ```
+//!
+//! The size is a knob. Small worlds find conflicts and shrink fast; larger ones fill slices and tables:
+//!
+//! ```
+//! use proptest::{prelude::*, test_runner::TestRunner};
+//! use svc_model::{Snapshot, testing::World};
+//!
+//! let world = World::default().services(40).objects(400).steps(3);
+//! let config = ProptestConfig { cases: 4, ..ProptestConfig::default() };
+//! TestRunner::new(config).run(&world.history(), |history| {
+//!     let cluster: Snapshot = history[0].set.iter().cloned().collect();
+//!     prop_assert!(cluster.services().count() <= 40);
+//!     Ok(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What a test wants of one object alone it takes from that object's strategy, and sets the rest by hand:
+//!
+//! ```
+//! use proptest::prelude::*;
+//! use svc_model::testing;
+//!
+//! proptest!(|(service in testing::service(), slice in testing::slice())| {
+//!     prop_assert_eq!(service.is_headless(), service.service_type().to_string() == "ClusterIP"
+//!         && service.cluster_ips().is_empty());
+//!     prop_assert!(slice.endpoints().iter().all(|endpoint| !endpoint.addresses().is_empty()));
+//! });
+//! ```
 
+mod edit;
 mod endpoints;
 mod ingress;
 mod service;
+mod spelling;
+#[cfg(test)]
+mod tests;
+mod world;
 
-use proptest::collection::vec;
 use proptest::prelude::*;
 
-pub use endpoints::{node, pod, slice};
+pub use edit::Edit;
 pub use ingress::{ingress, ingress_class, secret};
-pub use service::service;
+pub use spelling::manifest;
+pub use world::{NAMESPACES, NODES, SERVICES, World};
 
-use crate::{Delta, Kind, Namespace, Object, ObjectName, ObjectRef, Snapshot};
+use crate::{Delta, EndpointSlice, Namespace, Object, ObjectName, ObjectRef, Pod, Service, Snapshot};
+use world::{labels, meta};
 
-/// The namespaces of the small world.
-pub const NAMESPACES: [&str; 2] = ["default", "shop"];
-/// The Services in each namespace.
-pub const SERVICES: [&str; 4] = ["web", "api", "db", "dns"];
-/// The nodes, each in one of two zones.
-pub const NODES: [&str; 3] = ["server1", "server2", "server3"];
-
-/// A whole cluster: objects of all kinds, each name at most once. The nodes are always there.
+/// A whole cluster of the small world: objects of all kinds, each name at most once. The nodes are always there.
 pub fn cluster() -> impl Strategy<Value = Vec<Object>> {
-    let nodes = NODES.iter().enumerate().map(|(index, _)| node(index).boxed()).collect::<Vec<_>>();
-    (nodes, vec(object(), 0..48)).prop_map(|(nodes, others)| {
-        let all = nodes.into_iter().chain(others);
-        let unique: std::collections::BTreeMap<ObjectRef, Object> =
-            all.map(|object| (object.reference(), object)).collect();
-        unique.into_values().collect()
-    })
+    World::default().cluster()
 }
 
-/// Any one object. Boxed kind by kind: the value trees together are too large for a test thread's stack.
+/// A cluster's life: it comes up, then objects come, change and go.
+pub fn history() -> impl Strategy<Value = Vec<Step>> {
+    World::default().history()
+}
+
+/// Any one object.
 pub fn object() -> impl Strategy<Value = Object> {
-    prop_oneof![
-        6 => service().prop_map(Object::from).boxed(),
-        8 => slice().prop_map(Object::from).boxed(),
-        3 => pod().prop_map(Object::from).boxed(),
-        1 => (0..NODES.len()).prop_flat_map(node).boxed(),
-        2 => ingress().prop_map(Object::from).boxed(),
-        1 => ingress_class().prop_map(Object::from).boxed(),
-        2 => secret().prop_map(Object::from).boxed(),
-        1 => namespace().prop_map(Object::from).boxed(),
-    ]
+    World::default().object()
+}
+
+/// The name of any object that may exist in the small world.
+pub fn reference() -> impl Strategy<Value = ObjectRef> {
+    object().prop_map(|object| object.reference())
+}
+
+/// A Service: ClusterIP (one or two families), headless, NodePort, LoadBalancer, ExternalName, with and without selector,
+/// externalIPs, affinity, policies, source ranges; now and then another proxy's.
+pub fn service() -> impl Strategy<Value = Service> {
+    World::default().service()
+}
+
+/// An EndpointSlice: up to three a Service, of either family, whether the Service has it or not; its endpoints in every
+/// combination of ready, serving and terminating, on known and unknown nodes, with and without hints. Their addresses
+/// may occur in several slices.
+pub fn slice() -> impl Strategy<Value = EndpointSlice> {
+    World::default().slice()
+}
+
+/// A pod in any state of its life, labelled so that selectors may match it.
+pub fn pod() -> impl Strategy<Value = Pod> {
+    World::default().pod()
+}
+
+/// The node of this index, with its pod networks and its address; it may be of either zone or of none.
+pub fn node(index: usize) -> impl Strategy<Value = Object> {
+    endpoints::node(index)
 }
 
 /// A Namespace object.
@@ -70,6 +121,11 @@ pub fn namespace() -> impl Strategy<Value = Namespace> {
     (named, labels()).prop_map(|(name, labels)| Namespace {
         meta: crate::Meta { labels, ..meta(ObjectName::cluster(name)) },
     })
+}
+
+/// One step: up to four objects set and up to four removed (which need not exist).
+pub fn step() -> impl Strategy<Value = Step> {
+    World::default().step()
 }
 
 /// What happens at once: one revision of a store.
@@ -83,55 +139,21 @@ pub struct Step {
 }
 
 impl Step {
+    /// A step that puts objects in place.
+    #[must_use]
+    pub fn setting(set: impl IntoIterator<Item = Object>) -> Self {
+        Self { set: set.into_iter().collect(), removed: Vec::new() }
+    }
+
+    /// A step that removes objects.
+    #[must_use]
+    pub fn removing(removed: impl IntoIterator<Item = ObjectRef>) -> Self {
+        Self { set: Vec::new(), removed: removed.into_iter().collect() }
+    }
+
     /// The snapshot after this step, and the difference.
     #[must_use]
     pub fn apply(&self, snapshot: &Snapshot) -> (Snapshot, Delta) {
         snapshot.with(self.set.iter().cloned(), self.removed.iter().cloned())
     }
-}
-
-/// A cluster's life: it comes up, then objects come, change and go.
-pub fn history() -> impl Strategy<Value = Vec<Step>> {
-    let start = cluster().prop_map(|set| Step { set, removed: Vec::new() });
-    (start, vec(step(), 1..12)).prop_map(|(start, steps)| std::iter::once(start).chain(steps).collect())
-}
-
-/// One step: up to four objects set and up to four removed (which need not exist).
-pub fn step() -> impl Strategy<Value = Step> {
-    (vec(object(), 0..4), vec(reference(), 0..4)).prop_map(|(set, removed)| Step { set, removed })
-}
-
-/// The name of any object that may exist in the small world.
-pub fn reference() -> impl Strategy<Value = ObjectRef> {
-    object().prop_map(|object| object.reference())
-}
-
-/// A Service's number in the small world: what is its own (addresses, ports) is counted by it.
-fn slot() -> impl Strategy<Value = u8> {
-    0..u8::try_from(NAMESPACES.len() * SERVICES.len()).unwrap_or(u8::MAX)
-}
-
-fn slot_name(slot: u8) -> ObjectName {
-    let slot = usize::from(slot);
-    ObjectName::new(NAMESPACES[slot / SERVICES.len()], SERVICES[slot % SERVICES.len()])
-}
-
-fn in_namespace(kind: Kind, names: &'static [&'static str]) -> impl Strategy<Value = ObjectName> {
-    debug_assert!(kind.is_namespaced(), "{kind} has no namespace");
-    (prop::sample::select(&NAMESPACES[..]), prop::sample::select(names))
-        .prop_map(|(namespace, name)| ObjectName::new(namespace, name))
-}
-
-fn meta(name: ObjectName) -> crate::Meta {
-    crate::Meta { name, ..crate::Meta::default() }
-}
-
-/// Labels that selectors of the small world may match.
-fn labels() -> impl Strategy<Value = std::collections::BTreeMap<String, String>> {
-    let pair = |key: &'static str, values: &'static [&'static str]| {
-        prop::option::of(prop::sample::select(values))
-            .prop_map(move |value| value.map(|value| (key.to_owned(), value.to_owned())))
-    };
-    (pair("app", &["web", "api"]), pair("tier", &["front", "back"]))
-        .prop_map(|(app, tier)| [app, tier].into_iter().flatten().collect())
 }

@@ -50,8 +50,12 @@ fn freely_allocated(mut service: Service) -> Object {
     service.into()
 }
 
+/// As a user writes it: no status that claims what the pool has for another, no address that is the cluster's to give.
 fn manifest(object: &Object) -> Manifest {
     let mut manifest = write::manifest(object);
+    if let Manifest::Service(service) = &mut manifest {
+        service.status = None;
+    }
     if let Manifest::Service(service) = &mut manifest
         && service.spec.cluster_ips.as_ref().is_some_and(|ips| ips.len() == 1 && ips[0] != "None")
     {

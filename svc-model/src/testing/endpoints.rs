@@ -6,26 +6,26 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::service::PORTS;
-use super::{NAMESPACES, NODES, in_namespace, labels, meta, slot, slot_name};
+use super::world::{NAMESPACES, NODES, World, labels, meta, slot_name};
+use crate::endpoint_slices::HEADLESS_LABEL;
 use crate::{
-    AddressType, ContainerPort, Endpoint, EndpointPort, EndpointSlice, Kind, Meta, Node, NodeAddress, Object,
+    AddressType, ContainerPort, Endpoint, EndpointPort, EndpointSlice, Meta, Node, NodeAddress, Object,
     ObjectName, Pod, PodPhase, Protocol, TargetRef, ZONE_LABEL,
 };
 
-const PODS: [&str; 6] = ["pod-0", "pod-1", "pod-2", "pod-3", "pod-4", "pod-5"];
 const ZONES: [&str; 2] = ["east", "west"];
 
-/// Up to three slices a Service, of either family, whose endpoints are ready, starting, draining or gone, on known and
-/// unknown nodes, with and without hints; their addresses may occur in several.
-pub fn slice() -> impl Strategy<Value = EndpointSlice> {
+pub(super) fn slice(world: World) -> impl Strategy<Value = EndpointSlice> {
     let family = prop_oneof![3 => Just(AddressType::Ipv4), 1 => Just(AddressType::Ipv6)];
-    (slot(), 0..3_u8, family).prop_flat_map(|(slot, index, family)| {
+    (world.slot(), 0..3_u8, family).prop_flat_map(|(slot, index, family)| {
         let endpoints = vec(endpoint(slot, family), 0..6);
-        (endpoints, endpoint_ports(), labels()).prop_map(move |(endpoints, ports, labels)| {
+        let labels = (labels(), prop::bool::weighted(0.1));
+        (endpoints, endpoint_ports(), labels).prop_map(move |(endpoints, ports, (labels, headless))| {
             let service = slot_name(slot);
             let name = format!("{}-{index}", service.name());
             let mut slice = EndpointSlice::of_service(&service, name, family, ports, endpoints);
             slice.meta.labels.extend(labels);
+            slice.meta.labels.extend(headless.then(|| (HEADLESS_LABEL.to_owned(), String::new())));
             slice
         })
     })
@@ -48,20 +48,22 @@ fn endpoint_ports() -> impl Strategy<Value = Vec<EndpointPort>> {
 }
 
 fn endpoint(slot: u8, family: AddressType) -> impl Strategy<Value = Endpoint> {
-    // ready, serving, terminating: as the controller writes them, weighted towards health.
+    // ready, serving, terminating: mostly as the controller writes them; anybody may write a slice.
     let state = prop_oneof![
         5 => Just((true, true, false)),
         2 => Just((false, false, false)),
         2 => Just((false, true, true)),
         1 => Just((false, false, true)),
-        1 => Just((true, true, true)),
+        2 => any::<(bool, bool, bool)>(),
     ];
+    let more =
+        prop::option::weighted(0.1, (0..8_u8).prop_map(move |host| pod_address(family, slot % 3, 65 + host)));
     let node = prop::option::weighted(0.9, prop::sample::select(&NODES[..]));
     let hints = || prop_oneof![2 => Just(Vec::new()), 1 => prop::sample::subsequence(&ZONES[..], 0..=2)];
     let node_hints = prop_oneof![3 => Just(Vec::new()), 1 => prop::sample::subsequence(&NODES[..], 0..=1)];
-    (0..8_u8, state, node, hints(), node_hints, any::<bool>()).prop_map(
-        move |(host, (ready, serving, terminating), node, zone_hints, node_hints, named)| Endpoint {
-            addresses: vec![pod_address(family, slot % 3, 65 + host)],
+    (0..8_u8, more, state, node, hints(), node_hints, any::<bool>()).prop_map(
+        move |(host, more, (ready, serving, terminating), node, zone_hints, node_hints, named)| Endpoint {
+            addresses: std::iter::once(pod_address(family, slot % 3, 65 + host)).chain(more).collect(),
             ready,
             serving,
             terminating,
@@ -76,22 +78,21 @@ fn endpoint(slot: u8, family: AddressType) -> impl Strategy<Value = Endpoint> {
 }
 
 fn pod_name(slot: u8, host: u8) -> ObjectName {
-    ObjectName::new(slot_name(slot).namespace(), PODS[usize::from(host) % PODS.len()])
+    ObjectName::new(slot_name(slot).namespace(), format!("pod-{}", host % 6))
 }
 
-fn zone_of(node: &str) -> Option<&'static str> {
+pub(super) fn zone_of(node: &str) -> Option<&'static str> {
     NODES.iter().position(|known| *known == node).map(|index| ZONES[index % ZONES.len()])
 }
 
-fn pod_address(family: AddressType, net: u8, host: u8) -> IpAddr {
+pub(super) fn pod_address(family: AddressType, net: u8, host: u8) -> IpAddr {
     match family {
         AddressType::Ipv4 => IpAddr::V4(Ipv4Addr::new(10, 244, net, host)),
         AddressType::Ipv6 => IpAddr::V6(Ipv6Addr::new(0xfd00, 0x10, 0x244, net.into(), 0, 0, 0, host.into())),
     }
 }
 
-/// A pod in any state of its life, labelled so that selectors may match it.
-pub fn pod() -> impl Strategy<Value = Pod> {
+pub(super) fn pod(world: World) -> impl Strategy<Value = Pod> {
     let phase = prop_oneof![
         6 => Just(PodPhase::Running),
         1 => Just(PodPhase::Pending),
@@ -102,7 +103,7 @@ pub fn pod() -> impl Strategy<Value = Pod> {
     let hostname = prop::option::of(Just("host-0".to_owned()));
     let subdomain = prop::option::of(prop::sample::select(&super::SERVICES[..]).prop_map(str::to_owned));
     (
-        in_namespace(Kind::Pod, &PODS),
+        (0..NAMESPACES.len(), world.pod_number()),
         node,
         labels(),
         phase,
@@ -112,8 +113,9 @@ pub fn pod() -> impl Strategy<Value = Pod> {
         any::<(bool, bool)>(),
     )
         .prop_flat_map(
-            |(name, node, labels, phase, hostname, subdomain, ports, (ready, terminating))| {
-                pod_ips(&name, node).prop_map(move |ips| Pod {
+            |((namespace, number), node, labels, phase, hostname, subdomain, ports, (ready, terminating))| {
+                let name = ObjectName::new(NAMESPACES[namespace], format!("pod-{number}"));
+                pod_ips(namespace, number, node).prop_map(move |ips| Pod {
                     meta: Meta {
                         labels: labels.clone(),
                         deletion: terminating.then(|| "2026-01-01T00:00:00Z".to_owned()),
@@ -134,10 +136,8 @@ pub fn pod() -> impl Strategy<Value = Pod> {
 }
 
 /// A pod's own addresses on its node: no other pod has them.
-fn pod_ips(name: &ObjectName, node: Option<usize>) -> impl Strategy<Value = Vec<IpAddr>> + use<> {
-    let namespace = NAMESPACES.iter().position(|known| *known == name.namespace()).unwrap_or(0);
-    let number = PODS.iter().position(|known| *known == name.name()).unwrap_or(0);
-    let host = u8::try_from(100 + namespace * 10 + number).unwrap_or(u8::MAX);
+fn pod_ips(namespace: usize, number: u8, node: Option<usize>) -> impl Strategy<Value = Vec<IpAddr>> {
+    let host = if namespace == 0 { 100 + number } else { 170 + number };
     let net = u8::try_from(node.unwrap_or(9)).unwrap_or(9);
     let all = [AddressType::Ipv4, AddressType::Ipv6].map(|family| pod_address(family, net, host));
     prop::sample::subsequence(all.to_vec(), 0..=2)
@@ -150,8 +150,7 @@ fn container_ports() -> impl Strategy<Value = Vec<ContainerPort>> {
         .prop_map(move |number| number.into_iter().map(port).collect())
 }
 
-/// The node of this index, with its pod networks and its address; it may be of either zone or of none.
-pub fn node(index: usize) -> impl Strategy<Value = Object> {
+pub(super) fn node(index: usize) -> impl Strategy<Value = Object> {
     let name = NODES[index % NODES.len()];
     let net = u8::try_from(index % NODES.len()).unwrap_or(0);
     let v4 = ipnet::Ipv4Net::new_assert(Ipv4Addr::new(10, 244, net, 0), 24);

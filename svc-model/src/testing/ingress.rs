@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{SERVICES, in_namespace, labels, meta};
+use super::SERVICES;
+use super::world::{in_namespace, labels, meta};
 use crate::{
     BackendPort, Ingress, IngressBackend, IngressClass, IngressPath, IngressRule, IngressTls, Kind, Meta,
     ObjectName, PathType, Secret,

@@ -1,17 +1,21 @@
 //! Services of every kind.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use proptest::prelude::*;
 
-use super::{labels, meta, slot, slot_name};
+use super::world::{World, labels, meta, slot_name};
 use crate::service::{Exposure, Headless, LoadBalancer, Spec, Traffic, VirtualService};
 use crate::{
     AddressType, IpFamilyPolicy, IpMode, LoadBalancerIngress, Meta, Protocol, Selector, Service, ServicePort,
-    TargetPort, TrafficDistribution, TrafficPolicy,
+    ServiceType, TargetPort, TrafficDistribution, TrafficPolicy,
 };
+
+/// Services with this label belong to another proxy than the cluster's.
+pub(super) const PROXY_NAME_LABEL: &str = "service.kubernetes.io/service-proxy-name";
 
 /// Name, protocol, port: the ports a Service may have.
 pub(super) const PORTS: [(&str, Protocol, u16); 6] = [
@@ -23,10 +27,8 @@ pub(super) const PORTS: [(&str, Protocol, u16); 6] = [
     ("alt", Protocol::Tcp, 8080),
 ];
 
-/// A Service: ClusterIP (one or two families), headless, NodePort, LoadBalancer, ExternalName, with and without selector,
-/// externalIPs, affinity, policies, source ranges.
-pub fn service() -> impl Strategy<Value = Service> {
-    slot().prop_flat_map(|slot| {
+pub(super) fn service(world: World) -> impl Strategy<Value = Service> {
+    world.slot().prop_flat_map(|slot| {
         let spec = prop_oneof![
             6 => virtual_service(slot).prop_map(|spec| Spec::Virtual(Box::new(spec))).boxed(),
             1 => (families(), family_policy()).prop_map(|(families, policy)| {
@@ -35,7 +37,7 @@ pub fn service() -> impl Strategy<Value = Service> {
             }),
             1 => prop::sample::select(&["example.com", "www.example.org"][..]).prop_map(|it| Spec::ExternalName(it.to_owned())),
         ];
-        (spec, traffic(slot), ports(), labels(), labels(), any::<bool>()).prop_map(
+        (spec, traffic(slot), ports(), labels(), service_labels(), any::<bool>()).prop_map(
             move |(spec, traffic, ports, selector, labels, publish_not_ready_addresses)| {
                 finished(slot, Service {
                     meta: Meta { labels, ..meta(slot_name(slot)) },
@@ -51,16 +53,51 @@ pub fn service() -> impl Strategy<Value = Service> {
     })
 }
 
-/// Gives node ports to the types that have them, and none to the others; the policies follow the type.
-fn finished(slot: u8, mut service: Service) -> Service {
+/// Now and then the Service is another proxy's.
+fn service_labels() -> impl Strategy<Value = BTreeMap<String, String>> {
+    (labels(), prop::bool::weighted(0.05)).prop_map(|(mut labels, foreign)| {
+        labels.extend(foreign.then(|| (PROXY_NAME_LABEL.to_owned(), "other".to_owned())));
+        labels
+    })
+}
+
+/// Gives node ports to the types that have them, and none to the others; the policies follow the type. DNS over UDP and TCP is one door.
+pub(super) fn finished(slot: u8, mut service: Service) -> Service {
     agree(&mut service);
     let wanted = service.allocates_node_ports();
     for port in &mut service.ports {
         let index = PORTS.iter().position(|known| (known.1, known.2) == (port.protocol, port.port));
-        let number = 30_000 + u16::from(slot) * 10 + u16::try_from(index.unwrap_or(9)).unwrap_or(9);
+        let door = index.map_or(9, |index| if PORTS[index].2 == 53 { 2 } else { index });
+        let number = 30_000 + u16::from(slot) * 10 + u16::try_from(door).unwrap_or(9);
         port.node_port = wanted.then_some(number);
     }
     service
+}
+
+/// The Service as another type: it keeps its virtual addresses, or gets those of its number.
+pub(super) fn retyped(slot: u8, service: &Service, to: ServiceType) -> Service {
+    let exposure = match to {
+        ServiceType::NodePort => Exposure::NodePort,
+        ServiceType::LoadBalancer => Exposure::LoadBalancer(LoadBalancer {
+            ingress: vec![LoadBalancerIngress::address(outside_address(203, slot), IpMode::Vip)],
+            health_check_node_port: Some(32_000 + u16::from(slot)),
+            allocates_node_ports: true,
+            ..LoadBalancer::default()
+        }),
+        _ => Exposure::ClusterIp,
+    };
+    let spec = match &service.spec {
+        _ if to == ServiceType::ExternalName => Spec::ExternalName("example.com".to_owned()),
+        Spec::Virtual(spec) => Spec::Virtual(Box::new(VirtualService { exposure, ..(**spec).clone() })),
+        _ => Spec::Virtual(Box::new(VirtualService {
+            cluster_ips: vec![cluster_ip(AddressType::Ipv4, slot, 0)],
+            family_policy: IpFamilyPolicy::SingleStack,
+            exposure,
+        })),
+    };
+    let mut service = Service { spec, ..service.clone() };
+    service.traffic.external_policy.get_or_insert(TrafficPolicy::Local);
+    finished(slot, service)
 }
 
 fn ports() -> impl Strategy<Value = Vec<ServicePort>> {
@@ -158,31 +195,50 @@ fn families() -> impl Strategy<Value = Vec<AddressType>> {
 /// Two addresses of each family belong to each Service, so that it can also change its address.
 fn cluster_ips(slot: u8) -> impl Strategy<Value = Vec<IpAddr>> {
     (families(), 0..2_u8).prop_map(move |(families, which)| {
-        let host = 10 + slot * 2 + which;
-        let address = |family| match family {
-            AddressType::Ipv4 => IpAddr::V4(Ipv4Addr::new(10, 96, 0, host)),
-            AddressType::Ipv6 => IpAddr::V6(Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, host.into())),
-        };
-        families.into_iter().map(address).collect()
+        families.into_iter().map(|family| cluster_ip(family, slot, which)).collect()
     })
 }
 
-/// Up to two outside addresses of this Service alone.
+fn cluster_ip(family: AddressType, slot: u8, which: u8) -> IpAddr {
+    let host = 10 + slot * 2 + which;
+    match family {
+        AddressType::Ipv4 => IpAddr::V4(Ipv4Addr::new(10, 96, 0, host)),
+        AddressType::Ipv6 => IpAddr::V6(Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, host.into())),
+    }
+}
+
+/// Up to two outside addresses of this Service, and now and then one that others have too.
 fn outside(net: u8, slot: u8) -> impl Strategy<Value = Vec<IpAddr>> {
-    let addresses = vec![
-        IpAddr::V4(Ipv4Addr::new(net, 51, 100, 10 + slot)),
+    let own = vec![
+        outside_address(net, slot),
         IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, net.into(), 0, 0, 0, 0, (10 + slot).into())),
     ];
-    prop_oneof![2 => Just(Vec::new()), 1 => prop::sample::subsequence(addresses, 0..=2)]
+    let own = prop::sample::subsequence(own, 0..=2);
+    let contested = prop_oneof![
+        8 => Just(None),
+        1 => Just(Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)))),
+        1 => Just(Some(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)))),
+    ];
+    let some = (own, contested).prop_map(|(own, contested)| own.into_iter().chain(contested).collect());
+    prop_oneof![2 => Just(Vec::new()), 1 => some]
+}
+
+pub(super) fn outside_address(net: u8, slot: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(net, 51, 100, 10 + slot))
 }
 
 fn load_balancer(slot: u8) -> impl Strategy<Value = LoadBalancer> {
     let ip_mode = prop_oneof![3 => Just(IpMode::Vip), 1 => Just(IpMode::Proxy)];
-    (outside(203, slot), ip_mode, source_ranges(), prop::bool::weighted(0.8), any::<bool>()).prop_map(
-        move |(addresses, ip_mode, source_ranges, allocates_node_ports, classed)| LoadBalancer {
+    let ip_modes = prop::collection::vec(ip_mode, 3);
+    (outside(203, slot), ip_modes, source_ranges(), prop::bool::weighted(0.8), any::<bool>()).prop_map(
+        move |(addresses, ip_modes, source_ranges, allocates_node_ports, classed)| LoadBalancer {
             class: classed.then(|| "example.com/lab".to_owned()),
             requested_ip: addresses.first().copied(),
-            ingress: addresses.into_iter().map(|ip| LoadBalancerIngress::address(ip, ip_mode)).collect(),
+            ingress: addresses
+                .into_iter()
+                .zip(ip_modes)
+                .map(|(ip, mode)| LoadBalancerIngress::address(ip, mode))
+                .collect(),
             source_ranges,
             unreadable_source_ranges: Vec::new(),
             health_check_node_port: Some(32_000 + u16::from(slot)),
@@ -192,7 +248,7 @@ fn load_balancer(slot: u8) -> impl Strategy<Value = LoadBalancer> {
 }
 
 fn source_ranges() -> impl Strategy<Value = Vec<IpNet>> {
-    let all = ["172.20.10.0/24", "10.244.0.0/16", "2001:db8::/32", "0.0.0.0/0"];
+    let all = ["172.20.10.0/24", "10.244.0.0/16", "2001:db8::/32", "0.0.0.0/0", "::/0"];
     let all: Vec<IpNet> = all.iter().filter_map(|text| text.parse().ok()).collect();
     prop_oneof![2 => Just(Vec::new()), 1 => prop::sample::subsequence(all, 0..=3)]
 }
