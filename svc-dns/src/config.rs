@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 
-pub(crate) use self::reverse::{ReverseName, reverse_name};
+pub(crate) use self::reverse::{ReverseName, apexes as reverse_zones_of, reverse_name};
 pub use self::{
     builder::{Cidr, ZoneBuilder},
     labels::LabelExpression,

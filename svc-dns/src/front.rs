@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Instant};
 
 pub use self::site::{Site, SiteBuilder};
 use crate::{
-    Client, Forwarder, Outcome, Responder,
+    Action, Client, Forwarder, Outcome, Responder,
     forward::Forward,
     forwarder::ForwardStats,
     message::{Header, Query, QuestionName, Rcode, Writer},
@@ -108,6 +108,16 @@ impl Front {
         };
         let Some(site) = self.site_of(&query) else { return responder.respond(message, client, out) };
         let limit = responder.limit(query.edns(), client.transport);
+        let refused = match site.action(&query, client) {
+            Action::Allow => None,
+            Action::Drop => return Outcome::Drop,
+            Action::Empty => Some(Rcode::NOERROR),
+            Action::Refuse => Some(Rcode::REFUSED),
+        };
+        if let Some(rcode) = refused {
+            Writer::reply(&query, limit, out).finish(rcode);
+            return Outcome::Answer;
+        }
         match rewrite(site.rules(), message, &query) {
             Rewritten::Unchanged => self.in_site(site, responder, message, &query, client, out),
             Rewritten::Wrong => {

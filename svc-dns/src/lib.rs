@@ -97,12 +97,16 @@
 //!
 //! [DNS specification]: https://github.com/kubernetes/dns/blob/master/docs/specification.md
 
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
+mod access;
 mod address;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 mod autopath;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 mod cache;
 mod config;
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
+pub mod corefile;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 mod domains;
 #[cfg(feature = "driver")]
@@ -120,8 +124,12 @@ mod front;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 mod hosts;
 mod index;
+#[cfg(feature = "driver")]
+mod kube_dns;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 pub mod message;
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
+mod resolv_conf;
 mod responder;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 pub mod rewrite;
@@ -132,6 +140,7 @@ mod sys;
 pub mod template;
 mod zone;
 
+pub use access::{Access, Action};
 pub use address::ServerAddress;
 pub use autopath::Autopath;
 pub use cache::{Cache, CacheConfig, CacheConfigBuilder, CacheStats, Prefetch, Stale, StaleMode, StoreStats};
@@ -148,4 +157,7 @@ pub use forwarder::{
 #[cfg(feature = "driver")]
 pub use front::{Front, Site, SiteBuilder};
 pub use hosts::{Hosts, HostsProblem};
+#[cfg(feature = "driver")]
+pub use kube_dns::KubeDns;
+pub use resolv_conf::{ResolvConf, ResolvConfProblem};
 pub use responder::{Client, Outcome, Responder, Transfer, Transport};

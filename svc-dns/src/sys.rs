@@ -1,11 +1,13 @@
 //! Sockets and clocks: nothing else in this crate touches either.
 
 mod datagrams;
+mod files;
 mod sockets;
 mod upstream;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use self::files::System;
 pub(crate) use self::{
     datagrams::{Datagrams, Peer},
     sockets::{Listener, Sockets},

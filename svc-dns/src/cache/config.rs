@@ -126,6 +126,11 @@ impl Stale {
         self
     }
 
+    /// Whether the servers are asked first.
+    pub(crate) fn is_verified(self) -> bool {
+        matches!(self.mode, StaleMode::Verify(_))
+    }
+
     pub(super) fn window(self) -> Duration {
         self.window
     }

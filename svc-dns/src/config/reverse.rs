@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The apexes of the zones that together hold the network: one, or several where its prefix ends inside a label.
-pub(super) fn apexes(network: IpNet) -> Vec<Name> {
+pub(crate) fn apexes(network: IpNet) -> Vec<Name> {
     let label_bits = if network.addr().is_ipv4() { 8 } else { 4 };
     let prefix = network.prefix_len().div_ceil(label_bits) * label_bits;
     let subnets: Vec<IpNet> = network.trunc().subnets(prefix).into_iter().flatten().collect();

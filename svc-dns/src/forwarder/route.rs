@@ -30,6 +30,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Route {
     domain: Name,
+    site: Option<Name>,
     except: Domains,
     servers: Vec<Arc<Upstream>>,
     policy: Policy,
@@ -87,6 +88,11 @@ impl Route {
 
     pub(super) fn domain(&self) -> &Name {
         &self.domain
+    }
+
+    /// Names of this domain are asked about in routes of the same site only.
+    pub(super) fn site(&self) -> Option<&Name> {
+        self.site.as_ref()
     }
 
     /// Whether a lower-case name below the domain is meant.
@@ -215,6 +221,7 @@ impl Route {
 #[derive(Debug)]
 pub struct RouteBuilder {
     domain: Result<Name, ConfigError>,
+    site: Option<Name>,
     except: Domains,
     servers: Vec<Result<SocketAddr, ConfigError>>,
     policy: Option<Policy>,
@@ -237,6 +244,7 @@ impl RouteBuilder {
     fn new(domain: Result<Name, ConfigError>) -> Self {
         Self {
             domain,
+            site: None,
             except: Domains::default(),
             servers: Vec::new(),
             policy: None,
@@ -257,6 +265,12 @@ impl RouteBuilder {
     #[must_use]
     pub fn server<S: TryInto<ServerAddress, Error = E>, E: Into<ConfigError>>(mut self, server: S) -> Self {
         self.servers.push(address(server));
+        self
+    }
+
+    /// Routes of one site go on to one another, and never to those of another: a server block of a Corefile.
+    pub(crate) fn of_site(mut self, zone: &Name) -> Self {
+        self.site = Some(zone.to_lowercase());
         self
     }
 
@@ -364,6 +378,7 @@ impl RouteBuilder {
         }
         Ok(Route {
             domain: domain.to_lowercase(),
+            site: self.site,
             except: self.except,
             servers: addresses
                 .into_iter()

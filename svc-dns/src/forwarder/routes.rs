@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Route;
 use crate::{
     CacheStats,
+    domains::Domains,
     message::{Name, suffixes},
 };
 
@@ -13,6 +14,7 @@ use crate::{
 pub(super) struct Routes {
     routes: Vec<Route>,
     by_domain: HashMap<Box<[u8]>, Vec<usize>>,
+    sites: Domains,
 }
 
 impl Routes {
@@ -21,7 +23,8 @@ impl Routes {
         for (index, route) in routes.iter().enumerate() {
             by_domain.entry(route.domain().wire().into()).or_default().push(index);
         }
-        Self { routes, by_domain }
+        let sites = routes.iter().filter_map(Route::site).collect();
+        Self { routes, by_domain, sites }
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Route> {
@@ -44,6 +47,7 @@ impl Routes {
         let name = name.to_lowercase();
         let indexes = suffixes(name.wire()).filter_map(|suffix| self.by_domain.get(suffix)).flatten();
         let routes = indexes.map(|&index| &self.routes[index]);
-        routes.filter(|route| route.takes(name.wire())).collect()
+        let site = self.sites.longest(name.wire());
+        routes.filter(|route| route.takes(name.wire()) && route.site() == site).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::special;
 use crate::{
-    Autopath, Client, Hosts, Outcome, Responder,
+    Access, Action, Autopath, Client, Hosts, Outcome, Responder,
     error::ConfigError,
     hosts::Said,
     message::{Class, Name, Query, RecordType, suffixes},
@@ -16,6 +16,7 @@ pub struct Site {
     /// In lower case.
     domain: Name,
     rules: Vec<Rule>,
+    access: Vec<Access>,
     autopath: Option<Autopath>,
     templates: Vec<Template>,
     hosts: Option<Hosts>,
@@ -30,6 +31,7 @@ impl Site {
         let site = |domain: Name| Self {
             domain: domain.to_lowercase(),
             rules: Vec::new(),
+            access: Vec::new(),
             autopath: None,
             templates: Vec::new(),
             hosts: None,
@@ -55,6 +57,13 @@ impl Site {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// What a client gets: the first of the lists that does not let it pass counts.
+    pub(super) fn action(&self, query: &Query<'_>, client: Client) -> Action {
+        let (name, kind) = (query.question().name(), query.question().kind());
+        let actions = self.access.iter().map(|access| access.action(name.wire(), kind, client.address.ip()));
+        actions.into_iter().find(|action| *action != Action::Allow).unwrap_or(Action::Allow)
     }
 
     /// Whose search path is walked.
@@ -148,6 +157,12 @@ impl SiteBuilder {
             set(site);
         }
         self
+    }
+
+    /// Adds rules about who may ask; behind those that are there.
+    #[must_use]
+    pub fn access(self, access: Access) -> Self {
+        self.set(|site| site.access.push(access))
     }
 
     /// Adds a rule for rewriting; behind those that are there.

@@ -1,0 +1,165 @@
+//! From what a Corefile means to what answers.
+
+use std::net::SocketAddr;
+
+use super::{
+    ForwardPlan, Problems, ServerPlan, SitePlan, Surroundings, Target,
+    forward::{Asking, Choosing},
+};
+use crate::{
+    Autopath, Cache, Forwarder, Front, Policy, Protocol, Route, RouteBuilder, Site, message::Name,
+    resolv_conf::ResolvConf, sys::Connections,
+};
+
+/// Where the search path of pods on this node goes on.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+impl ServerPlan {
+    /// Rules and forwarder of this server, with what its files say now. The files are read through `around`.
+    ///
+    /// # Errors
+    /// When a file without which nothing can be done cannot be read, or a setting cannot be. Files that are not there, and lines
+    /// in them that say nothing, are warnings beside the front.
+    pub fn front(&self, around: &dyn Surroundings) -> Result<(Front, Problems), Problems> {
+        let mut problems = Problems::default();
+        let mut front = Front::new();
+        let mut forwarder = Forwarder::builder().detect_loops(self.operations().detects_loops());
+        let mut forwards = false;
+        for site in self.sites() {
+            for rules in site.rules_of(around, &mut problems) {
+                front = front.site(rules);
+            }
+            for route in site.routes(around, &mut problems) {
+                forwards = true;
+                forwarder = forwarder.route(route);
+            }
+        }
+        if forwards && !problems.has_errors() {
+            match forwarder.build() {
+                Ok(forwarder) => front = front.forward(forwarder),
+                Err(error) => {
+                    let place =
+                        self.sites().iter().flat_map(|site| &site.forwards).map(|forward| &forward.place);
+                    place.take(1).for_each(|place| problems.error(place, format!("forward: {error}")));
+                }
+            }
+        }
+        if problems.has_errors() { Err(problems) } else { Ok((front, problems)) }
+    }
+
+    /// The files that the front is made from: hosts files and those with name servers. A new front is due when one changes.
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        let hosts = self.sites().iter().filter_map(|site| site.hosts()?.file().map(str::to_owned));
+        let targets = self.sites().iter().flat_map(SitePlan::forwards).flat_map(ForwardPlan::targets);
+        let servers = targets.filter_map(|target| match target {
+            Target::File(path) => Some(path.clone()),
+            Target::Server(_) => None,
+        });
+        let mut files: Vec<String> = hosts.chain(servers).collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+}
+
+impl SitePlan {
+    /// The rules for each of its zones; none where there is nothing to do in front of the responder.
+    fn rules_of(&self, around: &dyn Surroundings, problems: &mut Problems) -> Vec<Site> {
+        let hosts = self.hosts.as_ref().map(|hosts| hosts.hosts(around, problems));
+        let autopath = self.autopath.as_ref().map(|_| {
+            let node = around.read(RESOLV_CONF).map(|text| ResolvConf::parse(&text).0).unwrap_or_default();
+            Autopath::new().node_search(node.search().iter().cloned())
+        });
+        let with_rules = |zone: &Name| {
+            let mut site = Site::builder(zone.clone())
+                .minimal_any(self.minimal_any)
+                .local(self.local)
+                .whoami(self.whoami);
+            site = self.access.iter().fold(site, |site, access| site.access(access.clone()));
+            site = self.rules.iter().fold(site, |site, rule| site.rewrite(rule.clone()));
+            site = self.templates.iter().fold(site, |site, template| site.template(template.clone()));
+            site = hosts.iter().fold(site, |site, hosts| site.hosts(hosts.clone()));
+            autopath.iter().fold(site, |site, autopath| site.autopath(autopath.clone())).build().ok()
+        };
+        self.zones.iter().filter_map(with_rules).collect()
+    }
+
+    /// A route for each zone and each `forward` that can concern it.
+    fn routes(&self, around: &dyn Surroundings, problems: &mut Problems) -> Vec<RouteBuilder> {
+        let cache = self.cache.clone().map(Cache::new);
+        let mut routes = Vec::new();
+        for plan in &self.forwards {
+            let servers = plan.servers(around, problems);
+            let network = || Connections::new(plan.expire, plan.max_idle);
+            for zone in &self.zones {
+                for from in plan.from.iter().filter_map(|from| narrower(zone, from)) {
+                    let route = plan.route(from, &servers).network(network()).of_site(zone);
+                    routes.push(cache.iter().fold(route, |route, cache| route.cache(cache.clone())));
+                }
+            }
+        }
+        // A block without servers refuses what it does not know; it does not ask those of another block.
+        let refusing = self.zones.iter().filter(|_| self.forwards.is_empty());
+        routes.extend(refusing.map(|zone| Route::builder(zone.clone()).of_site(zone)));
+        routes
+    }
+}
+
+/// The domain that is within the other.
+fn narrower(zone: &Name, from: &Name) -> Option<Name> {
+    match () {
+        () if from.is_within(zone) => Some(from.clone()),
+        () if zone.is_within(from) => Some(zone.clone()),
+        () => None,
+    }
+}
+
+impl ForwardPlan {
+    fn servers(&self, around: &dyn Surroundings, problems: &mut Problems) -> Vec<SocketAddr> {
+        let mut servers = Vec::new();
+        for target in &self.to {
+            match target {
+                Target::Server(address) => servers.push(*address),
+                Target::File(path) => match around.read(path) {
+                    Ok(text) => {
+                        let (conf, wrong) = ResolvConf::parse(&text);
+                        for problem in wrong {
+                            problems.warning(&self.place, format!("forward: {path}: {problem}"));
+                        }
+                        if conf.servers().is_empty() {
+                            problems.error(&self.place, format!("forward: {path} names no server"));
+                        }
+                        servers.extend_from_slice(conf.servers());
+                    }
+                    Err(why) => problems.error(&self.place, format!("forward: {path}: {why}")),
+                },
+            }
+        }
+        servers
+    }
+
+    fn route(&self, domain: Name, servers: &[SocketAddr]) -> RouteBuilder {
+        let (interval, name, recursion) = self.probe.clone();
+        let route = Route::builder(domain)
+            .policy(match self.policy {
+                Choosing::Random => Policy::Random,
+                Choosing::RoundRobin => Policy::RoundRobin,
+                Choosing::Sequential => Policy::Sequential,
+            })
+            .protocol(match self.protocol {
+                Asking::AsAsked => Protocol::AsAsked,
+                Asking::PreferUdp => Protocol::PreferUdp,
+                Asking::Tcp => Protocol::Tcp,
+            })
+            .max_fails(self.max_fails)
+            .max_concurrent(self.max_concurrent)
+            .probe(interval, name, recursion)
+            .failfast(self.failfast)
+            .failover(self.failover.iter().copied())
+            .next(self.next.iter().copied())
+            .next_on_nodata(self.next_on_nodata);
+        let route = self.except.iter().fold(route, RouteBuilder::except);
+        servers.iter().fold(route, |route, server| route.server(*server))
+    }
+}

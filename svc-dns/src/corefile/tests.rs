@@ -1,0 +1,601 @@
+//! The Corefiles that people have.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// Variables and files that a test says.
+#[derive(Clone, Debug, Default)]
+struct Around {
+    variables: BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
+}
+
+impl Around {
+    fn file(mut self, path: &str, text: &str) -> Self {
+        self.files.insert(path.to_owned(), text.to_owned());
+        self
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+}
+
+impl Surroundings for Around {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
+    }
+
+    fn read(&self, path: &str) -> Result<String, String> {
+        self.files.get(path).cloned().ok_or_else(|| "there is no such file".to_owned())
+    }
+
+    fn list(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let (before, after) = pattern.split_once('*').unwrap();
+        let matching = self.files.keys().filter(|path| path.starts_with(before) && path.ends_with(after));
+        Ok(matching.cloned().collect())
+    }
+}
+
+fn node() -> Around {
+    Around::default().file("/etc/resolv.conf", "nameserver 172.20.10.53\nsearch corp.example\n")
+}
+
+fn parse(text: &str, around: &Around) -> Corefile {
+    Corefile::parse("Corefile", text, around).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// What it means, when nothing is wrong with it.
+fn plan(text: &str, around: &Around) -> Plan {
+    let plan = parse(text, around).plan();
+    assert_eq!(plan.problems().to_string(), "", "{text}");
+    plan
+}
+
+fn problems(text: &str) -> String {
+    match Corefile::parse("Corefile", text, &node()) {
+        Ok(corefile) => corefile.plan().problems().to_string(),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+const KUBEADM: &str = "
+.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    prometheus :9153
+    forward . /etc/resolv.conf {
+       max_concurrent 1000
+    }
+    cache 30 {
+       disable success cluster.local
+       disable denial cluster.local
+    }
+    loop
+    reload
+    loadbalance
+}
+";
+
+#[test]
+fn kubeadms() {
+    let plan = plan(KUBEADM, &node());
+    let [server] = plan.servers() else { panic!("{plan:?}") };
+    assert_eq!(
+        server.to_string(),
+        "dns://:53\n  zone cluster.local.\n  zone ip6.arpa.\n  zone in-addr.arpa.\n  for .\n    cache\n    forward . to /etc/resolv.conf\n"
+    );
+    let zone = server.zone().unwrap();
+    assert_eq!((zone.ttl(), zone.pods()), (30, crate::PodRecords::Insecure));
+    let operations = server.operations();
+    let health = operations.health().unwrap();
+    assert_eq!((health.address, health.port, health.lameduck.as_secs()), (None, 8080, 5));
+    assert_eq!((operations.ready(), operations.metrics()), (Some((None, 8181)), Some((None, 9153))));
+    assert!(operations.errors() && operations.detects_loops() && operations.rotate());
+    assert_eq!(operations.reload().unwrap().as_secs(), 30);
+    assert_eq!(server.files(), ["/etc/resolv.conf"]);
+    let (front, problems) = server.front(&node()).unwrap();
+    assert!(problems.is_empty());
+    let servers = front.forwarder().unwrap().servers(&"www.example.com".parse().unwrap());
+    assert_eq!(servers, ["172.20.10.53:53".parse().unwrap()]);
+}
+
+const K3S: &str = "
+.:53 {
+    errors
+    health
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+      pods insecure
+      fallthrough in-addr.arpa ip6.arpa
+    }
+    hosts /etc/coredns/NodeHosts {
+      ttl 60
+      reload 15s
+      fallthrough
+    }
+    prometheus :9153
+    cache 30
+    loop
+    reload
+    loadbalance
+    import /etc/coredns/custom/*.override
+    forward . /etc/resolv.conf
+}
+import /etc/coredns/custom/*.server
+";
+
+#[test]
+fn k3ss_with_and_without_custom_files() {
+    let around = node().file("/etc/coredns/NodeHosts", "172.20.10.2 server2\n");
+    let server = plan(K3S, &around).servers()[0].clone();
+    assert_eq!(server.files(), ["/etc/coredns/NodeHosts", "/etc/resolv.conf"]);
+    let (front, problems) = server.front(&around).unwrap();
+    assert!(problems.is_empty(), "{problems}");
+    assert_eq!(front.sites().next().unwrap().hosts().unwrap().len(), 1);
+    assert_eq!(server.sites()[0].hosts().unwrap().reload().as_secs(), 15);
+    let around = around
+        .file("/etc/coredns/custom/a.override", "log\n")
+        .file("/etc/coredns/custom/b.server", "corp.example:53 {\n  forward . 10.1.0.53\n}\n");
+    let server = plan(K3S, &around).servers()[0].clone();
+    assert_eq!((server.sites().len(), server.operations().log().len()), (2, 1));
+    let front = server.front(&around).unwrap().0;
+    let servers = |name: &str| front.forwarder().unwrap().servers(&name.parse().unwrap())[0].to_string();
+    assert_eq!([servers("www.corp.example"), servers("www.example")], ["10.1.0.53:53", "172.20.10.53:53"]);
+    // A hosts file that is not there yet.
+    let (_, problems) = server.front(&node()).unwrap();
+    assert_eq!(
+        problems.to_string(),
+        "Corefile:10: warning: hosts: /etc/coredns/NodeHosts: there is no such file"
+    );
+}
+
+#[test]
+fn akss_with_templates_and_custom_files() {
+    let text = r#"
+.:53 {
+    errors
+    ready
+    health {
+      lameduck 5s
+    }
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+      pods insecure
+      fallthrough in-addr.arpa ip6.arpa
+      ttl 30
+    }
+    prometheus :9153
+    forward . /etc/resolv.conf
+    cache 30
+    loop
+    reload
+    loadbalance
+    import custom/*.override
+    template ANY ANY internal.cloudapp.net {
+      match "^(?:[^.]+\.){4,}internal\.cloudapp\.net\.$"
+      rcode NXDOMAIN
+      fallthrough
+    }
+    template ANY ANY reddog.microsoft.com {
+      rcode NXDOMAIN
+    }
+}
+import custom/*.server
+"#;
+    let around = node()
+        .file("custom/hosts.override", "hosts {\n 10.0.0.7 db.corp\n fallthrough\n}\nrewrite stop {\n name regex (.*)\\.shop\\.example {1}.shop.svc.cluster.local\n answer name (.*)\\.shop\\.svc\\.cluster\\.local {1}.shop.example\n}\n");
+    let plan = plan(text, &around);
+    let server = &plan.servers()[0];
+    let shown = server.to_string();
+    assert!(shown.contains("hosts (inline) and 1 names inline"), "{shown}");
+    assert!(
+        shown.contains("rewrite name regex (.*)\\.shop\\.example {1}.shop.svc.cluster.local answer name"),
+        "{shown}"
+    );
+    assert!(shown.contains("template ANY ANY match ^(?:[^.]+\\.){4,}internal"), "{shown}");
+    assert!(server.front(&around).unwrap().1.is_empty());
+}
+
+const NODE_LOCAL: &str = "
+cluster.local:53 {
+    errors
+    cache {
+            success 9984 30
+            denial 9984 5
+    }
+    reload
+    loop
+    bind 169.254.20.10 10.96.0.10
+    forward . 10.96.137.5 {
+            force_tcp
+    }
+    prometheus :9253
+    health 169.254.20.10:8080
+    }
+in-addr.arpa:53 {
+    errors
+    cache 30
+    reload
+    loop
+    bind 169.254.20.10 10.96.0.10
+    forward . 10.96.137.5 {
+            force_tcp
+    }
+    prometheus :9253
+    }
+.:53 {
+    errors
+    cache 30
+    reload
+    loop
+    bind 169.254.20.10 10.96.0.10
+    forward . /etc/resolv.conf
+    prometheus :9253
+    }
+";
+
+#[test]
+fn the_node_local_caches() {
+    let plan = plan(NODE_LOCAL, &node());
+    let [server] = plan.servers() else { panic!("{plan:?}") };
+    let listen: Vec<String> = server.listen().iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["dns://169.254.20.10:53", "dns://10.96.0.10:53"]);
+    assert!(server.zone().is_none());
+    assert_eq!(server.sites().len(), 3);
+    let front = server.front(&node()).unwrap().0;
+    let servers = |name: &str| front.forwarder().unwrap().servers(&name.parse().unwrap())[0].to_string();
+    assert_eq!(servers("web.shop.svc.cluster.local"), "10.96.137.5:53");
+    assert_eq!(servers("1.0.96.10.in-addr.arpa"), "10.96.137.5:53");
+    assert_eq!(servers("www.example"), "172.20.10.53:53");
+    assert_eq!(server.operations().health().unwrap().address, Some([169, 254, 20, 10].into()));
+}
+
+#[test]
+fn blocks_at_other_addresses_are_other_servers() {
+    let text = ".:53 example.org:5353 tls://secure.example {\n forward . 10.0.0.1\n}\n.:5353 {\n forward . 10.0.0.2\n}";
+    let plan = plan(text, &node());
+    let shown: Vec<String> = plan.servers().iter().map(|server| server.listen()[0].to_string()).collect();
+    assert_eq!(shown, ["dns://:53", "dns://:5353", "tls://:853"]);
+    assert_eq!(plan.servers()[1].sites().len(), 2);
+}
+
+#[test]
+fn a_block_never_asks_the_servers_of_another() {
+    let text = "corp.example {\n forward . 10.1.0.53 {\n  except open.corp.example\n  next NXDOMAIN\n }\n}\nclosed.example {\n errors\n}\n. {\n forward . 10.0.0.1\n}";
+    let front = plan(text, &node()).servers()[0].front(&node()).unwrap().0;
+    let servers = |name: &str| front.forwarder().unwrap().servers(&name.parse().unwrap()).len();
+    assert_eq!(
+        [
+            servers("a.corp.example"),
+            servers("a.open.corp.example"),
+            servers("a.closed.example"),
+            servers("a.example")
+        ],
+        [1, 0, 0, 1]
+    );
+}
+
+#[test]
+fn the_longest_from_within_a_block_counts_and_networks_are_reverse_zones() {
+    let text = ". {\n forward . 10.0.0.1\n forward example.org 10.0.0.2\n forward 10.0.0.0/8 10.0.0.3\n}";
+    let front = plan(text, &node()).servers()[0].front(&node()).unwrap().0;
+    let servers = |name: &str| front.forwarder().unwrap().servers(&name.parse().unwrap())[0].to_string();
+    assert_eq!(servers("www.example.org"), "10.0.0.2:53");
+    assert_eq!(servers("1.2.3.10.in-addr.arpa"), "10.0.0.3:53");
+    assert_eq!(servers("1.2.3.11.in-addr.arpa"), "10.0.0.1:53");
+}
+
+#[test]
+fn snippets_imports_variables_quotes_and_comments() {
+    let text = r#"
+(common) {
+    errors   # all of them
+    log . "{remote} {name}" {
+        class denial error
+    }
+}
+{$ZONE}:{$PORT}, other.example:5300, # goes on
+third.example:5300 {
+    import common
+    import extra.conf
+    forward . {$UPSTREAM} {
+        policy sequential
+    }
+}
+"#;
+    let around = Around::default()
+        .variable("ZONE", "first.example")
+        .variable("PORT", "5300")
+        .variable("UPSTREAM", "10.0.0.1")
+        .file("extra.conf", "cache 30\n# nothing else\n");
+    let corefile = parse(text, &around);
+    assert_eq!(corefile.blocks()[0].keys, ["first.example:5300", "other.example:5300", "third.example:5300"]);
+    let plan = corefile.plan();
+    assert_eq!(
+        plan.problems().to_string(),
+        "Corefile:4: warning: log: the format is left out: lines have one form"
+    );
+    let server = &plan.servers()[0];
+    assert_eq!(server.sites()[0].zones().len(), 3);
+    assert!(server.sites()[0].cache().is_some());
+    assert_eq!(server.operations().log()[0].classes, ["denial", "error"]);
+    // What it prints means the same.
+    let again = parse(&corefile.to_string(), &Around::default());
+    assert_eq!(again.to_string(), corefile.to_string());
+    assert_eq!(again.plan().servers()[0].to_string(), server.to_string());
+}
+
+#[test]
+fn the_same_snippet_twice_is_two_lines() {
+    let corefile = parse("(e) {\n errors\n}\n. {\n import e\n import e\n}", &Around::default());
+    assert_eq!(corefile.blocks()[0].directives.len(), 2);
+}
+
+#[test]
+fn one_block_needs_no_braces() {
+    let corefile = parse(".:5300\nforward . 10.0.0.1\nerrors\n", &Around::default());
+    assert_eq!(corefile.blocks().len(), 1);
+    assert_eq!(corefile.blocks()[0].directives.len(), 2);
+}
+
+#[test]
+fn what_cannot_be_read_is_named_with_its_line() {
+    for (text, expected) in [
+        ("", "Corefile:1: error: there is no server block; write at least `. { ... }`"),
+        (". {\n errors\n", "Corefile:1: error: the block that begins here is not closed; add `}`"),
+        (". {\n log \"x\n}", "Corefile:2: error: a quote is not closed"),
+        ("}", "Corefile:1: error: a server block begins with its zones, not with `}`"),
+        (". {\n {\n}", "Corefile:2: error: `{` has nothing it belongs to"),
+        (". {\n import\n}", "Corefile:2: error: import needs a snippet or a file"),
+        (". {\n import nope\n}", "Corefile:2: error: import nope: there is no such file"),
+        (". {\n import a b\n}", "Corefile:2: error: import takes one snippet or file, and no arguments"),
+        ("(a) {\n errors\n", "Corefile:1: error: the snippet that begins here is not closed; add `}`"),
+        (
+            "x..y {\n}",
+            "Corefile:1: error: zone \"x..y\": domain name \"x..y\": an empty label (two dots in a row, or one in front)",
+        ),
+        (
+            "grpc://. {\n}",
+            "Corefile:1: error: zone \"grpc://.\": grpc is not spoken here; dns, tls and https are",
+        ),
+        (".:99999 {\n}", "Corefile:1: error: zone \".:99999\": \"99999\" is no port"),
+        (". {\n}\n. {\n}", "Corefile:3: error: . has a block at these addresses already"),
+    ] {
+        assert_eq!(problems(text), expected, "{text}");
+    }
+    let circle = "(a) {\n import b\n}\n(b) {\n import a\n}\n. {\n import a\n}";
+    assert!(problems(circle).contains("too many imports in one another"), "{}", problems(circle));
+}
+
+/// Directives that are not, or not quite, supported, and what is said.
+const REFUSED: &[(&str, &str)] = &[
+    ("frobnicate", "error: directive \"frobnicate\" is not known"),
+    ("dnssec", "error: directive \"dnssec\" is not supported: answers are not signed"),
+    (
+        "file db.example",
+        "error: directive \"file\" is not supported: zone files are not served; put a name server for them beside this one and `forward` to it",
+    ),
+    (
+        "proxy . 10.0.0.1",
+        "error: directive \"proxy\" is not supported: it is gone from CoreDNS; write `forward` in its place",
+    ),
+    ("pprof", "warning: directive \"pprof\" is left out: there is no profile of Go's"),
+    (
+        "minimal",
+        "warning: directive \"minimal\" is left out: answers keep their authority and additional records",
+    ),
+    ("loop x", "error: loop takes no arguments"),
+    ("cache x..y", "error: cache: domain name \"x..y\": an empty label (two dots in a row, or one in front)"),
+    ("cache {\n frob\n}", "error: cache: option \"frob\" is not known"),
+    ("cache {\n success x\n}", "error: cache: success takes a capacity, the most and the least seconds"),
+    (
+        "cache {\n serve_stale 1h never\n}",
+        "error: cache: serve_stale takes [DURATION] [immediate|verify [DURATION]]",
+    ),
+    ("cache {\n servfail 10m\n}", "error: cache servfail: 600s is not within 0 to 300 s"),
+    ("cache {\n prefetch 1 2 3 4\n}", "error: cache: prefetch takes AMOUNT [DURATION] [PERCENTAGE%]"),
+    ("cache {\n disable nothing\n}", "error: cache: disable takes success or denial, not \"nothing\""),
+    ("forward .", "error: forward: name at least one server, or /etc/resolv.conf"),
+    (
+        "forward . tls://9.9.9.9",
+        "error: forward: \"tls://9.9.9.9\": servers are not asked over TLS; name one that answers plain DNS",
+    ),
+    (
+        "forward . dns.example",
+        "error: forward: \"dns.example\": it is neither an address nor a file; names of servers are not looked up, write their addresses",
+    ),
+    ("forward . 10.0.0.1 {\n policy best\n}", "error: policy: \"best\" is no policy"),
+    (
+        "forward . 10.0.0.1 {\n health_check soon\n}",
+        "error: forward: health_check takes DURATION [no_rec] [domain FQDN]",
+    ),
+    ("forward . 10.0.0.1 {\n failover OOPS\n}", "error: failover: \"OOPS\" is no response code"),
+    (
+        "forward . 10.0.0.1 {\n tls_servername x\n}",
+        "error: forward: tls_servername: servers are not asked over TLS or HTTPS",
+    ),
+    ("rewrite edns0 local set 0xffee abcd", "error: rewrite: the field edns0 is not supported"),
+    ("rewrite name regex (.* x", "error: rewrite: regular expression"),
+    (
+        "rewrite name fuzzy a b",
+        "error: rewrite: \"fuzzy\" is no kind of match; write exact, prefix, suffix, substring or regex",
+    ),
+    (
+        "template IN A {\n answer \"{{ .Name }} 60 IN A {{ parseInt .Group.a 16 8 }}\"\n}",
+        "error: template: template expression",
+    ),
+    (
+        "template IN A {\n ederror 21\n}",
+        "warning: template: ederror is left out: extended errors only explain",
+    ),
+    ("hosts {\n 10.0.0.1\n}", "error: hosts: 10.0.0.1 has no name"),
+    ("hosts {\n frob\n}", "error: hosts: option \"frob\" is not known"),
+    ("autopath @kubernetes", "error: autopath @kubernetes needs the kubernetes directive"),
+    ("autopath /etc/resolv.conf", "error: autopath takes @kubernetes: other search paths are not walked"),
+    (
+        "kubernetes cluster.local {\n noendpoints\n}",
+        "error: kubernetes: noendpoints is not supported: endpoints are always answered",
+    ),
+    (
+        "kubernetes cluster.local {\n endpoint https://x\n}",
+        "warning: kubernetes: endpoint is left out: the program is told where objects come from",
+    ),
+    ("kubernetes cluster.local {\n pods maybe\n}", "error: pods: \"maybe\" is no pod mode"),
+    ("kubernetes cluster.local {\n ttl 9999\n}", "error: kubernetes: ttl: 9999 s is not within 0 to 3600 s"),
+    ("kubernetes cluster.local {\n labels (((\n}", "error: kubernetes: labels"),
+    ("kubernetes in-addr.arpa", "error: kubernetes: name the zone of the cluster, such as cluster.local"),
+    ("bufsize 100", "error: bufsize takes 512 to 4096 bytes"),
+    ("prometheus here", "error: prometheus: \"here\" is no address; write :PORT or ADDRESS:PORT"),
+    (
+        "loadbalance weighted w.conf",
+        "error: loadbalance: weighted is not supported: answers begin with each address equally often",
+    ),
+    ("acl {\n allow net 10.0.0.0/99\n}", "error: acl: \"10.0.0.0/99\" is no network"),
+];
+
+#[test]
+fn what_is_not_supported_is_named_with_its_line() {
+    for (directive, expected) in REFUSED {
+        let told = problems(&format!(".:53 {{\n{directive}\n}}\n"));
+        let line = if directive.contains('\n')
+            && !directive.starts_with("cache {\n servfail")
+            && !expected.contains(": kubernetes: ttl")
+            && !expected.contains(": kubernetes: labels")
+        {
+            3
+        } else {
+            2
+        };
+        let expected = format!("Corefile:{line}: {expected}");
+        assert!(told.starts_with(&expected), "{directive}\n told: {told}\n want: {expected}");
+        assert_eq!(told.lines().filter(|line| line.starts_with("Corefile:")).count(), 1, "{told}");
+    }
+}
+
+#[test]
+fn zones_of_the_cluster_that_another_block_has_are_told() {
+    let told = problems(". {\n kubernetes cluster.local\n}\ncluster.local {\n forward . 10.0.0.1\n}");
+    assert_eq!(
+        told,
+        "Corefile:2: error: kubernetes: the names in cluster.local. belong to a server block without it"
+    );
+    let told = problems(". {\n kubernetes a.local\n kubernetes b.local\n}");
+    assert!(told.contains("stands here for the second time"), "{told}");
+    assert_eq!(problems("cluster.local {\n kubernetes\n}\n. {\n forward . 10.0.0.1\n}"), "");
+}
+
+const EVERYTHING: &str = "
+. {
+    cache 300 example.org {
+        success 5000 600 10
+        denial 2500 60
+        prefetch 10 1m 20%
+        serve_stale 2h verify 2s
+        servfail 10s
+        keepttl
+        disable denial internal.example.org
+    }
+    forward . 10.0.0.1 10.0.0.2:5353 [::1]:53 {
+        except cluster.local corp.example
+        force_tcp
+        prefer_udp
+        expire 20s
+        max_idle_conns 8
+        max_fails 3
+        policy round_robin
+        health_check 1s no_rec domain example.org
+        max_concurrent 500
+        next NXDOMAIN
+        next_on_nodata
+        failfast_all_unhealthy_upstreams
+        failover SERVFAIL REFUSED
+    }
+    forward . /etc/resolv.conf
+    rewrite continue ttl regex (.*)\\.coredns\\.rocks 15
+    rewrite type ANY HINFO
+    rewrite class CH IN
+    rewrite name suffix .a.example .b.example answer auto
+    rewrite name substring us-west eu answer name (.*)eu(.*) {1}us-west{2} answer value x y
+    transfer {
+        to *
+    }
+    any
+    local
+    acl example.org {
+        allow net 10.0.0.0/8 192.0.2.1
+        filter type AAAA
+        drop net *
+    }
+    bufsize
+    ready :8282
+    root /etc/coredns
+    hosts example.hosts example.org {
+        192.0.2.1 a.example.org
+        no_reverse
+        fallthrough example.org
+    }
+}
+";
+
+#[test]
+fn every_option_of_cache_and_forward_is_taken() {
+    let around = node().file("/etc/coredns/example.hosts", "192.0.2.2 b.example.org");
+    let plan = plan(EVERYTHING, &around);
+    let server = &plan.servers()[0];
+    assert_eq!(server.operations().bufsize(), Some(1232));
+    assert_eq!(server.sites()[0].rules().len(), 5);
+    let (front, problems) = server.front(&around).unwrap();
+    assert_eq!(problems.to_string(), "");
+    assert_eq!(front.sites().next().unwrap().hosts().unwrap().len(), 2);
+    assert_eq!(front.forwarder().unwrap().stats().caches.len(), 1);
+}
+
+#[test]
+fn a_resolv_conf_that_is_not_there_is_an_error() {
+    let plan = plan(KUBEADM, &node());
+    let problems = plan.servers()[0].front(&Around::default()).unwrap_err();
+    assert_eq!(problems.to_string(), "Corefile:14: error: forward: /etc/resolv.conf: there is no such file");
+    let empty = Around::default().file("/etc/resolv.conf", "search x\n");
+    let problems = plan.servers()[0].front(&empty).unwrap_err();
+    assert_eq!(problems.to_string(), "Corefile:14: error: forward: /etc/resolv.conf names no server");
+}
+
+#[test]
+fn durations_are_read_as_go_reads_them() {
+    for (text, expected) in [
+        ("30", Some(30_000)),
+        ("1h30m", Some(5_400_000)),
+        ("0.5s", Some(500)),
+        ("300ms", Some(300)),
+        ("", None),
+        ("5", Some(5000)),
+        ("s", None),
+        ("5x", None),
+        ("1e9s", None),
+    ] {
+        let read = words::duration(text).map(|time| time.as_millis());
+        assert_eq!(read, expected, "{text}");
+    }
+}
+
+#[test]
+fn the_table_of_directives_is_sorted_and_in_the_docs() {
+    let names: Vec<&str> = Directives::all().map(|(name, ..)| name).collect();
+    assert!(names.is_sorted());
+    let docs = include_str!("../../docs/corefile.md");
+    for (name, state, _) in Directives::all() {
+        let row = docs.lines().find(|line| line.starts_with(&format!("| `{name}`")));
+        let row = row.unwrap_or_else(|| panic!("{name} is not in docs/corefile.md"));
+        assert!(row.contains(&state.to_string()), "{row}: {state}");
+    }
+}
