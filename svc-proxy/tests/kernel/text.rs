@@ -1,55 +1,101 @@
-//! What we print is what the nft program prints of what we sent.
+//! What we print is what the nft program prints of what we sent, and what we list is what we sent: for a cluster written
+//! by hand, and for clusters that nobody thought of.
 
 use libtest_mimic::Trial;
-use svc_lab::{Lab, Result};
-use svc_model::{Snapshot, yaml};
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
+use svc_lab::{Host, Lab, Result};
+use svc_model::{Snapshot, testing, yaml};
 use svc_nft::{Batch, Dataplane as _, Socket};
-use svc_proxy::{Compiler as _, Node, Plan, nftables};
+use svc_proxy::{
+    Compat, Compiler as _, Detector, Node, NodePortAddresses, Plan, ProxyMode, nftables::Backend,
+    nftables::Rules,
+};
 
 use crate::trial;
 
+const CLUSTERS: usize = 60;
+
 pub fn trials() -> Vec<Trial> {
-    vec![trial("text_is_that_of_the_nft_program", text), trial("what_is_listed_is_what_was_sent", listing)]
+    vec![
+        trial("text_is_that_of_the_nft_program", by_hand),
+        trial("text_and_listing_of_generated_clusters", generated),
+    ]
 }
 
-fn rules() -> nftables::Rules {
+fn rules(snapshot: &Snapshot, node: &Node) -> Rules {
+    Backend::default().compile(&Plan::new(snapshot, node))
+}
+
+/// A node for every setting that changes what is compiled.
+fn nodes() -> Vec<Node> {
+    let plain = || Node::builder("server2").address("172.20.10.2").address("fd00:20::2");
+    let detecting = || {
+        let node = plain().cluster_cidr("10.244.0.0/16").cluster_cidr("fd00:10:244::/48");
+        node.service_cidr("10.96.0.0/12").service_cidr("fd00:10:96::/112")
+    };
+    let upstream = |mode| detecting().compat(Compat::upstream(mode)).localhost_node_ports(true);
+    let cidrs =
+        NodePortAddresses::Cidrs(vec!["172.20.0.0/16".parse().unwrap(), "fd00:20::/64".parse().unwrap()]);
+    let builders = [
+        detecting(),
+        detecting().localhost_node_ports(true).node_port_addresses(cidrs),
+        plain().masquerade_all(true).detector(Detector::Interface("cni0".into())),
+        plain()
+            .detector(Detector::InterfacePrefix("veth".into()))
+            .node_port_addresses(NodePortAddresses::All),
+        upstream(ProxyMode::Iptables),
+        upstream(ProxyMode::Ipvs),
+    ];
+    builders.into_iter().map(|builder| builder.build().unwrap()).collect()
+}
+
+async fn by_hand(lab: Lab) -> Result {
     let (objects, problems) = yaml::read(include_str!("../golden/compile/cluster.yaml")).stored();
     assert!(problems.is_empty(), "{problems:?}");
-    let node = Node::builder("server2").address("172.20.10.2").address("fd00:20::2");
-    let node = node.cluster_cidr("10.244.0.0/16").cluster_cidr("fd00:244::/48").service_cidr("10.96.0.0/12");
     let snapshot: Snapshot = objects.into_iter().collect();
-    nftables::Backend::default().compile(&Plan::new(&snapshot, &node.build().unwrap()))
-}
-
-fn load() -> Result {
-    let mut batch = Batch::new();
-    for table in rules().tables() {
-        batch.load(&table);
-    }
-    Ok(Socket::open()?.apply(&batch)?)
-}
-
-async fn text(lab: Lab) -> Result {
     let host = lab.host("server2").address("172.20.10.2/24").create().await?;
-    host.run(|| async { load() }).await?;
-    let mut command = tokio::process::Command::new("nft");
-    command.args(["list", "ruleset"]);
-    match host.command(command).output().await {
-        Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout), rules().to_string()),
-        Err(error) => println!("SKIP text: no nft program here: {error}"),
+    for node in nodes() {
+        agrees(&host, rules(&snapshot, &node)).await?;
     }
     Ok(())
 }
 
-async fn listing(lab: Lab) -> Result {
+async fn generated(lab: Lab) -> Result {
     let host = lab.host("server2").address("172.20.10.2/24").create().await?;
-    host.run(|| async {
-        load()?;
-        for table in rules().tables() {
-            let listed = Socket::open()?.list_table(table.id())?;
-            assert_eq!(listed.as_ref(), Some(&table));
+    let mut runner = TestRunner::deterministic();
+    for (_, node) in (0..CLUSTERS).zip(nodes().iter().cycle()) {
+        let objects = testing::cluster().new_tree(&mut runner).expect("a cluster").current();
+        let snapshot: Snapshot = objects.into_iter().collect();
+        agrees(&host, rules(&snapshot, node)).await?;
+    }
+    Ok(())
+}
+
+/// Sends the rules, lists them ourselves and by the program, and takes them away.
+async fn agrees(host: &Host, rules: Rules) -> Result {
+    let tables = rules.tables();
+    host.run(move || async move {
+        let mut batch = Batch::new();
+        tables.iter().for_each(|table| _ = batch.load(table));
+        let mut kernel = Socket::open()?;
+        kernel.apply(&batch)?;
+        for table in &tables {
+            assert_eq!(kernel.list_table(table.id())?.as_ref(), Some(table));
         }
-        Ok(())
+        Ok::<_, svc_nft::Error>(())
+    })
+    .await?;
+    let mut command = tokio::process::Command::new("nft");
+    command.args(["list", "ruleset"]);
+    match host.command(command).output().await {
+        Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout), rules.to_string()),
+        Err(error) => println!("SKIP text: no nft program here: {error}"),
+    }
+    host.run(move || async move {
+        let mut batch = Batch::new();
+        rules.table_ids().iter().for_each(|table| _ = batch.delete_table(table));
+        Ok(Socket::open()?.apply(&batch)?)
     })
     .await
 }
