@@ -268,9 +268,10 @@ impl Reader<'_> {
     }
 
     /// Who may use a load-balancer address; `None` is everybody. A range that covers all of a family lifts the
-    /// restriction there; one of the other family alone does not: somebody meant to restrict the Service.
+    /// restriction there; one of the other family alone does not, nor one that cannot be read: somebody meant to restrict
+    /// the Service.
     fn sources(&self, kind: FrontendKind, family: AddressType) -> Option<Vec<IpNet>> {
-        if kind != FrontendKind::LoadBalancer || self.service.source_ranges().is_empty() {
+        if kind != FrontendKind::LoadBalancer || !self.service.restricts_sources() {
             return None;
         }
         let ranges = self.service.source_ranges().iter().map(IpNet::trunc);

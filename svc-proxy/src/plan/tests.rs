@@ -107,13 +107,14 @@ fn masquerade_of_cluster_ips_depends_on_the_node() {
 
 #[test]
 fn source_ranges_restrict_balancer_addresses_only() {
-    let rows: [(&str, Option<&[&str]>); 6] = [
+    let rows: [(&str, Option<&[&str]>); 7] = [
         ("", None),
         ("[10.0.0.0/8, \" 192.168.1.7/24 \"]", Some(&["10.0.0.0/8", "192.168.1.0/24"])),
         ("[10.0.0.0/8, 0.0.0.0/0]", None),
         ("[10.0.0.0/8, \"::/0\"]", Some(&["10.0.0.0/8"])),
         // Someone is meant to be kept out.
         ("[\"fd00::/8\"]", Some(&[])),
+        ("[somewhere]", Some(&[])),
         // A node that may use the address may speak from it.
         ("[172.20.0.0/16]", Some(&["172.20.0.0/16", "192.0.2.70/32"])),
     ];

@@ -7,7 +7,7 @@ use rtnetlink::{LinkBridge, LinkBridgePort, LinkUnspec, LinkVeth};
 use svc_lab::{Host, Lab, Result, Task};
 use svc_model::store::Store;
 use svc_model::{ObjectRef, yaml};
-use svc_proxy::{Handle, Node, Proxy, SysctlPolicy};
+use svc_proxy::{Handle, Node, NodeBuilder, Proxy, SysctlPolicy};
 
 use crate::traffic;
 
@@ -86,14 +86,16 @@ impl Cluster {
     }
 }
 
-pub fn node_config() -> Node {
+pub fn node_builder() -> NodeBuilder {
     Node::builder("server2")
         .address(NODE)
         .pod_cidr("10.244.2.0/24")
         .cluster_cidr("10.244.0.0/16")
         .service_cidr("10.96.0.0/12")
-        .build()
-        .unwrap()
+}
+
+pub fn node_config() -> Node {
+    node_builder().build().unwrap()
 }
 
 fn start(host: &Host, store: &Store, node: Node) -> (Handle, Task<()>) {
@@ -132,7 +134,7 @@ pub fn slice(service: &str, endpoints: &[&str]) -> String {
     )
 }
 
-async fn add_bridge() -> Result {
+pub async fn add_bridge() -> Result {
     let (connection, netlink, _) = rtnetlink::new_connection()?;
     let connection = tokio::spawn(connection);
     netlink.link().add(LinkBridge::new("cni0").up().build()).execute().await?;
@@ -141,7 +143,7 @@ async fn add_bridge() -> Result {
 }
 
 /// A pod on the bridge, which passes its packets when this returns; whose port sends frames back to where they came from: a pod may be its own endpoint.
-async fn attach_pod(lab: &Lab, node: &Host, number: u8) -> Result<Host> {
+pub async fn attach_pod(lab: &Lab, node: &Host, number: u8) -> Result<Host> {
     let pod = lab.pod(&format!("pod-{number}")).await?;
     let netns = pod.netns().as_raw_fd();
     node.run(move || add_port(format!("veth{number}"), netns)).await?;

@@ -6,7 +6,7 @@ use svc_model::store::Store;
 use svc_model::yaml;
 use svc_proxy::{Node, Proxy, SysctlPolicy};
 
-use crate::cluster::{CLIENT, Cluster, NODE, PORT, web};
+use crate::cluster::{CLIENT, Cluster, NODE, PORT, node_builder, node_config, web};
 use crate::traffic::{
     ask, ask_often, ask_udp, assert_dropped, assert_refused, serve, serve_udp, source_seen,
 };
@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         trial("bridged_neighbours_reach_each_other", bridged_neighbours),
         trial("a_pod_reaches_itself", hairpin),
         trial("node_port_masquerades_clients_outside", node_port),
+        trial("node_ports_on_127_0_0_1_if_asked_for", localhost_node_ports),
         trial("external_ip_and_balancer_address_serve", outside_addresses),
         trial("what_no_service_has_is_refused_or_dropped", unserved),
         trial("connections_without_endpoints_are_refused", no_endpoints),
@@ -71,6 +72,25 @@ async fn node_port(lab: Lab) -> Result {
     Ok(())
 }
 
+async fn localhost_node_ports(lab: Lab) -> Result {
+    let cluster = Cluster::new(&lab).await?;
+    for policy in ["Cluster", "Local"] {
+        let spec = format!("type: NodePort, externalTrafficPolicy: {policy}");
+        cluster.handle.reconfigure(node_config());
+        cluster.apply(&web(&spec, "", &["a", "remote"])).await?;
+        assert_refused(&cluster.node, "127.0.0.1:30080").await;
+        cluster.handle.reconfigure(node_builder().localhost_node_ports(true).build()?);
+        cluster.apply(&web(&spec, "", &["remote"])).await?;
+        assert_eq!(source_seen(&cluster.node, "127.0.0.1:30080").await?, NODE, "{policy}");
+        assert_eq!(cluster.node.sysctl("net/ipv4/conf/all/route_localnet").await?.trim(), "1");
+    }
+    // Nor for IPv6: packets do not leave ::1.
+    assert_refused(&cluster.node, "[::1]:30080").await;
+    cluster.handle.clean_up().await?;
+    assert_eq!(cluster.node.sysctl("net/ipv4/conf/all/route_localnet").await?.trim(), "0");
+    Ok(())
+}
+
 async fn outside_addresses(lab: Lab) -> Result {
     let cluster = Cluster::new(&lab).await?;
     let balancer = "loadBalancer: {ingress: [{ip: 172.20.10.70}, {ip: 192.0.2.9, ipMode: Proxy}]}";
@@ -114,7 +134,7 @@ async fn no_endpoints(lab: Lab) -> Result {
 
 async fn udp(lab: Lab) -> Result {
     let cluster = Cluster::new(&lab).await?;
-    serve_udp(&cluster.pods[0], "a", PORT).await?;
+    serve_udp(&cluster.pods[0], "a", ([10, 244, 2, 65], PORT).into()).await?;
     let udp = |endpoints: &[&str]| {
         let manifests = web("type: NodePort", "", endpoints).replace("protocol: TCP", "protocol: UDP");
         manifests.replace("port: 80,", "port: 80, protocol: UDP,")

@@ -18,6 +18,7 @@ mod policies;
 mod text;
 mod traffic;
 mod trouble;
+mod truth;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         policies::trials(),
         life::trials(),
         trouble::trials(),
+        truth::trials(),
         text::trials(),
         bench::trials(),
     ];

@@ -54,10 +54,10 @@ pub async fn ask(host: &Host, to: &str) -> io::Result<Answer> {
     .await
 }
 
-/// Answers datagrams on a port of a host; listens when this returns.
-pub async fn serve_udp(host: &Host, name: &'static str, port: u16) -> Result {
+/// Answers datagrams at an address of a host, and from there; listens when this returns.
+pub async fn serve_udp(host: &Host, name: &'static str, at: SocketAddr) -> Result {
     host.run(move || async move {
-        let socket = UdpSocket::bind(("::", port)).await?;
+        let socket = UdpSocket::bind(at).await?;
         tokio::spawn(async move {
             while let Ok((_, peer)) = socket.recv_from(&mut [0; 64]).await {
                 let answer = format!("{name} {}", peer.ip().to_canonical());

@@ -1,0 +1,102 @@
+//! Real packets for a covering set of what can be asked of Services, and what `trace` says of them: it may not be kinder
+//! than the kernel, nor harsher.
+//!
+//! Every Service has every kind of frontend in both families; they differ in policies, endpoints, source ranges and
+//! protocol. Every frontend is tried from a pod, from a pod that is an endpoint itself, from the node, from another node
+//! and from outside. The rules that are traced are those that the kernel lists.
+
+mod flows;
+mod lab;
+mod sctp;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use libtest_mimic::Trial;
+use svc_lab::{Lab, Result};
+use svc_model::Protocol;
+use svc_nft::{Dataplane as _, Socket};
+use svc_proxy::packet::{Entry, Host, Packet};
+use svc_proxy::trace::nftables::Tables;
+use svc_proxy::trace::{Outcome, Ruleset as _, Trace};
+
+use crate::trial;
+use flows::{Flow, Seen, Sender};
+use lab::{Net, Truth};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("trace_says_what_tcp_and_udp_packets_meet", |lab| {
+            truth(lab, &[Protocol::Tcp, Protocol::Udp], 2)
+        }),
+        trial("trace_says_what_sctp_packets_meet", |lab| truth(lab, &[Protocol::Sctp], 1)),
+    ]
+}
+
+/// Sends every flow so many times, for lots are drawn.
+async fn truth(lab: Lab, protocols: &[Protocol], times: usize) -> Result {
+    let truth = Truth::new(&lab, protocols).await?;
+    let tables = truth.node.run(|| async {
+        let mut kernel = Socket::open()?;
+        let ids = kernel.list_tables()?;
+        ids.iter().map(|id| kernel.list_table(id)).collect::<std::result::Result<Vec<_>, _>>()
+    });
+    let tables = Tables::new(tables.await?.into_iter().flatten());
+    let flows = truth.flows();
+    let expected: Vec<Trace> =
+        flows.iter().map(|flow| tables.trace(&packet(flow))).collect::<std::result::Result<_, _>>()?;
+    let mut spread: BTreeMap<Vec<SocketAddr>, BTreeSet<SocketAddr>> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    let mut counts: BTreeMap<Outcome, usize> = BTreeMap::new();
+    for _ in 0..times {
+        let seen = truth.send(&flows, &expected).await;
+        for ((flow, trace), seen) in flows.iter().zip(&expected).zip(seen) {
+            *counts.entry(trace.outcome()).or_default() += 1;
+            if let Err(what) = agrees(flow, trace, &seen) {
+                wrong.push(format!("{flow}: {what}\n{trace}"));
+            }
+            if let (Outcome::Forward, Seen::Served { endpoint, .. }) = (trace.outcome(), seen) {
+                let all = trace.endpoints().filter_map(|way| way.destination()).collect();
+                spread.entry(all).or_default().insert(endpoint);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} flows differ:\n{}", wrong.len(), flows.len(), wrong.join("\n"));
+    // Over all flows that may lead to these endpoints, each was led to.
+    for (all, led) in spread {
+        assert_eq!(led.into_iter().collect::<Vec<_>>(), all);
+    }
+    println!("{} flows: {counts:?}", flows.len());
+    assert!([Outcome::Forward, Outcome::Reject, Outcome::Drop].iter().all(|it| counts.contains_key(it)));
+    Ok(())
+}
+
+fn packet(flow: &Flow) -> Packet {
+    let node = Host::new(Net::ALL.iter().flat_map(Net::node_addresses));
+    let entry = if flow.sender == Sender::Node { Entry::Output } else { Entry::Prerouting };
+    Packet::new(flow.protocol, flow.source, flow.to).unwrap().on(&node).entering(entry)
+}
+
+/// Whether the kernel did what trace says.
+fn agrees(flow: &Flow, trace: &Trace, seen: &Seen) -> std::result::Result<(), String> {
+    match (trace.outcome(), seen) {
+        (Outcome::Forward, Seen::Served { endpoint, source }) => {
+            let way = trace.endpoints().find(|way| way.destination() == Some(*endpoint));
+            let way = way.ok_or(format!("led to {endpoint}"))?;
+            let masqueraded = *source != flow.source;
+            let by_node = Net::ALL.iter().flat_map(Net::node_addresses).any(|address| address == *source);
+            // The node's own address may be what masquerading makes of it.
+            if way.is_masqueraded() && !by_node || !way.is_masqueraded() && masqueraded {
+                return Err(format!(
+                    "{endpoint} sees {source}, masqueraded according to trace: {}",
+                    way.is_masqueraded()
+                ));
+            }
+            Ok(())
+        }
+        (Outcome::Reject, Seen::Refused) | (Outcome::Drop, Seen::Silence) => Ok(()),
+        // Whoever has the address decides; nobody serves there.
+        (Outcome::Untouched, Seen::Refused | Seen::Silence | Seen::Failed(_)) => Ok(()),
+        (_, seen) => Err(format!("{seen:?}")),
+    }
+}
