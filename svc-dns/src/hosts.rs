@@ -220,7 +220,7 @@ impl Hosts {
 
     /// An address without a name here is somebody else's in any case.
     fn pointers(&self, query: &Query<'_>, name: &QuestionName, limit: usize, out: &mut Vec<u8>) -> Said {
-        let names = match ReverseName::parse(name.wire()) {
+        let names = match ReverseName::parse(name) {
             ReverseName::Address(address) if self.reverse => self.names.get(&address),
             _ => None,
         };

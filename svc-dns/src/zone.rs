@@ -160,7 +160,7 @@ impl<'i> Finder<'i> {
     }
 
     fn find_address(self, name: &QuestionName) -> Found<'i> {
-        match ReverseName::parse(name.wire()) {
+        match ReverseName::parse(name) {
             ReverseName::Address(address) => match self.index.pointers(address) {
                 Some(pointers) if self.is_exposed(pointers) => Found::Pointers(pointers),
                 _ => Found::Nothing,

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::{
     error::ConfigError,
-    message::{Labels, Name},
+    message::{Name, QuestionName},
 };
 
 /// The apexes of the zones that together hold the network: one, or several where its prefix ends inside a label.
@@ -38,10 +38,9 @@ fn nibbles(address: Ipv6Addr) -> impl Iterator<Item = u8> {
 
 /// The network whose reverse names are in this zone.
 pub(super) fn network(zone: &Name) -> Result<IpNet, ConfigError> {
-    let lower = zone.to_lowercase();
-    let labels = lower.labels().count();
-    let bits = |each: usize| u8::try_from((labels.saturating_sub(2)) * each).unwrap_or(u8::MAX);
-    let network = match ReverseName::parse(lower.wire()) {
+    let name = QuestionName::from(zone);
+    let bits = |each: usize| u8::try_from(name.count().saturating_sub(2) * each).unwrap_or(u8::MAX);
+    let network = match ReverseName::parse(&name) {
         ReverseName::Partial(IpAddr::V4(front)) => IpNet::new(front.into(), bits(8)).ok(),
         ReverseName::Partial(IpAddr::V6(front)) => IpNet::new(front.into(), bits(4)).ok(),
         ReverseName::Address(address) => Some(address.into()),
@@ -62,49 +61,46 @@ pub(crate) enum ReverseName {
 }
 
 impl ReverseName {
-    pub(crate) fn parse(wire: &[u8]) -> Self {
-        let mut labels = [[].as_slice(); 34];
-        let mut count = 0;
-        for label in Labels::of(wire) {
-            let Some(slot) = labels.get_mut(count) else { return Self::Nothing };
-            *slot = label;
-            count += 1;
-        }
-        match &labels[..count] {
-            [digits @ .., b"in-addr", b"arpa"] if digits.len() <= 4 => v4(digits),
-            [digits @ .., b"ip6", b"arpa"] if digits.len() <= 32 => v6(digits),
+    pub(crate) fn parse(name: &QuestionName) -> Self {
+        let Some(count) = name.count().checked_sub(2) else { return Self::Nothing };
+        match name.between(count, count + 2) {
+            b"\x07in-addr\x04arpa" if count <= 4 => v4(name, count),
+            b"\x03ip6\x04arpa" if count <= 32 => v6(name, count),
             _ => Self::Nothing,
         }
     }
 }
 
-fn v4(labels: &[&[u8]]) -> ReverseName {
+/// The first `count` labels are octets, the first one last.
+fn v4(name: &QuestionName, count: usize) -> ReverseName {
     let mut octets = [0; 4];
-    for (octet, label) in octets.iter_mut().zip(labels.iter().rev()) {
-        match decimal(label) {
+    for (octet, label) in octets.iter_mut().zip((0..count).rev()) {
+        match decimal(&name.between(label, label + 1)[1..]) {
             Some(value) => *octet = value,
             None => return ReverseName::Nothing,
         }
     }
     let address = Ipv4Addr::from(octets).into();
-    if labels.len() < 4 { ReverseName::Partial(address) } else { ReverseName::Address(address) }
+    if count < 4 { ReverseName::Partial(address) } else { ReverseName::Address(address) }
 }
 
 /// A number as it is written: no leading zeros, no sign.
 fn decimal(label: &[u8]) -> Option<u8> {
-    let text = std::str::from_utf8(label).ok()?;
-    let written = label.iter().all(u8::is_ascii_digit) && (label.len() == 1 || label.first() != Some(&b'0'));
-    if written { text.parse().ok() } else { None }
+    let written = label.len() <= 3 && (label.len() == 1 || label.first() != Some(&b'0'));
+    let digit = |byte: u8| Some(u16::from(byte.checked_sub(b'0').filter(|&digit| digit < 10)?));
+    let number = label.iter().try_fold(0, |number, &byte| Some(number * 10 + digit(byte)?));
+    u8::try_from(number.filter(|_| written)?).ok()
 }
 
-fn v6(labels: &[&[u8]]) -> ReverseName {
+/// The first `count` labels are nibbles, the first one last.
+fn v6(name: &QuestionName, count: usize) -> ReverseName {
     let mut bits: u128 = 0;
-    for label in labels.iter().rev() {
-        let [digit] = label else { return ReverseName::Nothing };
-        let Some(nibble) = char::from(*digit).to_digit(16) else { return ReverseName::Nothing };
+    for label in (0..count).rev() {
+        let &[1, digit] = name.between(label, label + 1) else { return ReverseName::Nothing };
+        let Some(nibble) = char::from(digit).to_digit(16) else { return ReverseName::Nothing };
         bits = bits << 4 | u128::from(nibble);
     }
-    let address = (labels.len()..32).fold(bits, |bits, _| bits << 4);
+    let address = (count..32).fold(bits, |bits, _| bits << 4);
     let address = Ipv6Addr::from(address).into();
-    if labels.len() < 32 { ReverseName::Partial(address) } else { ReverseName::Address(address) }
+    if count < 32 { ReverseName::Partial(address) } else { ReverseName::Address(address) }
 }

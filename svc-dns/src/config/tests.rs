@@ -30,7 +30,7 @@ fn host_bits_of_a_reverse_network_do_not_matter() {
 
 #[test]
 fn reverse_names_give_addresses() {
-    let parse = |text: &str| ReverseName::parse(text.parse::<Name>().unwrap().wire());
+    let parse = |text: &str| ReverseName::parse(&QuestionName::from(&text.parse::<Name>().unwrap()));
     assert_eq!(parse("1.0.96.10.in-addr.arpa"), ReverseName::Address("10.96.0.1".parse().unwrap()));
     assert_eq!(parse("0.96.10.in-addr.arpa"), ReverseName::Partial("10.96.0.0".parse().unwrap()));
     assert_eq!(parse("5.1.0.96.10.in-addr.arpa"), ReverseName::Nothing);

@@ -34,7 +34,7 @@ pub(super) fn local(query: &Query<'_>, limit: usize, out: &mut Vec<u8>) -> Said 
         return Said::Answer;
     }
     let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    match ReverseName::parse(name.wire()) {
+    match ReverseName::parse(&name) {
         ReverseName::Address(ip) if loopback.contains(&ip) && query.question().kind() == RecordType::PTR => {
             let mut writer = Writer::reply(query, limit, out);
             writer.set(Header::AA);

@@ -9,7 +9,7 @@ use std::{
 use super::{
     records::{
         ServiceKind, ServiceRecords, Srv, V4, V6,
-        layout::{DIRECTORY, ITSELF, KEY, OWN, SET},
+        layout::{DIRECTORY, ITSELF, KEY, OWN, PART, SET},
     },
     service::{Item, Names},
 };
@@ -125,7 +125,7 @@ impl Encoder {
             self.locations(set),
         ];
         let mut out = [0; SET];
-        for (to, (at, count)) in out.chunks_exact_mut(SET / 3).zip(parts) {
+        for (to, (at, count)) in out.chunks_exact_mut(PART).zip(parts) {
             to[..4].copy_from_slice(&place(at));
             to[4..].copy_from_slice(&count.to_le_bytes());
         }

@@ -1,173 +1,123 @@
 //! The law: an index that followed the changes is the index of the last snapshot.
 
-use std::fmt::Write;
-
-use proptest::{collection::vec, option, prelude::*, sample::select};
-use svc_model::{Kind, ObjectRef, store::Store, yaml};
+use proptest::{collection::vec, prelude::*, sample::select};
+use svc_model::{ObjectName, testing};
 
 use super::*;
-use crate::PodRecords;
+use crate::{PodRecords, ZoneBuilder};
 
-#[derive(Clone, Debug)]
-enum Change {
-    Cluster { name: ObjectName, ip: u8, ports: Vec<u16> },
-    Headless { name: ObjectName },
-    External { name: ObjectName, target: &'static str },
-    Slice { service: ObjectName, part: u8, endpoints: Vec<(u8, bool, Option<&'static str>)> },
-    Pod { name: ObjectName, ip: u8, phase: &'static str },
-    Delete { kind: Kind, name: ObjectName, part: u8 },
-}
-
-/// Few names, so that they meet again.
-fn name() -> impl Strategy<Value = ObjectName> {
-    (select(vec!["a", "b"]), select(vec!["web", "db", "x"]))
-        .prop_map(|(namespace, name)| ObjectName::new(namespace, name))
-}
-
-fn change() -> impl Strategy<Value = Change> {
-    let target = select(vec!["www.example.com", "web.a.svc.cluster.local", "192.0.2.1"]);
-    let endpoint = (0_u8..6, any::<bool>(), option::of(select(vec!["one", "two"])));
-    let kind = select(vec![Kind::Service, Kind::EndpointSlice, Kind::Pod]);
-    prop_oneof![
-        (name(), 0_u8..6, vec(80_u16..83, 0..3)).prop_map(|(name, ip, ports)| Change::Cluster {
-            name,
-            ip,
-            ports
-        }),
-        name().prop_map(|name| Change::Headless { name }),
-        (name(), target).prop_map(|(name, target)| Change::External { name, target }),
-        (name(), 0_u8..2, vec(endpoint, 0..4)).prop_map(|(service, part, endpoints)| Change::Slice {
-            service,
-            part,
-            endpoints
-        }),
-        (name(), 0_u8..6, select(vec!["Running", "Succeeded"])).prop_map(|(name, ip, phase)| Change::Pod {
-            name,
-            ip,
-            phase
-        }),
-        (kind, name(), 0_u8..2).prop_map(|(kind, name, part)| Change::Delete { kind, name, part }),
-    ]
-}
-
-impl Change {
-    fn apply(&self, store: &Store) {
-        if let Change::Delete { kind, name, part } = self {
-            let name = match kind {
-                Kind::EndpointSlice => slice_name(name, *part),
-                _ => name.clone(),
-            };
-            store.delete(&ObjectRef::new(*kind, name));
-            return;
-        }
-        let (objects, problems) = yaml::read(&self.manifest()).stored();
-        assert!(problems.is_empty(), "{problems:?}");
-        store.apply(objects);
-    }
-
-    fn manifest(&self) -> String {
-        match self {
-            Change::Cluster { name, ip, ports } => {
-                let mut list = String::new();
-                for (number, port) in ports.iter().enumerate() {
-                    write!(list, "{{name: p{number}, port: {port}}}, ").unwrap();
-                }
-                object(
-                    "v1, kind: Service",
-                    name,
-                    "",
-                    &format!("spec: {{clusterIP: 10.0.0.{ip}, clusterIPs: [10.0.0.{ip}], ports: [{list}]}}"),
-                )
-            }
-            Change::Headless { name } => {
-                object("v1, kind: Service", name, "", "spec: {clusterIP: None, clusterIPs: [None]}")
-            }
-            Change::External { name, target } => object(
-                "v1, kind: Service",
-                name,
-                "",
-                &format!("spec: {{type: ExternalName, externalName: {target}}}"),
-            ),
-            Change::Slice { service, part, endpoints } => {
-                let mut list = String::new();
-                for (ip, ready, hostname) in endpoints {
-                    let hostname = hostname.map(|name| format!("hostname: {name}, ")).unwrap_or_default();
-                    write!(list, "{{{hostname}addresses: [10.0.1.{ip}], conditions: {{ready: {ready}}}}}, ")
-                        .unwrap();
-                }
-                let labels = format!(", labels: {{kubernetes.io/service-name: {}}}", service.name());
-                let rest = format!("addressType: IPv4, ports: [{{name: p0, port: 80}}], endpoints: [{list}]");
-                object(
-                    "discovery.k8s.io/v1, kind: EndpointSlice",
-                    &slice_name(service, *part),
-                    &labels,
-                    &rest,
-                )
-            }
-            Change::Pod { name, ip, phase } => object(
-                "v1, kind: Pod",
-                name,
-                "",
-                &format!("status: {{phase: {phase}, podIP: 10.0.1.{ip}, podIPs: [{{ip: 10.0.1.{ip}}}]}}"),
-            ),
-            Change::Delete { .. } => String::new(),
-        }
-    }
-}
-
-fn slice_name(service: &ObjectName, part: u8) -> ObjectName {
-    ObjectName::new(service.namespace(), format!("{}-{part}", service.name()))
-}
-
-fn object(head: &str, name: &ObjectName, labels: &str, rest: &str) -> String {
-    let (namespace, name) = (name.namespace(), name.name());
-    format!("{{apiVersion: {head}, metadata: {{namespace: {namespace}, name: {name}{labels}}}, {rest}}}\n")
+/// Zones that make different things of the same objects.
+fn zones() -> Vec<Zone> {
+    let plain = || Zone::builder("cluster.local").reverse("10.0.0.0/8").reverse("fd00::/16");
+    let server = ["10.244.0.65".parse().unwrap(), "fd00:10:244:1::66".parse().unwrap()];
+    let all: [ZoneBuilder; 5] = [
+        plain(),
+        plain().pods(PodRecords::Verified).addresses(server).zonal(true),
+        plain().multicluster("clusterset.local").endpoint_pod_names(true),
+        plain().namespaces(["shop"]).labels("tier=front").ignore_empty_service(true),
+        plain().namespace_labels("app,tier!=back").pod_names(true),
+    ];
+    all.map(|zone| zone.build().unwrap()).into()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn following_changes_is_building_from_the_last_snapshot(
-        batches in vec(vec(change(), 1..4), 1..12),
-        pods in select(vec![PodRecords::Disabled, PodRecords::Verified]),
-    ) {
-        let zone = Zone::builder("cluster.local").reverse("10.0.0.0/23").pods(pods).build().unwrap();
-        let store = Store::new();
-        let mut watch = store.watch();
-        let mut index = Index::new(&zone, &watch.snapshot());
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        for batch in batches {
-            let before = watch.snapshot().revision();
-            batch.iter().for_each(|change| change.apply(&store));
-            if store.snapshot().revision() == before {
-                continue;
-            }
-            let (snapshot, delta) = runtime.block_on(watch.changed()).unwrap();
+    fn following_changes_is_building_from_the_last_snapshot(history in testing::history(), zone in select(zones())) {
+        let mut snapshot = Snapshot::default();
+        let mut index = Index::new(&zone, &snapshot);
+        for step in history {
+            let (next, delta) = step.apply(&snapshot);
             let old = index.clone();
-            let visible = index.update(&zone, &snapshot, &delta);
-            let fresh = Index::new(&zone, &snapshot);
+            let visible = index.update(&zone, &next, &delta);
+            let fresh = Index::new(&zone, &next);
             prop_assert!(index == fresh, "{index:#?}\nis not\n{fresh:#?}");
-            prop_assert_eq!(visible, old.services != index.services || old.pods != index.pods);
+            let differs = old.services != index.services || old.imports != index.imports || old.pods != index.pods;
+            prop_assert_eq!(visible, differs);
+            snapshot = next;
         }
     }
 
     #[test]
-    fn a_lost_delta_does_no_harm(changes in vec(change(), 2..8)) {
-        let zone = Zone::builder("cluster.local").reverse("10.0.0.0/23").build().unwrap();
-        let store = Store::new();
-        let mut index = Index::new(&zone, &store.snapshot());
-        let (front, back) = changes.split_at(changes.len() / 2);
-        front.iter().for_each(|change| change.apply(&store));
-        // Follows the second half only.
-        let mut watch = store.watch();
-        let before = watch.snapshot().revision();
-        back.iter().for_each(|change| change.apply(&store));
-        if store.snapshot().revision() != before {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let (snapshot, delta) = runtime.block_on(watch.changed()).unwrap();
-            index.update(&zone, &snapshot, &delta);
-            prop_assert!(index == Index::new(&zone, &snapshot));
+    fn a_lost_delta_does_no_harm(history in testing::history(), lost in vec(any::<bool>(), 13), zone in select(zones())) {
+        let mut snapshot = Snapshot::default();
+        let mut index = Index::new(&zone, &snapshot);
+        for (step, lost) in history.iter().zip(lost) {
+            let (next, delta) = step.apply(&snapshot);
+            if !lost {
+                index.update(&zone, &next, &delta);
+                prop_assert!(index == Index::new(&zone, &next));
+            }
+            snapshot = next;
         }
     }
+
+    #[test]
+    fn a_table_holds_what_was_put_in_last(changes in vec((0_u16..400, any::<Option<u8>>()), 0..800)) {
+        let mut table = Table::new();
+        let mut model = std::collections::BTreeMap::new();
+        for (key, value) in changes {
+            let key = format!("key {key}").into_bytes();
+            match value {
+                Some(value) => {
+                    table.insert(Pair(key.clone(), value));
+                    model.insert(key, value);
+                }
+                None => {
+                    table.remove(&key);
+                    model.remove(&key);
+                }
+            }
+        }
+        prop_assert_eq!(table.iter().count(), model.len());
+        for (key, value) in &model {
+            prop_assert_eq!(table.get(key).map(|pair| pair.1), Some(*value));
+        }
+        let mut fresh = Table::new();
+        model.into_iter().for_each(|(key, value)| fresh.insert(Pair(key, value)));
+        prop_assert!(table == fresh);
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Pair(Vec<u8>, u8);
+
+impl Keyed for Pair {
+    fn key(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[test]
+fn a_full_leaf_is_searched() {
+    let mut table = Table::new();
+    let count = 100_000_u32;
+    (0..count).for_each(|key| table.insert(Pair(key.to_le_bytes().into(), 1)));
+    assert!((0..count).all(|key| table.get(&key.to_le_bytes()).is_some()));
+    assert!((count..2 * count).all(|key| table.get(&key.to_le_bytes()).is_none()));
+}
+
+#[test]
+fn a_change_elsewhere_keeps_what_is_there() {
+    let service = |number: usize, ip: usize| {
+        let text = format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: s{number}, namespace: a}}, spec: {{clusterIP: 10.0.0.{ip}, \
+             clusterIPs: [10.0.0.{ip}]}}}}"
+        );
+        svc_model::yaml::read(&text).stored().0
+    };
+    let zone = Zone::builder("cluster.local").build().unwrap();
+    let before: Snapshot = (0..10).flat_map(|number| service(number, number)).collect();
+    let mut index = Index::new(&zone, &before);
+    let kept = index.service(b"\x02s3\x01a", false).cloned();
+    let (after, delta) = before.with(service(4, 99), []);
+    assert!(index.update(&zone, &after, &delta));
+    assert_eq!(index.service(b"\x02s3\x01a", false), kept.as_ref());
+    let changed = index.service(b"\x02s4\x01a", false).unwrap();
+    assert_eq!(changed.own().addresses().collect::<Vec<_>>(), ["10.0.0.99".parse::<IpAddr>().unwrap()]);
+    let gone = ObjectName::new("a", "s4");
+    let (last, delta) = after.with([], [svc_model::ObjectRef::new(svc_model::Kind::Service, gone)]);
+    assert!(index.update(&zone, &last, &delta));
+    assert!(index.service(b"\x02s4\x01a", false).is_none());
 }

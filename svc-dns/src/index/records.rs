@@ -28,12 +28,9 @@ pub(crate) enum ServiceKind {
 /// The records at one name.
 #[derive(Clone, Copy)]
 pub(crate) struct RecordSet<'s> {
-    /// Whole A records.
-    pub(crate) v4: &'s [u8],
-    /// Whole AAAA records.
-    pub(crate) v6: &'s [u8],
-    /// Locations.
-    srv: &'s [u8],
+    bytes: &'s [u8],
+    /// Where the set is in the bytes.
+    at: usize,
 }
 
 /// A service location; its priority is 0.
@@ -57,8 +54,9 @@ pub(super) mod layout {
     pub(in crate::index) const KEY_LENGTH: usize = 0;
     pub(in crate::index) const KIND: usize = 1;
     pub(in crate::index) const OWN: usize = 2;
-    /// Three times where (4 bytes) and how many (2 bytes).
-    pub(in crate::index) const SET: usize = 18;
+    /// Where (4 bytes) and how many (2 bytes): A, AAAA, SRV.
+    pub(in crate::index) const SET: usize = 3 * PART;
+    pub(in crate::index) const PART: usize = 6;
     pub(in crate::index) const DIRECTORY: usize = OWN + SET;
     pub(in crate::index) const KEY: usize = DIRECTORY + 8;
     /// Where the key is, its length, the set.
@@ -68,7 +66,7 @@ pub(super) mod layout {
     pub(in crate::index) const ITSELF: u32 = u32::MAX;
 }
 
-use layout::{DIRECTORY, ENTRY, ITSELF, KEY, KEY_LENGTH, KIND, OWN, SRV};
+use layout::{DIRECTORY, ENTRY, ITSELF, KEY, KEY_LENGTH, KIND, OWN, PART, SRV};
 
 impl Keyed for ServiceRecords {
     /// `<service>.<namespace>` in lower-case wire form, without a root.
@@ -173,12 +171,7 @@ impl ServiceRecords {
     }
 
     fn set(&self, at: usize) -> RecordSet<'_> {
-        let part = |at: usize, unit: usize| {
-            let start = number(&self.0, at);
-            let count = usize::from(u16::from_le_bytes([self.0[at + 4], self.0[at + 5]]));
-            &self.0[start..start + count * unit]
-        };
-        RecordSet { v4: part(at, V4), v6: part(at + 6, V6), srv: part(at + 12, SRV) }
+        RecordSet { bytes: &self.0, at }
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
@@ -193,24 +186,49 @@ fn number(bytes: &[u8], at: usize) -> usize {
     }
 }
 
-impl RecordSet<'_> {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
+impl<'s> RecordSet<'s> {
+    /// Whole A records.
+    pub(crate) fn v4(self) -> &'s [u8] {
+        self.part(0, V4)
+    }
+
+    /// Whole AAAA records.
+    pub(crate) fn v6(self) -> &'s [u8] {
+        self.part(1, V6)
+    }
+
+    fn srv(self) -> &'s [u8] {
+        self.part(2, SRV)
+    }
+
+    #[inline]
+    fn part(self, number: usize, unit: usize) -> &'s [u8] {
+        match self.bytes[self.at + number * PART..].first_chunk::<PART>() {
+            Some(&[a, b, c, d, low, high]) => {
+                let start = u32::from_le_bytes([a, b, c, d]) as usize;
+                &self.bytes[start..][..usize::from(u16::from_le_bytes([low, high])) * unit]
+            }
+            None => &[],
+        }
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.v4().is_empty() && self.v6().is_empty()
     }
 
     /// Every address.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let v4 = self.v4.chunks_exact(V4).filter_map(|record| record.last_chunk::<4>());
-        let v6 = self.v6.chunks_exact(V6).filter_map(|record| record.last_chunk::<16>());
+    pub(crate) fn addresses(self) -> impl Iterator<Item = IpAddr> + use<'s> {
+        let v4 = self.v4().chunks_exact(V4).filter_map(|record| record.last_chunk::<4>());
+        let v6 = self.v6().chunks_exact(V6).filter_map(|record| record.last_chunk::<16>());
         v4.map(|octets| IpAddr::from(*octets)).chain(v6.map(|octets| IpAddr::from(*octets)))
     }
 
-    pub(crate) fn locations(&self) -> usize {
-        self.srv.len() / SRV
+    pub(crate) fn locations(self) -> usize {
+        self.srv().len() / SRV
     }
 
-    pub(crate) fn location(&self, number: usize) -> Srv {
-        let bytes = &self.srv[number * SRV..][..SRV];
+    pub(crate) fn location(self, number: usize) -> Srv {
+        let bytes = &self.srv()[number * SRV..][..SRV];
         let host = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         Srv {
             host: (host != ITSELF).then_some(host as usize),

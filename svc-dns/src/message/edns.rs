@@ -34,9 +34,9 @@ impl Edns {
     /// Appends an OPT record with the upper bits of `rcode`; the version in it is always 0.
     pub fn emit(&self, rcode: Rcode, out: &mut Vec<u8>) {
         let [_, extended] = (rcode.number() >> 4).to_be_bytes();
-        out.push(0);
-        out.extend_from_slice(&RecordType::OPT.number().to_be_bytes());
-        out.extend_from_slice(&self.udp_size.to_be_bytes());
-        out.extend_from_slice(&[extended, 0, u8::from(self.dnssec_ok) << 7, 0, 0, 0]);
+        let [kind, size] = [RecordType::OPT.number(), self.udp_size].map(u16::to_be_bytes);
+        let dnssec_ok = u8::from(self.dnssec_ok) << 7;
+        let opt = [0, kind[0], kind[1], size[0], size[1], extended, 0, dnssec_ok, 0, 0, 0];
+        out.extend_from_slice(&opt);
     }
 }

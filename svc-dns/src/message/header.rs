@@ -1,6 +1,6 @@
 //! The twelve bytes in front of every message (RFC 1035 section 4.1.1).
 
-use super::{ParseError, Rcode, u16_at};
+use super::{ParseError, Rcode};
 
 /// What a message asks for. Only queries are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,16 +51,30 @@ impl Header {
     ///
     /// # Errors
     /// When there are fewer than twelve bytes.
+    #[inline]
     pub fn parse(message: &[u8]) -> Result<Self, ParseError> {
-        let counts = [u16_at(message, 4)?, u16_at(message, 6)?, u16_at(message, 8)?, u16_at(message, 10)?];
-        Ok(Self { id: u16_at(message, 0)?, flags: u16_at(message, 2)?, counts })
+        let Some(bytes) = message.first_chunk::<{ Self::LEN }>() else {
+            return Err(ParseError { at: message.len(), expected: "a header of twelve bytes" });
+        };
+        let word = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+        Ok(Self { id: word(0), flags: word(2), counts: [word(4), word(6), word(8), word(10)] })
+    }
+
+    /// The wire form.
+    #[inline]
+    pub(crate) fn bytes(&self) -> [u8; Self::LEN] {
+        let [questions, answers, authorities, additionals] = self.counts;
+        let words = [self.id, self.flags, questions, answers, authorities, additionals];
+        let mut bytes = [0; Self::LEN];
+        for (to, word) in bytes.chunks_exact_mut(2).zip(words) {
+            to.copy_from_slice(&word.to_be_bytes());
+        }
+        bytes
     }
 
     /// Appends the wire form.
     pub fn emit(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.id.to_be_bytes());
-        out.extend_from_slice(&self.flags.to_be_bytes());
-        self.counts.iter().for_each(|count| out.extend_from_slice(&count.to_be_bytes()));
+        out.extend_from_slice(&self.bytes());
     }
 
     /// Whether `flag` (one of the constants here) is set.

@@ -5,6 +5,8 @@ use super::{Class, Edns, Header, Name, Opcode, ParseError, Question, RecordType,
 /// A query with exactly one question.
 #[derive(Clone, Debug)]
 pub struct Query<'m> {
+    /// Header and question.
+    front: &'m [u8],
     header: Header,
     question: Question<'m>,
     edns: Option<Edns>,
@@ -48,7 +50,7 @@ impl<'m> Query<'m> {
         }
         let question = Question::parse(message).map_err(QueryError::Malformed)?;
         let edns = find_edns(message, &header, question.end()).map_err(QueryError::Malformed)?;
-        Ok(Self { header, question, edns })
+        Ok(Self { front: &message[..question.end()], header, question, edns })
     }
 
     /// The message that asks for records of one type, recursion desired, without EDNS.
@@ -72,6 +74,11 @@ impl<'m> Query<'m> {
     #[must_use]
     pub const fn question(&self) -> &Question<'m> {
         &self.question
+    }
+
+    /// Header and question as they came.
+    pub(crate) const fn front(&self) -> &'m [u8] {
+        self.front
     }
 
     /// What the OPT record says, if there is one.

@@ -131,6 +131,7 @@ impl QuestionName {
     }
 
     /// Where this label, counted from the left, starts: its length byte. The last start is the root's.
+    #[inline]
     pub(crate) fn start(&self, label: usize) -> usize {
         self.starts[..self.count()]
             .get(label)
@@ -138,17 +139,20 @@ impl QuestionName {
     }
 
     /// These labels in wire form, without a root.
+    #[inline]
     pub(crate) fn between(&self, first: usize, end: usize) -> &[u8] {
         &self.bytes[self.start(first)..self.start(end)]
     }
 
     /// How many labels stand in front of this place, which is the start of one.
+    #[inline]
     pub(crate) fn labels_before(&self, at: usize) -> usize {
         let before = |start: &&u8| usize::from(**start) < at;
         self.starts[..self.count()].iter().take_while(before).count()
     }
 
     /// Where `domain`, in lower case, starts in this name, if this is the domain or a name in it.
+    #[inline]
     pub(crate) fn suffix_of(&self, domain: &Name) -> Option<usize> {
         let wire = self.wire();
         let at = wire.len().checked_sub(domain.wire().len()).filter(|&at| wire[at..] == *domain.wire())?;

@@ -40,8 +40,8 @@ impl<'o> Writer<'o> {
         let header = query.header();
         let flags = Header::QR | header.flags & (Header::RD | Header::CD);
         out.clear();
-        Header { id: header.id, flags, counts: [0; 4] }.emit(out);
-        out.extend_from_slice(query.question().raw());
+        // The header is written over when all is said.
+        out.extend_from_slice(query.front());
         Self { out, counts: [1, 0, 0, 0], flags, edns: query.edns(), limit }
     }
 
@@ -96,15 +96,17 @@ impl<'o> Writer<'o> {
         Some(at)
     }
 
-    /// Appends as many answers as fit of these whole records, all of `length`, owned by the question's name; the first one is the
-    /// one with this number. Gives how many.
-    pub(crate) fn ready(&mut self, records: &[u8], length: usize, first: usize) -> usize {
-        let room = self.room().saturating_sub(self.out.len()) / length;
-        let count = (records.len() / length).min(room);
-        let (behind, front) = records.split_at(first * length);
-        let bytes = count * length;
+    /// Appends as many answers as fit of these whole records, all of one length, owned by the question's name; the first one is
+    /// the one with this number. Gives how many.
+    pub(crate) fn ready<const LENGTH: usize>(&mut self, records: &[u8], first: usize) -> usize {
+        let room = self.room().saturating_sub(self.out.len()) / LENGTH;
+        let count = (records.len() / LENGTH).min(room);
+        let (behind, front) = records.split_at(first * LENGTH);
+        let bytes = count * LENGTH;
         self.out.extend_from_slice(&front[..bytes.min(front.len())]);
-        self.out.extend_from_slice(&behind[..bytes.saturating_sub(front.len())]);
+        if bytes > front.len() {
+            self.out.extend_from_slice(&behind[..bytes - front.len()]);
+        }
         self.counts[Section::Answer as usize] += u16::try_from(count).unwrap_or(u16::MAX);
         count
     }
@@ -146,15 +148,11 @@ impl<'o> Writer<'o> {
 
     /// Writes counts and flags only: to be taken up by [`Writer::resume`].
     pub(crate) fn pause(self, rcode: Rcode) -> &'o Vec<u8> {
-        let id = u16::from_be_bytes([self.out[0], self.out[1]]);
         let flags = self.flags & !0xf | rcode.number() & 0xf;
-        let mut header = [0; Header::LEN];
-        header[..2].copy_from_slice(&id.to_be_bytes());
-        header[2..4].copy_from_slice(&flags.to_be_bytes());
-        for (to, count) in header[4..].chunks_exact_mut(2).zip(self.counts) {
-            to.copy_from_slice(&count.to_be_bytes());
+        if let Some(front) = self.out.first_chunk_mut::<{ Header::LEN }>() {
+            let id = u16::from_be_bytes([front[0], front[1]]);
+            *front = Header { id, flags, counts: self.counts }.bytes();
         }
-        self.out[..Header::LEN].copy_from_slice(&header);
         self.out
     }
 

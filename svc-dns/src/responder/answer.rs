@@ -29,15 +29,15 @@ pub(super) struct Answer<'r, 'q, 'o> {
 
 /// What the answer section has come to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum Content<'r> {
     /// It holds what was asked for.
     Records,
     /// The name has nothing of this type.
     NoData,
     /// The name does not exist.
     NoName,
-    /// It ends in an alias to a name outside the zones.
-    Alias(Name),
+    /// It ends in an alias to a name outside the zones, in wire form.
+    Alias(&'r [u8]),
 }
 
 impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
@@ -55,9 +55,9 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
     }
 
     /// Writes the answer for what was found at the name of the question.
-    pub(super) fn write(mut self, found: Found<'_>) -> Outcome {
+    pub(super) fn write(mut self, found: Found<'r>) -> Outcome {
         let rcode = match self.content(found) {
-            Content::Alias(target) => return self.leave_zone(&target),
+            Content::Alias(target) => return self.leave_zone(target),
             Content::Records => Rcode::NOERROR,
             Content::NoData => self.negative(Rcode::NOERROR),
             Content::NoName if self.responder.synced => self.negative(Rcode::NXDOMAIN),
@@ -68,7 +68,7 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
         Outcome::Answer
     }
 
-    fn content(&mut self, found: Found<'_>) -> Content {
+    fn content(&mut self, found: Found<'r>) -> Content<'r> {
         let kind = self.query.question().kind();
         match found {
             Found::Service(service, set) if is_common(kind) => self.of_service(Owner::QUESTION, service, set),
@@ -82,23 +82,23 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
     }
 
     /// CoreDNS gives the SOA record of names that it has not looked for.
-    fn no_name(&self, kind: RecordType) -> Content {
+    fn no_name(&self, kind: RecordType) -> Content<'r> {
         let coredns = self.responder.zone.is_coredns() && self.responder.synced;
         if kind == RecordType::SOA && coredns { Content::NoData } else { Content::NoName }
     }
 
-    fn of_service(&mut self, owner: Owner<'_>, service: &ServiceRecords, set: RecordSet<'_>) -> Content {
+    fn of_service(&mut self, owner: Owner<'_>, service: &ServiceRecords, set: RecordSet<'_>) -> Content<'r> {
         let before = self.writer.len();
         match self.query.question().kind() {
-            RecordType::A => self.ready(owner, set.v4, V4),
-            RecordType::AAAA => self.ready(owner, set.v6, V6),
+            RecordType::A => self.ready::<V4>(owner, set.v4()),
+            RecordType::AAAA => self.ready::<V6>(owner, set.v6()),
             _ => self.locations(owner, service, set),
         }
         self.written_since(before)
     }
 
     /// Writes the records of the type asked for that are at a name.
-    pub(super) fn records(&mut self, owner: Owner<'_>, found: &Found<'_>) -> Content {
+    pub(super) fn records(&mut self, owner: Owner<'_>, found: &Found<'_>) -> Content<'r> {
         let kind = self.query.question().kind();
         let before = self.writer.len();
         match (found, kind) {
@@ -124,17 +124,17 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
         self.written_since(before)
     }
 
-    fn written_since(&self, before: usize) -> Content {
+    fn written_since(&self, before: usize) -> Content<'r> {
         if self.full || self.writer.len() > before { Content::Records } else { Content::NoData }
     }
 
     /// Whole records, each of the same length, from a place that changes from answer to answer.
-    fn ready(&mut self, owner: Owner<'_>, records: &[u8], length: usize) {
-        let count = records.len() / length;
+    fn ready<const LENGTH: usize>(&mut self, owner: Owner<'_>, records: &[u8]) {
+        let count = records.len() / LENGTH;
         let turn = self.responder.turn(count);
         let written = match owner {
-            Owner::At(Header::LEN) => self.writer.ready(records, length, turn),
-            _ => self.retold(owner, records, length, turn),
+            Owner::At(Header::LEN) => self.writer.ready::<LENGTH>(records, turn),
+            _ => self.retold(owner, records, LENGTH, turn),
         };
         self.full |= written < count;
     }
@@ -208,7 +208,7 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
     }
 
     /// The smallest answer that there is to ANY (RFC 8482 section 4.2).
-    fn any(&mut self) -> Content {
+    fn any(&mut self) -> Content<'r> {
         self.put(Section::Answer, Owner::QUESTION, RecordType::HINFO, b"\x07RFC8482\x00");
         Content::Records
     }
@@ -225,13 +225,13 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
     }
 
     /// An alias that leaves the zones: an upstream server knows the rest, if there is one.
-    fn leave_zone(mut self, target: &Name) -> Outcome {
+    fn leave_zone(mut self, target: &[u8]) -> Outcome {
         self.mark_cut();
         if !self.responder.forwarding || self.full {
             self.writer.finish(Rcode::NOERROR);
             return Outcome::Answer;
         }
-        let chase = Forward::chase(self.query, target, self.writer);
+        let chase = Forward::chase(self.query, &Name::from_wire(target), self.writer);
         Outcome::Forward(Box::new(chase.keeping_alias(self.responder.zone.is_coredns())))
     }
 

@@ -3,16 +3,16 @@
 use super::answer::{Answer, Content};
 use crate::{
     index::RECORD_HEAD,
-    message::{Header, Name, Owner, QuestionName, RecordType, Section},
+    message::{Header, Owner, QuestionName, RecordType, Section},
     zone::Found,
 };
 
 /// More aliases in a row are taken for a loop.
 const LONGEST_CHAIN: usize = 10;
 
-impl Answer<'_, '_, '_> {
+impl<'r> Answer<'r, '_, '_> {
     /// Writes the alias (a whole record), and what is at its target as far as that is in the zones.
-    pub(super) fn follow(&mut self, alias: &[u8]) -> Content {
+    pub(super) fn follow(&mut self, alias: &'r [u8]) -> Content<'r> {
         let mut target = &alias[RECORD_HEAD..];
         let mut owner = Header::LEN;
         for _ in 0..LONGEST_CHAIN {
@@ -27,7 +27,7 @@ impl Answer<'_, '_, '_> {
                 return Content::Records;
             }
             match self.find(&QuestionName::lower(target)) {
-                None => return Content::Alias(Name::from_wire(target)),
+                None => return Content::Alias(target),
                 Some(Found::Alias(next)) => (target, owner) = (&next[RECORD_HEAD..], at),
                 Some(Found::Nothing) if !self.responder.synced => return self.drop_chain(Content::NoName),
                 // Not the apex and its kin: their names would be spelled by the zone's place in the question.
@@ -46,7 +46,7 @@ impl Answer<'_, '_, '_> {
     }
 
     /// An alias to nothing is left out altogether.
-    fn drop_chain(&mut self, content: Content) -> Content {
+    fn drop_chain(&mut self, content: Content<'r>) -> Content<'r> {
         self.writer.clear_records(self.query.question().end());
         content
     }

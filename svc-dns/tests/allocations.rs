@@ -1,0 +1,93 @@
+//! What answers cost in memory: nothing, once the buffer is there.
+
+use std::net::SocketAddr;
+
+use allocation_counter::measure;
+use svc_dns::{
+    Client, Outcome, PodRecords, Responder, Zone,
+    message::{Name, Query, RecordType},
+};
+use svc_model::{Snapshot, yaml};
+
+const CLUSTER: &str = include_str!("../src/responder/cluster.yaml");
+
+fn responder() -> Responder {
+    let snapshot: Snapshot = yaml::read(CLUSTER).stored().0.into_iter().collect();
+    let zone =
+        Zone::builder("cluster.local").also("example.org").reverse("10.96.0.0/16").reverse("172.0.0.0/8");
+    Responder::new(zone.pods(PodRecords::Insecure).zonal(true).build().expect("a zone"), &snapshot)
+}
+
+/// Every kind of name that clients ask for, and most types.
+fn queries() -> Vec<Vec<u8>> {
+    let names = [
+        "svc1.testns.svc.cluster.local",
+        "SVC1.testns.svc.CLUSTER.local",
+        "dual.testns.svc.example.org",
+        "hdls1.testns.svc.cluster.local",
+        "large.testns.svc.cluster.local",
+        "172-0-0-2.hdls1.testns.svc.cluster.local",
+        "_http._tcp.svc1.testns.svc.cluster.local",
+        "http.tcp.svc1.testns.svc.cluster.local",
+        "_http._tcp.hdls1.testns.svc.cluster.local",
+        "external.testns.svc.cluster.local",
+        "inside.testns.svc.cluster.local",
+        "chain.testns.svc.cluster.local",
+        "dangling.testns.svc.cluster.local",
+        "svc0.testns.svc.cluster.local",
+        "api.example.com.testns.svc.cluster.local",
+        "testns.svc.cluster.local",
+        "svc.cluster.local",
+        "10-1-2-3.testns.pod.cluster.local",
+        "dns-version.cluster.local",
+        "1.0.96.10.in-addr.arpa",
+        "99.0.96.10.in-addr.arpa",
+        "2.0.0.172.in-addr.arpa",
+        "us-east.pin._zone.hdls1.testns.svc.cluster.local",
+        "www.example.com",
+    ];
+    let kinds = [
+        RecordType::A,
+        RecordType::AAAA,
+        RecordType::SRV,
+        RecordType::PTR,
+        RecordType::CNAME,
+        RecordType::TXT,
+        RecordType::HTTPS,
+        RecordType::ANY,
+        RecordType::SOA,
+    ];
+    let query = |name: &str, kind| Query::emit(7, &name.parse::<Name>().expect("a name"), kind);
+    names.iter().flat_map(|name| kinds.map(|kind| query(name, kind))).collect()
+}
+
+/// The same with an OPT record: 1232 bytes.
+fn with_edns(query: &[u8]) -> Vec<u8> {
+    let mut query = query.to_vec();
+    query[11] = 1;
+    query.extend(b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00");
+    query
+}
+
+#[test]
+fn an_answer_allocates_nothing() {
+    let responder = responder();
+    let address: SocketAddr = "10.244.1.7:40000".parse().unwrap();
+    let mut out = Vec::with_capacity(4096);
+    let mut answers = 0;
+    for query in queries().iter().flat_map(|query| [query.clone(), with_edns(query)]) {
+        for client in [Client::udp(address), Client::tcp(address)] {
+            let mut outcome = None;
+            let cost = measure(|| outcome = Some(responder.respond(&query, client, &mut out)));
+            assert!(matches!(outcome, Some(Outcome::Answer)), "{}", query.escape_ascii());
+            assert_eq!(cost.count_total, 0, "{} allocations for {}", cost.count_total, query.escape_ascii());
+            answers += 1;
+        }
+    }
+    assert_eq!(answers, 24 * 9 * 4);
+}
+
+#[test]
+fn allocations_are_counted() {
+    assert_eq!(measure(|| drop(Vec::<u8>::with_capacity(100))).count_total, 1);
+}
