@@ -68,6 +68,7 @@ fn main() -> ExitCode {
         Trial::test("every_program_has_help", every_program_has_help),
         Trial::test("rules_prints_plan_and_rules", rules_prints_plan_and_rules),
         Trial::test("overlay_prints_what_a_fresh_kernel_needs", overlay_prints_what_a_fresh_kernel_needs),
+        lab("overlay_applies_says_what_differs_and_shows_packets", |lab| Box::pin(overlay_in_a_lab(lab))),
         lab("dns_answers_from_manifests", |lab| Box::pin(dns_answers_from_manifests(lab))),
         lab("ingress_routes_to_endpoints", |lab| Box::pin(ingress_routes_to_endpoints(lab))),
         lab("node_serves_all_and_cleans_up", |lab| Box::pin(node_serves_all_and_cleans_up(lab))),
@@ -136,6 +137,50 @@ fn overlay_prints_what_a_fresh_kernel_needs() -> Result<(), Failed> {
         if !plan.contains(part) {
             return Err(format!("no {part} in {plan}").into());
         }
+    }
+    Ok(())
+}
+
+async fn overlay_in_a_lab(lab: Lab) -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let leases = directory.path().join("leases.json");
+    fs::write(&leases, LEASES)?;
+    let (a, b) = hosts(&lab).await?;
+    let overlay = |host: &Host, subnet: &str, args: &[&str]| {
+        let mut command = Command::new(OVERLAY);
+        command.args(args).args(["--leases", text(&leases), "--subnet", subnet]);
+        host.command(command).output()
+    };
+    let fresh = overlay(&a, "10.244.2.0/24", &["status"]).await?;
+    let said = String::from_utf8_lossy(&fresh.stdout).into_owned();
+    ensure!(!fresh.status.success() && said.contains("10.244.5.0/24") && said.contains("differs"), "{said}");
+    for (host, subnet) in [(&a, "10.244.2.0/24"), (&b, "10.244.5.0/24")] {
+        let applied = overlay(host, subnet, &["apply"]).await?;
+        ensure!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+        ensure!(String::from_utf8_lossy(&applied.stdout).starts_with("1 peers are programmed"));
+    }
+    let status = overlay(&a, "10.244.2.0/24", &["status"]).await?;
+    let said = String::from_utf8_lossy(&status.stdout).into_owned();
+    ensure!(status.status.success() && said.contains("in step") && said.contains("172.20.10.3"), "{said}");
+    // The applied overlay carries packets, although no process of ours runs any more.
+    let mut command = Command::new(OVERLAY);
+    command
+        .args(["capture", "eth0", "--count", "2", "--vxlan"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut capture = a.command(command).spawn().await?;
+    let mut begun = String::new();
+    BufReader::new(capture.stderr.take().context("no stderr")?).read_line(&mut begun).await?;
+    ensure!(begun.contains("capturing on eth0"), "{begun}");
+    Get::new("10.244.5.0:8080".parse()?).send_from(&a).await?;
+    let mut lines = BufReader::new(capture.stdout.take().context("no stdout")?).lines();
+    let mut shown = Vec::new();
+    while let Some(line) = lines.next_line().await? {
+        shown.push(line);
+    }
+    ensure!(shown.len() == 2 && capture.wait().await?.success(), "{shown:?}");
+    for part in ["172.20.10.2", "172.20.10.3", "8472", "10.244.5.0"] {
+        ensure!(shown.iter().any(|line| line.contains(part)), "no {part} in {shown:?}");
     }
     Ok(())
 }

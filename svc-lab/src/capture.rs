@@ -62,9 +62,24 @@ impl Host {
     /// If there is no such link.
     pub async fn capture(&self, link: &str) -> Result<Capture, Error> {
         let name = format!("{link} of host {:?}", self.name());
-        let failed = |cause| Error::new("capture on", &name, cause);
         let wanted = link.to_owned();
         let opened = self.inside().task(move || async move { open(&wanted) }).outcome().await.flatten();
+        Capture::begin(name, opened)
+    }
+}
+
+impl Capture {
+    /// Begins to capture on a link of the network namespace in which the calling thread is, or on `any`: outside a lab.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such link, or the process lacks `CAP_NET_RAW`.
+    pub fn here(link: &str) -> Result<Capture, Error> {
+        Capture::begin(link.to_owned(), open(link))
+    }
+
+    fn begin(name: String, opened: io::Result<(OwnedFd, Link)>) -> Result<Capture, Error> {
+        let failed = |cause| Error::new("capture on", &name, cause);
         let (socket, link) = opened.map_err(failed)?;
         let shared = Shared { socket, link, packets: Mutex::default(), arrived: Notify::new() };
         let shared = Arc::new(shared);

@@ -140,7 +140,7 @@ pub use mark::Mark;
 pub use masquerade::{Rules, TABLE};
 pub use netconf::{Mode, NetConf, NetConfError, VxlanConf};
 pub use operation::{Changes, Operation};
-pub use plan::{Obstacle, Plan, Refusal, RefusalReason, Tunnel, sysctls_before};
+pub use plan::{Obstacle, Peer, Plan, Refusal, RefusalReason, Report, Tunnel, sysctls_before};
 pub use pod::{AttachOptions, Attachment, ParsePodIdError, PodId, Port};
 pub use registry::{BoxFuture, LeaseSet, Leases, Published, Registry, RegistryError, Revision, Watch};
 #[cfg(feature = "driver")]

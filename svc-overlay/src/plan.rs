@@ -17,10 +17,12 @@ use crate::registry::{LeaseSet, Revision};
 
 mod diff;
 mod refusal;
+mod report;
 
 pub use diff::{Obstacle, sysctls_before};
 use refusal::Accepted;
 pub use refusal::{Refusal, RefusalReason};
+pub use report::Report;
 
 /// The desired state of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +39,19 @@ pub struct Plan {
     before: BTreeMap<String, String>,
     rules: BTreeMap<Family, Rules>,
     refusals: Vec<Refusal>,
-    peers: usize,
+    peers: Vec<Peer>,
+}
+
+/// A peer that is programmed, in one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer {
+    /// Its name.
+    pub node: String,
+    /// Its subnet, its address and, of a VXLAN lease, its tunnel end point.
+    pub half: Half,
+    /// Whether packets go to it without a tunnel.
+    pub direct: bool,
 }
 
 /// A VXLAN device and what it is set up with.
@@ -75,7 +89,7 @@ impl Plan {
             before: BTreeMap::new(),
             rules: config.stacks.iter().filter(|_| config.masquerade).map(rules).collect(),
             refusals: Vec::new(),
-            peers: 0,
+            peers: Vec::new(),
         };
         plan.add_peers(config, underlay, leases);
         plan
@@ -139,15 +153,20 @@ impl Plan {
         &self.refusals
     }
 
-    /// How many peers are programmed, in one family at least.
+    /// The peers that are programmed, family by family, ordered by subnet.
     #[must_use]
-    pub fn peers(&self) -> usize {
-        self.peers
+    pub fn peers(&self) -> &[Peer] {
+        &self.peers
+    }
+
+    /// How many nodes are peers, in one family at least.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.peers.iter().map(|peer| &peer.node).collect::<BTreeSet<_>>().len()
     }
 
     /// One family after the other: what is wrong with a peer in one does not keep the other from it.
     fn add_peers(&mut self, config: &Config, underlay: &Underlay, leases: &LeaseSet) {
-        let mut programmed = BTreeSet::new();
         for stack in &config.stacks {
             let of_family = leases.iter().filter_map(|lease| Some((lease, *lease.half(stack.family())?)));
             let mut peers: Vec<_> =
@@ -156,21 +175,17 @@ impl Plan {
             let mut accepted = Accepted::new(config, stack, underlay);
             for (lease, half) in peers {
                 match accepted.check(lease, &half) {
-                    Ok(()) => {
-                        self.add_peer(config, underlay, &half);
-                        programmed.insert(lease.subnet());
-                    }
+                    Ok(()) => self.add_peer(config, underlay, lease.node(), half),
                     Err(reason) => self.refusals.push(Refusal::new(lease, half.subnet, reason)),
                 }
             }
         }
-        self.peers = programmed.len();
     }
 
-    fn add_peer(&mut self, config: &Config, underlay: &Underlay, half: &Half) {
-        let direct =
-            config.mode == Mode::HostGw || (config.direct_routing && underlay.is_neighbour(half.public_ip));
-        match half.vxlan.filter(|_| !direct) {
+    fn add_peer(&mut self, config: &Config, underlay: &Underlay, node: &str, half: Half) {
+        let neighbour = config.direct_routing && underlay.is_neighbour(half.public_ip);
+        let tunnel = half.vxlan.filter(|_| config.mode == Mode::Vxlan && !neighbour);
+        match tunnel {
             Some(data) => {
                 let name = config.device(half.family());
                 let via = half.subnet.network();
@@ -182,6 +197,7 @@ impl Plan {
                 self.routes.insert(Route::direct(half.subnet, half.public_ip, &underlay.name));
             }
         }
+        self.peers.push(Peer { node: node.to_owned(), half, direct: tunnel.is_none() });
     }
 }
 

@@ -71,6 +71,7 @@ impl Dataplane for System {
                 .collect::<Result<_, Error>>()?;
         }
         if let Some(events) = &mut self.events {
+            events.underlay = kernel.underlay.as_ref().map(|underlay| underlay.index);
             events.devices = kernel.devices.values().map(|device| device.index).collect();
         }
         Ok(kernel)

@@ -18,6 +18,8 @@ mod kernel {
     pub(crate) mod cluster;
     pub(crate) mod contract;
     pub(crate) mod families;
+    pub(crate) mod faults;
+    pub(crate) mod flannel;
     pub(crate) mod peers;
     pub(crate) mod pods;
     pub(crate) mod repair;
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
         kernel::cleanup::trials(),
         kernel::contract::trials(),
         kernel::families::trials(),
+        kernel::faults::trials(),
+        kernel::flannel::trials(),
         kernel::peers::trials(),
         kernel::pods::trials(),
         kernel::repair::trials(),

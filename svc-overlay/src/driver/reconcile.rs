@@ -48,7 +48,7 @@ impl<D: Dataplane> Driver<D> {
             let before = status.clone();
             if let Some(plan) = &plan {
                 status.programmed = Some(plan.revision());
-                status.peers = plan.peers();
+                status.peers = plan.nodes();
             }
             status.operations += outcome.done;
             status.lease = self.published.as_ref().map(|(lease, _)| lease.clone());

@@ -271,7 +271,7 @@ fn each_family_has_its_own_device_with_the_mtu_that_fits() {
         ]
     );
     assert_eq!(
-        (plan.neighbours().count(), plan.fdb().count(), plan.rules().len(), plan.peers()),
+        (plan.neighbours().count(), plan.fdb().count(), plan.rules().len(), plan.nodes()),
         (2, 2, 2, 1)
     );
 }
@@ -289,7 +289,7 @@ fn what_is_wrong_in_one_family_stops_that_one_only() {
     ];
     for half in bad {
         let plan = plan_of(&dual(), [dual_peer(), lease.clone().and(half)]);
-        assert_eq!((plan.peers(), plan.routes().count(), plan.refusals().len()), (2, 3, 1), "{half:?}");
+        assert_eq!((plan.nodes(), plan.routes().count(), plan.refusals().len()), (2, 3, 1), "{half:?}");
         assert_eq!(plan.refusals()[0].subnet(), half.subnet);
     }
     let plan = plan_of(&config(), [dual_peer()]);
@@ -378,4 +378,32 @@ fn checksums_are_asked_about_and_set_only_where_they_are_not_left_to_the_card() 
     let lines = log.iter().filter(|line| line.starts_with("ethtool")).collect::<Vec<_>>();
     assert_eq!(lines, ["ethtool -K flannel.1 tx-checksum-ip-generic off"]);
     assert!(fake.list(&self::config().scope()).unwrap().checksum_offload.is_empty());
+}
+
+#[test]
+fn a_report_says_which_peer_differs_and_in_what() {
+    let mut fake = fake();
+    let server4 = peer("server4", "10.244.7.0/24", 4, "02:00:00:00:00:04");
+    let leases = [server2(), server4];
+    converge(&mut fake, leases.clone());
+    let report = |fake: &mut Fake| {
+        let kernel = fake.list(&config().scope()).unwrap();
+        plan(leases.clone(), &kernel).report(&kernel)
+    };
+    assert!(report(&mut fake).is_in_step());
+    fake.delete_route(net("10.244.7.0/24"));
+    let differs = report(&mut fake);
+    assert!(!differs.is_in_step());
+    assert_eq!(
+        differs.to_string(),
+        "10.244.2.0/24            server2         172.20.10.2          flannel.1     in step\n\
+         10.244.7.0/24            server4         172.20.10.4          flannel.1     differs\n    \
+         ip route add 10.244.7.0/24 via 10.244.7.0 dev flannel.1 proto 120 onlink\n"
+    );
+    fake.delete_link("flannel.1");
+    let text = report(&mut fake).to_string();
+    assert!(text.contains("this node differs\n    ip link add flannel.1"), "{text}");
+    let kernel = fake.list(&config().scope()).unwrap();
+    let gone = plan([], &kernel).report(&kernel).to_string();
+    assert!(gone.starts_with("this node differs"), "{gone}");
 }

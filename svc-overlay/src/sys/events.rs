@@ -25,6 +25,8 @@ pub(super) struct Events {
     scope: Scope,
     /// The interface indices of the VXLAN devices, from the last dump.
     pub(super) devices: BTreeSet<u32>,
+    /// That of the underlay device.
+    pub(super) underlay: Option<u32>,
 }
 
 impl Events {
@@ -40,7 +42,7 @@ impl Events {
             RTNLGRP_IPV6_ROUTE,
         ];
         join(socket.socket_mut(), &groups).map_err(failed)?;
-        Ok(Events { socket, scope: scope.clone(), devices: BTreeSet::new() })
+        Ok(Events { socket, scope: scope.clone(), devices: BTreeSet::new(), underlay: None })
     }
 
     pub(super) fn follow(&mut self, scope: &Scope) {
@@ -84,10 +86,12 @@ impl Events {
                 || *name == self.scope.bridge
                 || Some(name) == self.scope.underlay.as_ref()
         };
-        link.attributes.iter().any(|attribute| match attribute {
-            LinkAttribute::IfName(name) => named(name),
-            _ => false,
-        })
+        let of_underlay = Some(link.header.index) == self.underlay;
+        of_underlay
+            || link.attributes.iter().any(|attribute| match attribute {
+                LinkAttribute::IfName(name) => named(name),
+                _ => false,
+            })
     }
 }
 

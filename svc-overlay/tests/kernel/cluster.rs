@@ -9,6 +9,7 @@ use svc_overlay::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
 
 pub(crate) const NETWORK: &str = "10.244.0.0/16";
 
@@ -107,4 +108,17 @@ pub(crate) async fn seen_from(client: &Host, to: (IpAddr, u16)) -> Result<IpAddr
         })
         .await?;
     Ok(text.parse()?)
+}
+
+/// Runs a tool in a host.
+pub(crate) async fn tool(host: &Host, line: &str) -> Result<String> {
+    let mut words = line.split(' ');
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
+    let output = host.command(command).output().await?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if !output.status.success() {
+        return Err(format!("{line}: {}", text(&output.stderr)).into());
+    }
+    Ok(text(&output.stdout))
 }

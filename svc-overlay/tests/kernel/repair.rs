@@ -4,13 +4,15 @@ use libtest_mimic::Trial;
 use svc_lab::{Lab, Result};
 use svc_overlay::{Leases, Operation, PodError};
 
-use super::cluster::{Node, builder, drive, echo, pair, seen_from};
+use super::cluster::{Node, builder, drive, echo, pair, seen_from, tool};
 use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("a_deleted_device_comes_back_with_all_peers", deleted_device),
         trial("deleted_routes_neighbours_and_fdb_entries_come_back", deleted_entries),
+        trial("a_device_that_others_set_down_or_changed_is_put_right_with_its_peers", changed_device),
+        trial("the_device_follows_the_underlays_mtu_and_address", changed_underlay),
         trial("a_restart_adopts_everything_and_writes_nothing", restart),
     ]
 }
@@ -50,6 +52,44 @@ async fn deleted_entries(lab: Lab) -> Result {
         server2.meddle(vec![deletion]).await?;
         repaired(&server2, operations).await?;
     }
+    Ok(())
+}
+
+async fn changed_device(lab: Lab) -> Result {
+    let (server2, server3) = pair(&lab, &Leases::new()).await?;
+    let (web, a) = server2.pod(&lab, "web-0", "10.244.2.65").await?;
+    let (far, _) = server3.pod(&lab, "far", "10.244.5.104").await?;
+    let _server = echo(&web, 9376).await?;
+    let device = |kernel: svc_overlay::Kernel| kernel.devices["flannel.1"].link.clone().ok_or("no device");
+    let before = device(server2.kernel().await?)?;
+    for change in ["down", "mtu 1300", "address 02:00:00:00:00:01"] {
+        let operations = server2.handle.status().operations();
+        tool(&server2.host, &format!("ip link set flannel.1 {change}")).await?;
+        repaired(&server2, operations).await?;
+        assert_eq!(device(server2.kernel().await?)?, before, "after {change}");
+        seen_from(&far, (a.address(), 9376)).await?;
+    }
+    Ok(())
+}
+
+async fn changed_underlay(lab: Lab) -> Result {
+    let leases = Leases::new();
+    let (server2, server3) = pair(&lab, &leases).await?;
+    let device = |kernel: &svc_overlay::Kernel| kernel.devices["flannel.1"].link.clone().ok_or("no device");
+    let operations = server2.handle.status().operations();
+    tool(&server2.host, "ip link set eth0 mtu 1400").await?;
+    repaired(&server2, operations).await?;
+    assert_eq!(device(&server2.kernel().await?)?.mtu, 1350);
+    // The node's address goes and comes back.
+    tool(&server2.host, "ip address del 172.20.10.2/24 dev eth0").await?;
+    let status = server2.handle.until(|status| !status.problems().is_empty()).await?;
+    assert!(status.problems()[0].to_string().contains("172.20.10.2"), "{:?}", status.problems());
+    tool(&server2.host, "ip address add 172.20.10.2/24 dev eth0").await?;
+    server2.handle.until(|status| status.problems().is_empty() && status.peers() == 1).await?;
+    let (web, a) = server2.pod(&lab, "web-0", "10.244.2.65").await?;
+    let (far, _) = server3.pod(&lab, "far", "10.244.5.104").await?;
+    let _server = echo(&web, 9376).await?;
+    seen_from(&far, (a.address(), 9376)).await?;
     Ok(())
 }
 

@@ -1,0 +1,156 @@
+//! What goes wrong around an overlay: a killed process, names and numbers that are taken, a subnet that is another node's.
+
+use libtest_mimic::Trial;
+use svc_lab::{Lab, Result};
+use svc_overlay::{
+    AttachOptions, Config, Dataplane, Lease, LeaseSet, Leases, Mac, Operation, Plan, PodId, Problem,
+    Revision, System,
+};
+
+use super::cluster::{builder, drive, host, pair};
+use crate::trial;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("killed_at_any_point_of_an_apply_the_next_process_finishes_it", killed_anywhere),
+        trial("a_vni_that_is_in_use_is_named_and_waited_for", vni_in_use),
+        trial("a_moved_subnet_is_taken_off_the_bridge_and_the_device", moved_subnet),
+        trial("all_addresses_taken_is_an_error_and_the_next_pod_gets_the_first_that_is_free", exhausted),
+    ]
+}
+
+fn config(leases: &Leases) -> Result<Config> {
+    Ok(builder("server2", 2, 2, leases).config()?)
+}
+
+fn peers(count: u8) -> Vec<Lease> {
+    let subnet = |third| ipnet::Ipv4Net::new_assert([10, 244, third, 0].into(), 24);
+    let lease = |n: u8| {
+        Lease::vxlan(format!("n{n}"), subnet(n), [172, 20, 10, n], 1, Mac::derived(&[&n.to_string()]))
+    };
+    (20..20 + count).map(lease).collect()
+}
+
+/// Every prefix of the operations, as a process killed after it leaves the kernel; then a whole driver.
+async fn killed_anywhere(lab: Lab) -> Result {
+    let leases = Leases::new();
+    let config = config(&leases)?;
+    peers(3).into_iter().try_for_each(|lease| leases.put(lease).map(drop))?;
+    let set = LeaseSet::new(Revision::new(1), peers(3));
+    let whole = {
+        let host = host(&lab, "whole", 2).await?;
+        let (config, set) = (config.clone(), set.clone());
+        let count = host.run(move || async move { partial(&config, &set, usize::MAX) }).await?;
+        host.remove().await?;
+        count
+    };
+    assert!(whole > 12, "{whole} operations");
+    for stop in 0..=whole {
+        let host = host(&lab, &format!("server2-{stop}"), 2).await?;
+        let before = host.dump().await?;
+        let (config, set) = (config.clone(), set.clone());
+        host.run(move || async move { partial(&config, &set, stop) }).await?;
+        let node = drive(&host, builder("server2", 2, 2, &leases))?;
+        let status = node.handle.until(|status| status.peers() == 3).await?;
+        assert_eq!(status.problems(), [], "killed after {stop} operations");
+        let kernel = node.kernel().await?;
+        assert_eq!((kernel.fdb.len(), kernel.neighbours.len()), (3, 3), "killed after {stop} operations");
+        node.handle.clean_up().await?;
+        assert_eq!(host.dump().await?, before, "killed after {stop} operations");
+        host.remove().await?;
+    }
+    Ok(())
+}
+
+/// Makes operations one by one until `stop` are made or nothing is left to do; how many were.
+fn partial(config: &Config, leases: &LeaseSet, stop: usize) -> Result<usize> {
+    let mut system = System::new();
+    let mut made = 0;
+    while made < stop {
+        let kernel = system.list(&config.scope())?;
+        let underlay = kernel.underlay.clone().ok_or("no underlay")?;
+        let changes = Plan::new(config, &underlay, leases).diff(&kernel);
+        let Some(next) = changes.operations().first() else { break };
+        system.apply(std::slice::from_ref(next)).remove(0)?;
+        made += 1;
+    }
+    Ok(made)
+}
+
+async fn vni_in_use(lab: Lab) -> Result {
+    let leases = Leases::new();
+    let host = host(&lab, "server2", 2).await?;
+    let config = config(&leases)?;
+    // The same VNI and port under another name.
+    let taken = host
+        .run(move || async move {
+            let mut system = System::new();
+            let kernel = system.list(&config.scope())?;
+            let underlay = kernel.underlay.clone().ok_or("no underlay")?;
+            let plan = Plan::new(&config, &underlay, &LeaseSet::default());
+            let mut device = plan.tunnels()[0].device.clone();
+            device.name = "vxlan9".into();
+            let mark = svc_overlay::Mark::parse("svc-overlay").ok_or("no mark")?;
+            system.apply(&[Operation::AddDevice(device, mark)]).remove(0)?;
+            svc_lab::Result::Ok(())
+        })
+        .await;
+    taken?;
+    let node = drive(&host, builder("server2", 2, 2, &leases))?;
+    let status = node.handle.until(|status| !status.problems().is_empty()).await?;
+    let text = status.problems()[0].to_string();
+    assert!(matches!(&status.problems()[0], Problem::Kernel(_)), "{text}");
+    assert!(text.contains("flannel.1") && text.contains("id 1"), "{text}");
+    node.meddle(vec![Operation::DeleteLink("vxlan9".into())]).await?;
+    node.handle.until(|status| status.programmed().is_some() && status.problems().is_empty()).await?;
+    Ok(())
+}
+
+async fn moved_subnet(lab: Lab) -> Result {
+    let leases = Leases::new();
+    let (server2, server3) = pair(&lab, &leases).await?;
+    let _pod = server2.pod(&lab, "web-0", "10.244.2.65").await?;
+    let host = server2.stop().await;
+    leases.remove("server2");
+    let server2 = drive(&host, builder("server2", 2, 9, &leases))?;
+    server2
+        .handle
+        .until(|status| status.lease().is_some_and(|lease| lease.subnet().to_string() == "10.244.9.0/24"))
+        .await?;
+    server2.handle.until(|status| status.peers() == 1 && status.problems().is_empty()).await?;
+    let kernel = server2.kernel().await?;
+    let addresses: Vec<_> = kernel.devices["flannel.1"].addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["10.244.9.0/32"]);
+    let bridge = kernel.bridge.ok_or("no bridge")?;
+    assert_eq!(bridge.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.244.9.1/24"]);
+    let revision = leases.snapshot().revision();
+    server3.handle.programmed(revision).await?;
+    let routes = server3.kernel().await?.routes;
+    let ours: Vec<_> =
+        routes.iter().filter(|route| route.is_ours()).map(|route| route.destination.to_string()).collect();
+    assert_eq!(ours, ["10.244.9.0/24"]);
+    Ok(())
+}
+
+async fn exhausted(lab: Lab) -> Result {
+    let leases = Leases::new();
+    let host = host(&lab, "server2", 2).await?;
+    let builder = svc_overlay::Overlay::builder("10.244.0.0/16").node("server2").public_ip("172.20.10.2");
+    let node = drive(&host, builder.subnet("10.244.2.0/29").registry(leases))?;
+    node.handle.synced().await?;
+    let attach = async |name: String| {
+        let pod = lab.pod(&name).await?;
+        let attached =
+            node.pods.attach(PodId::new("default", &name), pod.netns(), AttachOptions::new()).await?;
+        svc_lab::Result::Ok((pod, attached.address().to_string()))
+    };
+    let mut pods = Vec::new();
+    for number in 0..5 {
+        pods.push(attach(format!("p{number}")).await?);
+    }
+    let error = attach("late".into()).await.map(drop).unwrap_err().to_string();
+    assert!(error.contains("default/late") && error.contains("all 5 addresses of 10.244.2.0/29"), "{error}");
+    node.pods.detach(&PodId::new("default", "p3")).await?;
+    assert_eq!(attach("later".into()).await?.1, pods[3].1);
+    Ok(())
+}
