@@ -11,6 +11,7 @@ mod proptests;
 mod tests;
 
 pub use cluster_ip::ClusterIps;
+pub(crate) use cluster_ip::is_assignable;
 pub use load_balancer::{
     AddressPool, AddressPoolBuilder, AddressRange, InvalidAddressRange, LoadBalancerProvider, PoolError,
 };

@@ -8,7 +8,6 @@ mod admission;
 mod adoption;
 mod balancers;
 mod builder;
-mod carry_over;
 mod change;
 #[cfg(feature = "yaml")]
 mod declared;

@@ -1,77 +1,102 @@
-//! What the API server fills in on creation, as far as reading does not take it for granted: the address families of a
-//! Service and their policy. Everything else that has a default is read as that default when it is missing.
+//! What the API server fills in: on creation, and on an update from what was there before.
+//!
+//! | field | default |
+//! |--|--|
+//! | `type`, `sessionAffinity`, `ports[].protocol` | `ClusterIP`, `None`, `TCP` |
+//! | `ports[].targetPort` | `port`, where it is 0 or empty |
+//! | `sessionAffinityConfig` | none without affinity, 10 800 s with `ClientIP` |
+//! | `externalTrafficPolicy` | `Cluster`, where something leads in from outside: a node port, a balancer, externalIPs |
+//! | `internalTrafficPolicy` | `Cluster`, but for ExternalName |
+//! | `allocateLoadBalancerNodePorts` | true for LoadBalancer |
+//! | `status.loadBalancer.ingress[].ipMode` | `VIP` where there is an `ip` (LoadBalancer only) |
+//! | `clusterIPs` | the one `clusterIP` |
+//! | `ipFamilyPolicy` | what it was; on creation `SingleStack`, headless without selector `RequireDualStack` |
+//! | `ipFamilies` | those of the `clusterIPs`, else the cluster's first; a second one where the policy wants it |
+//! | Namespace: label `kubernetes.io/metadata.name` | its name |
+//! | IngressClass: `parameters.scope` | `Cluster` |
+//! | EndpointSlice, Endpoints, Pod: `protocol` of ports | `TCP` |
+//! | Pod with `hostNetwork`: `hostPort` of ports | `containerPort` |
+//! | Secret: `type` | `Opaque` |
+//!
+//! Filling in twice is filling in once.
 
-use crate::read::service_type;
-use crate::wire;
-use crate::{AddressType, ServiceType};
-
+pub(crate) mod families;
+mod objects;
 #[cfg(test)]
 mod tests;
+mod update;
 
-/// Fills in `ipFamilies` and `ipFamilyPolicy` for a cluster with these families, the primary one first, and the fields
-/// that people look for in the output. Doing it twice is doing it once.
+pub use objects::manifest;
+pub use update::update;
+pub(crate) use update::{has_node_ports, needs_health_check};
+
+use crate::problem::Findings;
+use crate::read::{is_externally_accessible, service_type};
+use crate::wire::{self, IntOrString};
+use crate::{AddressType, Kind, ObjectName, ObjectRef, ServiceType};
+
+/// Fills in everything that is missing from a new Service of a cluster with these families, the primary one first.
 pub fn service(service: &mut wire::Service, cluster: &[AddressType]) {
+    update(service, None);
+    // What is wrong with the families is for validation to say.
+    let nobody = ObjectRef::new(Kind::Service, ObjectName::default());
+    families::settle(&mut service.spec, cluster, None, &mut Findings::of(&nobody));
+}
+
+/// What depends on nothing but the object itself.
+pub(crate) fn fields(service: &mut wire::Service) {
     let spec = &mut service.spec;
-    let kind = service_type(spec.service_type.as_deref()).unwrap_or_default();
+    let Ok(kind) = service_type(spec.service_type.as_deref()) else { return };
     spec.service_type = Some(kind.to_string());
-    spec.session_affinity =
-        spec.session_affinity.take().filter(|it| !it.is_empty()).or(Some("None".to_owned()));
-    if spec.session_affinity.as_deref() == Some("None") {
-        spec.session_affinity_config = None;
+    affinity(spec);
+    spec.ports.iter_mut().flatten().for_each(port);
+    if is_externally_accessible(spec, kind) {
+        fill(&mut spec.external_traffic_policy, "Cluster");
+    }
+    if kind != ServiceType::ExternalName {
+        fill(&mut spec.internal_traffic_policy, "Cluster");
     }
     if kind == ServiceType::LoadBalancer {
         spec.allocate_load_balancer_node_ports.get_or_insert(true);
+        let status = service.status.iter_mut().flat_map(|status| &mut status.load_balancer);
+        for ingress in status.flat_map(|status| status.ingress.iter_mut().flatten()) {
+            if !is_empty(ingress.ip.as_deref()) {
+                fill(&mut ingress.ip_mode, "VIP");
+            }
+        }
     }
-    if kind == ServiceType::ExternalName {
-        return;
-    }
-    let families = families(spec, cluster);
-    if spec.ip_family_policy.is_none() {
-        let policy = if families.len() > 1 { "RequireDualStack" } else { "SingleStack" };
-        spec.ip_family_policy = Some(policy.to_owned());
-    }
-    spec.ip_families = Some(families.into_iter().map(|family| family.as_str().to_owned()).collect());
 }
 
-/// The families that a Service is to have, primary first: those it names, or those of the addresses it asks for, or
-/// the cluster's primary one; and a second one if its policy wants it and the cluster has it.
-#[must_use]
-pub fn families(spec: &wire::ServiceSpec, cluster: &[AddressType]) -> Vec<AddressType> {
-    let mut families: Vec<AddressType> =
-        spec.ip_families.iter().flatten().filter_map(|text| family(text)).collect();
-    for ip in spec.all_cluster_ips().into_iter().filter_map(|ip| ip.parse().ok()) {
-        push_new(&mut families, AddressType::of(ip));
+fn affinity(spec: &mut wire::ServiceSpec) {
+    fill(&mut spec.session_affinity, "None");
+    match spec.session_affinity.as_deref() {
+        Some("None") => spec.session_affinity_config = None,
+        Some("ClientIP") => {
+            let config = spec.session_affinity_config.get_or_insert_default();
+            config.client_ip.get_or_insert_default().timeout_seconds.get_or_insert(10_800);
+        }
+        _ => {}
     }
-    if families.is_empty() {
-        families.extend(cluster.first());
-    }
-    let dual = match spec.ip_family_policy.as_deref() {
-        Some("PreferDualStack" | "RequireDualStack") => true,
-        None => is_detached(spec) && spec.ip_families.is_none(),
-        Some(_) => false,
+}
+
+fn port(port: &mut wire::ServicePort) {
+    fill(&mut port.protocol, "TCP");
+    let missing = match &port.target_port {
+        None | Some(IntOrString::Int(0)) => true,
+        Some(IntOrString::String(name)) => name.is_empty(),
+        Some(IntOrString::Int(_)) => false,
     };
-    if dual {
-        let known = if is_detached(spec) { &[AddressType::Ipv4, AddressType::Ipv6] } else { cluster };
-        known.iter().for_each(|family| push_new(&mut families, *family));
-    }
-    families
-}
-
-/// Headless without selector: its endpoints are somebody else's, of any family, whatever the cluster has.
-fn is_detached(spec: &wire::ServiceSpec) -> bool {
-    spec.is_headless() && spec.selector.as_ref().is_none_or(std::collections::BTreeMap::is_empty)
-}
-
-fn push_new(families: &mut Vec<AddressType>, family: AddressType) {
-    if !families.contains(&family) {
-        families.push(family);
+    if missing {
+        port.target_port = port.port.map(IntOrString::Int);
     }
 }
 
-fn family(text: &str) -> Option<AddressType> {
-    match text {
-        "IPv4" => Some(AddressType::Ipv4),
-        "IPv6" => Some(AddressType::Ipv6),
-        _ => None,
+fn fill(field: &mut Option<String>, default: &str) {
+    if is_empty(field.as_deref()) {
+        *field = Some(default.to_owned());
     }
+}
+
+fn is_empty(text: Option<&str>) -> bool {
+    text.is_none_or(str::is_empty)
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{LoadBalancerIngress, Meta, ObjectName};
 
+/// The annotation that named the class before there was a field for it.
+pub(crate) const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
+
 /// `pathType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]

@@ -12,7 +12,7 @@ mod pod;
 mod secret;
 mod service;
 
-pub(crate) use service::{family_policy, service_type, traffic_distribution, traffic_policy};
+pub(crate) use service::{family_policy, is_externally_accessible, service_type, traffic_distribution};
 
 use std::net::{IpAddr, Ipv4Addr};
 

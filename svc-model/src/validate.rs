@@ -2,118 +2,124 @@
 //!
 //! All faults are found at once, each with its field, its value and the rule. Whatever passes here is
 //! understood by [`read`], but for the addresses of a Service, which it still has to be given.
+//!
+//! # Two intakes
+//!
+//! `create` is this module, [`defaults`](crate::defaults) and [`allocate`](crate::allocate), one after the other: the way of a manifest into
+//! a [`ControlPlane`](crate::ControlPlane). `stored` is [`read`] alone: what a cluster holds was accepted once, by some API
+//! server of some age, and is not judged again. They differ in this:
+//!
+//! | rule | create | stored |
+//! |--|--|--|
+//! | names of objects, labels, annotations and ports | checked | any text |
+//! | ClusterIP, `nodePort`, `healthCheckNodePort` within the cluster's ranges | checked | any |
+//! | a missing ClusterIP or `nodePort` | allocated | no ClusterIP: refused; no node port: none |
+//! | missing `ipFamilies`, `ipFamilyPolicy` | settled (see [`defaults`](crate::defaults)) | those of the clusterIPs; headless: unknown |
+//! | spelling of an address (KEP-4858): leading zeros, `::ffff:10.0.0.1`, `FD00::1` | refused unless it was there before | read as it was meant, zeros are decimal |
+//! | externalIPs, endpoints: unspecified, loopback, link-local addresses | refused | accepted |
+//! | fields of another type (`nodePort` of a ClusterIP Service, a balancer's fields elsewhere, `healthCheckNodePort` without policy Local) | refused; after a change of type dropped | passed over |
+//! | `ipMode` missing beside an `ip`, or standing beside none | VIP, refused | VIP, passed over |
+//! | an entry of `loadBalancerSourceRanges` that is no CIDR | refused | passed over; it still restricts ([`restricts_sources`]) |
+//! | `loadBalancerIP` that is no address, an unknown `trafficDistribution` | refused | passed over |
+//! | ports: missing or equal names, the same number twice | refused | accepted |
+//! | a second `clusterIPs` of one family; unknown values of `type`, policies, `protocol`, `sessionAffinity`; ports not in 1-65535 | refused | refused: nothing could be made of it |
+//! | EndpointSlice: `kubernetes.io/service-name`, at most 1 000 endpoints, 100 addresses, 20 000 ports | required | accepted; a slice of nobody is seen by nobody |
+//! | Ingress: forms of hosts and paths, neither backend nor rules, empty `paths` | checked | any; `pathType` and backends must be there |
+//! | Secret, ConfigMap: keys, size, what the type requires | checked | any keys and size |
+//! | updates: immutable fields | checked | there are none |
+//!
+//! Where `create` is stricter than the API server: `loadBalancerIP` has to be an address, and an EndpointSlice has to name its
+//! Service. Where it is more lenient: `status.loadBalancer` may be written (there may be nobody else who does), and Pods may
+//! be edited. In both intakes an object that is refused stops no other.
+//!
+//! [`restricts_sources`]: crate::Service::restricts_sources
 
+mod endpoints;
 mod ingress;
 mod name;
+mod objects;
+mod ranges;
+mod secret;
 mod service;
 mod service_addresses;
+mod service_balancer;
 mod service_ports;
 mod service_update;
 #[cfg(test)]
 mod tests;
 
-use std::ops::RangeInclusive;
-
-use ipnet::IpNet;
+pub use ranges::Ranges;
 
 use crate::problem::Findings;
 use crate::wire::{self, Manifest, ObjectMeta};
-use crate::{AddressType, Kind, ObjectRef, Problems, SERVICE_NAME_LABEL, Service, read};
-
-/// What a cluster hands out, and therefore what may be asked for.
-#[derive(Clone, Debug)]
-pub struct Ranges {
-    service_cidrs: Vec<IpNet>,
-    node_ports: RangeInclusive<u16>,
-}
-
-impl Default for Ranges {
-    /// 10.96.0.0/12 and 30000-32767, as kubeadm sets them.
-    fn default() -> Self {
-        let cidr = IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 96, 0, 0), 12));
-        Self { service_cidrs: vec![cidr], node_ports: 30_000..=32_767 }
-    }
-}
-
-impl Ranges {
-    /// The same with these ranges of virtual addresses, primary family first.
-    #[must_use]
-    pub fn service_cidrs(mut self, cidrs: Vec<IpNet>) -> Self {
-        self.service_cidrs = cidrs;
-        self
-    }
-
-    /// The same with these node ports.
-    #[must_use]
-    pub fn node_ports(mut self, range: RangeInclusive<u16>) -> Self {
-        self.node_ports = range;
-        self
-    }
-
-    /// The ranges of virtual addresses.
-    #[must_use]
-    pub fn cidrs(&self) -> &[IpNet] {
-        &self.service_cidrs
-    }
-
-    /// The node ports.
-    #[must_use]
-    pub fn node_port_range(&self) -> RangeInclusive<u16> {
-        self.node_ports.clone()
-    }
-
-    /// The address families, primary first.
-    #[must_use]
-    pub fn families(&self) -> Vec<AddressType> {
-        self.service_cidrs.iter().map(|cidr| AddressType::of(cidr.addr())).collect()
-    }
-}
+use crate::{Kind, Object, ObjectRef, Problems, Service, read};
 
 /// Whether a manifest may be created.
 ///
 /// # Errors
 /// All its faults.
 pub fn create(manifest: &Manifest, ranges: &Ranges) -> Result<(), Problems> {
-    let at = manifest.reference();
-    match manifest {
-        Manifest::Service(wire) => service(wire, &at, ranges, None),
-        other => {
-            let mut findings = Findings::of(&at);
-            metadata(&at, other.metadata(), &mut findings);
-            match other {
-                Manifest::Ingress(wire) => ingress::check(wire, &mut findings),
-                Manifest::Secret(wire) => secret(wire, &mut findings),
-                Manifest::EndpointSlice(wire) => endpoint_slice(wire, &mut findings),
-                Manifest::Pod(wire) => pod(wire, &mut findings),
-                _ => {}
-            }
-            finish(findings, other)
-        }
-    }
+    check(manifest, ranges, None)
 }
 
-/// Whether a Service may be created, or may replace `old`.
+/// Whether a manifest may replace `old`, which is of the same kind.
 ///
 /// # Errors
 /// All its faults.
+pub fn update(manifest: &Manifest, ranges: &Ranges, old: &Object) -> Result<(), Problems> {
+    check(manifest, ranges, Some(old))
+}
+
+fn check(manifest: &Manifest, ranges: &Ranges, old: Option<&Object>) -> Result<(), Problems> {
+    if let Manifest::Service(wire) = manifest {
+        let old = match old {
+            Some(Object::Service(old)) => Some(old.as_ref()),
+            _ => None,
+        };
+        return service(wire, &manifest.reference(), ranges, old).map(drop);
+    }
+    let at = manifest.reference();
+    let mut findings = Findings::of(&at);
+    metadata(&at, manifest.metadata(), &mut findings);
+    match manifest {
+        Manifest::ConfigMap(wire) => secret::config_map(wire, &mut findings),
+        Manifest::EndpointSlice(wire) => endpoints::slice(wire, &mut findings),
+        Manifest::Endpoints(wire) => endpoints::endpoints(wire, &mut findings),
+        Manifest::Ingress(wire) => ingress::check(wire, old.is_none(), &mut findings),
+        Manifest::IngressClass(wire) => ingress::class(wire, &mut findings),
+        Manifest::Node(wire) => objects::node(wire, &mut findings),
+        Manifest::Pod(wire) => objects::pod(wire, &mut findings),
+        Manifest::Secret(wire) => secret::secret(wire, &mut findings),
+        Manifest::Namespace(_) | Manifest::Service(_) => {}
+    }
+    let read = read::object(manifest);
+    if let (Some(old), Ok(new)) = (old, &read) {
+        objects::immutable(old, new, &mut findings);
+    }
+    finish(findings, read)
+}
+
+/// The Service with its defaults and with what it leaves as it was in `old`: everything but what is still to be
+/// allocated.
+///
+/// # Errors
+/// Everything that keeps it from being created, or from replacing `old`.
 pub fn service(
     wire: &wire::Service,
     at: &ObjectRef,
     ranges: &Ranges,
     old: Option<&Service>,
-) -> Result<(), Problems> {
+) -> Result<wire::Service, Problems> {
     let mut findings = Findings::of(at);
     metadata(at, &wire.metadata, &mut findings);
-    service::check(wire, ranges, &mut findings);
-    if let Some(old) = old {
-        service_update::check(&wire.spec, old, &mut findings);
-    }
-    finish(findings, &service::readable(wire))
+    let completed = service::completed(wire, ranges, old, &mut findings);
+    finish(findings, read::object(&service::readable(completed.clone())))?;
+    Ok(completed)
 }
 
 /// Adds what reading finds: the typed fields are checked in one place only.
-fn finish(mut findings: Findings<'_>, readable: &Manifest) -> Result<(), Problems> {
-    if let Err(problems) = read::object(readable) {
+fn finish(mut findings: Findings<'_>, read: Result<Object, Problems>) -> Result<(), Problems> {
+    if let Err(problems) = read {
         findings.add_unknown(problems);
     }
     findings.finish()
@@ -132,70 +138,12 @@ fn metadata(at: &ObjectRef, wire: &ObjectMeta, findings: &mut Findings<'_>) {
         findings.parsed("metadata.namespace", name::dns_label(at.name.namespace()));
     }
     name::labels("metadata.labels", wire.labels.iter().flatten(), findings);
-    for key in wire.annotations.iter().flat_map(|annotations| annotations.keys()) {
+    let annotations = wire.annotations.iter().flatten();
+    for (key, _) in annotations.clone() {
         findings.parsed(&format!("metadata.annotations.{key}"), name::qualified(&key.to_lowercase()));
     }
-}
-
-/// What makes a Secret of this type usable; the values themselves are for those who use them.
-fn secret(wire: &wire::Secret, findings: &mut Findings<'_>) {
-    let required: &[&str] = match wire.secret_type.as_deref() {
-        Some("kubernetes.io/tls") => &["tls.crt", "tls.key"],
-        _ => &[],
-    };
-    let written =
-        |key: &str| [&wire.data, &wire.string_data].into_iter().flatten().any(|map| map.contains_key(key));
-    for key in required.iter().filter(|key| !written(key)) {
-        findings.report(format!("data.{key}"), "is required for type kubernetes.io/tls");
-    }
-    for key in wire.data.iter().chain(&wire.string_data).flat_map(|map| map.keys()) {
-        findings.parsed(&format!("data.{key}"), name::secret_key(key));
-    }
-}
-
-fn endpoint_slice(wire: &wire::EndpointSlice, findings: &mut Findings<'_>) {
-    let service = wire.metadata.labels.iter().flatten().find(|(key, _)| *key == SERVICE_NAME_LABEL);
-    findings.require(service.is_some(), "metadata.labels", || {
-        format!("{SERVICE_NAME_LABEL} is required: without it the slice belongs to no Service")
+    let size: usize = annotations.map(|(key, value)| key.len() + value.len()).sum();
+    findings.require(size <= 256 << 10, "metadata.annotations", || {
+        format!("{size} bytes are more than the 256 KiB that all of them may have")
     });
-    let endpoints = wire.endpoints.iter().flatten();
-    findings.require(endpoints.clone().count() <= 1000, "endpoints", || {
-        format!("{} are more than 1000", endpoints.clone().count())
-    });
-    for (index, endpoint) in endpoints.enumerate() {
-        for (position, text) in endpoint.addresses.iter().enumerate() {
-            let field = format!("endpoints[{index}].addresses[{position}]");
-            findings.parsed(&field, name::usable_address(text));
-        }
-        if let Some(hostname) = &endpoint.hostname {
-            findings.parsed(&format!("endpoints[{index}].hostname"), name::dns_label(hostname));
-        }
-    }
-    let mut names = std::collections::BTreeSet::new();
-    for (index, port) in wire.ports.iter().flatten().enumerate() {
-        let name = port.name.as_deref().unwrap_or_default();
-        findings.require(names.insert(name), &format!("ports[{index}].name"), || {
-            format!("`{name}` is already the name of another port")
-        });
-    }
-}
-
-fn pod(wire: &wire::Pod, findings: &mut Findings<'_>) {
-    for (field, text) in [("spec.hostname", &wire.spec.hostname), ("spec.subdomain", &wire.spec.subdomain)] {
-        if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
-            findings.parsed(field, name::dns_label(text));
-        }
-    }
-    for (outer, container) in wire.spec.containers.iter().flatten().enumerate() {
-        let mut names = std::collections::BTreeSet::new();
-        let named = |port: &wire::ContainerPort| port.name.clone().filter(|name| !name.is_empty());
-        for (inner, name) in container.ports.iter().flatten().map(named).enumerate() {
-            let Some(name) = name else { continue };
-            let field = format!("spec.containers[{outer}].ports[{inner}].name");
-            findings.parsed(&field, name::port_name(&name));
-            findings.require(names.insert(name.clone()), &field, || {
-                format!("`{name}` is already the name of another port")
-            });
-        }
-    }
 }

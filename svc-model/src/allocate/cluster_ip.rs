@@ -20,13 +20,8 @@ impl ClusterIps {
     /// All addresses of `cidr` but the network's own and IPv4's broadcast address.
     #[must_use]
     pub fn new(cidr: IpNet, seed: u64) -> Self {
-        let host_bits = u32::from(cidr.max_prefix_len() - cidr.prefix_len());
-        let size = 1_u128.checked_shl(host_bits).unwrap_or(u128::MAX);
-        let base = number(cidr.network());
-        let reserved_last = u128::from(cidr.addr().is_ipv4() && size > 2);
-        let reserved_first = u128::from(size > 1);
-        let last = base + (size - 1 - reserved_last);
-        let ledger = Ledger::new(base + reserved_first, last, base + static_band(size));
+        let (first, last) = assignable(cidr);
+        let ledger = Ledger::new(first, last, number(cidr.network()) + static_band(size(cidr)));
         Self { cidr: cidr.trunc(), ledger, seed }
     }
 
@@ -98,6 +93,25 @@ impl ClusterIps {
             IpNet::V6(_) => IpAddr::V6(Ipv6Addr::from(number)),
         }
     }
+}
+
+/// Whether `cidr` has this address for a Service.
+pub(crate) fn is_assignable(cidr: IpNet, address: IpAddr) -> bool {
+    let (first, last) = assignable(cidr);
+    cidr.contains(&address) && (first..=last).contains(&number(address))
+}
+
+/// All numbers but the network's own and IPv4's broadcast address.
+fn assignable(cidr: IpNet) -> (u128, u128) {
+    let size = size(cidr);
+    let base = number(cidr.network());
+    let reserved_last = u128::from(cidr.addr().is_ipv4() && size > 2);
+    (base + u128::from(size > 1), base + (size - 1 - reserved_last))
+}
+
+fn size(cidr: IpNet) -> u128 {
+    let host_bits = u32::from(cidr.max_prefix_len() - cidr.prefix_len());
+    1_u128.checked_shl(host_bits).unwrap_or(u128::MAX)
 }
 
 fn number(address: IpAddr) -> u128 {

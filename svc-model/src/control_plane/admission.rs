@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::ControlPlane;
-use super::carry_over::{carry_over, has_node_ports, is_local};
 use super::change::Change;
 use crate::allocate::AllocateError;
+use crate::defaults::{families, has_node_ports, needs_health_check};
 use crate::wire::{self, Manifest};
 use crate::{
     AddressType, Kind, Object, ObjectName, ObjectRef, Problem, Service, ServiceType, defaults, read, validate,
@@ -80,7 +80,12 @@ impl ControlPlane {
     }
 
     fn admit_plain(&self, manifest: &Manifest, reference: &ObjectRef) -> Result<Object, Refusal> {
-        validate::create(manifest, &self.ranges)?;
+        let mut manifest = manifest.clone();
+        defaults::manifest(&mut manifest, &[]);
+        match self.objects.get(reference) {
+            Some(old) => validate::update(&manifest, &self.ranges, old)?,
+            None => validate::create(&manifest, &self.ranges)?,
+        }
         if self.is_derived(reference) {
             let message = "is derived from a Service's selector: choose another name";
             return Err(Refusal {
@@ -88,7 +93,7 @@ impl ControlPlane {
                 may_pass_later: false,
             });
         }
-        Ok(match read::object(manifest)? {
+        Ok(match read::object(&manifest)? {
             Object::Pod(pod) => self.with_status(&pod).into(),
             object => object,
         })
@@ -96,9 +101,13 @@ impl ControlPlane {
 
     /// A slice that stands there and was in no manifest.
     fn is_derived(&self, reference: &ObjectRef) -> bool {
-        reference.kind == Kind::EndpointSlice
-            && self.objects.contains_key(reference)
-            && self.derived.values().any(|names| names.contains(&reference.name))
+        match self.objects.get(reference) {
+            Some(Object::EndpointSlice(slice)) => slice
+                .service()
+                .and_then(|service| self.derived.get(service))
+                .is_some_and(|names| names.contains(&reference.name)),
+            _ => false,
+        }
     }
 
     /// Nothing is held by a Service that is refused but what it held before.
@@ -121,20 +130,15 @@ impl ControlPlane {
         at: &ObjectRef,
         old: Option<&Service>,
     ) -> Result<Service, Refusal> {
-        let mut wire = wire.clone();
+        let mut wire = validate::service(wire, at, &self.ranges, old)?;
         let service_type = read::service_type(wire.spec.service_type.as_deref()).unwrap_or_default();
-        if let Some(old) = old {
-            carry_over(&mut wire.spec, service_type, old);
-        }
-        validate::service(&wire, at, &self.ranges, old)?;
-        defaults::service(&mut wire, &self.ranges.families());
         if service_type != ServiceType::ExternalName && !wire.spec.is_headless() {
             self.allocate_addresses(&mut wire.spec, at)?;
         }
         if has_node_ports(service_type) {
             self.allocate_node_ports(&mut wire.spec, at)?;
         }
-        if service_type == ServiceType::LoadBalancer && is_local(&wire.spec) {
+        if needs_health_check(&wire.spec, service_type) {
             self.allocate_health_check(&mut wire.spec, at)?;
         }
         match read::object(&Manifest::Service(Box::new(wire)))? {
@@ -160,8 +164,9 @@ impl ControlPlane {
     }
 
     fn allocate_addresses(&mut self, spec: &mut wire::ServiceSpec, at: &ObjectRef) -> Result<(), Refusal> {
-        let written: Vec<IpAddr> = spec.all_cluster_ips().iter().filter_map(|ip| ip.parse().ok()).collect();
-        let families: Vec<_> = defaults::families(spec, &self.ranges.families());
+        let written: Vec<IpAddr> =
+            spec.all_cluster_ips().iter().filter_map(|ip| read::address(ip).ok()).collect();
+        let families = families::named(spec);
         let mut all = Vec::with_capacity(families.len());
         for (index, family) in families.into_iter().enumerate() {
             let Some(addresses) = self.cluster_ips.iter_mut().find(|known| known.family() == family) else {

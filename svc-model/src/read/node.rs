@@ -34,10 +34,7 @@ pub(super) fn node(wire: &wire::Node, meta: Meta, findings: &mut Findings<'_>) -
             .flatten()
             .find(|it| it.condition_type.as_deref() == Some("Ready"))
             .is_none_or(|it| it.status.as_deref() == Some("True")),
-        allocatable_cpu: cpu.and_then(|cpu| {
-            let parsed = millis(cpu).ok_or_else(|| format!("{cpu:?} is not a quantity such as 4 or 3920m"));
-            findings.parsed("status.allocatable.cpu", parsed)
-        }),
+        allocatable_cpu: cpu.and_then(|cpu| findings.parsed("status.allocatable.cpu", millis(&text(cpu)))),
     }
 }
 
@@ -54,13 +51,17 @@ fn node_address(wire: &wire::NodeAddress) -> Result<Option<NodeAddress>, String>
     }))
 }
 
-/// Thousandths, rounded up as Kubernetes does: `4`, `0.5`, `3920m`, `4k`.
-fn millis(quantity: &Quantity) -> Option<u64> {
-    let text = match quantity {
+fn text(quantity: &Quantity) -> String {
+    match quantity {
         Quantity::Int(number) => number.to_string(),
         Quantity::Float(number) => number.to_string(),
         Quantity::Text(text) => text.clone(),
-    };
+    }
+}
+
+/// Thousandths, rounded up as Kubernetes does: `4`, `0.5`, `3920m`, `4k`.
+fn millis(text: &str) -> Result<u64, String> {
+    let error = || format!("`{text}` is not a quantity such as 4 or 3920m");
     let split = text.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(split);
     let exponent: i32 = match suffix {
@@ -69,12 +70,12 @@ fn millis(quantity: &Quantity) -> Option<u64> {
         "m" => 0,
         "" => 3,
         "k" => 6,
-        _ => return None,
+        _ => return Err(error()),
     };
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-    let digits: u128 = format!("{whole}{part}").parse().ok()?;
-    let exponent = exponent - i32::try_from(part.len()).ok()?;
-    let scale = 10_u128.checked_pow(exponent.unsigned_abs())?;
-    let millis = if exponent < 0 { digits.div_ceil(scale) } else { digits.checked_mul(scale)? };
-    u64::try_from(millis).ok()
+    let digits: u128 = format!("{whole}{part}").parse().map_err(|_| error())?;
+    let exponent = exponent - i32::try_from(part.len()).map_err(|_| error())?;
+    let scale = 10_u128.checked_pow(exponent.unsigned_abs()).ok_or_else(error)?;
+    let millis = if exponent < 0 { Some(digits.div_ceil(scale)) } else { digits.checked_mul(scale) };
+    millis.and_then(|millis| u64::try_from(millis).ok()).ok_or_else(error)
 }

@@ -178,7 +178,7 @@ fn virtual_service(
 ) -> Option<VirtualService> {
     let spec = &wire.spec;
     let cluster_ips = addresses("spec.clusterIPs", spec.all_cluster_ips(), findings);
-    findings.require(!cluster_ips.is_empty(), "spec.clusterIP", || {
+    findings.require(!spec.all_cluster_ips().is_empty(), "spec.clusterIP", || {
         "no address is allocated: create the object through the control plane, or write one".to_owned()
     });
     one_of_each_family(&cluster_ips, findings);

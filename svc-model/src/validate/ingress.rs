@@ -1,23 +1,22 @@
-//! Ingress (networking.k8s.io/v1).
+//! Ingress and IngressClass (networking.k8s.io/v1).
 
-use super::name;
+use super::{name, service_balancer};
+use crate::ingress::CLASS_ANNOTATION;
 use crate::problem::Findings;
-use crate::wire::{Backend, Ingress, IngressPath};
+use crate::wire::{Backend, Ingress, IngressClass, IngressPath};
 
-pub(super) fn check(wire: &Ingress, findings: &mut Findings<'_>) {
+pub(super) fn check(wire: &Ingress, is_new: bool, findings: &mut Findings<'_>) {
     let spec = &wire.spec;
+    class_name(wire, is_new, findings);
     let rules = spec.rules.iter().flatten();
     let empty = spec.default_backend.is_none() && rules.clone().next().is_none();
     findings.require(!empty, "spec", || "either defaultBackend or rules are required".to_owned());
-    if let Some(class) = &spec.ingress_class_name {
-        findings.parsed("spec.ingressClassName", name::dns_subdomain(class));
-    }
     if let Some(target) = &spec.default_backend {
         backend("spec.defaultBackend", target, findings);
     }
     for (index, tls) in spec.tls.iter().flatten().enumerate() {
         for (position, text) in tls.hosts.iter().flatten().enumerate() {
-            findings.parsed(&format!("spec.tls[{index}].hosts[{position}]"), host(text));
+            findings.parsed(&format!("spec.tls[{index}].hosts[{position}]"), certified_host(text));
         }
         if let Some(secret) = tls.secret_name.as_deref().filter(|name| !name.is_empty()) {
             findings.parsed(&format!("spec.tls[{index}].secretName"), name::dns_subdomain(secret));
@@ -35,13 +34,62 @@ pub(super) fn check(wire: &Ingress, findings: &mut Findings<'_>) {
             path(&format!("{field}[{position}]"), wire, findings);
         }
     }
+    let status = wire.status.iter().flat_map(|status| &status.load_balancer);
+    for (index, entry) in status.flat_map(|status| status.ingress.iter().flatten()).enumerate() {
+        service_balancer::ingress(&format!("status.loadBalancer.ingress[{index}]"), entry, findings);
+    }
 }
 
-/// A DNS name, or `*.` and one.
-fn host(text: &str) -> Result<(), String> {
-    if text.parse::<std::net::IpAddr>().is_ok() {
-        return Err(format!("`{text}` is an address: a host is a DNS name"));
+/// The field, or the annotation that came before it. A new Ingress may say both, if they agree.
+fn class_name(wire: &Ingress, is_new: bool, findings: &mut Findings<'_>) {
+    let Some(class) = &wire.spec.ingress_class_name else { return };
+    findings.parsed("spec.ingressClassName", name::dns_subdomain(class));
+    let annotation = wire.metadata.annotations.as_ref().and_then(|all| all.get(CLASS_ANNOTATION));
+    if let Some(other) = annotation.filter(|other| is_new && *other != class) {
+        let message = format!("`{other}` is not spec.ingressClassName (`{class}`)");
+        findings.report(format!("metadata.annotations.{CLASS_ANNOTATION}"), message);
     }
+}
+
+pub(super) fn class(wire: &IngressClass, findings: &mut Findings<'_>) {
+    let Some(spec) = &wire.spec else { return };
+    if let Some(controller) = spec.controller.as_deref().filter(|text| !text.is_empty()) {
+        findings.parsed("spec.controller", name::domain_prefixed(controller));
+    }
+    let Some(parameters) = &spec.parameters else { return };
+    reference("spec.parameters", &parameters.api_group, &parameters.kind, &parameters.name, findings);
+    if let Some(namespace) = parameters.namespace.as_deref().filter(|text| !text.is_empty()) {
+        findings.parsed("spec.parameters.namespace", name::dns_label(namespace));
+    }
+}
+
+fn reference(
+    field: &str,
+    group: &Option<String>,
+    kind: &Option<String>,
+    name: &Option<String>,
+    findings: &mut Findings<'_>,
+) {
+    if let Some(group) = group {
+        findings.parsed(&format!("{field}.apiGroup"), name::dns_subdomain(group));
+    }
+    for (part, text) in [("kind", kind), ("name", name)] {
+        if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
+            findings.parsed(&format!("{field}.{part}"), name::path_segment(text));
+        }
+    }
+}
+
+/// A DNS name, or `*.` and one; never an address.
+fn host(text: &str) -> Result<(), String> {
+    match crate::read::address(text) {
+        Ok(_) => Err(format!("`{text}` is an address: a host is a DNS name")),
+        Err(_) => certified_host(text),
+    }
+}
+
+/// What a certificate may stand for: here the API server does not look for addresses.
+fn certified_host(text: &str) -> Result<(), String> {
     if let Some(rest) = text.strip_prefix("*.") {
         return name::dns_subdomain(rest).map_err(|_| format!("`{text}` is not `*.` and a DNS name"));
     }
@@ -76,6 +124,15 @@ fn path(field: &str, wire: &IngressPath, findings: &mut Findings<'_>) {
 }
 
 fn backend(field: &str, wire: &Backend, findings: &mut Findings<'_>) {
+    if let Some(resource) = &wire.resource {
+        reference(
+            &format!("{field}.resource"),
+            &resource.api_group,
+            &resource.kind,
+            &resource.name,
+            findings,
+        );
+    }
     let Some(service) = &wire.service else { return };
     if let Some(text) = service.name.as_deref().filter(|name| !name.is_empty()) {
         findings.parsed(&format!("{field}.service.name"), name::dns_label(text));

@@ -36,6 +36,23 @@ pub(super) fn qualified(text: &str) -> Result<(), String> {
     if valid { Ok(()) } else { Err(format!("`{text}` {rule}")) }
 }
 
+/// `example.com/path`: the names of Ingress controllers.
+pub(super) fn domain_prefixed(text: &str) -> Result<(), String> {
+    let valid = text.len() <= 250
+        && text.split_once('/').is_some_and(|(domain, path)| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~!$&'()*+,;=:@%".contains(&byte);
+            dns_subdomain(domain).is_ok() && !path.is_empty() && path.bytes().all(plain)
+        });
+    let rule = "is not a domain and a path (`example.com/controller`; at most 250 bytes)";
+    if valid { Ok(()) } else { Err(format!("`{text}` {rule}")) }
+}
+
+/// What can stand in the path of a request to the API.
+pub(super) fn path_segment(text: &str) -> Result<(), String> {
+    let valid = !text.is_empty() && text != "." && text != ".." && !text.contains(['/', '%']);
+    if valid { Ok(()) } else { Err(format!("`{text}` is not a name (no `/`, no `%`, not `.` or `..`)")) }
+}
+
 pub(super) fn secret_key(text: &str) -> Result<(), String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let valid =
@@ -65,13 +82,12 @@ pub(super) fn canonical_address(text: &str) -> Result<IpAddr, String> {
         Ok(address) => format!("`{text}` is not canonical: write {address}"),
         Err(error) => error,
     })?;
-    let canonical = address.to_string();
+    let canonical = address.to_canonical().to_string();
     if canonical == text { Ok(address) } else { Err(format!("`{text}` is not canonical: write {canonical}")) }
 }
 
 /// An address that packets from elsewhere can be sent to.
-pub(super) fn usable_address(text: &str) -> Result<IpAddr, String> {
-    let address = canonical_address(text)?;
+pub(super) fn usable(address: IpAddr) -> Result<IpAddr, String> {
     let link_local = match address {
         IpAddr::V4(address) => address.is_link_local() || address.octets()[..3] == [224, 0, 0],
         IpAddr::V6(address) => {

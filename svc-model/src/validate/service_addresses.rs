@@ -4,13 +4,18 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::{Ranges, name};
-use crate::allocate::ClusterIps;
 use crate::problem::Findings;
 use crate::wire::ServiceSpec;
-use crate::{AddressType, ServiceType, read};
+use crate::{AddressType, Service, ServiceType, read};
 
-pub(super) fn check(spec: &ServiceSpec, kind: ServiceType, ranges: &Ranges, findings: &mut Findings<'_>) {
-    external_ips(spec, findings);
+pub(super) fn check(
+    spec: &ServiceSpec,
+    kind: ServiceType,
+    ranges: &Ranges,
+    old: Option<&Service>,
+    findings: &mut Findings<'_>,
+) {
+    external_ips(spec, old, findings);
     if kind == ServiceType::ExternalName {
         return without_addresses(spec, findings);
     }
@@ -23,14 +28,33 @@ pub(super) fn check(spec: &ServiceSpec, kind: ServiceType, ranges: &Ranges, find
             "None may not stand beside addresses".to_owned()
         });
     } else {
-        cluster_ips(spec, ranges, findings);
+        cluster_ips(spec, ranges, old, findings);
     }
-    families(spec, ranges, findings);
+    families(spec, findings);
+    if let Some(policy) = spec.ip_family_policy.as_deref().filter(|text| !text.is_empty()) {
+        findings.parsed("spec.ipFamilyPolicy", read::family_policy(policy));
+    }
 }
 
-fn external_ips(spec: &ServiceSpec, findings: &mut Findings<'_>) {
+/// Whether the families can be judged: more would only be said of addresses that are wrong already.
+pub(super) fn are_readable(spec: &ServiceSpec) -> bool {
+    let headless = spec.is_headless();
+    spec.all_cluster_ips().iter().all(|text| read::address(text).is_ok() || (headless && *text == "None"))
+}
+
+/// An address in its canonical spelling, unless it was there before.
+fn address(text: &str, before: &[IpAddr]) -> Result<IpAddr, String> {
+    match read::address(text) {
+        Ok(address) if before.contains(&address) => Ok(address),
+        _ => name::canonical_address(text),
+    }
+}
+
+fn external_ips(spec: &ServiceSpec, old: Option<&Service>, findings: &mut Findings<'_>) {
+    let before = old.map_or(&[][..], |old| &old.traffic.external_ips);
     for (index, text) in spec.external_ips.iter().flatten().enumerate() {
-        findings.parsed(&format!("spec.externalIPs[{index}]"), name::usable_address(text));
+        let usable = address(text, before).and_then(name::usable);
+        findings.parsed(&format!("spec.externalIPs[{index}]"), usable);
     }
 }
 
@@ -47,79 +71,58 @@ fn without_addresses(spec: &ServiceSpec, findings: &mut Findings<'_>) {
 /// `clusterIP` is the first of `clusterIPs`.
 fn agreement(spec: &ServiceSpec, findings: &mut Findings<'_>) {
     let one = spec.cluster_ip.as_deref().filter(|ip| !ip.is_empty());
-    let first = spec.cluster_ips.iter().flatten().next();
-    if let (Some(one), Some(first)) = (one, first) {
-        findings.require(one == first, "spec.clusterIPs[0]", || format!("{first} is not clusterIP ({one})"));
+    match (one, spec.cluster_ips.iter().flatten().next()) {
+        (Some(one), Some(first)) => {
+            findings
+                .require(one == first, "spec.clusterIPs[0]", || format!("{first} is not clusterIP ({one})"));
+        }
+        (None, Some(first)) => {
+            findings.report("spec.clusterIP", format!("is required beside clusterIPs: write {first}"));
+        }
+        (_, None) => {}
     }
 }
 
-fn cluster_ips(spec: &ServiceSpec, ranges: &Ranges, findings: &mut Findings<'_>) {
+fn cluster_ips(spec: &ServiceSpec, ranges: &Ranges, old: Option<&Service>, findings: &mut Findings<'_>) {
     let written = spec.all_cluster_ips();
-    let field = |index: usize| match spec.cluster_ips.as_ref().is_some_and(|all| !all.is_empty()) {
-        true => format!("spec.clusterIPs[{index}]"),
-        false => "spec.clusterIP".to_owned(),
+    let field = |index: usize| match written.len() {
+        0 | 1 => "spec.clusterIP".to_owned(),
+        _ => format!("spec.clusterIPs[{index}]"),
     };
     findings.require(written.len() <= 2, "spec.clusterIPs", || format!("{} are more than 2", written.len()));
+    let before = old.map_or(&[][..], Service::cluster_ips);
     let mut seen = BTreeSet::new();
-    for (index, text) in written.into_iter().enumerate() {
-        if text == "None" {
-            findings.report(field(index), "None may not stand beside addresses");
+    for (index, text) in written.iter().enumerate() {
+        let field = field(index);
+        if *text == "None" {
+            findings.report(field, "None may not stand beside addresses");
             continue;
         }
-        let Some(address) = findings.parsed(&field(index), name::canonical_address(text)) else { continue };
+        let Some(address) = findings.parsed(&field, address(text, before)) else { continue };
         let family = AddressType::of(address);
-        findings.require(seen.insert(family), &field(index), || {
+        findings.require(seen.insert(family), &field, || {
             format!("{address} is a second address of {family}: one per family")
         });
-        inside(&field(index), address, ranges, findings);
+        findings.require(before.contains(&address) || ranges.offer(address), &field, || {
+            let cidrs: Vec<_> = ranges.cidrs().iter().map(ToString::to_string).collect();
+            format!("{address} is not an address that {} has for Services", cidrs.join(", "))
+        });
         if let Some(named) = spec.ip_families.iter().flatten().nth(index) {
-            findings.require(named == family.as_str(), &field(index), || {
+            findings.require(named == family.as_str(), &field, || {
                 format!("{address} does not agree with spec.ipFamilies[{index}], which is {named}")
             });
         }
     }
 }
 
-fn inside(field: &str, address: IpAddr, ranges: &Ranges, findings: &mut Findings<'_>) {
-    let handed_out = ranges.cidrs().iter().any(|cidr| ClusterIps::new(*cidr, 0).contains(address));
-    findings.require(handed_out, field, || {
-        let cidrs: Vec<_> = ranges.cidrs().iter().map(ToString::to_string).collect();
-        format!("{address} is not an address that {} has for Services", cidrs.join(", "))
-    });
-}
-
-fn families(spec: &ServiceSpec, ranges: &Ranges, findings: &mut Findings<'_>) {
-    let known = ranges.families();
-    let has_selector = spec.selector.as_ref().is_some_and(|selector| !selector.is_empty());
+fn families(spec: &ServiceSpec, findings: &mut Findings<'_>) {
     let mut seen = BTreeSet::new();
     for (index, text) in spec.ip_families.iter().flatten().enumerate() {
         let field = format!("spec.ipFamilies[{index}]");
-        let family = match text.as_str() {
-            "IPv4" => AddressType::Ipv4,
-            "IPv6" => AddressType::Ipv6,
-            _ => {
-                findings.report(field, format!("`{text}` is not one of IPv4, IPv6"));
-                continue;
-            }
-        };
-        findings.require(seen.insert(family), &field, || format!("{family} stands twice"));
-        let detached = spec.is_headless() && !has_selector;
-        findings.require(detached || known.contains(&family), &field, || {
-            format!("{family} is not a family of this cluster")
-        });
-    }
-    let detached = spec.is_headless() && !has_selector;
-    match spec.ip_family_policy.as_deref() {
-        None | Some("PreferDualStack") => {}
-        Some("SingleStack") => {
-            let many = seen.len() > 1 || spec.all_cluster_ips().len() > 1;
-            findings.require(!many, "spec.ipFamilyPolicy", || "SingleStack with two families".to_owned());
+        if matches!(text.as_str(), "IPv4" | "IPv6") {
+            findings.require(seen.insert(text), &field, || format!("{text} stands twice"));
+        } else {
+            findings.report(field, format!("`{text}` is not one of IPv4, IPv6"));
         }
-        Some("RequireDualStack") => {
-            findings.require(detached || known.len() > 1, "spec.ipFamilyPolicy", || {
-                "RequireDualStack in a cluster with one family".to_owned()
-            });
-        }
-        Some(other) => _ = findings.parsed("spec.ipFamilyPolicy", read::family_policy(other)),
     }
 }

@@ -5,9 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Ranges, name};
 use crate::problem::Findings;
 use crate::wire::{IntOrString, ServicePort, ServiceSpec};
-use crate::{Protocol, ServiceType, read};
+use crate::{Protocol, Service, ServiceType, read};
 
-pub(super) fn check(spec: &ServiceSpec, kind: ServiceType, ranges: &Ranges, findings: &mut Findings<'_>) {
+pub(super) fn check(
+    spec: &ServiceSpec,
+    kind: ServiceType,
+    ranges: &Ranges,
+    old: Option<&Service>,
+    findings: &mut Findings<'_>,
+) {
+    let before: BTreeSet<i64> =
+        old.iter().flat_map(|old| old.ports()).filter_map(|port| port.node_port()).map(i64::from).collect();
     let ports = spec.ports.as_deref().unwrap_or_default();
     let needed = kind != ServiceType::ExternalName && !spec.is_headless();
     findings
@@ -15,12 +23,12 @@ pub(super) fn check(spec: &ServiceSpec, kind: ServiceType, ranges: &Ranges, find
     names(ports, findings);
     unique_numbers(ports, findings);
     for (index, port) in ports.iter().enumerate() {
-        node_port(index, port, kind, ranges, findings);
+        node_port(index, port, kind, ranges, &before, findings);
         if let Some(IntOrString::String(text)) = port.target_port.as_ref().filter(|target| !is_empty(target))
         {
             findings.parsed(&format!("spec.ports[{index}].targetPort"), target_name(text));
         }
-        if let Some(protocol) = port.app_protocol.as_deref().filter(|text| !text.is_empty()) {
+        if let Some(protocol) = port.app_protocol.as_deref() {
             findings.parsed(&format!("spec.ports[{index}].appProtocol"), name::qualified(protocol));
         }
     }
@@ -76,15 +84,26 @@ fn node_port(
     port: &ServicePort,
     kind: ServiceType,
     ranges: &Ranges,
+    before: &BTreeSet<i64>,
     findings: &mut Findings<'_>,
 ) {
     let Some(number) = port.node_port.filter(|number| *number != 0) else { return };
     let field = format!("spec.ports[{index}].nodePort");
-    if !matches!(kind, ServiceType::NodePort | ServiceType::LoadBalancer) {
-        let message = format!("{number} may only be set for type NodePort or LoadBalancer, not {kind}");
-        return findings.report(field, message);
+    match kind {
+        ServiceType::ClusterIp => {
+            let message = format!("{number} may only be set for type NodePort or LoadBalancer, not {kind}");
+            findings.report(field, message);
+        }
+        // Says nothing there, and is kept by nobody.
+        ServiceType::ExternalName => {}
+        // What was allocated under another range stays.
+        _ if before.contains(&number) => {}
+        _ => in_range(&field, number, ranges, findings),
     }
+}
+
+pub(super) fn in_range(field: &str, number: i64, ranges: &Ranges, findings: &mut Findings<'_>) {
     let range = ranges.node_port_range();
     let inside = u16::try_from(number).is_ok_and(|number| range.contains(&number));
-    findings.require(inside, &field, || format!("{number} is not in {}-{}", range.start(), range.end()));
+    findings.require(inside, field, || format!("{number} is not in {}-{}", range.start(), range.end()));
 }
