@@ -62,7 +62,9 @@ pub struct ControlPlane {
     cluster_ips: Vec<ClusterIps>,
     node_ports: NodePorts,
     balancer: Option<Box<dyn LoadBalancerProvider + Send>>,
-    /// Services of type LoadBalancer whose provider had nothing for them; asked again when something is released.
+    /// Services of type LoadBalancer that the provider looks after.
+    served: BTreeSet<ObjectName>,
+    /// Those whose provider had nothing for them; asked again when something is released.
     unserved: BTreeSet<ObjectName>,
     objects: BTreeMap<ObjectRef, Object>,
     /// The manifest of each object as it was last accepted.

@@ -172,7 +172,7 @@ impl Endpoint {
         self.ready
     }
 
-    /// `conditions.serving`; missing means as `ready`.
+    /// `conditions.serving`; missing means true.
     #[must_use]
     pub fn serving(&self) -> bool {
         self.serving

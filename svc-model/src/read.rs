@@ -22,6 +22,18 @@ use crate::problem::Findings;
 use crate::wire::{self, Manifest, ObjectMeta};
 use crate::{Meta, Object, ObjectName, ObjectRef, Problems, Protocol, TargetRef};
 
+/// What a cluster holds, as [`object`]; `None` where it holds something that is none of the network's business: an
+/// EndpointSlice of addressType FQDN, which proxies pass over.
+///
+/// # Errors
+/// Every field that cannot be understood, with its path.
+pub fn stored(manifest: &Manifest) -> Result<Option<Object>, Problems> {
+    match manifest {
+        Manifest::EndpointSlice(slice) if slice.address_type.as_deref() == Some("FQDN") => Ok(None),
+        manifest => object(manifest).map(Some),
+    }
+}
+
 /// The domain object of a manifest, or all its faults.
 ///
 /// # Errors

@@ -68,8 +68,8 @@ impl Stored {
         if !known.is_some_and(|held| held.is(entry)) {
             let mut in_force = known.is_some_and(|held| held.in_force);
             let read = entry.stored().map(|object| {
-                in_force = true;
-                outcome.set.push(object);
+                in_force |= object.is_some();
+                outcome.set.extend(object);
             });
             let (source, manifest) = (entry.source.clone(), Arc::clone(&entry.manifest));
             let problems = read.err().unwrap_or_default();

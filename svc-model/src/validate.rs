@@ -24,6 +24,7 @@
 //! | ports: missing or equal names, the same number twice | refused | accepted |
 //! | a second `clusterIPs` of one family; unknown values of `type`, policies, `protocol`, `sessionAffinity`; ports not in 1-65535 | refused | refused: nothing could be made of it |
 //! | EndpointSlice: `kubernetes.io/service-name`, at most 1 000 endpoints, 100 addresses, 20 000 ports | required | accepted; a slice of nobody is seen by nobody |
+//! | EndpointSlice of addressType FQDN | refused | passed over, as proxies do |
 //! | Ingress: forms of hosts and paths, neither backend nor rules, empty `paths` | checked | any; `pathType` and backends must be there |
 //! | Secret, ConfigMap: keys, size, what the type requires | checked | any keys and size |
 //! | updates: immutable fields | checked | there are none |

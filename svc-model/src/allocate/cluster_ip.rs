@@ -1,17 +1,20 @@
 //! ClusterIPs of one address family (KEP-1880: what may be handed out; KEP-3070: the bands).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::AllocateError;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Range};
+use super::number::{address, number};
 use crate::{AddressType, ObjectName};
 
-/// The virtual addresses of a service CIDR and the Services that hold them.
+/// The virtual addresses of one family and the Services that hold them: those of one service CIDR, or of several
+/// (KEP-1880), which are used up one after the other.
 #[derive(Clone, Debug)]
 pub struct ClusterIps {
-    cidr: IpNet,
+    family: AddressType,
+    cidrs: Vec<IpNet>,
     ledger: Ledger,
     seed: u64,
 }
@@ -20,33 +23,40 @@ impl ClusterIps {
     /// All addresses of `cidr` but the network's own and IPv4's broadcast address.
     #[must_use]
     pub fn new(cidr: IpNet, seed: u64) -> Self {
-        let (first, last) = assignable(cidr);
-        let ledger = Ledger::new(first, last, number(cidr.network()) + static_band(size(cidr)));
-        Self { cidr: cidr.trunc(), ledger, seed }
+        let family = AddressType::of(cidr.addr());
+        Self { family, cidrs: vec![cidr.trunc()], ledger: Ledger::new(range(cidr)), seed }
     }
 
-    /// The service CIDR.
+    /// One more service CIDR, which may overlap the others; one of the other family is not taken.
+    pub fn add(&mut self, cidr: IpNet) {
+        if AddressType::of(cidr.addr()) == self.family && !self.cidrs.contains(&cidr.trunc()) {
+            self.cidrs.push(cidr.trunc());
+            self.ledger.add(range(cidr));
+        }
+    }
+
+    /// The service CIDRs.
     #[must_use]
-    pub fn cidr(&self) -> IpNet {
-        self.cidr
+    pub fn cidrs(&self) -> &[IpNet] {
+        &self.cidrs
     }
 
     /// The family of the addresses.
     #[must_use]
     pub fn family(&self) -> AddressType {
-        AddressType::of(self.cidr.addr())
+        self.family
     }
 
     /// Whether `address` is one that may be handed out.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.cidr.contains(&address) && self.ledger.contains(number(address))
+        AddressType::of(address) == self.family && self.ledger.contains(number(address))
     }
 
     /// The Service that holds `address`.
     #[must_use]
     pub fn owner(&self, address: IpAddr) -> Option<&ObjectName> {
-        if self.cidr.contains(&address) { self.ledger.holder(number(address)) } else { None }
+        if self.contains(address) { self.ledger.holder(number(address)) } else { None }
     }
 
     /// A free address for `owner`, from the dynamic band as long as it lasts.
@@ -55,20 +65,21 @@ impl ClusterIps {
     /// [`AllocateError::Exhausted`].
     pub fn allocate(&mut self, owner: &ObjectName) -> Result<IpAddr, AllocateError> {
         let found = self.ledger.allocate(owner, self.seed);
-        let exhausted = || AllocateError::Exhausted { range: self.cidr.to_string() };
-        found.map(|number| self.address(number)).ok_or_else(exhausted)
+        let exhausted = || AllocateError::Exhausted { range: self.describe() };
+        found.map(|number| address(self.family, number)).ok_or_else(exhausted)
     }
 
     /// Exactly `address` for `owner`: asked for in a manifest, or held before a restart.
     ///
     /// # Errors
-    /// [`AllocateError::Taken`] naming the holder, [`AllocateError::OutOfRange`].
+    /// [`AllocateError::Taken`] naming both, [`AllocateError::OutOfRange`].
     pub fn claim(&mut self, address: IpAddr, owner: &ObjectName) -> Result<(), AllocateError> {
         let value = address.to_string();
         if !self.contains(address) {
-            return Err(AllocateError::OutOfRange { value, range: self.cidr.to_string() });
+            return Err(AllocateError::OutOfRange { value, range: self.describe() });
         }
-        self.ledger.claim(number(address), owner).map_err(|owner| AllocateError::Taken { value, owner })
+        let claimed = self.ledger.claim(number(address), owner);
+        claimed.map_err(|holder| AllocateError::Taken { value, holder, asker: owner.clone() })
     }
 
     /// Takes back what `owner` holds, but for `keep`.
@@ -87,12 +98,14 @@ impl ClusterIps {
         self.ledger.len()
     }
 
-    fn address(&self, number: u128) -> IpAddr {
-        match self.cidr {
-            IpNet::V4(_) => IpAddr::V4(Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX))),
-            IpNet::V6(_) => IpAddr::V6(Ipv6Addr::from(number)),
-        }
+    fn describe(&self) -> String {
+        self.cidrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
+}
+
+fn range(cidr: IpNet) -> Range {
+    let (first, last) = assignable(cidr);
+    Range { first, last, dynamic: number(cidr.network()) + static_band(size(cidr)) }
 }
 
 /// Whether `cidr` has this address for a Service.
@@ -112,13 +125,6 @@ fn assignable(cidr: IpNet) -> (u128, u128) {
 fn size(cidr: IpNet) -> u128 {
     let host_bits = u32::from(cidr.max_prefix_len() - cidr.prefix_len());
     1_u128.checked_shl(host_bits).unwrap_or(u128::MAX)
-}
-
-fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => u128::from(address),
-    }
 }
 
 /// How many of the first of `size` addresses automatic allocation leaves alone (KEP-3070).

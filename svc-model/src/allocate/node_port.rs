@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::AllocateError;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Range};
 use crate::ObjectName;
 
 /// The node ports of a cluster and the Services that hold them. A port belongs to one Service, which may use it for
@@ -21,7 +21,7 @@ impl NodePorts {
     pub fn new(range: RangeInclusive<u16>, seed: u64) -> Self {
         let (first, last) = (u128::from(*range.start()), u128::from(*range.end()));
         let size = (last + 1).saturating_sub(first);
-        let ledger = Ledger::new(first, last, first + static_band(size));
+        let ledger = Ledger::new(Range { first, last, dynamic: first + static_band(size) });
         Self { range, ledger, seed }
     }
 
@@ -50,13 +50,14 @@ impl NodePorts {
     /// Exactly `port` for `owner`.
     ///
     /// # Errors
-    /// [`AllocateError::Taken`] naming the holder, [`AllocateError::OutOfRange`].
+    /// [`AllocateError::Taken`] naming both, [`AllocateError::OutOfRange`].
     pub fn claim(&mut self, port: u16, owner: &ObjectName) -> Result<(), AllocateError> {
         let value = port.to_string();
         if !self.range.contains(&port) {
             return Err(AllocateError::OutOfRange { value, range: self.describe() });
         }
-        self.ledger.claim(port.into(), owner).map_err(|owner| AllocateError::Taken { value, owner })
+        let claimed = self.ledger.claim(port.into(), owner);
+        claimed.map_err(|holder| AllocateError::Taken { value, holder, asker: owner.clone() })
     }
 
     /// Takes back what `owner` holds, but for `keep`.

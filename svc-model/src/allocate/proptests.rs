@@ -38,7 +38,7 @@ proptest! {
                         let former = model.insert(port, named(owner));
                         prop_assert!(former.is_none_or(|former| former == named(owner)));
                     }
-                    Err(AllocateError::Taken { owner: holder, .. }) => prop_assert_eq!(model.get(&port), Some(&holder)),
+                    Err(AllocateError::Taken { holder, .. }) => prop_assert_eq!(model.get(&port), Some(&holder)),
                     Err(_) => prop_assert!(!(100..=140).contains(&port)),
                 },
                 Call::Release(owner) => {

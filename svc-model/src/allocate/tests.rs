@@ -57,14 +57,17 @@ fn a_conflict_names_the_holder() {
     addresses.claim(ip("10.0.0.10"), &owner("dns")).unwrap();
     addresses.claim(ip("10.0.0.10"), &owner("dns")).unwrap();
     let error = addresses.claim(ip("10.0.0.10"), &owner("web")).unwrap_err();
-    assert_eq!(error.to_string(), "10.0.0.10 is already allocated to Service default/dns");
+    assert_eq!(
+        error.to_string(),
+        "10.0.0.10 is already allocated to Service default/dns and cannot go to Service default/web"
+    );
     let error = addresses.claim(ip("10.0.1.10"), &owner("web")).unwrap_err();
     assert_eq!(error.to_string(), "10.0.1.10 is not in 10.0.0.0/24");
     let mut ports = NodePorts::new(30_000..=32_767, 1);
     ports.claim(30_080, &owner("dns")).unwrap();
     assert_eq!(
         ports.claim(30_080, &owner("web")).unwrap_err().to_string(),
-        "30080 is already allocated to Service default/dns"
+        "30080 is already allocated to Service default/dns and cannot go to Service default/web"
     );
     assert_eq!(ports.claim(80, &owner("web")).unwrap_err().to_string(), "80 is not in 30000-32767");
     assert_eq!(ports.owner(30_080), Some(&owner("dns")));
@@ -111,7 +114,13 @@ fn a_pool_gives_what_is_asked_for() {
         PoolError::Exhausted("172.20.10.70-172.20.10.71, 2001:db8::-2001:db8::1".to_owned())
     );
     let error = pool.allocate(&service("b", Some("172.20.10.70"), &["10.96.0.1"])).unwrap_err();
-    assert_eq!(error, PoolError::Taken(ip("172.20.10.70"), owner("a")), "addresses are not shared");
+    assert_eq!(
+        error,
+        PoolError::Taken { address: ip("172.20.10.70"), holder: owner("a"), asker: owner("b") },
+        "not shared"
+    );
+    let error = pool.allocate(&service("b", Some("2001:db8::1"), &["10.96.0.1"])).unwrap_err();
+    assert_eq!(error, PoolError::OtherFamily(ip("2001:db8::1")));
     let error = pool.allocate(&service("b", Some("192.0.2.1"), &["10.96.0.1"])).unwrap_err();
     assert!(matches!(error, PoolError::OutOfPool(..)), "{error}");
     pool.release(&owner("a"));

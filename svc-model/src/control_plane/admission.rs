@@ -131,15 +131,19 @@ impl ControlPlane {
         old: Option<&Service>,
     ) -> Result<Service, Refusal> {
         let mut wire = validate::service(wire, at, &self.ranges, old)?;
+        if self.balancer.as_ref().is_some_and(|it| it.serves(wire.spec.load_balancer_class.as_deref())) {
+            // Where the balancer is reached is for its provider to say.
+            wire.status.iter_mut().for_each(|status| status.load_balancer = None);
+        }
         let service_type = read::service_type(wire.spec.service_type.as_deref()).unwrap_or_default();
         if service_type != ServiceType::ExternalName && !wire.spec.is_headless() {
-            self.allocate_addresses(&mut wire.spec, at)?;
+            self.allocate_addresses(&mut wire.spec, at, old)?;
         }
         if has_node_ports(service_type) {
-            self.allocate_node_ports(&mut wire.spec, at)?;
+            self.allocate_node_ports(&mut wire.spec, at, old)?;
         }
         if needs_health_check(&wire.spec, service_type) {
-            self.allocate_health_check(&mut wire.spec, at)?;
+            self.allocate_health_check(&mut wire.spec, at, old)?;
         }
         match read::object(&Manifest::Service(Box::new(wire)))? {
             Object::Service(service) => Ok(self.with_former_ingress(&service, old)),
@@ -163,19 +167,29 @@ impl ControlPlane {
         }
     }
 
-    fn allocate_addresses(&mut self, spec: &mut wire::ServiceSpec, at: &ObjectRef) -> Result<(), Refusal> {
+    fn allocate_addresses(
+        &mut self,
+        spec: &mut wire::ServiceSpec,
+        at: &ObjectRef,
+        old: Option<&Service>,
+    ) -> Result<(), Refusal> {
         let written: Vec<IpAddr> =
             spec.all_cluster_ips().iter().filter_map(|ip| read::address(ip).ok()).collect();
+        let before = old.map_or(&[][..], Service::cluster_ips);
         let families = families::named(spec);
         let mut all = Vec::with_capacity(families.len());
         for (index, family) in families.into_iter().enumerate() {
-            let Some(addresses) = self.cluster_ips.iter_mut().find(|known| known.family() == family) else {
-                continue;
-            };
-            let wanted = written.iter().find(|address| AddressType::of(**address) == family);
-            let given = match wanted {
-                Some(address) => addresses.claim(*address, &at.name).map(|()| *address),
-                None => addresses.allocate(&at.name),
+            let wanted = written.iter().copied().find(|address| AddressType::of(*address) == family);
+            let known = self.cluster_ips.iter_mut().find(|known| known.family() == family);
+            let given = match (known, wanted) {
+                (Some(addresses), Some(address)) => {
+                    unless_held(addresses.claim(address, &at.name), before.contains(&address))
+                        .map(|()| address)
+                }
+                (Some(addresses), None) => addresses.allocate(&at.name),
+                // Of a family that the cluster no longer has.
+                (None, Some(address)) => Ok(address),
+                (None, None) => continue,
             };
             let field =
                 || if index == 0 { "spec.clusterIP".to_owned() } else { format!("spec.clusterIPs[{index}]") };
@@ -187,14 +201,23 @@ impl ControlPlane {
     }
 
     /// Ports of one number share a node port: DNS over TCP and UDP is one door.
-    fn allocate_node_ports(&mut self, spec: &mut wire::ServiceSpec, at: &ObjectRef) -> Result<(), Refusal> {
+    fn allocate_node_ports(
+        &mut self,
+        spec: &mut wire::ServiceSpec,
+        at: &ObjectRef,
+        old: Option<&Service>,
+    ) -> Result<(), Refusal> {
+        let before =
+            |port| old.iter().flat_map(|old| old.ports()).any(|known| known.node_port() == Some(port));
         let automatic = spec.allocate_load_balancer_node_ports.unwrap_or(true);
         let mut ports = spec.ports.take().unwrap_or_default();
         for index in 0..ports.len() {
             let field = || format!("spec.ports[{index}].nodePort");
             let refusal = |error| Refusal::allocation(at, field(), &error);
             match ports[index].node_port.filter(|port| *port != 0).and_then(|port| u16::try_from(port).ok()) {
-                Some(port) => self.node_ports.claim(port, &at.name).map_err(refusal)?,
+                Some(port) => {
+                    unless_held(self.node_ports.claim(port, &at.name), before(port)).map_err(refusal)?;
+                }
                 None if automatic => {
                     let shared = twin(&ports, index);
                     let port = shared.map_or_else(|| self.node_ports.allocate(&at.name).map(i64::from), Ok);
@@ -207,10 +230,18 @@ impl ControlPlane {
         Ok(())
     }
 
-    fn allocate_health_check(&mut self, spec: &mut wire::ServiceSpec, at: &ObjectRef) -> Result<(), Refusal> {
+    fn allocate_health_check(
+        &mut self,
+        spec: &mut wire::ServiceSpec,
+        at: &ObjectRef,
+        old: Option<&Service>,
+    ) -> Result<(), Refusal> {
+        let before = old.and_then(Service::health_check_node_port);
         let written = spec.health_check_node_port.and_then(|port| u16::try_from(port).ok());
         let given = match written.filter(|port| *port != 0) {
-            Some(port) => self.node_ports.claim(port, &at.name).map(|()| port),
+            Some(port) => {
+                unless_held(self.node_ports.claim(port, &at.name), before == Some(port)).map(|()| port)
+            }
             None => self.node_ports.allocate(&at.name),
         };
         let field = "spec.healthCheckNodePort".to_owned();
@@ -233,14 +264,13 @@ impl ControlPlane {
         self.cluster_ips.iter_mut().for_each(|addresses| addresses.release(service));
         self.node_ports.release(service);
     }
+}
 
-    pub(super) fn settle_balancer(&mut self, service: &Service, change: &mut Change) {
-        if self.is_served(service) {
-            self.unserved.remove(service.name());
-            change.unbalanced.insert(service.name().clone());
-        } else if let Some(old) = self.service(service.name()) {
-            self.release_balancer(&old, change);
-        }
+/// What a Service has from ranges of former days stays with it.
+fn unless_held(claim: Result<(), AllocateError>, held: bool) -> Result<(), AllocateError> {
+    match claim {
+        Err(AllocateError::OutOfRange { .. }) if held => Ok(()),
+        claim => claim,
     }
 }
 
@@ -248,12 +278,14 @@ fn of_family(addresses: &[IpAddr], family: AddressType) -> Vec<IpAddr> {
     addresses.iter().copied().filter(|address| AddressType::of(*address) == family).collect()
 }
 
-/// The node port of an earlier port with the same number and another protocol.
+/// The node port of another port with the same number and another protocol.
 fn twin(ports: &[wire::ServicePort], index: usize) -> Option<i64> {
     let port = &ports[index];
     let protocol = |port: &wire::ServicePort| read::protocol(port.protocol.as_deref()).unwrap_or_default();
-    let same = |other: &&wire::ServicePort| other.port == port.port && protocol(other) != protocol(port);
-    ports[..index].iter().find(same)?.node_port.filter(|number| {
+    let same = |other: &&wire::ServicePort| {
+        other.port == port.port && protocol(other) != protocol(port) && other.node_port.unwrap_or(0) != 0
+    };
+    ports.iter().find(same)?.node_port.filter(|number| {
         !ports.iter().any(|other| other.node_port == Some(*number) && protocol(other) == protocol(port))
     })
 }

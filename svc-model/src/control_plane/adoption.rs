@@ -5,12 +5,13 @@ use super::change::Change;
 use super::pods::PodStatus;
 use crate::allocate::AllocateError;
 use crate::endpoint_slices::{MANAGED_BY_LABEL, MANAGER};
-use crate::{AddressType, Object, Outcome, Problem, Service};
+use crate::{AddressType, Kind, Object, ObjectRef, Outcome, Problem, Service};
 
 impl ControlPlane {
     /// Takes over objects as an earlier control plane left them ([`objects`](ControlPlane::objects), kept as text by
     /// `yaml::write`, say): Services keep their addresses and ports, pods what was reported of them. Derived EndpointSlices
-    /// are derived anew. What is allocated twice is reported, and the second Service stays out.
+    /// are derived anew. What is allocated twice is reported, and the second Service stays out; what
+    /// lies outside of the ranges is reported too, and stays.
     ///
     /// Adopted objects count as declared: the first `replace` removes those that it does not bring, unless
     /// a file cannot be read, which may have brought them.
@@ -19,8 +20,7 @@ impl ControlPlane {
         for object in objects.into_iter().filter(|object| !is_derived(object)) {
             match &object {
                 Object::Service(service) => {
-                    if let Err(problem) = self.claim_all(service) {
-                        change.problems.push(problem);
+                    if !self.claim_all(service, &mut change.problems) {
                         continue;
                     }
                     self.settle_balancer(service, &mut change);
@@ -36,42 +36,45 @@ impl ControlPlane {
         self.finish(change)
     }
 
-    /// Everything that the Service has, or nothing.
-    fn claim_all(&mut self, service: &Service) -> Result<(), Problem> {
-        let claimed = self.claim_each(service);
-        if claimed.is_err() {
+    /// Everything that the Service has, or nothing; whether it may stay. What lies outside of the ranges of today was
+    /// allocated under those of yesterday: it is reported, and stays.
+    fn claim_all(&mut self, service: &Service, problems: &mut Vec<Problem>) -> bool {
+        let reference = ObjectRef::new(Kind::Service, service.name().clone());
+        let mut stays = true;
+        for (field, claim) in self.claim_each(service) {
+            let Err(error) = claim else { continue };
+            stays &= !matches!(error, AllocateError::Taken { .. });
+            problems.push(Problem::new(&reference, field, error.to_string()));
+        }
+        if !stays {
             match self.service(service.name()) {
                 Some(former) => self.retain(&former),
                 None => self.release(service.name()),
             }
         }
-        claimed.map_err(|(field, error)| {
-            Problem::new(&Object::from(service.clone()).reference(), field, error.to_string())
-        })
+        stays
     }
 
-    fn claim_each(&mut self, service: &Service) -> Result<(), (String, AllocateError)> {
+    fn claim_each(&mut self, service: &Service) -> Vec<(String, Result<(), AllocateError>)> {
+        let mut claims = Vec::new();
         for (index, address) in service.cluster_ips().iter().enumerate() {
-            let of_family =
-                |known: &&mut crate::allocate::ClusterIps| known.family() == AddressType::of(*address);
-            if let Some(addresses) = self.cluster_ips.iter_mut().find(of_family) {
-                let claimed = addresses.claim(*address, service.name());
-                claimed.map_err(|error| (format!("spec.clusterIPs[{index}]"), error))?;
+            if let Some(addresses) =
+                self.cluster_ips.iter_mut().find(|known| known.family() == AddressType::of(*address))
+            {
+                claims.push((format!("spec.clusterIPs[{index}]"), addresses.claim(*address, service.name())));
             }
         }
         for (index, port) in service.ports().iter().enumerate() {
             if let Some(number) = port.node_port() {
-                let claimed = self.node_ports.claim(number, service.name());
-                claimed.map_err(|error| (format!("spec.ports[{index}].nodePort"), error))?;
+                let field = format!("spec.ports[{index}].nodePort");
+                claims.push((field, self.node_ports.claim(number, service.name())));
             }
         }
-        match service.health_check_node_port() {
-            Some(number) => {
-                let claimed = self.node_ports.claim(number, service.name());
-                claimed.map_err(|error| ("spec.healthCheckNodePort".to_owned(), error))
-            }
-            None => Ok(()),
+        if let Some(number) = service.health_check_node_port() {
+            let field = "spec.healthCheckNodePort".to_owned();
+            claims.push((field, self.node_ports.claim(number, service.name())));
         }
+        claims
     }
 }
 

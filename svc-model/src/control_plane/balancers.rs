@@ -22,7 +22,7 @@ impl ControlPlane {
 
     /// Asks the provider for every Service that needs it. One that gets nothing keeps what it had.
     pub(super) fn ask_balancers(&mut self, change: &mut Change) {
-        if self.balancer.is_none() {
+        if self.balancer.is_none() || change.unbalanced.is_empty() {
             return;
         }
         let nodes = self.nodes();
@@ -46,14 +46,25 @@ impl ControlPlane {
         }
     }
 
+    /// The Service came, or changed: the provider has to look at it, or to give back what it holds for it.
+    pub(super) fn settle_balancer(&mut self, service: &Service, change: &mut Change) {
+        if self.is_served(service) {
+            self.unserved.remove(service.name());
+            self.served.insert(service.name().clone());
+            change.unbalanced.insert(service.name().clone());
+        } else {
+            self.release_balancer(service.name(), change);
+        }
+    }
+
     /// The Service is gone or of another type: others may now have what it had.
-    pub(super) fn release_balancer(&mut self, service: &Service, change: &mut Change) {
-        self.unserved.remove(service.name());
-        if !self.is_served(service) {
+    pub(super) fn release_balancer(&mut self, service: &ObjectName, change: &mut Change) {
+        self.unserved.remove(service);
+        if !self.served.remove(service) {
             return;
         }
         if let Some(balancer) = &mut self.balancer {
-            balancer.release(service.name());
+            balancer.release(service);
             change.unbalanced.extend(self.unserved.iter().cloned());
         }
     }
@@ -63,19 +74,15 @@ impl ControlPlane {
             && self.balancer.as_ref().is_some_and(|balancer| balancer.serves(service.load_balancer_class()))
     }
 
+    /// O(Services that have a balancer).
     pub(super) fn balanced_services(&self) -> Vec<ObjectName> {
-        if self.balancer.is_none() {
-            return Vec::new();
-        }
-        let services = self.objects.values().filter_map(|object| match object {
-            Object::Service(service) => Some(service),
-            _ => None,
-        });
-        services.filter(|service| self.is_served(service)).map(|service| service.name().clone()).collect()
+        self.served.iter().cloned().collect()
     }
 
+    /// O(nodes).
     fn nodes(&self) -> Vec<Arc<Node>> {
-        let nodes = self.objects.values().filter_map(|object| match object {
+        let all = self.objects.range(ObjectRef::new(Kind::Node, ObjectName::default())..);
+        let nodes = all.map_while(|(_, object)| match object {
             Object::Node(node) => Some(Arc::clone(node)),
             _ => None,
         });

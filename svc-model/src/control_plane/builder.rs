@@ -23,11 +23,9 @@ pub struct ControlPlaneBuilder {
 }
 
 impl ControlPlaneBuilder {
-    /// Where ClusterIPs come from; the first call names the primary family, a second one of the other family makes the
-    /// cluster dual stack. One of the same family replaces the former.
+    /// Where ClusterIPs come from; the first call names the primary family, and one of the other family makes the
+    /// cluster dual stack. Several of one family are used up in this order.
     pub fn service_cidr(mut self, cidr: IpNet) -> Self {
-        let family = AddressType::of(cidr.addr());
-        self.named_cidrs.retain(|known| AddressType::of(known.addr()) != family);
         self.named_cidrs.push(cidr);
         self
     }
@@ -58,10 +56,11 @@ impl ControlPlaneBuilder {
             false => self.ranges.service_cidrs(self.named_cidrs),
         };
         ControlPlane {
-            cluster_ips: ranges.cidrs().iter().map(|cidr| ClusterIps::new(*cidr, self.seed)).collect(),
+            cluster_ips: cluster_ips(&ranges, self.seed),
             node_ports: NodePorts::new(ranges.node_port_range(), self.seed),
             ranges,
             balancer: self.balancer,
+            served: BTreeSet::new(),
             unserved: BTreeSet::new(),
             objects: BTreeMap::new(),
             manifests: BTreeMap::new(),
@@ -71,6 +70,18 @@ impl ControlPlaneBuilder {
             derived: BTreeMap::new(),
         }
     }
+}
+
+/// One allocator a family.
+fn cluster_ips(ranges: &Ranges, seed: u64) -> Vec<ClusterIps> {
+    let mut all: Vec<ClusterIps> = Vec::with_capacity(2);
+    for cidr in ranges.cidrs() {
+        match all.iter_mut().find(|known| known.family() == AddressType::of(cidr.addr())) {
+            Some(known) => known.add(*cidr),
+            None => all.push(ClusterIps::new(*cidr, seed)),
+        }
+    }
+    all
 }
 
 impl fmt::Debug for ControlPlaneBuilder {

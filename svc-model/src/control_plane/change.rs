@@ -62,7 +62,7 @@ impl ControlPlane {
         self.touch(reference, Some(&before), None, change);
         if let Object::Service(service) = &before {
             self.release(service.name());
-            self.release_balancer(service, change);
+            self.release_balancer(service.name(), change);
         }
         change.note(reference.clone(), Some(before), None);
     }

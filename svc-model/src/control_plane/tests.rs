@@ -110,15 +110,18 @@ fn two_services_never_share_a_node_port_or_an_address() {
     let outcome = control.apply(&service_yaml("api", "type: NodePort, ports: [{port: 80, nodePort: 30080}]"));
     assert_eq!(
         problems(&outcome),
-        ["Service default/api: spec.ports[0].nodePort: 30080 is already allocated to Service default/web"]
+        [
+            "Service default/api: spec.ports[0].nodePort: 30080 is already allocated to Service default/web and cannot go to Service default/api"
+        ]
     );
     assert!(outcome.set().is_empty());
     assert!(control.service(&name("api")).is_none());
     assert_eq!(control.cluster_ips[0].held(), 1, "the refused Service holds nothing");
     let taken = service(&control, "web").cluster_ips()[0];
     let outcome = control.apply(&service_yaml("api", &format!("clusterIP: {taken}, ports: [{{port: 80}}]")));
-    let expected =
-        format!("Service default/api: spec.clusterIP: {taken} is already allocated to Service default/web");
+    let expected = format!(
+        "Service default/api: spec.clusterIP: {taken} is already allocated to Service default/web and cannot go to Service default/api"
+    );
     assert_eq!(problems(&outcome), [expected]);
 }
 
@@ -165,6 +168,82 @@ fn one_door_for_both_protocols() {
     let doors: Vec<_> = dns.ports().iter().map(|port| port.node_port().unwrap()).collect();
     assert_eq!(doors[0], doors[1]);
     assert_ne!(doors[0], doors[2]);
+    // One that is named serves the other too, whichever comes first.
+    let named = "ports: [{name: a, port: 53, protocol: UDP}, {name: b, port: 53, nodePort: 30053}]";
+    accept(&mut control, &service_yaml("named", &format!("type: NodePort, {named}")));
+    let doors: Vec<_> = service(&control, "named").ports().iter().map(|port| port.node_port()).collect();
+    assert_eq!(doors, [Some(30053), Some(30053)]);
+}
+
+#[test]
+fn several_ranges_of_one_family() {
+    let cidrs = ["10.96.0.0/30", "10.97.0.0/29", "10.97.0.0/30"].map(|cidr| cidr.parse().unwrap());
+    let mut control =
+        cidrs.into_iter().fold(ControlPlane::builder(), ControlPlaneBuilder::service_cidr).build();
+    let mut addresses = BTreeSet::new();
+    for index in 0..8 {
+        accept(&mut control, &service_yaml(&format!("s{index}"), "ports: [{port: 80}]"));
+        addresses.insert(service(&control, &format!("s{index}")).cluster_ips()[0]);
+    }
+    assert_eq!(addresses.len(), 8, "2 of the first, 6 of the second, which holds the third: {addresses:?}");
+    let outcome = control.apply(&service_yaml("late", "ports: [{port: 80}]"));
+    assert_eq!(
+        problems(&outcome),
+        [
+            "Service default/late: spec.clusterIP: nothing is free in 10.96.0.0/30, 10.97.0.0/29, 10.97.0.0/30: \
+          delete a Service, or widen the range"
+        ]
+    );
+    _ = control.delete(&reference(Kind::Service, "s3"));
+    accept(&mut control, &service_yaml("late", "ports: [{port: 80}]"));
+}
+
+#[test]
+fn a_written_status_counts_only_where_there_is_no_provider() {
+    let text = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {type: LoadBalancer, ports: [{port: 80}]}, \
+        status: {loadBalancer: {ingress: [{ip: 203.0.113.7}]}}}";
+    let mut served = control();
+    accept(&mut served, &yaml::read(text));
+    assert_eq!(service(&served, "web").load_balancer_ingress()[0].ip(), Some(ip("172.20.10.70")));
+    let mut alone = ControlPlane::builder().build();
+    accept(&mut alone, &yaml::read(text));
+    assert_eq!(service(&alone, "web").load_balancer_ingress()[0].ip(), Some(ip("203.0.113.7")));
+}
+
+/// A provider that counts how often it is asked, and how many nodes it is shown.
+#[derive(Clone, Default)]
+struct Counting(std::sync::Arc<std::sync::Mutex<Vec<(String, usize)>>>);
+
+impl crate::allocate::LoadBalancerProvider for Counting {
+    fn ensure(
+        &mut self,
+        service: &Service,
+        nodes: &[std::sync::Arc<crate::Node>],
+    ) -> Result<Vec<crate::LoadBalancerIngress>, Box<dyn std::error::Error + Send + Sync>> {
+        self.0.lock().unwrap().push((service.name().name().to_owned(), nodes.len()));
+        Ok(Vec::new())
+    }
+
+    fn release(&mut self, _service: &ObjectName) {}
+}
+
+#[test]
+fn a_provider_is_asked_about_who_changed_and_about_all_when_nodes_do() {
+    let counting = Counting::default();
+    let asked = || std::mem::take(&mut *counting.0.lock().unwrap());
+    let mut control = ControlPlane::builder().load_balancer(Box::new(counting.clone())).build();
+    for index in 0..100 {
+        accept(&mut control, &service_yaml(&format!("s{index}"), "type: LoadBalancer, ports: [{port: 80}]"));
+    }
+    assert_eq!(asked().len(), 100, "each once");
+    accept(&mut control, &service_yaml("s7", "type: LoadBalancer, ports: [{port: 81}]"));
+    assert_eq!(asked(), [("s7".to_owned(), 0)]);
+    accept(&mut control, &service_yaml("s8", "ports: [{port: 80}]"));
+    accept(&mut control, &pod_yaml("web-0", ""));
+    assert_eq!(asked(), []);
+    accept(&mut control, &yaml::read("{apiVersion: v1, kind: Node, metadata: {name: n}}"));
+    let all = asked();
+    assert_eq!((all.len(), all[0].1), (99, 1));
 }
 
 #[test]
@@ -183,7 +262,7 @@ fn load_balancers() {
     assert_eq!(
         problems(&outcome),
         [
-            "Service default/c: status.loadBalancer: no address is free in the load-balancer pool 172.20.10.70-172.20.10.71"
+            "Service default/c: status.loadBalancer: no address is free in the load-balancer pool 172.20.10.70-172.20.10.71: release one, or widen the pool"
         ]
     );
     assert_eq!(service(&control, "c").cluster_ips().len(), 1, "it works inside the cluster");
@@ -447,9 +526,35 @@ fn adopting_reports_what_was_allocated_twice() {
     let outcome = control.adopt(objects("b", 30002));
     assert_eq!(
         problems(&outcome),
-        ["Service default/b: spec.clusterIPs[0]: 10.96.0.5 is already allocated to Service default/a"]
+        [
+            "Service default/b: spec.clusterIPs[0]: 10.96.0.5 is already allocated to Service default/a and cannot go to Service default/b"
+        ]
     );
     assert_eq!((control.cluster_ips[0].held(), control.node_ports.held()), (1, 1));
+}
+
+#[test]
+fn what_was_allocated_under_other_ranges_stays() {
+    let spec = "type: NodePort, clusterIP: 192.168.0.5, ports: [{port: 80, nodePort: 80}]";
+    let mut control = control();
+    let outcome = control.adopt(service_yaml("a", spec).stored().0);
+    assert_eq!(
+        problems(&outcome),
+        [
+            "Service default/a: spec.clusterIPs[0]: 192.168.0.5 is not in 10.96.0.0/12",
+            "Service default/a: spec.ports[0].nodePort: 80 is not in 30000-32767",
+        ]
+    );
+    accept(&mut control, &service_yaml("a", "type: NodePort, ports: [{port: 81}]"));
+    let a = service(&control, "a");
+    assert_eq!((a.cluster_ips(), a.ports()[0].node_port()), (&[ip("192.168.0.5")][..], Some(80)));
+    let outcome = control.apply(&service_yaml("b", &spec.replace("nodePort: 80", "nodePort: 30080")));
+    assert_eq!(
+        problems(&outcome),
+        [
+            "Service default/b: spec.clusterIP: 192.168.0.5 is not an address that 10.96.0.0/12 has for Services"
+        ]
+    );
 }
 
 #[test]

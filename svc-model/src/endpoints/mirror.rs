@@ -75,7 +75,6 @@ fn sorted(subset: &EndpointSubset) -> Vec<EndpointPort> {
 fn endpoint(address: &EndpointAddress, ready: bool) -> Endpoint {
     Endpoint {
         ready,
-        serving: ready,
         hostname: address.hostname.clone(),
         node_name: address.node_name.clone(),
         target: address.target.clone(),

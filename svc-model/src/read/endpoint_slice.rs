@@ -84,7 +84,7 @@ fn endpoint(
     Some(Endpoint {
         addresses,
         ready,
-        serving: conditions.serving.unwrap_or(ready),
+        serving: conditions.serving.unwrap_or(true),
         terminating: conditions.terminating.unwrap_or(false),
         hostname: said(wire.hostname.as_ref()),
         node_name: wire.node_name.clone(),

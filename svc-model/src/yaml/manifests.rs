@@ -74,7 +74,7 @@ impl Manifests {
         let mut problems = self.problems.clone();
         for entry in &self.entries {
             match entry.stored() {
-                Ok(object) => objects.push(object),
+                Ok(object) => objects.extend(object),
                 Err(found) => problems.extend(found),
             }
         }
@@ -83,9 +83,9 @@ impl Manifests {
 }
 
 impl Entry {
-    /// The object as a cluster holds it, or its faults with the file.
-    pub(crate) fn stored(&self) -> Result<Object, Vec<Problem>> {
-        read::object(&self.manifest).map_err(|found| {
+    /// The object as a cluster holds it (see [`read::stored`]), or its faults with the file.
+    pub(crate) fn stored(&self) -> Result<Option<Object>, Vec<Problem>> {
+        read::stored(&self.manifest).map_err(|found| {
             let sourced = |problem: Problem| match &self.source {
                 Some(source) => problem.in_source(&**source),
                 None => problem,

@@ -186,6 +186,10 @@ fn addresses() {
         let text = format!("{{{PORTS}, {fields}}}");
         assert_eq!(of_service(&text, &ranges()), [expected], "{text}");
     }
+}
+
+#[test]
+fn addresses_and_families_agree() {
     let swapped = r#"{"ports": [{"port": 80}], "ipFamilies": ["IPv4", "IPv6"], "clusterIP": "fd00:10:96::5", "clusterIPs": ["fd00:10:96::5", "10.96.0.5"], "ipFamilyPolicy": "RequireDualStack"}"#;
     assert_eq!(of_service(swapped, &dual_stack()).len(), 2);
     let single =

@@ -26,53 +26,110 @@ const HEADLESS: &str = r#"{"clusterIP": "None", "clusterIPs": ["None"], "ipFamil
     "selector": {"app": "web"}, "ports": [{"port": 80}]}"#;
 const ALIAS: &str = r#"{"type": "ExternalName", "externalName": "example.com"}"#;
 
-/// old, new, what comes of it: `policy families addresses` or the faults.
+/// Old, new, what comes of it: `policy families addresses` or the faults.
+fn settles(rows: &[(&str, String, String)]) {
+    for (old, new, expected) in rows {
+        let found = match updated(old, new, &dual_stack()) {
+            Ok(spec) => format!(
+                "{} [{}] [{}]",
+                spec.ip_family_policy.as_deref().unwrap_or("none"),
+                spec.ip_families.unwrap_or_default().join(", "),
+                spec.cluster_ips.unwrap_or_default().join(", ")
+            ),
+            Err(problems) => said(Err::<(), _>(problems)).join("; "),
+        };
+        assert_eq!(found, *expected, "{old} -> {new}");
+    }
+}
+
 #[test]
-fn addresses_and_families() {
-    let immutable = |before: &str, now: &str| {
-        format!(
-            "spec.clusterIP: is immutable: {before} cannot become {now}; delete the Service and create it again"
-        )
-    };
-    let only_single = "spec.ipFamilyPolicy: must be SingleStack to release the second of the";
-    let rows: Vec<(&str, String, String)> = vec![
-        // Nothing said, or the same said again: as it was.
+fn what_is_not_said_stays() {
+    settles(&[
         (ONE, format!("{{{PORTS}}}"), "SingleStack [IPv4] [10.96.0.7]".into()),
         (ONE, ONE.into(), "SingleStack [IPv4] [10.96.0.7]".into()),
         (ONE, format!(r#"{{"clusterIP": "10.96.0.7", {PORTS}}}"#), "SingleStack [IPv4] [10.96.0.7]".into()),
-        (ONE, format!(r#"{{"clusterIP": "", "clusterIPs": ["10.96.0.7"], {PORTS}}}"#), "SingleStack [IPv4] [10.96.0.7]".into()),
-        (TWO, format!("{{{PORTS}}}"), "RequireDualStack [IPv4, IPv6] [10.96.0.7, fd00:10:96::7]".into()),
-        (TWO, format!(r#"{{"clusterIP": "10.96.0.7", {PORTS}}}"#), "RequireDualStack [IPv4, IPv6] [10.96.0.7, fd00:10:96::7]".into()),
-        // Old spellings are tolerated where they were before.
-        (ONE, format!(r#"{{"clusterIP": "010.096.0.7", "clusterIPs": ["010.096.0.7"], {PORTS}}}"#), "SingleStack [IPv4] [010.096.0.7]".into()),
-        // To two families.
-        (ONE, format!(r#"{{"ipFamilyPolicy": "PreferDualStack", {PORTS}}}"#), "PreferDualStack [IPv4, IPv6] [10.96.0.7]".into()),
-        (ONE, format!(r#"{{"ipFamilyPolicy": "RequireDualStack", {PORTS}}}"#), "RequireDualStack [IPv4, IPv6] [10.96.0.7]".into()),
         (
             ONE,
-            format!(r#"{{"ipFamilyPolicy": "RequireDualStack", "clusterIPs": ["10.96.0.7", "fd00:10:96::9"], {PORTS}}}"#),
+            format!(r#"{{"clusterIP": "", "clusterIPs": ["10.96.0.7"], {PORTS}}}"#),
+            "SingleStack [IPv4] [10.96.0.7]".into(),
+        ),
+        (TWO, format!("{{{PORTS}}}"), "RequireDualStack [IPv4, IPv6] [10.96.0.7, fd00:10:96::7]".into()),
+        (
+            TWO,
+            format!(r#"{{"clusterIP": "10.96.0.7", {PORTS}}}"#),
+            "RequireDualStack [IPv4, IPv6] [10.96.0.7, fd00:10:96::7]".into(),
+        ),
+    ]);
+}
+
+#[test]
+fn old_spellings_are_tolerated_where_they_were_before() {
+    settles(&[(
+        ONE,
+        format!(r#"{{"clusterIP": "010.096.0.7", "clusterIPs": ["010.096.0.7"], {PORTS}}}"#),
+        "SingleStack [IPv4] [010.096.0.7]".into(),
+    )]);
+}
+
+#[test]
+fn to_two_families() {
+    settles(&[
+        (
+            ONE,
+            format!(r#"{{"ipFamilyPolicy": "PreferDualStack", {PORTS}}}"#),
+            "PreferDualStack [IPv4, IPv6] [10.96.0.7]".into(),
+        ),
+        (
+            ONE,
+            format!(r#"{{"ipFamilyPolicy": "RequireDualStack", {PORTS}}}"#),
+            "RequireDualStack [IPv4, IPv6] [10.96.0.7]".into(),
+        ),
+        (
+            ONE,
+            format!(
+                r#"{{"ipFamilyPolicy": "RequireDualStack", "clusterIPs": ["10.96.0.7", "fd00:10:96::9"], {PORTS}}}"#
+            ),
             "RequireDualStack [IPv4, IPv6] [10.96.0.7, fd00:10:96::9]".into(),
         ),
         (
             ONE,
             format!(r#"{{"ipFamilies": ["IPv4", "IPv6"], {PORTS}}}"#),
-            "spec.ipFamilyPolicy: SingleStack with two ipFamilies: write PreferDualStack or RequireDualStack".into(),
+            "spec.ipFamilyPolicy: SingleStack with two ipFamilies: write PreferDualStack or RequireDualStack"
+                .into(),
         ),
-        // Back to one.
-        (TWO, format!(r#"{{"ipFamilyPolicy": "SingleStack", {PORTS}}}"#), "SingleStack [IPv4] [10.96.0.7]".into()),
+    ]);
+}
+
+#[test]
+fn back_to_one_family() {
+    let only_single = "spec.ipFamilyPolicy: must be SingleStack to release the second of the";
+    settles(&[
         (
             TWO,
-            TWO.replace("RequireDualStack", "SingleStack"),
+            format!(r#"{{"ipFamilyPolicy": "SingleStack", {PORTS}}}"#),
             "SingleStack [IPv4] [10.96.0.7]".into(),
         ),
+        (TWO, TWO.replace("RequireDualStack", "SingleStack"), "SingleStack [IPv4] [10.96.0.7]".into()),
         (
             TWO,
-            format!(r#"{{"ipFamilyPolicy": "SingleStack", "clusterIPs": ["10.96.0.7"], "ipFamilies": ["IPv4"], {PORTS}}}"#),
+            format!(
+                r#"{{"ipFamilyPolicy": "SingleStack", "clusterIPs": ["10.96.0.7"], "ipFamilies": ["IPv4"], {PORTS}}}"#
+            ),
             "SingleStack [IPv4] [10.96.0.7]".into(),
         ),
         (TWO, format!(r#"{{"clusterIPs": ["10.96.0.7"], {PORTS}}}"#), format!("{only_single} clusterIPs")),
         (TWO, format!(r#"{{"ipFamilies": ["IPv4"], {PORTS}}}"#), format!("{only_single} ipFamilies")),
-        // Neither address is exchanged.
+    ]);
+}
+
+#[test]
+fn no_address_is_exchanged() {
+    let immutable = |before: &str, now: &str| {
+        format!(
+            "spec.clusterIP: is immutable: {before} cannot become {now}; delete the Service and create it again"
+        )
+    };
+    settles(&[
         (ONE, format!(r#"{{"clusterIP": "10.96.0.8", {PORTS}}}"#), immutable("10.96.0.7", "10.96.0.8")),
         (ONE, ONE.replace("10.96.0.7", "10.96.0.8"), immutable("10.96.0.7", "10.96.0.8")),
         (ONE, format!(r#"{{"clusterIP": "None", {PORTS}}}"#), immutable("10.96.0.7", "None")),
@@ -87,7 +144,12 @@ fn addresses_and_families() {
             format!(r#"{{"ipFamilies": ["IPv6"], {PORTS}}}"#),
             "spec.clusterIP: 10.96.0.7 does not agree with spec.ipFamilies[0], which is IPv6; spec.ipFamilies[0]: is immutable: IPv4 cannot become IPv6".into(),
         ),
-        // A headless Service may exchange its families.
+    ]);
+}
+
+#[test]
+fn a_headless_service_may_exchange_its_families() {
+    settles(&[
         (HEADLESS, r#"{"selector": {"app": "web"}}"#.into(), "SingleStack [IPv4] [None]".into()),
         (HEADLESS, r#"{"ipFamilies": ["IPv6"], "selector": {"app": "web"}}"#.into(), "SingleStack [IPv6] [None]".into()),
         (
@@ -95,10 +157,19 @@ fn addresses_and_families() {
             r#"{"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6", "IPv4"], "selector": {"app": "web"}}"#.into(),
             "RequireDualStack [IPv6, IPv4] [None]".into(),
         ),
-        // ExternalName comes and goes.
+    ]);
+}
+
+#[test]
+fn an_external_name_comes_and_goes() {
+    settles(&[
         (ONE, ALIAS.into(), "none [] []".into()),
         (TWO, ALIAS.into(), "none [] []".into()),
-        (ONE, ONE.replace(r#""clusterIP""#, r#""type": "ExternalName", "externalName": "a", "clusterIP""#), "none [] []".into()),
+        (
+            ONE,
+            ONE.replace(r#""clusterIP""#, r#""type": "ExternalName", "externalName": "a", "clusterIP""#),
+            "none [] []".into(),
+        ),
         (
             ONE,
             r#"{"type": "ExternalName", "externalName": "a", "clusterIP": "10.96.0.8"}"#.into(),
@@ -106,21 +177,13 @@ fn addresses_and_families() {
         ),
         (ALIAS, format!("{{{PORTS}}}"), "SingleStack [IPv4] []".into()),
         (ALIAS, format!(r#"{{"clusterIP": "10.96.0.9", {PORTS}}}"#), "SingleStack [IPv4] [10.96.0.9]".into()),
-        (ALIAS, format!(r#"{{"ipFamilyPolicy": "PreferDualStack", {PORTS}}}"#), "PreferDualStack [IPv4, IPv6] []".into()),
+        (
+            ALIAS,
+            format!(r#"{{"ipFamilyPolicy": "PreferDualStack", {PORTS}}}"#),
+            "PreferDualStack [IPv4, IPv6] []".into(),
+        ),
         (ALIAS, r#"{"clusterIP": "None"}"#.into(), "RequireDualStack [IPv4, IPv6] [None]".into()),
-    ];
-    for (old, new, expected) in rows {
-        let found = match updated(old, &new, &dual_stack()) {
-            Ok(spec) => format!(
-                "{} [{}] [{}]",
-                spec.ip_family_policy.as_deref().unwrap_or("none"),
-                spec.ip_families.unwrap_or_default().join(", "),
-                spec.cluster_ips.unwrap_or_default().join(", ")
-            ),
-            Err(problems) => said(Err::<(), _>(problems)).join("; "),
-        };
-        assert_eq!(found, expected, "{old} -> {new}");
-    }
+    ]);
 }
 
 /// A cluster that became dual stack does not upgrade who only prefers it, until he says so.
