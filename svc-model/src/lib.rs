@@ -8,13 +8,13 @@
 //! [`Store`](store::Store) holds them as immutable [`Snapshot`]s, and whoever consumes them (a proxy, a name server, a
 //! router) learns of each change as a [`Delta`].
 //!
-//! It is no API server: there is no HTTP, no authorization, nothing is stored on a disk. It knows only the kinds and the
+//! It is no API server: nothing listens, no authorization, nothing is stored on a disk. It knows only the kinds and the
 //! fields that networking reads.
 //!
 //! # Layers
 //!
 //! ```text
-//!   yaml::read, dir (inotify)         text, files
+//!   yaml::read, dir (inotify), kube   text, files, the API of a cluster
 //!        |
 //!   wire                              Kubernetes' own form; anything can be read
 //!        |            \
@@ -27,8 +27,8 @@
 //!   topology                          which endpoints may serve which traffic
 //! ```
 //!
-//! Everything above `dir` is pure: no file, socket, thread or clock. Programs that only observe a cluster read objects as
-//! it stored them ([`yaml::Manifests::stored`]) and never allocate.
+//! Everything but `dir` and `kube` is pure: no file, socket, thread or clock. Programs that only observe a cluster read objects as
+//! it stored them ([`yaml::Manifests::stored`], [`Stored`]) and never allocate.
 //!
 //! # Example
 //!
@@ -112,6 +112,7 @@
 //! |--|--|--|
 //! | `yaml` | yes | [`yaml`]: manifests from and to YAML and JSON text |
 //! | `store` | yes | [`store`]: the watchable store (tokio's channels, no runtime) |
+//! | `kube` | no | `kube`: the Kubernetes API as a source, by list and watch (hyper, rustls; a tokio runtime with I/O and time) |
 //! | `dir` | no | `dir`: a directory of manifests, followed by inotify (Linux; a tokio runtime with I/O and time) |
 //! | `testing` | no | `testing`: proptest strategies for objects, clusters and their histories |
 //!
@@ -119,8 +120,8 @@
 //!
 //! # Cancel safety
 //!
-//! [`Watch::changed`](store::Watch::changed) loses nothing when it is dropped. The future of `dir` may be dropped at any
-//! point and leaves the store at a whole revision.
+//! [`Watch::changed`](store::Watch::changed) loses nothing when it is dropped. The futures of `dir` and `kube` may
+//! be dropped at any point and leave the store at a whole revision.
 //!
 //! # MSRV
 //!
@@ -137,6 +138,8 @@ mod endpoint_slice;
 pub mod endpoint_slices;
 mod endpoints;
 mod ingress;
+#[cfg(feature = "kube")]
+pub mod kube;
 mod node;
 mod object;
 mod pod;
@@ -150,8 +153,8 @@ mod snapshot;
 pub mod store;
 #[cfg(feature = "yaml")]
 mod stored;
-#[cfg(feature = "dir")]
-#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "sys is where files are read")]
+#[cfg(any(feature = "dir", feature = "kube"))]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the place for files and sockets")]
 mod sys;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

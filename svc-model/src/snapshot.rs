@@ -65,17 +65,18 @@ pub struct Snapshot {
     secrets: Map<ObjectName, Arc<Secret>>,
 }
 
-/// A field holding the persistent map of one kind: insert or remove, and say whether anything changed.
+/// A field holding the persistent map of one kind: insert or remove, and say whether anything changed. What is equal
+/// stays where it is, so that one snapshot shares it with the next.
 macro_rules! replace {
     ($map:expr, $key:expr, $new:expr) => {{
-        let key = $key;
-        let new = $new;
-        let old = $map.get(&key).cloned();
-        match &new {
-            Some(new) => $map.insert_mut(key, Arc::clone(new)),
+        let (key, new) = ($key, $new);
+        let change = Change::between($map.get(&key).map(|old| &**old), new.as_deref());
+        match new {
+            _ if change == Change::Nothing => {}
+            Some(new) => $map.insert_mut(key, new),
             None => drop($map.remove_mut(&key)),
         }
-        Change::between(old.as_deref(), new.as_deref())
+        change
     }};
 }
 

@@ -64,6 +64,14 @@ pub fn read(text: &str) -> Manifests {
     manifests
 }
 
+/// One document of any type, within the limits: the field that is wrong, and why.
+#[cfg(feature = "kube")]
+pub(crate) fn typed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, (String, String)> {
+    let value = document::parse(text, 1).map_err(|error| (String::new(), error))?;
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| (error.path().to_string(), error.into_inner().to_string()))
+}
+
 /// An object as one YAML document, without a `---` line. Secrets are written with their values.
 ///
 /// ```

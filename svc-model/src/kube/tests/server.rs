@@ -1,0 +1,360 @@
+//! An API server of a few kinds, over real sockets: it lists, watches, forgets, refuses, breaks off and talks nonsense.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+/// Handles share the server.
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    /// Changes whenever watchers have to look again.
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    version: u64,
+    objects: BTreeMap<Key, (u64, Value)>,
+    events: Vec<(u64, String, Value)>,
+    /// Nothing older is remembered.
+    compacted: u64,
+    /// Watches that began before this number of the epoch are broken off.
+    epoch: u64,
+    requests: Vec<Asked>,
+    faults: VecDeque<(&'static str, Fault)>,
+    token: Option<String>,
+    /// (group, resource) that may be listed and watched; all where none are given.
+    rules: Option<Vec<(String, String)>>,
+    /// Bytes of each piece that is written.
+    piece: usize,
+}
+
+/// Resource, namespace, name.
+type Key = (String, String, String);
+
+/// What was asked, as RBAC and the log see it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Asked {
+    pub(super) group: String,
+    pub(super) resource: String,
+    pub(super) namespace: Option<String>,
+    pub(super) query: BTreeMap<String, String>,
+}
+
+/// What the next request for a resource is answered with instead.
+#[derive(Clone)]
+pub(super) enum Fault {
+    /// A status with headers.
+    Status(u16, &'static str),
+    /// 200, and then this as the whole body.
+    Body(Vec<u8>),
+    /// The connection ends before an answer.
+    Hangup,
+}
+
+impl Asked {
+    pub(super) fn is_watch(&self) -> bool {
+        self.query.contains_key("watch")
+    }
+
+    pub(super) fn of(&self, parameter: &str) -> Option<&str> {
+        self.query.get(parameter).map(String::as_str)
+    }
+}
+
+impl Server {
+    pub(super) async fn start(tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = State { version: 100, piece: usize::MAX, ..State::default() };
+        let server = Self { address, state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(0) };
+        let serving = server.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (server, tls) = (serving.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => server.serve(stream).await,
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => server.serve(stream).await,
+                            Err(error) => Err(error),
+                        },
+                    }
+                });
+            }
+        });
+        server
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Creates or replaces an object; the metadata is filled in.
+    pub(super) fn set(&self, resource: &str, name: &str, mut object: Value) {
+        let (namespace, name) = name.split_once('/').unwrap_or(("", name));
+        let mut state = self.state();
+        state.version += 1;
+        let version = state.version;
+        let metadata = object.as_object_mut().unwrap().entry("metadata").or_insert_with(|| json!({}));
+        metadata["name"] = json!(name);
+        metadata["resourceVersion"] = json!(version.to_string());
+        if !namespace.is_empty() {
+            metadata["namespace"] = json!(namespace);
+        }
+        let key = (resource.to_owned(), namespace.to_owned(), name.to_owned());
+        let what = if state.objects.contains_key(&key) { "MODIFIED" } else { "ADDED" };
+        state.events.push((version, resource.to_owned(), json!({"type": what, "object": object})));
+        state.objects.insert(key, (version, object));
+        drop(state);
+        self.changed.send_modify(|number| *number += 1);
+    }
+
+    pub(super) fn delete(&self, resource: &str, name: &str) {
+        let (namespace, name) = name.split_once('/').unwrap_or(("", name));
+        let mut state = self.state();
+        state.version += 1;
+        let version = state.version;
+        let key = (resource.to_owned(), namespace.to_owned(), name.to_owned());
+        let (_, mut object) = state.objects.remove(&key).unwrap();
+        object["metadata"]["resourceVersion"] = json!(version.to_string());
+        state.events.push((version, resource.to_owned(), json!({"type": "DELETED", "object": object})));
+        drop(state);
+        self.changed.send_modify(|number| *number += 1);
+    }
+
+    /// An event that no object stands for; the version counts on.
+    pub(super) fn send(&self, resource: &str, event: impl FnOnce(u64) -> Value) {
+        let mut state = self.state();
+        state.version += 1;
+        let version = state.version;
+        state.events.push((version, resource.to_owned(), event(version)));
+        drop(state);
+        self.changed.send_modify(|number| *number += 1);
+    }
+
+    /// Breaks off all watches.
+    pub(super) fn disconnect(&self) {
+        self.state().epoch += 1;
+        self.changed.send_modify(|number| *number += 1);
+    }
+
+    /// Forgets everything up to now: who wants to go on from before has to list again.
+    pub(super) fn compact(&self) {
+        let mut state = self.state();
+        state.version += 1;
+        state.compacted = state.version;
+        state.events.clear();
+    }
+
+    pub(super) fn next(&self, resource: &'static str, fault: Fault) {
+        self.state().faults.push_back((resource, fault));
+    }
+
+    pub(super) fn allow(&self, rules: Option<Vec<(String, String)>>) {
+        self.state().rules = rules;
+    }
+
+    pub(super) fn expect_token(&self, token: &str) {
+        self.state().token = Some(token.to_owned());
+    }
+
+    pub(super) fn pieces_of(&self, bytes: usize) {
+        self.state().piece = bytes;
+    }
+
+    /// Everything that was asked up to now.
+    pub(super) fn asked(&self) -> Vec<Asked> {
+        self.state().requests.clone()
+    }
+
+    /// Waits until somebody has asked for this.
+    pub(super) async fn asked_for(&self, what: impl Fn(&Asked) -> bool) {
+        let mut changed = self.changed.subscribe();
+        while !self.asked().iter().any(&what) {
+            changed.changed().await.unwrap();
+        }
+    }
+
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S) -> std::io::Result<()> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await?);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let asked = parse(&head);
+        let refused = self.note(&asked, &head);
+        self.changed.send_modify(|number| *number += 1);
+        match refused {
+            Some(Fault::Hangup) => Ok(()),
+            Some(Fault::Body(body)) => {
+                self.head(&mut stream, 200, "").await?;
+                self.write(&mut stream, &body).await?;
+                stream.write_all(b"0\r\n\r\n").await?;
+                stream.shutdown().await
+            }
+            Some(Fault::Status(code, headers)) => self.refuse(&mut stream, code, headers).await,
+            None if asked.is_watch() => self.watch(&mut stream, &asked).await,
+            None => self.list(&mut stream, &asked).await,
+        }
+    }
+
+    /// Logs the request, and says how it is refused, if it is.
+    fn note(&self, asked: &Asked, head: &str) -> Option<Fault> {
+        let mut state = self.state();
+        state.requests.push(asked.clone());
+        let right = state.token.as_ref().is_none_or(|token| {
+            head.lines().any(|line| line.eq_ignore_ascii_case(&format!("authorization: bearer {token}")))
+        });
+        if !right {
+            return Some(Fault::Status(401, ""));
+        }
+        let rule = (asked.group.clone(), asked.resource.clone());
+        if state.rules.as_ref().is_some_and(|rules| !rules.contains(&rule)) {
+            return Some(Fault::Status(403, ""));
+        }
+        let fault = state.faults.iter().position(|(resource, _)| *resource == asked.resource)?;
+        state.faults.remove(fault).map(|(_, fault)| fault)
+    }
+
+    async fn head<S: AsyncWrite + Unpin>(
+        &self,
+        stream: &mut S,
+        code: u16,
+        headers: &str,
+    ) -> std::io::Result<()> {
+        let head = format!("HTTP/1.1 {code} Whatever\r\n{headers}Transfer-Encoding: chunked\r\n\r\n");
+        stream.write_all(head.as_bytes()).await
+    }
+
+    async fn write<S: AsyncWrite + Unpin>(&self, stream: &mut S, bytes: &[u8]) -> std::io::Result<()> {
+        let piece = self.state().piece.min(bytes.len()).max(1);
+        for piece in bytes.chunks(piece) {
+            stream.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await?;
+            stream.write_all(&[piece, b"\r\n"].concat()).await?;
+            stream.flush().await?;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn refuse<S: AsyncWrite + Unpin>(
+        &self,
+        stream: &mut S,
+        code: u16,
+        headers: &str,
+    ) -> std::io::Result<()> {
+        self.head(stream, code, headers).await?;
+        let status = json!({"kind": "Status", "code": code, "message": format!("the server said {code}")});
+        self.write(stream, status.to_string().as_bytes()).await?;
+        stream.write_all(b"0\r\n\r\n").await
+    }
+
+    async fn list<S: AsyncWrite + Unpin>(&self, stream: &mut S, asked: &Asked) -> std::io::Result<()> {
+        let body = {
+            let state = self.state();
+            let (version, from) = match asked.of("continue").map(|token| token.split_once('@').unwrap()) {
+                Some((version, from)) => (version.parse().unwrap(), from.parse().unwrap()),
+                None => (state.version, 0),
+            };
+            (version >= state.compacted).then(|| state.page(asked, version, from))
+        };
+        match body {
+            None => self.refuse(stream, 410, "").await,
+            Some(body) => {
+                self.head(stream, 200, "").await?;
+                self.write(stream, body.to_string().as_bytes()).await?;
+                stream.write_all(b"0\r\n\r\n").await
+            }
+        }
+    }
+
+    async fn watch<S: AsyncWrite + Unpin>(&self, stream: &mut S, asked: &Asked) -> std::io::Result<()> {
+        let mut seen: u64 = asked.of("resourceVersion").unwrap().parse().unwrap();
+        let (epoch, compacted) = {
+            let state = self.state();
+            (state.epoch, state.compacted)
+        };
+        if seen < compacted {
+            return self.refuse(stream, 410, "").await;
+        }
+        self.head(stream, 200, "").await?;
+        let mut changed = self.changed.subscribe();
+        loop {
+            let (events, over) = {
+                let state = self.state();
+                (state.events_after(asked, seen), state.epoch != epoch)
+            };
+            for (version, event) in events {
+                seen = version;
+                self.write(stream, format!("{event}\n").as_bytes()).await?;
+            }
+            if over {
+                return Ok(());
+            }
+            changed.changed().await.unwrap();
+        }
+    }
+}
+
+impl State {
+    fn page(&self, asked: &Asked, version: u64, from: usize) -> Value {
+        let limit: usize = asked.of("limit").unwrap().parse().unwrap();
+        let all: Vec<&Value> =
+            self.objects.iter().filter(|(key, _)| asked.covers(key)).map(|(_, (_, object))| object).collect();
+        let items: Vec<_> = all.iter().skip(from).take(limit).collect();
+        let mut metadata = json!({"resourceVersion": version.to_string()});
+        if from + items.len() < all.len() {
+            metadata["continue"] = json!(format!("{version}@{}", from + items.len()));
+        }
+        json!({"kind": "List", "metadata": metadata, "items": items})
+    }
+
+    fn events_after(&self, asked: &Asked, seen: u64) -> Vec<(u64, String)> {
+        let relevant = self.events.iter().filter(|(version, resource, event)| {
+            let text = |key: &str| event["object"]["metadata"][key].as_str().unwrap_or_default().to_owned();
+            let key = (resource.clone(), text("namespace"), text("name"));
+            let is_object = !key.2.is_empty();
+            *version > seen && *resource == asked.resource && (!is_object || asked.covers(&key))
+        });
+        relevant.map(|(version, _, event)| (*version, event.to_string())).collect()
+    }
+}
+
+impl Asked {
+    fn covers(&self, (resource, namespace, name): &Key) -> bool {
+        let named =
+            self.of("fieldSelector").is_none_or(|selector| selector == format!("metadata.name={name}"));
+        *resource == self.resource && self.namespace.as_ref().is_none_or(|only| only == namespace) && named
+    }
+}
+
+/// `GET /apis/GROUP/v1/[namespaces/NS/]RESOURCE?..`.
+fn parse(head: &str) -> Asked {
+    let target = head.strip_prefix("GET ").unwrap().split(' ').next().unwrap();
+    let (path, query) = target.split_once('?').unwrap();
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let (group, rest) = if parts[0] == "api" { ("", &parts[2..]) } else { (parts[1], &parts[3..]) };
+    let (namespace, resource) = match rest {
+        ["namespaces", namespace, resource] => (Some((*namespace).to_owned()), *resource),
+        [resource] => (None, *resource),
+        other => panic!("{other:?}"),
+    };
+    let plain = |text: &str| text.replace("%3D", "=").replace("%40", "@");
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let query = pairs.map(|(key, value)| (key.to_owned(), plain(value))).collect();
+    Asked { group: group.to_owned(), resource: resource.to_owned(), namespace, query }
+}
