@@ -25,7 +25,8 @@
 //!
 //! # Rights
 //!
-//! `manifests/rbac.yaml` of this crate has exactly the rules that are needed: `list` and `watch` of the kinds asked for.
+//! `manifests/rbac.yaml` of this crate has exactly the rules that are needed: `list` and `watch` of
+//! [`Kube::DEFAULT_KINDS`] and Pods.
 //! Secrets are never listed as a whole: those that Ingresses refer to are followed one by one, by `metadata.name`, so that
 //! a rule with `resourceNames` is enough. Where a rule is missing, the problem says which; other kinds go on.
 //!
@@ -80,12 +81,24 @@ struct Settings {
 }
 
 impl Kube {
-    /// Follows everything but Pods, which are many and which only a name server with verified pod records needs.
+    /// Follows [`DEFAULT_KINDS`](Self::DEFAULT_KINDS).
     pub fn new(cluster: Cluster) -> Self {
-        let kinds = Kind::ALL.iter().map(|(kind, _)| *kind).filter(|kind| *kind != Kind::Pod).collect();
         let (least_wait, most_wait) = (Duration::from_millis(800), Duration::from_secs(30));
+        let kinds = Self::DEFAULT_KINDS.into_iter().collect();
         Self { cluster, settings: Settings { kinds, page_size: 500, least_wait, most_wait } }
     }
+
+    /// What proxies, name servers and routers need, but for Pods: these are many, and only a name server with verified
+    /// pod records asks for them.
+    pub const DEFAULT_KINDS: [Kind; 7] = [
+        Kind::EndpointSlice,
+        Kind::Ingress,
+        Kind::IngressClass,
+        Kind::Namespace,
+        Kind::Node,
+        Kind::Secret,
+        Kind::Service,
+    ];
 
     /// Follows these kinds. Of Secrets only those that Ingresses in the store refer to.
     pub fn kinds(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {

@@ -33,7 +33,9 @@ impl Resource {
     /// The resource as RBAC and paths write it.
     pub(super) fn plural(&self) -> &'static str {
         match self.kind {
+            Kind::ConfigMap => "configmaps",
             Kind::EndpointSlice => "endpointslices",
+            Kind::Endpoints => "endpoints",
             Kind::Ingress => "ingresses",
             Kind::IngressClass => "ingressclasses",
             Kind::Namespace => "namespaces",

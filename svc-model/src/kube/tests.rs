@@ -429,7 +429,7 @@ fn the_shipped_rules_are_what_is_needed_and_no_more() {
         server.set("secrets", "shop/one", json!({"data": {}}));
         server.set("ingresses", "shop/web", ingress("one"));
         server.allow(Some(shipped_rules()));
-        kube(server).kinds(Kind::ALL.iter().map(|(kind, _)| *kind))
+        kube(server).kinds(Kube::DEFAULT_KINDS.into_iter().chain([Kind::Pod]))
     };
     following(all, async |cluster| {
         cluster.handle.ready().await.unwrap();
