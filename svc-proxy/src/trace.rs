@@ -114,6 +114,16 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// What the sender of a rejected packet is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Reply {
+    /// A TCP reset: "connection refused".
+    Reset,
+    /// An ICMP error.
+    Unreachable,
+}
+
 /// A rule that a packet met and that did something to it.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -170,6 +180,8 @@ pub struct Way {
     pub(crate) destination: Option<SocketAddr>,
     pub(crate) masqueraded: bool,
     pub(crate) remembered: Option<Duration>,
+    pub(crate) reply: Option<Reply>,
+    pub(crate) mark: u32,
     pub(crate) reason: Option<Reason>,
     pub(crate) memory: Memory,
     pub(crate) path: Vec<Step>,
@@ -206,6 +218,18 @@ impl Way {
         self.remembered
     }
 
+    /// What the sender is told, where the packet is rejected.
+    #[must_use]
+    pub fn reply(&self) -> Option<Reply> {
+        self.reply
+    }
+
+    /// The packet's mark in the end.
+    #[must_use]
+    pub fn mark(&self) -> u32 {
+        self.mark
+    }
+
     /// What the rules remember afterwards.
     #[must_use]
     pub fn memory(&self) -> &Memory {
@@ -223,7 +247,7 @@ impl Way {
         self.outcome == other.outcome
             && self.destination == other.destination
             && self.masqueraded == other.masqueraded
-            && self.remembered == other.remembered
+            && (self.remembered, self.reply, self.mark) == (other.remembered, other.reply, other.mark)
     }
 }
 

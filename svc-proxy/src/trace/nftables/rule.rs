@@ -14,7 +14,7 @@ use super::index::PlacedRule;
 use super::walk::{Frame, Halt, Walk, unknown};
 use crate::packet::Connection;
 use crate::trace::memory::Remembered;
-use crate::trace::{Outcome, Step};
+use crate::trace::{Outcome, Reply, Step};
 
 /// What a statement comes to.
 pub(super) enum Next {
@@ -201,8 +201,13 @@ impl<'a> Walk<'a> {
         if self.hook == Hook::Postrouting || frame.is_nat {
             return unknown(rule, text(rule, statement), "nothing can be rejected at this place");
         }
-        let tells = with != RejectWith::TcpReset || self.packet.protocol() == Protocol::Tcp;
-        self.gone(if tells { Outcome::Reject } else { Outcome::Drop }, frame, rule)
+        self.reply = match (with, self.packet.protocol()) {
+            (RejectWith::TcpReset, Protocol::Tcp) => Some(Reply::Reset),
+            (RejectWith::TcpReset, _) => None,
+            _ => Some(Reply::Unreachable),
+        };
+        let outcome = if self.reply.is_some() { Outcome::Reject } else { Outcome::Drop };
+        self.gone(outcome, frame, rule)
     }
 
     fn dynset(

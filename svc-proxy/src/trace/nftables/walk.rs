@@ -10,7 +10,7 @@ use super::Tables;
 use super::index::{IndexedChain, IndexedTable, PlacedRule};
 use crate::packet::{Connection, Entry, Packet};
 use crate::trace::dice::Dice;
-use crate::trace::{Memory, Outcome, Reason, Step, TraceError, Way};
+use crate::trace::{Memory, Outcome, Reason, Reply, Step, TraceError, Way};
 
 /// Chains that lead to one another deeper than this lead in a circle: the kernel allows 16.
 const DEEPEST: usize = 64;
@@ -32,6 +32,7 @@ pub(super) struct Walk<'a> {
     source_decided: bool,
     accepted: bool,
     pub(super) remembered: Option<Duration>,
+    pub(super) reply: Option<Reply>,
     pub(super) memory: Memory,
     pub(super) path: Vec<Step>,
     pub(super) reason: Option<Reason>,
@@ -81,6 +82,7 @@ impl<'a> Walk<'a> {
             source_decided: false,
             accepted: false,
             remembered: None,
+            reply: None,
             memory: memory.clone(),
             path: Vec::new(),
             reason: None,
@@ -102,6 +104,8 @@ impl<'a> Walk<'a> {
             destination: self.dnat.filter(|_| leads_on),
             masqueraded: self.snat,
             remembered: self.remembered.filter(|_| leads_on),
+            reply: self.reply,
+            mark: self.mark,
             reason: self.reason.filter(|_| matches!(outcome, Outcome::Reject | Outcome::Drop)),
             memory: self.memory,
             path: self.path,
