@@ -10,6 +10,8 @@
 //! | `cargo xtask test --only fuzz` | the same, a few thousand inputs of each target, always the same ones |
 //! | `cargo test --package fuzz` | the seeds alone, without libFuzzer |
 
+pub mod dns;
+
 #[cfg(fuzzing)]
 pub use libfuzzer_sys;
 

@@ -25,7 +25,7 @@ use self::{
 pub(crate) use self::{
     pointers::Pointers,
     records::{RECORD_HEAD, RecordSet, ServiceKind, ServiceRecords, Srv, V4, V6},
-    service::ZONE_MARK,
+    service::{CLUSTER_LABEL, ZONE_MARK, host_label},
 };
 use crate::config::Zone;
 

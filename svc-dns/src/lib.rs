@@ -113,6 +113,7 @@ mod domains;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the loop around sockets and clocks")]
 mod driver;
 mod error;
+mod explain;
 #[cfg(feature = "driver")]
 pub mod fake;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
@@ -148,6 +149,7 @@ pub use config::{Cidr, Compat, LabelExpression, PodRecords, Zone, ZoneBuilder};
 #[cfg(feature = "driver")]
 pub use driver::{Bound, Handle, Server, ServerBuilder, Stats, Status};
 pub use error::{ConfigError, ServerError};
+pub use explain::{Explained, Explanation, Source};
 pub use forward::Forward;
 #[cfg(feature = "driver")]
 pub use forwarder::{

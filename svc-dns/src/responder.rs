@@ -152,6 +152,20 @@ impl Responder {
         self.index.pods_at(address.to_canonical()).first()
     }
 
+    pub(crate) fn soa_serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Whether names in this namespace are answered for.
+    pub(crate) fn has_namespace(&self, name: &str) -> bool {
+        let label = u8::try_from(name.len()).into_iter().chain(name.bytes());
+        self.index.has_namespace(&label.collect::<Vec<_>>())
+    }
+
+    pub(crate) fn is_pod_in(&self, namespace: &str, address: IpAddr) -> bool {
+        self.index.pods_at(address).iter().any(|pod| pod.namespace() == namespace)
+    }
+
     /// Bytes of memory that the records and the tables over them take, those about pods not counted. Walks all of them.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

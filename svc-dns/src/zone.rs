@@ -200,7 +200,7 @@ fn marked(label: &[u8], out: &mut [u8]) -> usize {
 }
 
 /// Three dashes, none beside another, are an IPv4 address.
-fn pod_address(label: &[u8]) -> Option<IpAddr> {
+pub(crate) fn pod_address(label: &[u8]) -> Option<IpAddr> {
     let mut text = [0; Name::MAX_LABEL];
     let dashes = label.iter().filter(|&&byte| byte == b'-').count();
     let v4 = dashes == 3 && !label.windows(2).any(|pair| pair == b"--");

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use super::{Class, Header, Name, ParseError, Question, Rcode, RecordType, u16_at, u32_at};
+use super::{Class, Header, Labels, Name, ParseError, Question, Rcode, RecordType, u16_at, u32_at};
 
 /// A response with its question; the records are read when asked for.
 #[derive(Clone, Debug)]
@@ -92,14 +92,36 @@ impl fmt::Display for Record {
         if let Some([priority, weight, port]) = self.location() {
             write!(f, "{priority} {weight} {port} ")?;
         }
-        match self.target() {
-            Some(target) => write!(f, "{target}"),
-            None => {
-                write!(f, "\\# {} ", self.data.wire().len())?;
-                self.data.wire().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
+        match (self.target(), self.kind) {
+            (Some(target), _) => write!(f, "{target}"),
+            (None, RecordType::TXT) => texts(self.data.wire(), f),
+            (None, RecordType::SOA) => authority(self.data.wire(), f),
+            (None, _) => hexadecimal(self.data.wire(), f),
         }
     }
+}
+
+/// As RFC 3597 section 5 writes data of types that are not known.
+fn hexadecimal(data: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "\\# {} ", data.len())?;
+    data.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+/// Quoted, with spaces between them.
+fn texts(data: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let texts: Vec<String> = Labels::of(data).map(|text| format!("\"{}\"", text.escape_ascii())).collect();
+    f.write_str(&texts.join(" "))
+}
+
+/// Primary server, mailbox, serial, refresh, retry, expire, minimum.
+fn authority(data: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut at = 0;
+    let names = [Name::parse(data, &mut at), Name::parse(data, &mut at)];
+    let numbers = data.get(at..).and_then(|rest| rest.first_chunk::<20>());
+    let ([Ok(server), Ok(mailbox)], Some(numbers)) = (names, numbers) else { return hexadecimal(data, f) };
+    write!(f, "{server} {mailbox}")?;
+    let number = |word: &[u8]| word.iter().fold(0_u32, |number, &byte| number << 8 | u32::from(byte));
+    numbers.chunks_exact(4).try_for_each(|word| write!(f, " {}", number(word)))
 }
 
 impl<'m> Reply<'m> {

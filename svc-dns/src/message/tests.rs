@@ -116,6 +116,11 @@ fn records_print_as_in_a_zone_file() {
     assert_eq!(record(RecordType::AAAA, &std::net::Ipv6Addr::LOCALHOST.octets()), "a.b. 5 IN AAAA ::1");
     assert_eq!(record(RecordType::CNAME, b"\x01x\x00"), "a.b. 5 IN CNAME x.");
     assert_eq!(record(RecordType::SRV, b"\x00\x00\x00\x32\x00\x50\x01x\x00"), "a.b. 5 IN SRV 0 50 80 x.");
-    assert_eq!(record(RecordType::TXT, b"\x01x"), "a.b. 5 IN TXT \\# 2 0178");
+    assert_eq!(record(RecordType::TXT, b"\x01x\x02\"z"), r#"a.b. 5 IN TXT "x" "\"z""#);
+    let soa =
+        b"\x02ns\x00\x00\x00\x00\x00\x07\x00\x00\x1c\x20\x00\x00\x07\x08\x00\x01\x51\x80\x00\x00\x00\x05";
+    assert_eq!(record(RecordType::SOA, soa), "a.b. 5 IN SOA ns. . 7 7200 1800 86400 5");
+    assert_eq!(record(RecordType::SOA, b"\x01"), "a.b. 5 IN SOA \\# 1 01");
+    assert_eq!(record(RecordType::HINFO, b"\x01x"), "a.b. 5 IN HINFO \\# 2 0178");
     assert_eq!(record(RecordType::A, b"\x01"), "a.b. 5 IN A \\# 1 01");
 }

@@ -1,10 +1,13 @@
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use hickory_proto::op::Message;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
-use crate::PodRecords;
+use crate::{
+    PodRecords,
+    message::{Record, Reply},
+};
 
 fn responder(forwarding: bool) -> Responder {
     let snapshot: Snapshot = super::tests::objects(include_str!("cluster.yaml")).into_iter().collect();
@@ -147,6 +150,60 @@ proptest! {
                 *at.get_mut(&mut query) = value;
             }
             check(&responder, &query, client("192.0.2.1:53".parse().unwrap()))?;
+        }
+    }
+}
+
+/// What a Service's name gives, read off the objects.
+fn addresses_of(snapshot: &Snapshot, service: &svc_model::Service) -> BTreeSet<IpAddr> {
+    let ready =
+        snapshot.slices_of(service.name()).flat_map(|slice| slice.endpoints()).filter(|each| each.ready());
+    let endpoints = ready.flat_map(|endpoint| endpoint.addresses().iter().copied());
+    let own = service.cluster_ips().iter().copied();
+    if service.is_headless() { endpoints.collect() } else { own.collect() }
+}
+
+fn ask(responder: &Responder, name: &str, kind: RecordType) -> (Rcode, Vec<Record>) {
+    let mut out = Vec::new();
+    let query = Query::emit(1, &name.parse().unwrap(), kind);
+    responder.respond(&query, Client::tcp("192.0.2.1:53".parse().unwrap()), &mut out);
+    let reply = Reply::parse(&out).unwrap();
+    (reply.rcode(), reply.answer_records().unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn answers_are_what_a_direct_reading_of_the_objects_gives(objects in svc_model::testing::cluster()) {
+        let snapshot: Snapshot = objects.into_iter().collect();
+        let zone = Zone::builder("cluster.local").reverse("0.0.0.0/0").reverse("::/0").build().unwrap();
+        let responder = Responder::new(zone, &snapshot);
+        for service in snapshot.services().filter(|service| service.external_name().is_none()) {
+            let expected = addresses_of(&snapshot, service);
+            let name = format!("{}.{}.svc.cluster.local", service.name().name(), service.name().namespace());
+            let mut told = BTreeSet::new();
+            for kind in [RecordType::A, RecordType::AAAA] {
+                let (rcode, records) = ask(&responder, &name, kind);
+                prop_assert_eq!(rcode, if expected.is_empty() { Rcode::NXDOMAIN } else { Rcode::NOERROR });
+                told.extend(records.iter().filter_map(Record::address));
+            }
+            prop_assert_eq!(&told, &expected);
+            // Each location's target has an address; each address has a name, and the name that address.
+            for location in ask(&responder, &name, RecordType::SRV).1 {
+                let target = location.target().unwrap().to_string();
+                let both = [RecordType::A, RecordType::AAAA].map(|kind| ask(&responder, &target, kind).1.len());
+                prop_assert!(both[0] + both[1] > 0, "{target}");
+            }
+            for address in told {
+                let pointers = ask(&responder, &reverse_name(address).to_string(), RecordType::PTR).1;
+                let kind = if address.is_ipv4() { RecordType::A } else { RecordType::AAAA };
+                let back = |pointer: &Record| {
+                    let records = ask(&responder, &pointer.target().unwrap().to_string(), kind).1;
+                    records.iter().any(|record| record.address() == Some(address))
+                };
+                prop_assert!(!pointers.is_empty() && pointers.iter().all(back), "{address}");
+            }
         }
     }
 }
