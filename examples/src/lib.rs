@@ -12,6 +12,8 @@ pub mod client;
 pub mod cluster;
 pub mod leases;
 pub mod manifests;
+#[allow(clippy::exhaustive_structs, reason = "the options of one program")]
+pub mod nameserver;
 #[allow(clippy::exhaustive_structs, clippy::exhaustive_enums, reason = "the options of one program")]
 pub mod rules;
 pub mod show;

@@ -9,6 +9,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use examples::apps::echo;
@@ -70,6 +71,8 @@ fn main() -> ExitCode {
         Trial::test("overlay_prints_what_a_fresh_kernel_needs", overlay_prints_what_a_fresh_kernel_needs),
         lab("overlay_applies_says_what_differs_and_shows_packets", |lab| Box::pin(overlay_in_a_lab(lab))),
         lab("dns_answers_from_manifests", |lab| Box::pin(dns_answers_from_manifests(lab))),
+        lab("dns_starts_with_a_corefile", |lab| Box::pin(dns_starts_with_a_corefile(lab))),
+        lab("dns_walks_search_paths", |lab| Box::pin(dns_walks_search_paths(lab))),
         lab("ingress_routes_to_endpoints", |lab| Box::pin(ingress_routes_to_endpoints(lab))),
         lab("node_serves_all_and_cleans_up", |lab| Box::pin(node_serves_all_and_cleans_up(lab))),
         lab("node_names_a_missing_underlay", |lab| Box::pin(node_names_a_missing_underlay(lab))),
@@ -229,6 +232,137 @@ async fn dns_answers_from_manifests(lab: Lab) -> anyhow::Result<()> {
     let server: SocketAddr = "172.20.10.2:53".parse()?;
     let answer = dns::query(&b, server, "web.default.svc.cluster.local.", RecordType::A).await?;
     ensure!(answer.records == ["web.default.svc.cluster.local. A 10.96.0.80"], "{answer:?}");
+    Ok(())
+}
+
+/// kubeadm's, with hosts, a rule and a stub domain as people add them.
+const COREFILE: &str = "
+.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    bind 172.20.10.2
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    hosts hosts {
+       fallthrough
+    }
+    rewrite name suffix .shop.example .default.svc.cluster.local
+    prometheus :9153
+    forward . 172.20.10.3 {
+       max_concurrent 1000
+    }
+    cache 30 {
+       disable success cluster.local
+       disable denial cluster.local
+    }
+    loop
+    reload
+    loadbalance
+}
+import *.server
+";
+
+/// An outside name server on host b: the same program for another zone.
+async fn outside(b: &Host) -> anyhow::Result<(TempDir, Process)> {
+    let directory = manifests()?;
+    let arguments =
+        ["--manifests", text(directory.path()), "--zone", "example.com", "--listen", "172.20.10.3:53"];
+    let process = start(b, DNS, &arguments, "answers at").await?;
+    Ok((directory, process))
+}
+
+/// Asks until the answer is this one: files are looked at now and then.
+async fn until_answer(host: &Host, server: &str, name: &str, expected: &[&str]) -> anyhow::Result<()> {
+    let mut last = None;
+    let mut again = tokio::time::interval(Duration::from_millis(20));
+    let poll = async {
+        loop {
+            again.tick().await;
+            // Nobody may listen for a moment.
+            if let Ok(answer) = dns::query(host, server.parse()?, name, RecordType::A).await {
+                if answer.records == expected {
+                    return anyhow::Ok(());
+                }
+                last = Some(answer);
+            }
+        }
+    };
+    let polled = tokio::time::timeout(Duration::from_secs(30), poll).await;
+    polled.map_err(|_| anyhow::anyhow!("{name}: {last:?} instead of {expected:?}"))?
+}
+
+async fn dns_starts_with_a_corefile(lab: Lab) -> anyhow::Result<()> {
+    let (a, b) = hosts(&lab).await?;
+    let (_served, _outside) = outside(&b).await?;
+    let (directory, around) = (manifests()?, tempfile::tempdir()?);
+    let at = |name: &str| around.path().join(name);
+    fs::write(at("Corefile"), COREFILE)?;
+    fs::write(at("hosts"), "192.0.2.7 printer.office\n")?;
+    let corefile = at("Corefile");
+    let arguments = ["--manifests", text(directory.path()), "--corefile", text(&corefile)];
+    let _program = start(&a, DNS, &arguments, "answers at 172.20.10.2:53").await?;
+    let server = "172.20.10.2:53";
+    for (name, expected) in [
+        ("web.default.svc.cluster.local.", vec!["web.default.svc.cluster.local. A 10.96.0.80"]),
+        ("web.shop.example.", vec!["web.shop.example. A 10.96.0.80"]),
+        ("printer.office.", vec!["printer.office. A 192.0.2.7"]),
+        ("web.default.svc.example.com.", vec!["web.default.svc.example.com. A 10.96.0.80"]),
+        ("nope.default.svc.example.com.", vec![]),
+    ] {
+        let answer = dns::query(&b, server.parse()?, name, RecordType::A).await?;
+        ensure!(answer.records == expected, "{name}: {answer:?}");
+    }
+    fs::write(at("hosts"), "192.0.2.8 printer.office\n")?;
+    until_answer(&b, server, "printer.office.", &["printer.office. A 192.0.2.8"]).await?;
+    // A mistake changes nothing; what is put right does, also a new block in another file.
+    fs::write(at("Corefile"), COREFILE.replace("loop", "lop"))?;
+    fs::write(
+        at("office.server"),
+        "office:53 {\n bind 172.20.10.2\n hosts {\n  192.0.2.9 desk.office\n }\n}\n",
+    )?;
+    until_answer(&b, server, "printer.office.", &["printer.office. A 192.0.2.8"]).await?;
+    fs::write(at("Corefile"), COREFILE)?;
+    until_answer(&b, server, "desk.office.", &["desk.office. A 192.0.2.9"]).await?;
+    // Other sockets: the program goes over to them.
+    fs::write(at("Corefile"), COREFILE.replace(".:53 {", ".:5300 {"))?;
+    until_answer(&b, "172.20.10.2:5300", "web.shop.example.", &["web.shop.example. A 10.96.0.80"]).await
+}
+
+async fn dns_walks_search_paths(lab: Lab) -> anyhow::Result<()> {
+    let (a, b) = hosts(&lab).await?;
+    let (_served, _outside) = outside(&b).await?;
+    let directory = manifests()?;
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: client, namespace: default}, \
+               spec: {containers: [{name: c, image: i}]}, status: {phase: Running, podIP: 172.20.10.3, \
+               podIPs: [{ip: 172.20.10.3}]}}";
+    fs::write(directory.path().join("pod.yaml"), pod)?;
+    let hosts = directory.path().join("hosts.txt");
+    fs::write(&hosts, "192.0.2.7 printer.office\n")?;
+    let arguments = [
+        &["--manifests", text(directory.path()), "--listen", "172.20.10.2:53", "--autopath"][..],
+        &["--upstream", "172.20.10.3", "--hosts", text(&hosts), "--reverse", "10.96.0.0/16"],
+    ]
+    .concat();
+    let _program = start(&a, DNS, &arguments, "answers at 172.20.10.2:53").await?;
+    for (base, expected) in [
+        ("web.default", "web.default.svc.cluster.local."),
+        ("web.default.svc.example.com", "web.default.svc.example.com."),
+        ("printer.office", "printer.office."),
+    ] {
+        let name = format!("{base}.default.svc.cluster.local.");
+        let answer = dns::query(&b, "172.20.10.2:53".parse()?, &name, RecordType::A).await?;
+        ensure!(answer.records.contains(&format!("{name} CNAME {expected}")), "{name}: {answer:?}");
+        ensure!(answer.records.len() == 2, "{name}: {answer:?}");
+    }
+    let name = "80.0.96.10.in-addr.arpa.";
+    let answer = dns::query(&b, "172.20.10.2:53".parse()?, name, RecordType::PTR).await?;
+    ensure!(answer.records == [format!("{name} PTR web.default.svc.cluster.local.")], "{answer:?}");
     Ok(())
 }
 

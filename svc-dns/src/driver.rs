@@ -13,9 +13,9 @@ use svc_model::{Revision, store::Watch};
 use tokio::sync::watch;
 
 pub use self::handle::{Bound, Handle, Stats, Status};
-use self::handle::{Counters, Progress};
+use self::handle::{Counters, Fronts, Progress};
 use crate::{
-    Forward, Forwarder, ServerAddress, Zone,
+    Forward, Forwarder, Front, ServerAddress, Zone,
     error::{ConfigError, ServerError},
     responder::Responder,
     sys::{Listener, Sockets, unix_seconds},
@@ -26,7 +26,8 @@ use crate::{
 pub struct Server {
     zone: Zone,
     listen: Vec<Listen>,
-    forwarder: Option<Forwarder>,
+    front: Front,
+    synced: bool,
     limits: Limits,
 }
 
@@ -49,7 +50,7 @@ struct Limits {
 #[derive(Debug)]
 struct Shared {
     responder: ArcSwap<Responder>,
-    forwarder: Option<Forwarder>,
+    fronts: Arc<Fronts>,
     limits: Limits,
     counters: Arc<Counters>,
 }
@@ -57,10 +58,19 @@ struct Shared {
 impl Shared {
     async fn resolve(&self, forward: &Forward) -> Vec<u8> {
         handle::count(&self.counters.forwarded);
-        match &self.forwarder {
-            Some(forwarder) => forwarder.resolve(forward).await,
-            // The responder forwards nothing then.
-            None => Vec::new(),
+        self.fronts.current().resolve(forward).await
+    }
+
+    /// Keeps servers' health and the cache up to date, and the responder in step with what the front can do. Never ends.
+    async fn upkeep(&self) {
+        loop {
+            let (front, changed) = self.fronts.current_and_changed();
+            let forwarding = front.forwarder().is_some();
+            self.responder.rcu(|responder| Responder::clone(responder).forwarding(forwarding));
+            tokio::select! {
+                () = front.upkeep() => {}
+                () = changed => {}
+            }
         }
     }
 }
@@ -70,7 +80,7 @@ impl Server {
     #[must_use]
     pub fn builder(zone: Zone) -> ServerBuilder {
         let limits = Limits { connections: 256, idle: Duration::from_secs(10) };
-        ServerBuilder { zone, listen: Vec::new(), forwarder: None, limits }
+        ServerBuilder { zone, listen: Vec::new(), front: Front::new(), synced: false, limits }
     }
 
     /// The handle, and the future that serves until the handle is dropped or stopped.
@@ -82,7 +92,7 @@ impl Server {
     /// # Errors
     /// The future ends with an error if an address cannot be bound.
     pub fn drive(self, watch: Watch) -> (Handle, impl Future<Output = Result<(), ServerError>> + Send) {
-        let (handle, progress) = handle::pair();
+        let (handle, progress) = handle::pair(self.front.clone());
         (handle, self.run(watch, progress))
     }
 
@@ -96,11 +106,11 @@ impl Server {
             listeners.iter().filter_map(|listener| listener.address().ok()).map(|address| address.ip());
         let responder = Responder::new(self.zone.reached_at(reached), &snapshot)
             .serial(unix_seconds())
-            .synced(snapshot.revision() > Revision::default())
-            .forwarding(self.forwarder.is_some());
+            .synced(self.synced || snapshot.revision() > Revision::default())
+            .forwarding(self.front.forwarder().is_some());
         let shared = Shared {
             responder: ArcSwap::from_pointee(responder),
-            forwarder: self.forwarder,
+            fronts: progress.fronts(),
             limits: self.limits,
             counters: progress.counters(),
         };
@@ -110,6 +120,7 @@ impl Server {
         tokio::select! {
             () = follow::follow(watch, &shared, &progress) => {}
             () = serving.collect::<()>() => {}
+            () = shared.upkeep() => {}
         }
         Ok(())
     }
@@ -139,7 +150,8 @@ fn serve<'s>(listener: &'s Listener, shared: &'s Shared, stop: watch::Receiver<(
 pub struct ServerBuilder {
     zone: Zone,
     listen: Vec<Result<Listen, ConfigError>>,
-    forwarder: Option<Forwarder>,
+    front: Front,
+    synced: bool,
     limits: Limits,
 }
 
@@ -176,7 +188,22 @@ impl ServerBuilder {
     /// Forwards names outside the zone; without a forwarder they are REFUSED.
     #[must_use]
     pub fn forward(mut self, forwarder: Forwarder) -> Self {
-        self.forwarder = Some(forwarder);
+        self.front = self.front.forward(forwarder);
+        self
+    }
+
+    /// Puts rules, cache and forwarder in front of the zone. It can be [changed](Handle::set_front) while the server runs.
+    #[must_use]
+    pub fn front(mut self, front: Front) -> Self {
+        self.front = front;
+        self
+    }
+
+    /// The store holds all there is from the start, also if that is nothing. Otherwise a name that is not found gets SERVFAIL until
+    /// there is something in the store.
+    #[must_use]
+    pub fn synced(mut self, synced: bool) -> Self {
+        self.synced = synced;
         self
     }
 
@@ -203,7 +230,7 @@ impl ServerBuilder {
         if listen.is_empty() {
             return Err(ConfigError::Missing { field: "listen", problem: "name at least one address" });
         }
-        Ok(Server { zone: self.zone, listen, forwarder: self.forwarder, limits: self.limits })
+        Ok(Server { zone: self.zone, listen, front: self.front, synced: self.synced, limits: self.limits })
     }
 }
 

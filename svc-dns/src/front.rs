@@ -148,6 +148,10 @@ impl Front {
         out: &mut Vec<u8>,
     ) -> Outcome {
         let outcome = site.respond(responder, message, query, client, out);
+        if matches!(outcome, Outcome::Answer) && self.forwarder.is_some() {
+            // Recursion is to be had, whoever answered this one.
+            out[3] |= Header::RA.to_be_bytes()[1];
+        }
         match site.autopath() {
             Some(autopath) if matches!(outcome, Outcome::Answer) && rcode(out) == Rcode::NXDOMAIN => {
                 search::walk(autopath, site, responder, message, query, client, out)

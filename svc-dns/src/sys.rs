@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod files;
+mod interfaces;
 mod sockets;
 mod upstream;
 
@@ -10,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use self::files::System;
 pub(crate) use self::{
     datagrams::{Datagrams, Peer},
+    interfaces::{any_address, interface_addresses},
     sockets::{Listener, Sockets},
     upstream::{Connections, frame},
 };

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 
 use super::{
-    ForwardPlan, Problems, ServerPlan, SitePlan, Surroundings, Target,
+    ForwardPlan, Host, Listen, Problems, ServerPlan, SitePlan, Surroundings, Target,
     forward::{Asking, Choosing},
 };
 use crate::{
-    Autopath, Cache, Forwarder, Front, Policy, Protocol, Route, RouteBuilder, Site, message::Name,
-    resolv_conf::ResolvConf, sys::Connections,
+    Autopath, Cache, Forwarder, Front, Policy, Protocol, Route, RouteBuilder, Site,
+    message::Name,
+    resolv_conf::ResolvConf,
+    sys::{Connections, any_address, interface_addresses},
 };
 
 /// Where the search path of pods on this node goes on.
@@ -161,5 +163,20 @@ impl ForwardPlan {
             .next_on_nodata(self.next_on_nodata);
         let route = self.except.iter().fold(route, RouteBuilder::except);
         servers.iter().fold(route, |route, server| route.server(*server))
+    }
+}
+
+impl Listen {
+    /// The addresses to listen on: those of the interface where one is named, all of the host where nothing is.
+    ///
+    /// # Errors
+    /// When the interfaces cannot be listed, or there is none of this name with an address.
+    pub fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
+        let hosts = match &self.host {
+            Some(Host::Address(address)) => vec![*address],
+            Some(Host::Interface(name)) => interface_addresses(name)?,
+            None => vec![any_address()],
+        };
+        Ok(hosts.into_iter().map(|host| SocketAddr::new(host, self.port)).collect())
     }
 }

@@ -1,6 +1,7 @@
 //! The embedder's end of a running server.
 
 use std::{
+    future::Future,
     io,
     net::SocketAddr,
     sync::{
@@ -9,10 +10,11 @@ use std::{
     },
 };
 
+use arc_swap::ArcSwap;
 use svc_model::Revision;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
-use crate::{error::ServerError, responder::Responder, sys::Listener};
+use crate::{Front, error::ServerError, responder::Responder, sys::Listener};
 
 /// Watches and stops a running server. When all clones are dropped the server stops: it takes no more queries, gives the answers
 /// it still owes, and its future ends.
@@ -21,6 +23,28 @@ pub struct Handle {
     alive: Arc<watch::Sender<()>>,
     status: watch::Receiver<Status>,
     counters: Arc<Counters>,
+    fronts: Arc<Fronts>,
+}
+
+/// The front of a running server: read with every query, changed seldom.
+#[derive(Debug)]
+pub(super) struct Fronts {
+    current: ArcSwap<Front>,
+    changed: Notify,
+}
+
+impl Fronts {
+    pub(super) fn current(&self) -> Arc<Front> {
+        self.current.load_full()
+    }
+
+    /// The front, and a future that ends when it is no longer the current one.
+    pub(super) fn current_and_changed(&self) -> (Arc<Front>, impl Future<Output = ()> + '_) {
+        // In this order: a change in between ends the future at once.
+        let mut changed = Box::pin(self.changed.notified());
+        changed.as_mut().enable();
+        (self.current(), changed)
+    }
 }
 
 /// The addresses a server listens on, in the order they were given.
@@ -110,6 +134,18 @@ impl Handle {
         self.status.borrow().clone()
     }
 
+    /// The rules, the cache and the forwarder in front of the zone.
+    #[must_use]
+    pub fn front(&self) -> Front {
+        Front::clone(&self.fronts.current())
+    }
+
+    /// Goes over to another front: queries from now on are answered by it. What is being resolved is finished as it began.
+    pub fn set_front(&self, front: Front) {
+        self.fronts.current.store(Arc::new(front));
+        self.fronts.changed.notify_waiters();
+    }
+
     /// What the server has done.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -149,14 +185,21 @@ pub(super) struct Progress {
     stop: watch::Receiver<()>,
     status: watch::Sender<Status>,
     counters: Arc<Counters>,
+    fronts: Arc<Fronts>,
 }
 
-pub(super) fn pair() -> (Handle, Progress) {
+pub(super) fn pair(front: Front) -> (Handle, Progress) {
     let (alive, stop) = watch::channel(());
     let (sender, status) = watch::channel(Status::default());
     let counters = Arc::<Counters>::default();
-    let handle = Handle { alive: Arc::new(alive), status, counters: Arc::clone(&counters) };
-    (handle, Progress { stop, status: sender, counters })
+    let fronts = Arc::new(Fronts { current: ArcSwap::from_pointee(front), changed: Notify::new() });
+    let handle = Handle {
+        alive: Arc::new(alive),
+        status,
+        counters: Arc::clone(&counters),
+        fronts: Arc::clone(&fronts),
+    };
+    (handle, Progress { stop, status: sender, counters, fronts })
 }
 
 impl Progress {
@@ -167,6 +210,10 @@ impl Progress {
 
     pub(super) fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)
+    }
+
+    pub(super) fn fronts(&self) -> Arc<Fronts> {
+        Arc::clone(&self.fronts)
     }
 
     pub(super) fn failed(&self, error: ServerError) -> ServerError {

@@ -103,13 +103,14 @@ impl<'s> Connection<'s> {
         &mut self,
         forwards: &mut FuturesUnordered<BoxFuture<'s, Vec<u8>>>,
     ) -> io::Result<bool> {
-        let responder = self.shared.responder.load_full();
+        let (responder, front) = (self.shared.responder.load_full(), self.shared.fronts.current());
+        let now = Instant::now().into_std();
         let mut at = 0;
         while forwards.len() < PIPELINE && self.sending.len() < SEND_AT {
             let Some(length) = whole_query(&self.received[at..])? else { break };
             count(&self.shared.counters.tcp);
             let query = &self.received[at + 2..at + 2 + length];
-            match responder.respond(query, self.client, &mut self.answer) {
+            match front.respond(&responder, query, self.client, now, &mut self.answer) {
                 Outcome::Answer => frame(&self.answer, &mut self.sending),
                 Outcome::Forward(forward) => forwards.push(Box::pin(resolve(forward, self.shared))),
                 Outcome::Transfer(mut transfer) => {

@@ -3,7 +3,10 @@
 use std::{io, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use super::{Shared, handle::count};
 use crate::{
@@ -52,14 +55,16 @@ async fn batch(
     buffers: &mut Buffers,
     mut push: impl FnMut(Peer, Box<Forward>),
 ) -> io::Result<()> {
-    let responder = shared.responder.load_full();
+    let (responder, front, now) =
+        (shared.responder.load_full(), shared.fronts.current(), Instant::now().into_std());
     for _ in 0..BATCH {
         let (length, peer) = match socket.try_receive(&mut buffers.query) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             received => received?,
         };
         count(&shared.counters.udp);
-        match responder.respond(&buffers.query[..length], Client::udp(peer.client), &mut buffers.answer) {
+        let (query, client) = (&buffers.query[..length], Client::udp(peer.client));
+        match front.respond(&responder, query, client, now, &mut buffers.answer) {
             Outcome::Answer => send(socket, &buffers.answer, peer, shared).await,
             Outcome::Forward(forward) => push(peer, forward),
             // Zones go over streams only.

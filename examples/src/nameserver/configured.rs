@@ -1,0 +1,96 @@
+//! What one server is made of.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use svc_dns::corefile::{Corefile, Plan, Problems, Scheme, ServerPlan, Surroundings, System};
+use svc_dns::{Front, Zone};
+
+use super::options::Options;
+
+/// What one server is made of.
+pub(super) struct Configured {
+    pub(super) listen: Vec<SocketAddr>,
+    /// `None`: it only forwards.
+    pub(super) zone: Option<Zone>,
+    pub(super) front: Front,
+}
+
+/// A Corefile and what it means.
+pub(super) struct Read {
+    pub(super) corefile: Corefile,
+    pub(super) plan: Plan,
+    around: System,
+}
+
+impl Read {
+    /// # Errors
+    /// When it cannot be read, or something in it would change answers if it were left out. All problems are on standard error
+    /// then.
+    pub(super) fn new(path: &Path) -> anyhow::Result<Self> {
+        let around = System::beside(path);
+        let name = path.display().to_string();
+        let file = path.file_name().and_then(|name| name.to_str()).context("the Corefile needs a name")?;
+        let text = around.read(file).map_err(|why| anyhow::anyhow!("{name}: {why}"))?;
+        let parsed = Corefile::parse(&name, &text, &around);
+        let corefile = parsed.map_err(|problems| refuse(&problems))?;
+        let plan = corefile.plan();
+        if plan.problems().has_errors() {
+            return Err(refuse(plan.problems()));
+        }
+        Ok(Self { corefile, plan, around })
+    }
+
+    /// The rules and forwarders of its servers, with what their files say now.
+    pub(super) fn fronts(&self) -> anyhow::Result<Vec<Front>> {
+        let mut fronts = Vec::new();
+        for server in self.plan.servers() {
+            let (front, problems) = server.front(&self.around).map_err(|problems| refuse(&problems))?;
+            problems.iter().for_each(|problem| eprintln!("{problem}"));
+            fronts.push(front);
+        }
+        Ok(fronts)
+    }
+
+    /// What the files say that the fronts are made from.
+    pub(super) fn texts(&self) -> Vec<Result<String, String>> {
+        let files = self.plan.servers().iter().flat_map(ServerPlan::files);
+        files.map(|path| self.around.read(&path)).collect()
+    }
+
+    /// What a running server cannot change: its addresses, its zone, what is beside it.
+    pub(super) fn frame(&self) -> Vec<String> {
+        let frame = |server: &ServerPlan| {
+            format!("{:?} {:?} {:?}", server.listen(), server.zone(), server.operations())
+        };
+        self.plan.servers().iter().map(frame).collect()
+    }
+
+    /// All there is to serve.
+    pub(super) fn configured(&self, options: &Options) -> anyhow::Result<Vec<Configured>> {
+        let given = options.addresses()?;
+        let servers = self.plan.servers();
+        ensure!(
+            given.is_empty() || servers.len() == 1,
+            "--listen: the Corefile has servers at {} sets of addresses; leave --listen out",
+            servers.len()
+        );
+        let mut all = Vec::new();
+        for (server, front) in servers.iter().zip(self.fronts()?) {
+            let mut listen = given.clone();
+            for at in server.listen().iter().filter(|_| given.is_empty()) {
+                if at.scheme != Scheme::Dns {
+                    bail!("{at}: this program has no certificates; only dns:// blocks are served");
+                }
+                listen.extend(at.addresses().with_context(|| format!("bind {at}"))?);
+            }
+            all.push(Configured { listen, zone: server.zone().cloned(), front });
+        }
+        Ok(all)
+    }
+}
+
+fn refuse(problems: &Problems) -> anyhow::Error {
+    anyhow::anyhow!("the Corefile is not served as it is:\n{problems}")
+}
