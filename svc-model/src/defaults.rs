@@ -15,6 +15,7 @@
 //! | Namespace: label `kubernetes.io/metadata.name` | its name |
 //! | IngressClass: `parameters.scope` | `Cluster` |
 //! | EndpointSlice, Endpoints, Pod: `protocol` of ports | `TCP` |
+//! | EndpointSlice: `name` of ports | the empty name |
 //! | Pod with `hostNetwork`: `hostPort` of ports | `containerPort` |
 //! | Secret: `type` | `Opaque` |
 //!

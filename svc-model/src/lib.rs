@@ -27,8 +27,16 @@
 //!   topology                          which endpoints may serve which traffic
 //! ```
 //!
-//! Everything but `dir` and `kube` is pure: no file, socket, thread or clock. Programs that only observe a cluster read objects as
-//! it stored them ([`yaml::Manifests::stored`], [`Stored`]) and never allocate.
+//! Everything but `dir` and `kube` is pure: no file, socket, thread or clock.
+//!
+//! # Two intakes
+//!
+//! Objects come in by one of two doors. `create` is the API server's: a manifest is [validated](validate), what it leaves
+//! out is [filled in](defaults), and what has to be unique is [allocated](allocate); an update is judged against what was
+//! there before. `stored` is for programs that only observe a cluster ([`yaml::Manifests::stored`], [`Stored`], [`read`]): what it
+//! holds was accepted once, is read with the addresses it has, in whatever spelling, and is never allocated to. Where
+//! the two differ stands in [one table](validate#two-intakes); what comes back when an object is written again in
+//! [another](mod@write#what-is-kept).
 //!
 //! # Example
 //!

@@ -1,4 +1,24 @@
 //! From the domain types to Kubernetes' form. What is written reads back as the same object.
+//!
+//! # What is kept
+//!
+//! What a cluster holds comes back field by field, and as it was, if it is complete and canonical, as an API server writes
+//! it. Otherwise it comes back like this:
+//!
+//! | what was read | what is written |
+//! |--|--|
+//! | fields that are not in [`wire`], such as `managedFields` or a container's image | nothing |
+//! | an address or network in another spelling | its canonical spelling, a network without host bits |
+//! | what goes without saying: protocols, `targetPort`, policies, `sessionAffinity`, `ipMode`, `clusterIPs`, conditions of endpoints, `Opaque`, the path `/` | it is said |
+//! | empty texts and lists, port 0, flags that are false | nothing |
+//! | fields that a Service of this type does not have (`externalName` of a ClusterIP Service, `nodePort` of an ExternalName) | nothing |
+//! | a `loadBalancerIP` that is no address, an unknown `trafficDistribution` | nothing |
+//! | `loadBalancerSourceRanges` that are no networks | kept, behind those that are |
+//! | hosts of an Ingress | in lower case |
+//! | containers without ports, init containers that end | nothing |
+//! | conditions of Pods and Nodes | `Ready` alone, as `True` or `False` |
+//! | `allocatable` of a Node | `cpu` alone |
+//! | `stringData` of a Secret | as `data` |
 
 mod balancer;
 mod endpoints;
@@ -6,10 +26,14 @@ mod ingress;
 mod node;
 mod pod;
 #[cfg(test)]
+#[cfg(feature = "yaml")]
 mod proptests;
 mod secret;
 mod service;
 mod slice;
+#[cfg(test)]
+#[cfg(feature = "yaml")]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -6,9 +6,11 @@ use super::ControlPlane;
 use super::change::Change;
 use crate::allocate::AllocateError;
 use crate::defaults::{families, has_node_ports, needs_health_check};
+use crate::ingress::CLASS_ANNOTATION;
 use crate::wire::{self, Manifest};
 use crate::{
-    AddressType, Kind, Object, ObjectName, ObjectRef, Problem, Service, ServiceType, defaults, read, validate,
+    AddressType, IngressClass, Kind, Object, ObjectName, ObjectRef, Problem, Service, ServiceType, defaults,
+    read, validate,
 };
 
 /// Why a manifest is not in force.
@@ -36,7 +38,8 @@ impl ControlPlane {
     /// Admits a batch. Values that are asked for by name are taken before any is chosen freely, and who asks for what
     /// another one of the batch is giving up is tried again after it.
     pub(super) fn admit(&mut self, mut batch: Vec<Sourced<'_>>, change: &mut Change) {
-        batch.sort_by_key(|(_, manifest)| !asks_for_values(manifest));
+        batch
+            .sort_by_key(|(_, manifest)| (manifest.kind() != Kind::IngressClass, !asks_for_values(manifest)));
         loop {
             let before = batch.len();
             let mut refused = Vec::new();
@@ -82,6 +85,9 @@ impl ControlPlane {
     fn admit_plain(&self, manifest: &Manifest, reference: &ObjectRef) -> Result<Object, Refusal> {
         let mut manifest = manifest.clone();
         defaults::manifest(&mut manifest, &[]);
+        if let Manifest::Ingress(ingress) = &mut manifest {
+            self.give_class(ingress, reference);
+        }
         match self.objects.get(reference) {
             Some(old) => validate::update(&manifest, &self.ranges, old)?,
             None => validate::create(&manifest, &self.ranges)?,
@@ -97,6 +103,34 @@ impl ControlPlane {
             Object::Pod(pod) => self.with_status(&pod).into(),
             object => object,
         })
+    }
+
+    /// A new Ingress that names no class is of the default one, and stays so (admission plugin DefaultIngressClass).
+    fn give_class(&self, ingress: &mut wire::Ingress, reference: &ObjectRef) {
+        if names_class(ingress) {
+            return;
+        }
+        ingress.spec.ingress_class_name = match (self.objects.get(reference), self.manifests.get(reference)) {
+            (Some(Object::Ingress(old)), Some(Manifest::Ingress(written))) if !names_class(written) => {
+                old.class().map(str::to_owned)
+            }
+            (Some(_), _) => None,
+            (None, _) => self.default_class(),
+        };
+    }
+
+    /// The youngest of the classes that say so; of the same age the first by name. O(classes).
+    fn default_class(&self) -> Option<String> {
+        let all = self.objects.range(ObjectRef::new(Kind::IngressClass, ObjectName::default())..);
+        let classes = all.map_while(|(_, object)| match object {
+            Object::IngressClass(class) => Some(class),
+            _ => None,
+        });
+        let created = |class: &IngressClass| class.meta().created().map(str::to_owned);
+        let youngest = classes
+            .filter(|class| class.is_default())
+            .max_by(|a, b| created(a).cmp(&created(b)).then_with(|| b.name().cmp(a.name())));
+        youngest.map(|class| class.name().to_owned())
     }
 
     /// A slice that stands there and was in no manifest.
@@ -288,6 +322,12 @@ fn twin(ports: &[wire::ServicePort], index: usize) -> Option<i64> {
     ports.iter().find(same)?.node_port.filter(|number| {
         !ports.iter().any(|other| other.node_port == Some(*number) && protocol(other) == protocol(port))
     })
+}
+
+fn names_class(ingress: &wire::Ingress) -> bool {
+    let annotations = ingress.metadata.annotations.as_ref();
+    ingress.spec.ingress_class_name.is_some()
+        || annotations.is_some_and(|all| all.contains_key(CLASS_ANNOTATION))
 }
 
 fn asks_for_values(manifest: &Manifest) -> bool {

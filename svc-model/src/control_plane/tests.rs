@@ -210,6 +210,44 @@ fn a_written_status_counts_only_where_there_is_no_provider() {
     assert_eq!(service(&alone, "web").load_balancer_ingress()[0].ip(), Some(ip("203.0.113.7")));
 }
 
+#[test]
+fn an_ingress_without_a_class_is_of_the_default_one() {
+    let class = |name: &str, created: &str, default: bool| {
+        yaml::read(&format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {{name: {name}, creationTimestamp: '{created}', \
+              annotations: {{ingressclass.kubernetes.io/is-default-class: '{default}'}}}}, spec: {{controller: a.example/b}}}}"
+        ))
+    };
+    let ingress = |name: &str, host: &str, rest: &str| {
+        yaml::read(&format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{name: {name}{rest}}}, spec: {{rules: [{{host: {host}}}]}}}}"
+        ))
+    };
+    let of = |control: &ControlPlane, of: &str| match control.object(&reference(Kind::Ingress, of)) {
+        Some(Object::Ingress(ingress)) => ingress.class().map(str::to_owned),
+        other => panic!("{other:?}"),
+    };
+    let mut control = control();
+    // In one batch, the class last: it counts all the same.
+    let mut batch = ingress("a", "a.example", "");
+    batch.extend(class("old", "2026-01-01T00:00:00Z", true));
+    accept(&mut control, &batch);
+    assert_eq!(of(&control, "a").as_deref(), Some("old"));
+    for (name, created, default) in [
+        ("young-b", "2026-01-02T00:00:00Z", true),
+        ("young-a", "2026-01-02T00:00:00Z", true),
+        ("none", "2026-01-03T00:00:00Z", false),
+    ] {
+        accept(&mut control, &class(name, created, default));
+    }
+    accept(&mut control, &ingress("b", "b.example", ""));
+    assert_eq!(of(&control, "b").as_deref(), Some("young-a"), "the youngest, the first by name");
+    accept(&mut control, &ingress("a", "www.a.example", ""));
+    assert_eq!(of(&control, "a").as_deref(), Some("old"), "an edit leaves it");
+    accept(&mut control, &ingress("c", "c.example", ", annotations: {kubernetes.io/ingress.class: mine}"));
+    assert_eq!(of(&control, "c"), None, "the annotation names a class");
+}
+
 /// A provider that counts how often it is asked, and how many nodes it is shown.
 #[derive(Clone, Default)]
 struct Counting(std::sync::Arc<std::sync::Mutex<Vec<(String, usize)>>>);

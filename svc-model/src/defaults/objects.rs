@@ -11,7 +11,12 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 pub fn manifest(manifest: &mut Manifest, cluster: &[AddressType]) {
     match manifest {
         Manifest::Service(wire) => super::service(wire, cluster),
-        Manifest::EndpointSlice(wire) => wire.ports.iter_mut().flatten().for_each(endpoint_port),
+        Manifest::EndpointSlice(wire) => {
+            for port in wire.ports.iter_mut().flatten() {
+                endpoint_port(port);
+                port.name.get_or_insert_default();
+            }
+        }
         Manifest::Endpoints(wire) => {
             let subsets = wire.subsets.iter_mut().flatten();
             subsets.flat_map(|subset| subset.ports.iter_mut().flatten()).for_each(endpoint_port);

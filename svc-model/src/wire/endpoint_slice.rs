@@ -7,12 +7,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::meta::null_is_nothing;
 use super::{ObjectMeta, TargetRef};
 
 /// An EndpointSlice.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointSlice {
+    #[serde(deserialize_with = "null_is_nothing")]
     pub metadata: ObjectMeta,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address_type: Option<String>,
@@ -26,6 +28,7 @@ pub struct EndpointSlice {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Endpoint {
+    #[serde(deserialize_with = "null_is_nothing")]
     pub addresses: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conditions: Option<EndpointConditions>,
@@ -67,6 +70,7 @@ pub struct EndpointHints {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HintTarget {
+    #[serde(deserialize_with = "null_is_nothing")]
     pub name: String,
 }
 

@@ -7,12 +7,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::meta::null_is_nothing;
 use super::{EndpointPort, ObjectMeta, TargetRef};
 
 /// An Endpoints object; its name is the Service's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Endpoints {
+    #[serde(deserialize_with = "null_is_nothing")]
     pub metadata: ObjectMeta,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subsets: Option<Vec<EndpointSubset>>,

@@ -7,13 +7,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::meta::null_is_nothing;
 use super::{LoadBalancerStatus, ObjectMeta};
 
 /// An Ingress.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Ingress {
+    #[serde(deserialize_with = "null_is_nothing")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_is_nothing")]
     pub spec: IngressSpec,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<IngressStatus>,
@@ -127,6 +130,7 @@ pub struct ResourceBackend {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IngressClass {
+    #[serde(deserialize_with = "null_is_nothing")]
     pub metadata: ObjectMeta,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spec: Option<IngressClassSpec>,

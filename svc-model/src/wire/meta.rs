@@ -7,7 +7,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// `null` is nothing: JSON of the API has it where there is no value.
+pub(super) fn null_is_nothing<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
 
 /// ObjectMeta (meta/v1), the fields that matter here.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

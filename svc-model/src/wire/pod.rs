@@ -7,13 +7,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::meta::null_is_nothing;
 use super::{Condition, ObjectMeta};
 
 /// A Pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Pod {
+    #[serde(deserialize_with = "null_is_nothing")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_is_nothing")]
     pub spec: PodSpec,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<PodStatus>,

@@ -10,11 +10,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ObjectMeta;
+use super::meta::null_is_nothing;
 
 /// A Secret: `data` is base64, `stringData` plain and wins.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Secret {
+    #[serde(deserialize_with = "null_is_nothing")]
     pub metadata: ObjectMeta,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub secret_type: Option<String>,
@@ -38,6 +40,7 @@ impl std::fmt::Debug for Secret {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConfigMap {
+    #[serde(deserialize_with = "null_is_nothing")]
     pub metadata: ObjectMeta,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<BTreeMap<String, String>>,

@@ -9,13 +9,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::meta::null_is_nothing;
 use super::{Condition, ObjectMeta};
 
 /// A Service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Service {
+    #[serde(deserialize_with = "null_is_nothing")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "null_is_nothing")]
     pub spec: ServiceSpec,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ServiceStatus>,
