@@ -27,6 +27,7 @@ pub use builder::ControlPlaneBuilder;
 pub use outcome::Outcome;
 
 use crate::allocate::{ClusterIps, LoadBalancerProvider, NodePorts};
+use crate::endpoint_slices::Controller;
 use crate::validate::Ranges;
 use crate::wire::Manifest;
 use crate::{Object, ObjectName, ObjectRef};
@@ -73,6 +74,9 @@ pub struct ControlPlane {
     declared: BTreeMap<ObjectRef, Option<Arc<str>>>,
     pod_status: BTreeMap<ObjectName, PodStatus>,
     selectors: SelectorIndex,
+    controller: Controller,
+    /// Pods that a Service selects and that are left out: this was said.
+    skipped: BTreeMap<ObjectName, BTreeSet<ObjectName>>,
     /// The names of the slices derived for each Service.
     derived: BTreeMap<ObjectName, BTreeSet<ObjectName>>,
 }

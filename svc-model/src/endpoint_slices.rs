@@ -1,20 +1,70 @@
-//! The EndpointSlice controller as a pure function: a Service and the pods that it selects give its slices.
+//! The EndpointSlice controller as a pure function: a Service, the pods that it selects, their nodes, and the slices that
+//! stand already, give the slices that have to be written.
 //!
-//! The slices depend on nothing else: same Service, same pods, same slices, under the same names. Endpoints are packed
-//! by pod name, [`MAX_ENDPOINTS`] to a slice.
+//! Which endpoints there are, and all that is said of them, depends on Service, pods and nodes alone. In which slice an
+//! endpoint stands depends on history too, as in Kubernetes: slices are changed as little as possible and never packed
+//! anew. For each address family, and each set of port numbers in it:
+//!
+//! 1. endpoints that are no longer wanted go, changed ones are changed where they stand;
+//! 2. new ones fill the slices that have to be written anyway, the fullest first;
+//! 3. what is left over makes new, full slices; the last remainder goes where it fits most tightly, or into a slice of
+//!    its own;
+//! 4. slices that would be deleted are written over when new ones are needed.
+//!
+//! A family without endpoints keeps one empty slice.
+//!
+//! # Cost
+//!
+//! [`reconcile`](Controller::reconcile) with [`Scope::Pods`] builds the endpoints of those pods and copies the slices that
+//! change; of the Service's other endpoints it compares the pods' names. With [`Scope::Service`], and for Services with
+//! topology-mode `Auto` always, it builds the endpoints of all pods of the Service. No other Service is looked at.
+//!
+//! # Example
+//!
+//! ```
+//! use svc_model::endpoint_slices::{Controller, Scope};
+//! use svc_model::{ObjectName, Snapshot, yaml};
+//!
+//! let snapshot: Snapshot = yaml::read("
+//! {apiVersion: v1, kind: Service, metadata: {name: web}, spec: {clusterIP: 10.96.0.1, selector: {app: web}, ports: [{port: 80}]}}
+//! ---
+//! {apiVersion: v1, kind: Pod, metadata: {name: web-0, labels: {app: web}}, status: {podIP: 10.244.2.65}}
+//! ").stored().0.into_iter().collect();
+//! let service = snapshot.service(&ObjectName::new("default", "web")).unwrap();
+//!
+//! let controller = Controller::default();
+//! let first = controller.reconcile(service, &[], &Scope::Service, &snapshot);
+//! assert_eq!(first.set[0].endpoints()[0].address().to_string(), "10.244.2.65");
+//!
+//! // What stands already is not written again.
+//! let existing: Vec<_> = first.set.into_iter().map(Into::into).collect();
+//! let second = controller.reconcile(service, &existing, &Scope::Service, &snapshot);
+//! assert!(second.set.is_empty() && second.removed.is_empty());
+//! ```
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use crate::{
-    AddressType, Endpoint, EndpointPort, EndpointSlice, Meta, Node, ObjectName, Pod, PodPhase,
-    SERVICE_NAME_LABEL, Service, ServicePort, ServiceType, TargetPort, TargetRef,
-};
-
+mod endpoint;
+mod hints;
+mod naming;
+mod packing;
+#[cfg(test)]
+mod proptests;
 #[cfg(test)]
 mod tests;
 
-/// Endpoints in one slice.
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::{
+    AddressType, Endpoint, EndpointPort, EndpointSlice, Node, ObjectName, Pod, Problem, Service, ServiceType,
+    Snapshot,
+};
+use endpoint::endpoints;
+pub(crate) use hints::is_auto;
+use naming::Names;
+use packing::{Packed, pack};
+
+/// Endpoints in one slice, unless the [`Controller`] is told otherwise.
 pub const MAX_ENDPOINTS: usize = 100;
 
 /// The label that says who looks after a slice.
@@ -26,43 +76,145 @@ pub const MANAGER: &str = "endpointslice-controller.k8s.io";
 /// The label of the slices of headless Services; proxies pass over them.
 pub const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
 
-/// The slices of `service`, in the order of their names. `pods` are those its selector matches, in the order of their
-/// names; `node` finds the node that a pod runs on (a pod whose node is unknown has no zone). A Service without selector,
-/// or of type ExternalName, has none: its slices are made by hand. O(pods x ports).
-pub fn derive<'a>(
-    service: &Service,
-    pods: impl IntoIterator<Item = &'a Pod>,
-    node: impl Fn(&str) -> Option<Arc<Node>>,
-) -> Vec<EndpointSlice> {
-    if service.selector().is_none() || service.service_type() == ServiceType::ExternalName {
-        return Vec::new();
-    }
-    let mut groups = Groups::new();
-    for pod in pods.into_iter().filter(|pod| counts(pod)) {
-        let ports = Arc::<[EndpointPort]>::from(endpoint_ports(service, pod));
-        for family in families(service) {
-            if let Some(endpoint) = endpoint(service, pod, family, &node) {
-                groups.entry((family, Arc::clone(&ports))).or_default().push(endpoint);
-            }
-        }
-    }
-    for family in families(service) {
-        if !groups.keys().any(|(of, _)| *of == family) {
-            groups.insert((family, Arc::from([])), Vec::new());
-        }
-    }
-    let mut slices: Vec<_> =
-        groups.into_iter().flat_map(|(key, endpoints)| pack(service, key, endpoints)).collect();
-    slices.sort_by(|a, b| a.name().cmp(b.name()));
-    slices
+/// Where pods, nodes and slices are looked up. A [`Snapshot`] is one; what has indexes is a faster one.
+pub trait Cluster {
+    /// A pod by name.
+    fn pod(&self, name: &ObjectName) -> Option<&Arc<Pod>>;
+
+    /// The pods of the Service's namespace that its selector matches.
+    fn selected(&self, service: &Service) -> Vec<&Arc<Pod>>;
+
+    /// A node by name.
+    fn node(&self, name: &str) -> Option<&Arc<Node>>;
+
+    /// All nodes; none where the cluster does not say which there are.
+    fn nodes(&self) -> Vec<&Arc<Node>>;
+
+    /// A slice of this name exists, whoever made it.
+    fn has_slice(&self, name: &ObjectName) -> bool;
 }
 
-/// Pods that differ in their port numbers live in different slices.
-type Groups = BTreeMap<(AddressType, Arc<[EndpointPort]>), Vec<Endpoint>>;
+/// `selected` looks at every pod.
+impl Cluster for Snapshot {
+    fn pod(&self, name: &ObjectName) -> Option<&Arc<Pod>> {
+        Snapshot::pod(self, name)
+    }
 
-/// A pod is an endpoint until it has ended, also while it is being deleted.
-fn counts(pod: &Pod) -> bool {
-    !matches!(pod.phase(), PodPhase::Succeeded | PodPhase::Failed) && !pod.ips().is_empty()
+    fn selected(&self, service: &Service) -> Vec<&Arc<Pod>> {
+        self.pods().filter(|pod| is_selected(service, pod)).collect()
+    }
+
+    fn node(&self, name: &str) -> Option<&Arc<Node>> {
+        Snapshot::node(self, name)
+    }
+
+    fn nodes(&self) -> Vec<&Arc<Node>> {
+        Snapshot::nodes(self).collect()
+    }
+
+    fn has_slice(&self, name: &ObjectName) -> bool {
+        self.slice(name).is_some()
+    }
+}
+
+/// What may have changed since the existing slices were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scope {
+    /// Anything: every endpoint is looked at.
+    Service,
+    /// These pods, or the nodes that they run on. What stands there of others stays.
+    Pods(BTreeSet<ObjectName>),
+}
+
+impl Scope {
+    /// The pod may have changed; an endpoint of nobody we know is looked at with everything.
+    pub(crate) fn includes(&self, pod: Option<&ObjectName>) -> bool {
+        match self {
+            Scope::Service => true,
+            Scope::Pods(pods) => pod.is_some_and(|pod| pods.contains(pod)),
+        }
+    }
+}
+
+/// What has to be written.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SliceChanges {
+    /// Slices that are new or differ from those that stand.
+    pub set: Vec<EndpointSlice>,
+    /// Slices that go.
+    pub removed: Vec<ObjectName>,
+    /// Pods that are left out although the Service selects them, and why.
+    pub skipped: Vec<(ObjectName, Problem)>,
+}
+
+/// The settings of the controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Controller {
+    max_endpoints: usize,
+}
+
+impl Default for Controller {
+    fn default() -> Self {
+        Self { max_endpoints: MAX_ENDPOINTS }
+    }
+}
+
+/// All endpoints of one family that share their ports.
+type Group = (AddressType, Vec<EndpointPort>);
+
+/// Which endpoint it is, whatever else is said of it.
+type Key = (ObjectName, IpAddr);
+
+type Wanted = BTreeMap<Group, BTreeMap<Key, Endpoint>>;
+
+impl Controller {
+    /// Endpoints in one slice: 1-1000, [`MAX_ENDPOINTS`] if never called. Slices that hold more stay as they are.
+    #[must_use]
+    pub fn max_endpoints(self, max_endpoints: usize) -> Self {
+        Self { max_endpoints: max_endpoints.clamp(1, 1000) }
+    }
+
+    /// What has to be written so that the slices of `service` are right again. `existing` are the slices that were
+    /// derived for it before. A Service without selector, or of type ExternalName, has none: its slices are made by hand.
+    pub fn reconcile(
+        &self,
+        service: &Service,
+        existing: &[Arc<EndpointSlice>],
+        scope: &Scope,
+        cluster: &impl Cluster,
+    ) -> SliceChanges {
+        let mut changes = SliceChanges::default();
+        if service.selector().is_none() || service.service_type() == ServiceType::ExternalName {
+            changes.removed = existing.iter().map(|slice| slice.name().clone()).collect();
+            return changes;
+        }
+        let scope = if is_auto(service) { &Scope::Service } else { scope };
+        let mut wanted = wanted(service, scope, cluster, &mut changes);
+        if is_auto(service) {
+            hints::allocate(&mut wanted, &cluster.nodes());
+        }
+        let families = families(service);
+        let mut names = Names::new(service, existing, |name| cluster.has_slice(name));
+        for family in [AddressType::Ipv4, AddressType::Ipv6] {
+            let mut existing: Vec<_> =
+                existing.iter().filter(|slice| slice.address_type() == family).collect();
+            existing.sort_by_key(|slice| slice.name());
+            if families.contains(&family) {
+                let family = Family { service, family, existing, scope, max: self.max_endpoints };
+                family.reconcile(&mut wanted, &mut names, &mut changes);
+            } else {
+                changes.removed.extend(existing.iter().map(|slice| slice.name().clone()));
+            }
+        }
+        changes
+    }
+}
+
+pub(crate) fn is_selected(service: &Service, pod: &Pod) -> bool {
+    pod.name().namespace() == service.name().namespace()
+        && service.selector().is_some_and(|selector| selector.matches(pod.meta().labels()))
 }
 
 /// A headless Service that does not say serves both families.
@@ -73,106 +225,95 @@ fn families(service: &Service) -> Vec<AddressType> {
     }
 }
 
-fn endpoint(
-    service: &Service,
-    pod: &Pod,
-    family: AddressType,
-    node: impl Fn(&str) -> Option<Arc<Node>>,
-) -> Option<Endpoint> {
-    let address = *pod.ips().iter().find(|address| AddressType::of(**address) == family)?;
-    let published = service.publish_not_ready_addresses();
-    Some(Endpoint {
-        addresses: vec![address],
-        ready: published || (pod.ready() && !pod.terminating()),
-        serving: pod.ready(),
-        terminating: pod.terminating(),
-        hostname: pod
-            .hostname()
-            .filter(|_| pod.subdomain() == Some(service.name().name()))
-            .map(str::to_owned),
-        node_name: pod.node_name().map(str::to_owned),
-        zone: pod.node_name().and_then(node).and_then(|node| node.zone().map(str::to_owned)),
-        target: Some(TargetRef::pod(pod.name().clone(), pod.meta().uid())),
-        zone_hints: Vec::new(),
-        node_hints: Vec::new(),
-    })
-}
-
-/// The numbers under which this pod serves the Service's ports; a named targetPort that it does not have is left out.
-fn endpoint_ports(service: &Service, pod: &Pod) -> Vec<EndpointPort> {
-    let mut ports: Vec<_> = service
-        .ports()
-        .iter()
-        .filter_map(|port| {
-            Some(EndpointPort {
-                app_protocol: port.app_protocol().map(str::to_owned),
-                ..EndpointPort::new(port.name(), port.protocol(), target(port, pod)?)
-            })
-        })
-        .collect();
-    ports.sort();
-    ports
-}
-
-fn target(port: &ServicePort, pod: &Pod) -> Option<u16> {
-    match port.target_port() {
-        TargetPort::Number(number) => Some(*number),
-        TargetPort::Name(name) => {
-            let mut named = pod.ports().iter().filter(|candidate| candidate.name() == name);
-            named.find(|candidate| candidate.protocol() == port.protocol()).map(|found| found.port())
+fn wanted(service: &Service, scope: &Scope, cluster: &impl Cluster, changes: &mut SliceChanges) -> Wanted {
+    let pods: Vec<_> = match scope {
+        Scope::Service => cluster.selected(service),
+        Scope::Pods(names) => {
+            let pods = names.iter().filter_map(|name| cluster.pod(name));
+            pods.filter(|pod| is_selected(service, pod)).collect()
+        }
+    };
+    let families = families(service);
+    let mut wanted = Wanted::new();
+    for pod in pods {
+        match endpoints(service, pod, &families, cluster) {
+            Ok(endpoints) => {
+                for (group, endpoint) in endpoints {
+                    let key = (pod.name().clone(), endpoint.address());
+                    wanted.entry(group).or_default().insert(key, endpoint);
+                }
+            }
+            Err(problem) => changes.skipped.push((pod.name().clone(), problem)),
         }
     }
+    wanted
 }
 
-fn pack(
-    service: &Service,
-    (family, ports): (AddressType, Arc<[EndpointPort]>),
-    endpoints: Vec<Endpoint>,
-) -> Vec<EndpointSlice> {
-    let chunks = match endpoints.is_empty() {
-        true => vec![&[][..]],
-        false => endpoints.chunks(MAX_ENDPOINTS).collect(),
-    };
-    let slice = |(index, endpoints): (usize, &[Endpoint])| EndpointSlice {
-        meta: Meta {
-            name: slice_name(service.name(), family, &ports, index),
-            labels: labels(service),
-            ..Meta::default()
-        },
-        service: Some(service.name().clone()),
-        address_type: family,
-        ports: ports.to_vec(),
-        endpoints: endpoints.to_vec(),
-    };
-    chunks.into_iter().enumerate().map(slice).collect()
+/// The slices of one family, by name.
+struct Family<'a> {
+    service: &'a Service,
+    family: AddressType,
+    existing: Vec<&'a Arc<EndpointSlice>>,
+    scope: &'a Scope,
+    max: usize,
 }
 
-fn labels(service: &Service) -> BTreeMap<String, String> {
-    let mut labels = service.meta().labels().clone();
-    labels.remove(HEADLESS_LABEL);
-    labels.insert(SERVICE_NAME_LABEL.to_owned(), service.name().name().to_owned());
-    labels.insert(MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned());
-    if service.is_headless() {
-        labels.insert(HEADLESS_LABEL.to_owned(), String::new());
+impl Family<'_> {
+    fn reconcile(&self, wanted: &mut Wanted, names: &mut Names<'_>, changes: &mut SliceChanges) {
+        let labels = naming::labels(self.service);
+        let mut packed = Packed::default();
+        for (ports, slices) in self.groups(wanted) {
+            let wanted = wanted.remove(&(self.family, ports.clone())).unwrap_or_default();
+            packed.append(pack(slices, ports, wanted, self.scope, &labels, self.max));
+        }
+        self.keep_one(&mut packed, &labels);
+        for (ports, endpoints) in packed.created {
+            let slice = match packed.deleted.is_empty() {
+                false => {
+                    let former = packed.deleted.remove(0);
+                    EndpointSlice { ports, endpoints, ..EndpointSlice::clone(former) }
+                }
+                true => {
+                    let name = names.fresh(self.family, &ports);
+                    EndpointSlice::of_service(self.service.name(), name, self.family, ports, endpoints)
+                }
+            };
+            packed.updated.push(slice);
+        }
+        changes.removed.extend(packed.deleted.iter().map(|slice| slice.name().clone()));
+        changes.set.extend(packed.updated.into_iter().map(|mut slice| {
+            slice.meta.labels.clone_from(&labels);
+            slice
+        }));
     }
-    labels
-}
 
-/// `web-ipv4-5c1f90aa-0`: the hash is that of the ports.
-fn slice_name(service: &ObjectName, family: AddressType, ports: &[EndpointPort], index: usize) -> ObjectName {
-    let family = match family {
-        AddressType::Ipv4 => "ipv4",
-        AddressType::Ipv6 => "ipv6",
-    };
-    let name = format!("{}-{family}-{:08x}-{index}", service.name(), ports_hash(ports));
-    ObjectName::new(service.namespace(), name)
-}
+    /// The existing slices by their ports, and the ports that need slices.
+    fn groups(&self, wanted: &Wanted) -> BTreeMap<Vec<EndpointPort>, Vec<&Arc<EndpointSlice>>> {
+        let mut groups = BTreeMap::<_, Vec<_>>::new();
+        for slice in &self.existing {
+            let mut ports = slice.ports().to_vec();
+            ports.sort();
+            groups.entry(ports).or_default().push(*slice);
+        }
+        for (family, ports) in wanted.keys() {
+            if *family == self.family {
+                groups.entry(ports.clone()).or_default();
+            }
+        }
+        groups
+    }
 
-/// FNV-1a: the same on every machine and in every release of the standard library.
-fn ports_hash(ports: &[EndpointPort]) -> u32 {
-    let text: String = ports
-        .iter()
-        .map(|port| format!("{}/{}/{};", port.name(), port.protocol(), port.port().unwrap_or(0)))
-        .collect();
-    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    /// Where no endpoint is left one empty slice says so.
+    fn keep_one(&self, packed: &mut Packed<'_>, labels: &BTreeMap<String, String>) {
+        if packed.deleted.len() < self.existing.len() || !packed.created.is_empty() {
+            return;
+        }
+        let is_placeholder = |slice: &EndpointSlice| {
+            slice.endpoints.is_empty() && slice.ports.is_empty() && slice.meta.labels == *labels
+        };
+        match packed.deleted.iter().position(|slice| is_placeholder(slice)) {
+            Some(index) => drop(packed.deleted.remove(index)),
+            None => packed.created.push((Vec::new(), Vec::new())),
+        }
+    }
 }

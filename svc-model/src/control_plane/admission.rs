@@ -65,6 +65,9 @@ impl ControlPlane {
     fn admit_one(&mut self, manifest: &Manifest, change: &mut Change) -> Result<(), Refusal> {
         let reference = manifest.reference();
         if self.manifests.get(&reference) == Some(manifest) {
+            if reference.kind == Kind::Pod {
+                self.skipped_again(&reference.name, change);
+            }
             if reference.kind == Kind::Service && self.unserved.remove(&reference.name) {
                 change.unbalanced.insert(reference.name);
             }

@@ -1,24 +1,30 @@
 //! Taking over a cluster as it stands, after a restart.
 
+use std::sync::Arc;
+
 use super::ControlPlane;
 use super::change::Change;
 use super::pods::PodStatus;
 use crate::allocate::AllocateError;
 use crate::endpoint_slices::{MANAGED_BY_LABEL, MANAGER};
-use crate::{AddressType, Kind, Object, ObjectRef, Outcome, Problem, Service};
+use crate::{AddressType, EndpointSlice, Kind, Object, ObjectRef, Outcome, Problem, Service};
 
 impl ControlPlane {
     /// Takes over objects as an earlier control plane left them ([`objects`](ControlPlane::objects), kept as text by
     /// `yaml::write`, say): Services keep their addresses and ports, pods what was reported of them. Derived EndpointSlices
-    /// are derived anew. What is allocated twice is reported, and the second Service stays out; what
-    /// lies outside of the ranges is reported too, and stays.
+    /// stay as they are, under their names, as far as they are right. What is allocated twice is reported, and the second
+    /// Service stays out; what lies outside of the ranges is reported too, and stays.
     ///
     /// Adopted objects count as declared: the first `replace` removes those that it does not bring, unless
     /// a file cannot be read, which may have brought them.
     pub fn adopt(&mut self, objects: impl IntoIterator<Item = Object>) -> Outcome {
         let mut change = Change::default();
-        for object in objects.into_iter().filter(|object| !is_derived(object)) {
+        for object in objects {
             match &object {
+                Object::EndpointSlice(slice) if is_derived(slice) => {
+                    self.adopt_slice(slice, &mut change);
+                    continue;
+                }
                 Object::Service(service) => {
                     if !self.claim_all(service, &mut change.problems) {
                         continue;
@@ -34,6 +40,14 @@ impl ControlPlane {
             self.put(object, &mut change);
         }
         self.finish(change)
+    }
+
+    /// It is changed, or goes, once all pods are known.
+    fn adopt_slice(&mut self, slice: &Arc<EndpointSlice>, change: &mut Change) {
+        let Some(service) = slice.service() else { return };
+        self.derived.entry(service.clone()).or_default().insert(slice.name().clone());
+        self.put(Object::EndpointSlice(Arc::clone(slice)), change);
+        change.stale_service(service.clone());
     }
 
     /// Everything that the Service has, or nothing; whether it may stay. What lies outside of the ranges of today was
@@ -78,7 +92,6 @@ impl ControlPlane {
     }
 }
 
-fn is_derived(object: &Object) -> bool {
-    matches!(object, Object::EndpointSlice(_))
-        && object.meta().labels().get(MANAGED_BY_LABEL).is_some_and(|manager| manager == MANAGER)
+fn is_derived(slice: &EndpointSlice) -> bool {
+    slice.meta().labels().get(MANAGED_BY_LABEL).is_some_and(|manager| manager == MANAGER)
 }

@@ -1,10 +1,8 @@
 //! Services of type LoadBalancer and the one who serves them.
 
-use std::sync::Arc;
-
 use super::change::Change;
 use super::{ControlPlane, Outcome};
-use crate::{Kind, LoadBalancerIngress, Node, Object, ObjectName, ObjectRef, Problem, Service, ServiceType};
+use crate::{Kind, LoadBalancerIngress, ObjectName, ObjectRef, Problem, Service, ServiceType};
 
 impl ControlPlane {
     /// The load balancer of a Service is reached here: for providers that answer later, or run elsewhere.
@@ -25,7 +23,7 @@ impl ControlPlane {
         if self.balancer.is_none() || change.unbalanced.is_empty() {
             return;
         }
-        let nodes = self.nodes();
+        let nodes: Vec<_> = self.nodes().cloned().collect();
         for name in std::mem::take(&mut change.unbalanced) {
             let Some(service) = self.service(&name).filter(|service| self.is_served(service)) else {
                 continue;
@@ -77,15 +75,5 @@ impl ControlPlane {
     /// O(Services that have a balancer).
     pub(super) fn balanced_services(&self) -> Vec<ObjectName> {
         self.served.iter().cloned().collect()
-    }
-
-    /// O(nodes).
-    fn nodes(&self) -> Vec<Arc<Node>> {
-        let all = self.objects.range(ObjectRef::new(Kind::Node, ObjectName::default())..);
-        let nodes = all.map_while(|(_, object)| match object {
-            Object::Node(node) => Some(Arc::clone(node)),
-            _ => None,
-        });
-        nodes.collect()
     }
 }

@@ -10,6 +10,7 @@ use super::ControlPlane;
 use super::endpoints::SelectorIndex;
 use crate::AddressType;
 use crate::allocate::{ClusterIps, LoadBalancerProvider, NodePorts};
+use crate::endpoint_slices::Controller;
 use crate::validate::Ranges;
 
 /// Settings of a [`ControlPlane`].
@@ -19,6 +20,7 @@ pub struct ControlPlaneBuilder {
     ranges: Ranges,
     named_cidrs: Vec<IpNet>,
     balancer: Option<Box<dyn LoadBalancerProvider + Send>>,
+    controller: Controller,
     seed: u64,
 }
 
@@ -39,6 +41,12 @@ impl ControlPlaneBuilder {
     /// Who gives Services of type LoadBalancer their addresses.
     pub fn load_balancer(mut self, provider: Box<dyn LoadBalancerProvider + Send>) -> Self {
         self.balancer = Some(provider);
+        self
+    }
+
+    /// How endpoints are put into slices.
+    pub fn endpoint_slices(mut self, controller: Controller) -> Self {
+        self.controller = controller;
         self
     }
 
@@ -67,6 +75,8 @@ impl ControlPlaneBuilder {
             declared: BTreeMap::new(),
             pod_status: BTreeMap::new(),
             selectors: SelectorIndex::default(),
+            controller: self.controller,
+            skipped: BTreeMap::new(),
             derived: BTreeMap::new(),
         }
     }
@@ -90,6 +100,7 @@ impl fmt::Debug for ControlPlaneBuilder {
             .field("ranges", &self.ranges)
             .field("named_cidrs", &self.named_cidrs)
             .field("balancer", &self.balancer.is_some())
+            .field("controller", &self.controller)
             .field("seed", &self.seed)
             .finish()
     }

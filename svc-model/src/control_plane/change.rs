@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ControlPlane, Outcome};
-use crate::{Kind, Object, ObjectName, ObjectRef, Pod, Problem};
+use crate::endpoint_slices::{self, Scope};
+use crate::{Kind, Node, Object, ObjectName, ObjectRef, Pod, Problem};
 
 #[derive(Debug, Default)]
 pub(super) struct Change {
@@ -11,8 +12,8 @@ pub(super) struct Change {
     before: BTreeMap<ObjectRef, Option<Object>>,
     now: BTreeMap<ObjectRef, Option<Object>>,
     pub(super) problems: Vec<Problem>,
-    /// Services whose slices must be derived anew.
-    pub(super) stale: BTreeSet<ObjectName>,
+    /// Services whose slices must be looked at, and how far.
+    pub(super) stale: BTreeMap<ObjectName, Scope>,
     /// Services whose balancer must be asked.
     pub(super) unbalanced: BTreeSet<ObjectName>,
 }
@@ -21,6 +22,17 @@ impl Change {
     fn note(&mut self, reference: ObjectRef, before: Option<Object>, now: Option<Object>) {
         self.before.entry(reference.clone()).or_insert(before);
         self.now.insert(reference, now);
+    }
+
+    pub(super) fn stale_service(&mut self, service: ObjectName) {
+        self.stale.insert(service, Scope::Service);
+    }
+
+    pub(super) fn stale_pod(&mut self, service: ObjectName, pod: &ObjectName) {
+        let scope = self.stale.entry(service).or_insert_with(|| Scope::Pods(BTreeSet::new()));
+        if let Scope::Pods(pods) = scope {
+            pods.insert(pod.clone());
+        }
     }
 
     /// What differs between before and now; an object that came back as it was is no change.
@@ -72,11 +84,11 @@ impl ControlPlane {
         match at.kind {
             Kind::Service => {
                 self.selectors.replace_service(&at.name, now.and_then(as_selector));
-                change.stale.insert(at.name.clone());
+                change.stale_service(at.name.clone());
             }
             Kind::Pod => {
                 for pod in [before, now].into_iter().flatten().filter_map(as_pod) {
-                    change.stale.extend(self.selectors.services_of(pod).into_iter().cloned());
+                    self.pod_is_stale(pod, change);
                 }
                 self.selectors.replace_pod(&at.name, before.and_then(as_pod), now.and_then(as_pod));
             }
@@ -87,7 +99,8 @@ impl ControlPlane {
         }
     }
 
-    /// A node's zone stands in the endpoints of its pods, and balancers want to know all nodes.
+    /// A node's zone stands in the endpoints of its pods, and balancers want to know all nodes. Called before the node is
+    /// put in place.
     fn node_changed(
         &mut self,
         name: &ObjectName,
@@ -95,17 +108,29 @@ impl ControlPlane {
         now: Option<&Object>,
         change: &mut Change,
     ) {
-        let zone = |object: Option<&Object>| match object {
-            Some(Object::Node(node)) => node.zone().map(str::to_owned),
-            _ => None,
-        };
-        if zone(before) != zone(now) {
-            let pods = self.objects.values().filter_map(as_pod);
-            for pod in pods.filter(|pod| pod.node_name() == Some(name.name())) {
-                change.stale.extend(self.selectors.services_of(pod).into_iter().cloned());
-            }
+        let (before, now) = (before.and_then(as_node), now.and_then(as_node));
+        if before.map(Node::zone) != now.map(Node::zone) {
+            let pods = self.selectors.pods_on(name.name()).filter_map(|pod| self.pod(pod));
+            pods.for_each(|pod| self.pod_is_stale(pod, change));
         }
+        let others = self.nodes().any(|node| node.name() != name.name());
+        let first_or_last = !others && before.is_some() != now.is_some();
+        let services = self.of_kind(Kind::Service).filter_map(|object| match object {
+            // With the first node all others are unknown, and without any none is.
+            Object::Service(service) if first_or_last || endpoint_slices::is_auto(service) => {
+                Some(service.name())
+            }
+            _ => None,
+        });
+        services.for_each(|service| change.stale_service(service.clone()));
         change.unbalanced.extend(self.balanced_services());
+    }
+}
+
+fn as_node(object: &Object) -> Option<&Node> {
+    match object {
+        Object::Node(node) => Some(node),
+        _ => None,
     }
 }
 
