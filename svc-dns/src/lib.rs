@@ -1,8 +1,8 @@
 //! DNS answers for Kubernetes Services, for any Rust program: a sans-IO responder, a server around it, forwarding of what is
 //! outside the zone. It follows the [DNS specification] of Kubernetes (schema 1.1.0).
 //!
-//! It is an authority for a cluster's zones and its reverse zones, and a forwarder for everything else. It is no recursive
-//! resolver, does not cache what it forwards, and does not sign.
+//! It is an authority for a cluster's zones and its reverse zones, and a forwarder with a cache for everything else. It is no
+//! recursive resolver, does not sign, and asks upstream servers by UDP and TCP only.
 //!
 //! ```text
 //!            Snapshot, Delta                           queries
@@ -11,8 +11,8 @@
 //!   (config)   records of      what a name          |      \
 //!              each Service    means            [ message ] [ forward ]
 //!  ------------------------------------------------------------------------------------------------------------------
-//!   Watch ---> [ driver ]  UDP, TCP, one future       [ forwarder ]  stub domains, upstreams       feature `driver`
-//!                  |                                        |
+//!   Watch ---> [ driver ]  UDP, TCP, one future --> [ front ] --> [ forwarder ]  upstreams, health    feature `driver`
+//!                  |                        rules, hosts, cache      |
 //!               [ sys ]  sockets, the time               [ sys ]                                   (or `fake`)
 //! ```
 //!

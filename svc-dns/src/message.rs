@@ -22,7 +22,7 @@ pub(crate) use query::serial_of_ixfr;
 pub use query::{Query, QueryError};
 pub use question::{Question, QuestionName};
 pub use reader::{Record, RecordData, Reply};
-pub(crate) use records::{all_records, records};
+pub(crate) use records::{RecordAt, all_records, records};
 pub(crate) use writer::{Owner, Section, Writer, push_pointer};
 
 /// A message that breaks the wire format: where, and what was expected there.

@@ -13,6 +13,7 @@ pub struct CacheConfig {
     bytes: usize,
     servfail: Duration,
     keep_ttl: bool,
+    rotate: bool,
     prefetch: Option<Prefetch>,
     stale: Option<Stale>,
     /// Of these only; none: of all.
@@ -173,6 +174,7 @@ impl CacheConfig {
                 bytes: 16 << 20,
                 servfail: Duration::from_secs(5),
                 keep_ttl: false,
+                rotate: true,
                 prefetch: None,
                 stale: None,
                 zones: Domains::default(),
@@ -208,6 +210,16 @@ impl CacheConfig {
 
     pub(super) fn keeps_ttl(&self) -> bool {
         self.keep_ttl
+    }
+
+    pub(super) fn rotates(&self) -> bool {
+        self.rotate
+    }
+
+    /// The same, with or without rotation.
+    pub(crate) fn rotating(mut self, on: bool) -> Self {
+        self.rotate = on;
+        self
     }
 
     pub(super) fn prefetched(&self) -> Option<Prefetch> {
@@ -290,6 +302,13 @@ impl CacheConfigBuilder {
     #[must_use]
     pub fn keep_ttl(mut self, on: bool) -> Self {
         self.config.keep_ttl = on;
+        self
+    }
+
+    /// Begins with another address in each answer. On by default.
+    #[must_use]
+    pub fn rotate(mut self, on: bool) -> Self {
+        self.config.rotate = on;
         self
     }
 

@@ -1,12 +1,13 @@
 //! One reply, and how long it holds.
 
 use std::{
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::config::{CacheConfig, Prefetch};
-use crate::message::{Header, RecordType, Reply, Section, records};
+use crate::message::{Header, RecordAt, RecordType, Reply, Section, records};
 
 /// A reply in the cache.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Entry {
     pub(super) used: Instant,
     /// How often, without a long gap.
     hits: u32,
+    /// Answers so far: each begins with another address.
+    turn: usize,
     /// Until then it is not fetched again: it is being fetched, or that failed.
     quiet: Option<Instant>,
 }
@@ -29,6 +32,15 @@ struct Kept {
     message: Box<[u8]>,
     /// Offsets of the times to live.
     ttls: Box<[u16]>,
+    addresses: Option<Addresses>,
+}
+
+/// Address records of one name, one behind the other and each as long as the next. Their owners are the same bytes, so whoever
+/// points into one may as well point into another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Addresses {
+    whole: Range<usize>,
+    each: usize,
 }
 
 /// What an entry costs beside its bytes: itself, its place in the table, allocations.
@@ -39,7 +51,7 @@ const FETCH: Duration = Duration::from_secs(10);
 impl Entry {
     pub(super) fn new(reply: &[u8], ttl: u32, failure: bool, now: Instant) -> Option<Self> {
         let reply = Arc::new(Kept::new(reply)?);
-        Some(Self { reply, stored: now, ttl, failure, used: now, hits: 0, quiet: None })
+        Some(Self { reply, stored: now, ttl, failure, used: now, hits: 0, turn: 0, quiet: None })
     }
 
     pub(super) fn cost(&self) -> usize {
@@ -90,12 +102,13 @@ impl Entry {
 
     pub(super) fn hit(&mut self, now: Instant, config: &CacheConfig) -> Hit {
         self.used = now;
+        self.turn = self.turn.wrapping_add(usize::from(config.rotates()));
         let ttl = match self.remaining(now) {
             _ if !self.is_fresh(now) => config.stale_ttl(),
             _ if config.keeps_ttl() => self.ttl,
             remaining => remaining,
         };
-        Hit { reply: Arc::clone(&self.reply), ttl }
+        Hit { reply: Arc::clone(&self.reply), ttl, turn: self.turn }
     }
 }
 
@@ -104,6 +117,7 @@ impl Kept {
         let question_end = Reply::parse(reply).ok()?.question().end();
         let mut message = reply[..question_end].to_vec();
         let mut ttls = Vec::new();
+        let mut addresses = None;
         let mut left_out = 0;
         for record in records(reply, question_end) {
             let record = record.ok()?;
@@ -117,11 +131,38 @@ impl Kept {
                 return None;
             }
             ttls.push(u16::try_from(record.ttl_at).ok()?);
+            addresses = Addresses::with(addresses, reply, &record);
             message.extend_from_slice(&reply[record.whole]);
         }
         let additionals = Header::parse(reply).ok()?.counts[3].checked_sub(left_out)?;
         message[10..12].copy_from_slice(&additionals.to_be_bytes());
-        Some(Self { message: message.into(), ttls: ttls.into() })
+        Some(Self { message: message.into(), ttls: ttls.into(), addresses })
+    }
+}
+
+impl Addresses {
+    /// The first such records of the answer section, with this one if it is one more.
+    fn with(found: Option<Self>, message: &[u8], record: &RecordAt) -> Option<Self> {
+        let address = matches!(record.kind, RecordType::A | RecordType::AAAA);
+        if record.section != Section::Answer || !address {
+            return found;
+        }
+        let each = record.whole.len();
+        let Some(mut found) = found else { return Some(Self { whole: record.whole.clone(), each }) };
+        let head = record.ttl_at - record.whole.start;
+        let first = found.whole.start;
+        let same =
+            found.each == each && message[first..first + head] == message[record.whole.start..record.ttl_at];
+        if same && found.whole.end == record.whole.start {
+            found.whole.end = record.whole.end;
+        }
+        Some(found)
+    }
+
+    /// Another one first.
+    fn rotate(&self, message: &mut [u8], turn: usize) {
+        let count = self.whole.len() / self.each;
+        message[self.whole.clone()].rotate_left(turn % count * self.each);
     }
 }
 
@@ -130,6 +171,7 @@ impl Kept {
 pub(crate) struct Hit {
     reply: Arc<Kept>,
     ttl: u32,
+    turn: usize,
 }
 
 impl Hit {
@@ -145,6 +187,9 @@ impl Hit {
         for &at in &self.reply.ttls {
             let at = start + usize::from(at);
             out[at..at + 4].copy_from_slice(&self.ttl.to_be_bytes());
+        }
+        if let Some(addresses) = &self.reply.addresses {
+            addresses.rotate(&mut out[start..], self.turn);
         }
     }
 }

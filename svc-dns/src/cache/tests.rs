@@ -254,6 +254,34 @@ fn times_can_be_frozen() {
 }
 
 #[test]
+fn answers_begin_with_another_address_each_time() {
+    let name = "www.example";
+    let records = [(RecordType::CNAME, 60), (RecordType::A, 60), (RecordType::A, 60), (RecordType::A, 60)];
+    let mut three = reply(name, RecordType::A, 0, &records);
+    // 192.0.2.1, .2 and .3.
+    let length = three.len();
+    for (record, octet) in [(2, 1), (1, 2), (0, 3)] {
+        three[length - 1 - 16 * record] = octet;
+    }
+    let (key, now) = (key(name, RecordType::A), now());
+    let last_octets = |cache: &Cache| {
+        let Found::Fresh { hit, .. } = cache.find(&key, now) else { panic!() };
+        let mut out = Vec::new();
+        hit.emit(&mut out);
+        let records = crate::message::Reply::parse(&out).unwrap().answer_records().unwrap();
+        assert_eq!(records[0].kind, RecordType::CNAME, "aliases stay in front");
+        records[1..].iter().map(|record| record.data.wire()[3]).collect::<Vec<u8>>()
+    };
+    let rotating = cache(|cache| cache);
+    rotating.keep(&key, &three, now);
+    let seen: Vec<Vec<u8>> = (0..4).map(|_| last_octets(&rotating)).collect();
+    assert_eq!(seen, [[2, 3, 1], [3, 1, 2], [1, 2, 3], [2, 3, 1]]);
+    let still = cache(|cache| cache.rotate(false));
+    still.keep(&key, &three, now);
+    assert_eq!([last_octets(&still), last_octets(&still)], [[1, 2, 3], [1, 2, 3]]);
+}
+
+#[test]
 fn entries_and_bytes_are_bounded() {
     let now = now();
     let cache = cache(|cache| cache.capacity(1024, 1024).bytes(4 << 20));

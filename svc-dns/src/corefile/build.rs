@@ -31,7 +31,7 @@ impl ServerPlan {
             for rules in site.rules_of(around, &mut problems) {
                 front = front.site(rules);
             }
-            for route in site.routes(around, &mut problems) {
+            for route in site.routes(self.operations().rotate(), around, &mut problems) {
                 forwards = true;
                 forwarder = forwarder.route(route);
             }
@@ -88,8 +88,8 @@ impl SitePlan {
     }
 
     /// A route for each zone and each `forward` that can concern it.
-    fn routes(&self, around: &dyn Surroundings, problems: &mut Problems) -> Vec<RouteBuilder> {
-        let cache = self.cache.clone().map(Cache::new);
+    fn routes(&self, rotate: bool, around: &dyn Surroundings, problems: &mut Problems) -> Vec<RouteBuilder> {
+        let cache = self.cache.clone().map(|config| Cache::new(config.rotating(rotate)));
         let mut routes = Vec::new();
         for plan in &self.forwards {
             let servers = plan.servers(around, problems);

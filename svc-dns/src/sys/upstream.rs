@@ -152,3 +152,6 @@ pub(crate) fn frame(message: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(&message[..usize::from(length)]);
 }
+
+#[cfg(test)]
+mod tests;
