@@ -68,8 +68,12 @@ async fn serve(
 
 /// The first line on standard output has the address.
 async fn announce(handle: &Handle) -> anyhow::Result<()> {
-    for address in handle.bound().await?.udp {
+    let bound = handle.bound().await?;
+    for address in bound.udp {
         println!("answers at {address}, UDP and TCP, until it is interrupted (Ctrl-C)");
+    }
+    for address in bound.operations {
+        println!("health, readiness and metrics at http://{address}");
     }
     Ok(())
 }
@@ -91,7 +95,10 @@ impl Configured {
     fn server(self) -> anyhow::Result<Server> {
         let zone = self.zone.map_or_else(no_zone, Ok)?;
         // The directory has been read: what is not there does not exist.
-        let server = Server::builder(zone).front(self.front).synced(true);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let server =
+            Server::builder(zone).front(self.front).synced(true).threads(threads).lameduck(self.lameduck);
+        let server = self.operations.into_iter().fold(server, |server, at| server.operations(at));
         Ok(self.listen.into_iter().fold(server, |server, at| server.listen(at)).build()?)
     }
 }

@@ -72,7 +72,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Nothing is spawned: the future that `Server::drive` gives is the server. Its sockets are made when it is first polled, in
+//! Nothing is spawned, unless threads are [asked for](ServerBuilder::threads): the future that `Server::drive` gives is the server. Its sockets are made when it is first polled, in
 //! the network namespace of the polling thread.
 //!
 //! # Where the specification leaves a choice
@@ -129,6 +129,8 @@ mod index;
 mod kube_dns;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 pub mod message;
+#[cfg(feature = "driver")]
+mod metrics;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 mod resolv_conf;
 mod responder;

@@ -1,5 +1,6 @@
 //! Sockets and clocks: nothing else in this crate touches either.
 
+mod batch;
 mod datagrams;
 mod files;
 mod interfaces;
@@ -10,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use self::files::System;
 pub(crate) use self::{
+    batch::{BATCH, BatchSocket, Inbox, Outbox},
     datagrams::{Datagrams, Peer},
     interfaces::{any_address, interface_addresses},
     sockets::{Listener, Sockets},

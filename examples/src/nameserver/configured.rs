@@ -1,10 +1,11 @@
 //! What one server is made of.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use svc_dns::corefile::{Corefile, Plan, Problems, Scheme, ServerPlan, Surroundings, System};
+use svc_dns::corefile::{Corefile, Operations, Plan, Problems, Scheme, ServerPlan, Surroundings, System};
 use svc_dns::{Front, Zone};
 
 use super::options::Options;
@@ -15,6 +16,22 @@ pub(super) struct Configured {
     /// `None`: it only forwards.
     pub(super) zone: Option<Zone>,
     pub(super) front: Front,
+    /// Where health, readiness and metrics are told.
+    pub(super) operations: Vec<SocketAddr>,
+    pub(super) lameduck: Duration,
+}
+
+impl Configured {
+    /// With what the Corefile says about running it.
+    fn operated(mut self, operations: &Operations) -> Self {
+        let all = IpAddr::from([0; 4]);
+        let health = operations.health().map(|health| (health.address, health.port));
+        for (address, port) in [health, operations.ready(), operations.metrics()].into_iter().flatten() {
+            self.operations.push((address.unwrap_or(all), port).into());
+        }
+        self.lameduck = operations.health().map_or(Duration::ZERO, |health| health.lameduck);
+        self
+    }
 }
 
 /// A Corefile and what it means.
@@ -85,7 +102,9 @@ impl Read {
                 }
                 listen.extend(at.addresses().with_context(|| format!("bind {at}"))?);
             }
-            all.push(Configured { listen, zone: server.zone().cloned(), front });
+            let (zone, operations) = (server.zone().cloned(), options.operations()?);
+            let one = Configured { listen, zone, front, operations, lameduck: Duration::ZERO };
+            all.push(one.operated(server.operations()));
         }
         Ok(all)
     }

@@ -58,7 +58,10 @@ pub struct Options {
     /// Take CoreDNS's side where it differs from the RFCs.
     #[arg(long, value_enum)]
     pub compat: Option<Side>,
-    /// Do what this Corefile says; of the options only --manifests and --listen count then.
+    /// Tell health, readiness and metrics over HTTP here: /health, /ready, /metrics.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<String>,
+    /// Do what this Corefile says; of the options only --manifests, --listen and --metrics count then.
     #[arg(long, value_name = "FILE")]
     pub corefile: Option<PathBuf>,
 }
@@ -97,6 +100,12 @@ impl Options {
         self.listen.iter().map(parse).collect()
     }
 
+    /// The address of `--metrics`.
+    pub(super) fn operations(&self) -> anyhow::Result<Vec<SocketAddr>> {
+        let parse = |text: &String| Ok(text.parse::<ServerAddress>()?.socket());
+        self.metrics.iter().map(parse).collect()
+    }
+
     /// What to serve, with a forwarder that is there already if it is.
     pub(super) fn configured(&self, forwarder: Option<Forwarder>) -> anyhow::Result<Configured> {
         let mut listen = self.addresses()?;
@@ -104,7 +113,8 @@ impl Options {
             listen.push(([127, 0, 0, 1], 5300).into());
         }
         let front = self.front(forwarder)?;
-        Ok(Configured { listen, zone: Some(self.zones()?), front })
+        let (zone, operations) = (Some(self.zones()?), self.operations()?);
+        Ok(Configured { listen, zone, front, operations, lameduck: Duration::ZERO })
     }
 
     fn zones(&self) -> anyhow::Result<Zone> {

@@ -5,7 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -14,16 +14,39 @@ use arc_swap::ArcSwap;
 use svc_model::Revision;
 use tokio::sync::{Notify, watch};
 
-use crate::{Front, error::ServerError, responder::Responder, sys::Listener};
+use crate::{Front, error::ServerError, metrics::Metrics, responder::Responder, sys::Listener};
 
 /// Watches and stops a running server. When all clones are dropped the server stops: it takes no more queries, gives the answers
 /// it still owes, and its future ends.
 #[derive(Clone, Debug)]
 pub struct Handle {
     alive: Arc<watch::Sender<()>>,
+    view: View,
+}
+
+/// What can be seen of a server.
+#[derive(Clone, Debug)]
+pub(super) struct View {
     status: watch::Receiver<Status>,
     counters: Arc<Counters>,
     fronts: Arc<Fronts>,
+    metrics: Arc<Metrics>,
+}
+
+impl View {
+    pub(super) fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    pub(super) fn metrics(&self) -> String {
+        let bound = self.status().bound.unwrap_or_default();
+        let address = bound.udp.first().or(bound.tcp.first());
+        let server = address.map_or_else(String::new, |address| match address.ip() {
+            all if all.is_unspecified() => format!("dns://:{}", address.port()),
+            _ => format!("dns://{address}"),
+        });
+        self.metrics.text(&server, &self.fronts.load().stats())
+    }
 }
 
 /// The front of a running server: read with every query, changed seldom.
@@ -36,6 +59,11 @@ pub(super) struct Fronts {
 impl Fronts {
     pub(super) fn current(&self) -> Arc<Front> {
         self.current.load_full()
+    }
+
+    /// The front for a moment: cheaper, and not to be kept.
+    pub(super) fn load(&self) -> arc_swap::Guard<Arc<Front>> {
+        self.current.load()
     }
 
     /// The front, and a future that ends when it is no longer the current one.
@@ -55,6 +83,8 @@ pub struct Bound {
     pub udp: Vec<SocketAddr>,
     /// For connections.
     pub tcp: Vec<SocketAddr>,
+    /// For health, readiness and metrics.
+    pub operations: Vec<SocketAddr>,
 }
 
 /// How far a server is.
@@ -67,6 +97,8 @@ pub struct Status {
     pub synced: bool,
     /// What it answers from.
     pub revision: Revision,
+    /// It was told to stop and goes on for a while.
+    pub stopping: bool,
     /// Why it ended.
     pub failure: Option<ServerError>,
 }
@@ -85,6 +117,8 @@ pub struct Stats {
     pub dropped: u64,
     /// Answers that the kernel did not take.
     pub unsent: u64,
+    /// Messages that got none, or one without records, because too many like them came from there.
+    pub limited: u64,
 }
 
 #[derive(Debug, Default)]
@@ -94,11 +128,33 @@ pub(super) struct Counters {
     pub(super) forwarded: AtomicU64,
     pub(super) dropped: AtomicU64,
     pub(super) unsent: AtomicU64,
+    pub(super) limited: AtomicU64,
+    /// Of the threads, each of which has its own: no line of the cache is written by two.
+    others: Mutex<Vec<Arc<Counters>>>,
 }
 
-/// Adds one.
+impl Counters {
+    /// Counters for a thread.
+    pub(super) fn another(&self) -> Arc<Self> {
+        let counters = Arc::<Self>::default();
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
+        counters
+    }
+
+    fn sum(&self, counter: fn(&Self) -> &AtomicU64) -> u64 {
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = std::iter::once(self);
+        own.chain(others.iter().map(|others| &**others)).map(|all| counter(all).load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// Adds one. Counters have one writer.
 pub(super) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
+    count_more(counter, 1);
+}
+
+pub(super) fn count_more(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
 }
 
 impl Handle {
@@ -131,33 +187,39 @@ impl Handle {
     /// How far the server is.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.status.borrow().clone()
+        self.view.status()
     }
 
     /// The rules, the cache and the forwarder in front of the zone.
     #[must_use]
     pub fn front(&self) -> Front {
-        Front::clone(&self.fronts.current())
+        Front::clone(&self.view.fronts.current())
     }
 
     /// Goes over to another front: queries from now on are answered by it. What is being resolved is finished as it began.
     pub fn set_front(&self, front: Front) {
-        self.fronts.current.store(Arc::new(front));
-        self.fronts.changed.notify_waiters();
+        self.view.fronts.current.store(Arc::new(front));
+        self.view.fronts.changed.notify_waiters();
     }
 
     /// What the server has done.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Counters { udp, tcp, forwarded, dropped, unsent } = &*self.counters;
+        let counters = &self.view.counters;
         Stats {
-            udp: read(udp),
-            tcp: read(tcp),
-            forwarded: read(forwarded),
-            dropped: read(dropped),
-            unsent: read(unsent),
+            udp: counters.sum(|all| &all.udp),
+            tcp: counters.sum(|all| &all.tcp),
+            forwarded: counters.sum(|all| &all.forwarded),
+            dropped: counters.sum(|all| &all.dropped),
+            unsent: counters.sum(|all| &all.unsent),
+            limited: counters.sum(|all| &all.limited),
         }
+    }
+
+    /// What has been counted, in the text that Prometheus reads, under the names that CoreDNS uses.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.view.metrics()
     }
 
     /// Stops the server, although clones of this handle live on.
@@ -167,7 +229,7 @@ impl Handle {
 
     async fn wait_for(&self, reached: impl FnMut(&Status) -> bool + Send) -> Result<Status, ServerError> {
         let mut reached = reached;
-        let mut status = self.status.clone();
+        let mut status = self.view.status.clone();
         let found = status.wait_for(|status| status.failure.is_some() || reached(status)).await;
         match found.map(|status| status.clone()) {
             Ok(Status { failure: Some(error), .. }) => Err(error),
@@ -184,36 +246,39 @@ impl Handle {
 pub(super) struct Progress {
     stop: watch::Receiver<()>,
     status: watch::Sender<Status>,
-    counters: Arc<Counters>,
-    fronts: Arc<Fronts>,
+    view: View,
 }
 
-pub(super) fn pair(front: Front) -> (Handle, Progress) {
+pub(super) fn pair(front: Front, metrics: Metrics) -> (Handle, Progress) {
     let (alive, stop) = watch::channel(());
     let (sender, status) = watch::channel(Status::default());
-    let counters = Arc::<Counters>::default();
     let fronts = Arc::new(Fronts { current: ArcSwap::from_pointee(front), changed: Notify::new() });
-    let handle = Handle {
-        alive: Arc::new(alive),
-        status,
-        counters: Arc::clone(&counters),
-        fronts: Arc::clone(&fronts),
-    };
-    (handle, Progress { stop, status: sender, counters, fronts })
+    let view = View { status, counters: Arc::default(), fronts, metrics: Arc::new(metrics) };
+    let handle = Handle { alive: Arc::new(alive), view: view.clone() };
+    (handle, Progress { stop, status: sender, view })
 }
 
 impl Progress {
-    /// Changes, or closes, when the server has to stop.
-    pub(super) fn stop(&self) -> watch::Receiver<()> {
-        self.stop.clone()
+    /// Ends when the server has to stop.
+    pub(super) async fn stopped(&self) {
+        // Closed: the last handle is gone.
+        let _closed = self.stop.clone().changed().await;
+    }
+
+    pub(super) fn view(&self) -> View {
+        self.view.clone()
     }
 
     pub(super) fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.counters)
+        Arc::clone(&self.view.counters)
     }
 
     pub(super) fn fronts(&self) -> Arc<Fronts> {
-        Arc::clone(&self.fronts)
+        Arc::clone(&self.view.fronts)
+    }
+
+    pub(super) fn shared_metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.view.metrics)
     }
 
     pub(super) fn failed(&self, error: ServerError) -> ServerError {
@@ -221,10 +286,14 @@ impl Progress {
         error
     }
 
-    pub(super) fn bound(&self, listeners: &[Listener], responder: &Responder) {
-        let mut bound = Bound::default();
+    pub(super) fn stopping(&self) {
+        self.status.send_modify(|status| status.stopping = true);
+    }
+
+    pub(super) fn bound(&self, listeners: &[Listener], operations: Vec<SocketAddr>, responder: &Responder) {
+        let mut bound = Bound { operations, ..Bound::default() };
         for listener in listeners {
-            let list = if let Listener::Udp(_) = listener { &mut bound.udp } else { &mut bound.tcp };
+            let list = if let Listener::Tcp(_) = listener { &mut bound.tcp } else { &mut bound.udp };
             list.extend(listener.address());
         }
         self.status.send_modify(|status| status.bound = Some(bound));

@@ -1,6 +1,11 @@
 //! Connections: pipelined queries, answers in whatever order they are there (RFC 7766).
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -11,7 +16,7 @@ use tokio::{
 };
 
 use super::{Shared, handle::count};
-use crate::{Client, Forward, Outcome, sys::frame};
+use crate::{Client, Forward, Outcome, Transfer, metrics::Tally, sys::frame};
 
 /// No query is longer: who announces one is cut off.
 const LONGEST_QUERY: usize = 4096;
@@ -24,14 +29,22 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections until told to stop; then waits for those that are open.
 pub(super) async fn serve(listener: &TcpListener, shared: &Shared, mut stop: watch::Receiver<()>) {
+    let tally = shared.metrics.tally();
     let mut connections = FuturesUnordered::new();
+    let mut clients: HashMap<IpAddr, usize> = HashMap::new();
     loop {
         let room = connections.len() < shared.limits.connections;
         tokio::select! {
             _ = stop.changed() => break,
-            Some(()) = connections.next() => {}
+            Some(client) = connections.next() => leave(&mut clients, client),
             accepted = listener.accept(), if room => match accepted {
-                Ok((stream, client)) => connections.push(converse(stream, client, shared, stop.clone())),
+                Ok((stream, client)) => {
+                    let open = clients.entry(client.ip()).or_default();
+                    if *open < shared.limits.per_client {
+                        *open += 1;
+                        connections.push(converse(stream, client, shared, &tally, stop.clone()));
+                    }
+                }
                 Err(error) => {
                     tracing::debug!(%error, "accept");
                     sleep(PAUSE).await;
@@ -42,16 +55,35 @@ pub(super) async fn serve(listener: &TcpListener, shared: &Shared, mut stop: wat
     while connections.next().await.is_some() {}
 }
 
-async fn converse(stream: TcpStream, client: SocketAddr, shared: &Shared, stop: watch::Receiver<()>) {
-    if let Err(error) = Connection::new(stream, client, shared).run(stop).await {
+fn leave(clients: &mut HashMap<IpAddr, usize>, client: IpAddr) {
+    if let Entry::Occupied(mut open) = clients.entry(client) {
+        *open.get_mut() -= 1;
+        if *open.get() == 0 {
+            open.remove();
+        }
+    }
+}
+
+async fn converse(
+    stream: TcpStream,
+    client: SocketAddr,
+    shared: &Shared,
+    tally: &Tally,
+    stop: watch::Receiver<()>,
+) -> IpAddr {
+    if let Err(error) = Connection::new(stream, client, shared, tally).run(stop).await {
         tracing::debug!(%client, %error, "connection");
     }
+    client.ip()
 }
 
 struct Connection<'s> {
     stream: TcpStream,
     client: Client,
     shared: &'s Shared,
+    tally: &'s Tally,
+    /// A zone that is being sent: one message is here at a time.
+    transfer: Option<Box<Transfer>>,
     received: Vec<u8>,
     answer: Vec<u8>,
     sending: Vec<u8>,
@@ -62,13 +94,15 @@ struct Connection<'s> {
 }
 
 impl<'s> Connection<'s> {
-    fn new(stream: TcpStream, client: SocketAddr, shared: &'s Shared) -> Self {
+    fn new(stream: TcpStream, client: SocketAddr, shared: &'s Shared, tally: &'s Tally) -> Self {
         let deadline = Instant::now() + shared.limits.idle;
         let [received, answer, sending] = [const { Vec::new() }; 3];
         Self {
             stream,
             client: Client::tcp(client),
             shared,
+            tally,
+            transfer: None,
             received,
             answer,
             sending,
@@ -90,7 +124,7 @@ impl<'s> Connection<'s> {
             }
             let reading = !self.closing && forwards.len() < PIPELINE;
             tokio::select! {
-                Some(answer) = forwards.next() => self.push(&answer),
+                Some(owed) = forwards.next() => self.give(owed),
                 length = self.stream.read_buf(&mut self.received), if reading => self.closing = length? == 0,
                 _ = stop.changed(), if !self.closing => self.closing = true,
                 () = sleep_until(self.deadline), if forwards.is_empty() => return Ok(()),
@@ -99,32 +133,50 @@ impl<'s> Connection<'s> {
     }
 
     /// Answers the queries that are there as a whole. True when there is too much to send to go on.
-    fn answer_queries(
-        &mut self,
-        forwards: &mut FuturesUnordered<BoxFuture<'s, Vec<u8>>>,
-    ) -> io::Result<bool> {
+    fn answer_queries(&mut self, forwards: &mut FuturesUnordered<BoxFuture<'s, Owed>>) -> io::Result<bool> {
+        if self.continue_transfer() {
+            return Ok(true);
+        }
         let (responder, front) = (self.shared.responder.load_full(), self.shared.fronts.current());
-        let now = Instant::now().into_std();
         let mut at = 0;
-        while forwards.len() < PIPELINE && self.sending.len() < SEND_AT {
+        while forwards.len() < PIPELINE && self.sending.len() < SEND_AT && self.transfer.is_none() {
             let Some(length) = whole_query(&self.received[at..])? else { break };
             count(&self.shared.counters.tcp);
             let query = &self.received[at + 2..at + 2 + length];
+            let now = Instant::now().into_std();
             match front.respond(&responder, query, self.client, now, &mut self.answer) {
-                Outcome::Answer => frame(&self.answer, &mut self.sending),
-                Outcome::Forward(forward) => forwards.push(Box::pin(resolve(forward, self.shared))),
-                Outcome::Transfer(mut transfer) => {
-                    while transfer.next_message(&mut self.answer) {
-                        frame(&self.answer, &mut self.sending);
-                    }
+                Outcome::Answer => {
+                    let counted = self.tally.answered(query, self.client, &self.answer);
+                    self.tally.took(counted, now.elapsed());
+                    frame(&self.answer, &mut self.sending);
                 }
+                Outcome::Forward(forward) => forwards.push(Box::pin(resolve(forward, self.shared))),
+                Outcome::Transfer(transfer) => self.transfer = Some(transfer),
                 Outcome::Drop => count(&self.shared.counters.dropped),
             }
             at += 2 + length;
             self.deadline = Instant::now() + self.shared.limits.idle;
         }
         self.received.drain(..at);
-        Ok(self.sending.len() >= SEND_AT)
+        Ok(self.sending.len() >= SEND_AT || self.transfer.is_some())
+    }
+
+    /// Puts the next message of a zone among what is to be sent. False when there is none.
+    fn continue_transfer(&mut self) -> bool {
+        let more = self.transfer.as_mut().is_some_and(|transfer| transfer.next_message(&mut self.answer));
+        if more {
+            frame(&self.answer, &mut self.sending);
+            self.deadline = Instant::now() + self.shared.limits.idle;
+        } else {
+            self.transfer = None;
+        }
+        more
+    }
+
+    fn give(&mut self, owed: Owed) {
+        let counted = self.tally.answered(&owed.query, self.client, &owed.answer);
+        self.tally.took(counted, owed.took);
+        self.push(&owed.answer);
     }
 
     fn push(&mut self, answer: &[u8]) {
@@ -142,8 +194,17 @@ impl<'s> Connection<'s> {
     }
 }
 
-async fn resolve(forward: Box<Forward>, shared: &Shared) -> Vec<u8> {
-    shared.resolve(&forward).await
+/// The answer to a forwarded question.
+struct Owed {
+    query: Vec<u8>,
+    answer: Vec<u8>,
+    took: Duration,
+}
+
+async fn resolve(forward: Box<Forward>, shared: &Shared) -> Owed {
+    let since = Instant::now();
+    let answer = shared.resolve(&forward).await;
+    Owed { query: forward.query(0), answer, took: since.elapsed() }
 }
 
 /// The length of the query in front, if it is there as a whole.

@@ -428,3 +428,187 @@ fn a_server_needs_an_address_that_is_one() {
     let wrong = Server::builder(zone()).udp("127.0.0.1:99999").build().unwrap_err();
     assert!(wrong.to_string().contains("127.0.0.1:99999"), "{wrong}");
 }
+
+/// Asks the pages of a server as a probe does.
+async fn page(server: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+fn status(page: &str) -> &str {
+    page.split(' ').nth(1).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn threads_answer_every_query_that_the_kernel_took_also_after_the_stop() {
+    let store = Store::new();
+    store.apply(service("web", "10.96.0.1"));
+    with_server(Server::builder(zone()).threads(2), &store, async |handle, server| {
+        handle.ready().await.unwrap();
+        let clients: Vec<UdpSocket> =
+            futures_util::future::join_all((0..8).map(|_| UdpSocket::bind("127.0.0.1:0")))
+                .await
+                .into_iter()
+                .map(Result::unwrap)
+                .collect();
+        // As many as the socket buffer holds: none of them may be lost.
+        for id in 0..100 {
+            for client in &clients {
+                let query = query("web.default.svc.cluster.local.", RecordType::A, id);
+                client.send_to(&query, server).await.unwrap();
+            }
+        }
+        handle.stop();
+        for client in &clients {
+            let mut seen = std::collections::BTreeSet::new();
+            while seen.len() < 100 {
+                let mut reply = [0; 512];
+                let length = client.recv(&mut reply).await.unwrap();
+                let reply = Message::from_vec(&reply[..length]).unwrap();
+                assert_eq!(answers(&reply), ["A 10.96.0.1"]);
+                seen.insert(reply.metadata.id);
+            }
+        }
+        assert_eq!(handle.stats().udp, 800);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threads_answer_from_the_address_that_was_asked_also_on_a_socket_for_all() {
+    let store = Store::new();
+    store.apply(service("web", "10.96.0.1"));
+    for (all, asked) in [("0.0.0.0:0", ["127.0.0.2", "127.0.0.3"]), ("[::]:0", ["127.0.0.2", "::1"])] {
+        if all.starts_with('[') && UdpSocket::bind("[::1]:0").await.is_err() {
+            eprintln!("SKIP threads_answer_from_the_address_that_was_asked {all}: no IPv6 here");
+            continue;
+        }
+        let (handle, run) = Server::builder(zone()).threads(1).udp(all).build().unwrap().drive(store.watch());
+        let test = async move {
+            let port = handle.ready().await.unwrap().udp[0].port();
+            let mut clients = Vec::new();
+            // Turn by turn, so that a batch holds queries to both.
+            for turn in 0..40 {
+                let server: SocketAddr = (asked[turn % 2].parse::<std::net::IpAddr>().unwrap(), port).into();
+                let own = if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+                let client = UdpSocket::bind(own).await.unwrap();
+                // It hears that address only.
+                client.connect(server).await.unwrap();
+                client.send(&query("web.default.svc.cluster.local.", RecordType::A, 3)).await.unwrap();
+                clients.push(client);
+            }
+            for client in clients {
+                let mut reply = [0; 512];
+                let length = client.recv(&mut reply).await.unwrap();
+                assert_eq!(answers(&Message::from_vec(&reply[..length]).unwrap()), ["A 10.96.0.1"]);
+            }
+        };
+        tokio::join!(run, test).0.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn threads_leave_foreign_names_to_the_forwarder() {
+    let store = Store::new();
+    store.apply(service("web", "10.96.0.1"));
+    let upstream = FakeUpstream::new().address("example.org", [192, 0, 2, 1]);
+    let forwarder = Forwarder::builder().upstream("198.51.100.1").network(upstream).build().unwrap();
+    let builder = Server::builder(zone()).threads(1).forward(forwarder);
+    with_server(builder, &store, async |handle, server| {
+        let reply = by_udp(server, "example.org.", RecordType::A).await;
+        assert_eq!(answers(&reply), ["A 192.0.2.1"]);
+        assert_eq!(handle.stats().forwarded, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn threads_do_not_share_a_port_with_another_server() {
+    let store = Store::new();
+    with_server(Server::builder(zone()).threads(2), &store, async |_handle, server| {
+        let second = Server::builder(zone()).threads(2).udp(server).build().unwrap();
+        let (_second, run) = second.drive(Store::new().watch());
+        assert!(run.await.unwrap_err().is_exists());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn health_readiness_and_metrics_are_told_over_http() {
+    let store = Store::new();
+    let builder = Server::builder(zone()).threads(1).operations("127.0.0.1:0");
+    let watched = store.clone();
+    with_server(builder, &store, async |handle, server| {
+        let pages = handle.bound().await.unwrap().operations[0];
+        assert_eq!(status(&page(pages, "/health").await), "200");
+        let ready = page(pages, "/ready").await;
+        assert!(ready.starts_with("HTTP/1.1 503 ") && ready.ends_with("\r\nkubernetes"), "{ready}");
+        let reply = by_udp(server, "web.default.svc.cluster.local.", RecordType::A).await;
+        assert_eq!(reply.metadata.response_code, ResponseCode::ServFail);
+        watched.apply(service("web", "10.96.0.1"));
+        handle.ready().await.unwrap();
+        assert_eq!(status(&page(pages, "/ready").await), "200");
+        let _answer = by_udp(server, "web.default.svc.cluster.local.", RecordType::A).await;
+        let line = format!(
+            "coredns_dns_responses_total{{server=\"dns://{server}\",zone=\"cluster.local.\",view=\"\",rcode=\"NOERROR\",plugin=\"kubernetes\"}} 1"
+        );
+        let metrics = page(pages, "/metrics").await;
+        assert!(metrics.contains(&line), "{metrics}");
+        assert_eq!(status(&page(pages, "/nothing").await), "404");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lame_duck_answers_and_is_not_ready() {
+    let store = Store::new();
+    store.apply(service("web", "10.96.0.1"));
+    let hour = Duration::from_secs(3600);
+    let builder = Server::builder(zone()).operations("127.0.0.1:0").lameduck(hour);
+    let started = tokio::time::Instant::now();
+    with_server(builder, &store, async |handle, server| {
+        let pages = handle.ready().await.unwrap().operations[0];
+        handle.stop();
+        while !handle.status().stopping {
+            tokio::task::yield_now().await;
+        }
+        let ready = page(pages, "/ready").await;
+        assert!(ready.starts_with("HTTP/1.1 503 ") && ready.ends_with("\r\nlameduck"), "{ready}");
+        let reply = by_udp(server, "web.default.svc.cluster.local.", RecordType::A).await;
+        assert_eq!(answers(&reply), ["A 10.96.0.1"]);
+    })
+    .await;
+    assert!(started.elapsed() >= hour);
+}
+
+#[tokio::test]
+async fn a_client_with_too_many_connections_keeps_nobody_else_out() {
+    let store = Store::new();
+    store.apply(service("web", "10.96.0.1"));
+    let builder = Server::builder(zone()).max_connections_per_client(2);
+    with_server(builder, &store, async |handle, server| {
+        handle.ready().await.unwrap();
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(server).await.unwrap();
+            let mut message = Vec::new();
+            frame(&query("web.default.svc.cluster.local.", RecordType::A, 7), &mut message);
+            stream.write_all(&message).await.unwrap();
+            let _answer = read_framed(&mut stream).await;
+            open.push(stream);
+        }
+        let mut third = TcpStream::connect(server).await.unwrap();
+        assert!(third.read_u16().await.is_err(), "closed without an answer");
+        let other = tokio::net::TcpSocket::new_v4().unwrap();
+        other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut other = other.connect(server).await.unwrap();
+        let mut message = Vec::new();
+        frame(&query("web.default.svc.cluster.local.", RecordType::A, 7), &mut message);
+        other.write_all(&message).await.unwrap();
+        assert_eq!(answers(&read_framed(&mut other).await), ["A 10.96.0.1"]);
+    })
+    .await;
+}

@@ -11,6 +11,7 @@ use tokio::{
 use super::{Shared, handle::count};
 use crate::{
     Client, Forward, Outcome,
+    metrics::Tally,
     sys::{Datagrams, Peer},
 };
 
@@ -23,16 +24,17 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Answers datagrams until told to stop; then gives the answers still owed.
 pub(super) async fn serve(socket: &Datagrams, shared: &Shared, mut stop: watch::Receiver<()>) {
+    let tally = shared.metrics.tally();
     let mut forwards = FuturesUnordered::new();
     let mut buffers = Buffers { query: vec![0; LONGEST_QUERY], answer: Vec::with_capacity(LONGEST_QUERY) };
     loop {
         tokio::select! {
             _ = stop.changed() => break,
-            Some(owed) = forwards.next() => give(socket, owed, shared).await,
+            Some(owed) = forwards.next() => give(socket, owed, shared, &tally).await,
             Ok(()) = socket.readable() => {
                 let owed = &mut forwards;
                 let push = move |peer, forward| owed.push(resolve(peer, forward, shared));
-                if let Err(error) = batch(socket, shared, &mut buffers, push).await {
+                if let Err(error) = batch(socket, shared, &tally, &mut buffers, push).await {
                     tracing::debug!(%error, "receive");
                     sleep(PAUSE).await;
                 }
@@ -40,7 +42,7 @@ pub(super) async fn serve(socket: &Datagrams, shared: &Shared, mut stop: watch::
         }
     }
     while let Some(owed) = forwards.next().await {
-        give(socket, owed, shared).await;
+        give(socket, owed, shared, &tally).await;
     }
 }
 
@@ -52,6 +54,7 @@ struct Buffers {
 async fn batch(
     socket: &Datagrams,
     shared: &Shared,
+    tally: &Tally,
     buffers: &mut Buffers,
     mut push: impl FnMut(Peer, Box<Forward>),
 ) -> io::Result<()> {
@@ -65,7 +68,11 @@ async fn batch(
         count(&shared.counters.udp);
         let (query, client) = (&buffers.query[..length], Client::udp(peer.client));
         match front.respond(&responder, query, client, now, &mut buffers.answer) {
-            Outcome::Answer => send(socket, &buffers.answer, peer, shared).await,
+            Outcome::Answer => {
+                let counted = tally.answered(query, client, &buffers.answer);
+                send(socket, &buffers.answer, peer, shared).await;
+                tally.took(counted, now.elapsed());
+            }
             Outcome::Forward(forward) => push(peer, forward),
             // Zones go over streams only.
             Outcome::Transfer(_) | Outcome::Drop => count(&shared.counters.dropped),
@@ -74,12 +81,24 @@ async fn batch(
     Ok(())
 }
 
-async fn resolve(peer: Peer, forward: Box<Forward>, shared: &Shared) -> (Peer, Vec<u8>) {
-    (peer, shared.resolve(&forward).await)
+/// The answer to a forwarded question.
+struct Owed {
+    peer: Peer,
+    query: Vec<u8>,
+    answer: Vec<u8>,
+    took: Duration,
 }
 
-async fn give(socket: &Datagrams, (peer, answer): (Peer, Vec<u8>), shared: &Shared) {
-    send(socket, &answer, peer, shared).await;
+async fn resolve(peer: Peer, forward: Box<Forward>, shared: &Shared) -> Owed {
+    let since = Instant::now();
+    let answer = shared.resolve(&forward).await;
+    Owed { peer, query: forward.query(0), answer, took: since.elapsed() }
+}
+
+async fn give(socket: &Datagrams, owed: Owed, shared: &Shared, tally: &Tally) {
+    let counted = tally.answered(&owed.query, Client::udp(owed.peer.client), &owed.answer);
+    tally.took(counted, owed.took);
+    send(socket, &owed.answer, owed.peer, shared).await;
 }
 
 async fn send(socket: &Datagrams, answer: &[u8], peer: Peer, shared: &Shared) {

@@ -13,7 +13,8 @@ use std::{
 use nix::{
     cmsg_space, libc,
     sys::socket::{
-        ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
+        ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage, recvmsg,
+        sendmsg, setsockopt,
         sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo},
     },
 };
@@ -30,7 +31,7 @@ pub(crate) struct Datagrams {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
     pub(crate) client: SocketAddr,
-    asked: Option<IpAddr>,
+    pub(super) asked: Option<IpAddr>,
 }
 
 impl Datagrams {
@@ -64,13 +65,10 @@ impl Datagrams {
 
     /// Waits for room in the socket; what the network does with the answer is not known anyway.
     pub(crate) async fn send(&self, answer: &[u8], peer: Peer) -> io::Result<()> {
-        match peer.asked {
-            None => self.socket.send_to(answer, peer.client).await.map(drop),
-            Some(asked) => {
-                let send = || send(&self.socket, answer, peer.client, asked);
-                self.socket.async_io(Interest::WRITABLE, send).await
-            }
+        if peer.asked.is_none() {
+            return self.socket.send_to(answer, peer.client).await.map(drop);
         }
+        self.socket.async_io(Interest::WRITABLE, || send(&self.socket, answer, peer)).await
     }
 }
 
@@ -80,37 +78,75 @@ fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Peer)> {
     let message =
         recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
     let client = message.address.as_ref().and_then(socket_address).ok_or(io::ErrorKind::InvalidData)?;
-    let asked = message.cmsgs()?.find_map(|control| match control {
+    Ok((message.bytes, Peer { client, asked: asked_address(&message)? }))
+}
+
+/// The address that a datagram was sent to.
+pub(super) fn asked_address(message: &RecvMsg<'_, '_, SockaddrStorage>) -> io::Result<Option<IpAddr>> {
+    Ok(message.cmsgs()?.find_map(|control| match control {
         ControlMessageOwned::Ipv4PacketInfo(info) => {
             Some(Ipv4Addr::from_bits(u32::from_be(info.ipi_spec_dst.s_addr)).into())
         }
         ControlMessageOwned::Ipv6PacketInfo(info) => Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into()),
         _ => None,
-    });
-    Ok((message.bytes, Peer { client, asked }))
+    }))
 }
 
-fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+pub(super) fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = address.as_sockaddr_in().map(|address| SocketAddr::from(*address));
     v4.or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::from(*address)))
 }
 
-fn send(socket: &UdpSocket, answer: &[u8], client: SocketAddr, asked: IpAddr) -> io::Result<()> {
-    let parts = [IoSlice::new(answer)];
-    let to = SockaddrStorage::from(client);
-    let send = |control| sendmsg(socket.as_raw_fd(), &parts, &[control], MsgFlags::empty(), Some(&to));
-    match asked {
-        IpAddr::V4(ip) => {
-            let source = libc::in_addr { s_addr: ip.to_bits().to_be() };
-            let nowhere = libc::in_addr { s_addr: 0 };
-            let info = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: source, ipi_addr: nowhere };
-            send(ControlMessage::Ipv4PacketInfo(&info))?
+/// Which address an answer has to come from.
+pub(super) enum Source {
+    /// The socket's own.
+    Bound,
+    V4(libc::in_pktinfo),
+    V6(libc::in6_pktinfo),
+}
+
+impl Source {
+    /// For a query that was sent to `asked`.
+    pub(super) fn new(asked: Option<IpAddr>) -> Self {
+        match asked {
+            None => Self::Bound,
+            Some(IpAddr::V4(ip)) => {
+                let source = libc::in_addr { s_addr: ip.to_bits().to_be() };
+                let nowhere = libc::in_addr { s_addr: 0 };
+                Self::V4(libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: source, ipi_addr: nowhere })
+            }
+            Some(IpAddr::V6(ip)) => {
+                let source = libc::in6_addr { s6_addr: ip.octets() };
+                Self::V6(libc::in6_pktinfo { ipi6_addr: source, ipi6_ifindex: 0 })
+            }
         }
-        IpAddr::V6(ip) => {
-            let info =
-                libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: 0 };
-            send(ControlMessage::Ipv6PacketInfo(&info))?
+    }
+
+    /// What the kernel is told with each answer.
+    pub(super) fn control(&self) -> Option<ControlMessage<'_>> {
+        match self {
+            Self::Bound => None,
+            Self::V4(info) => Some(ControlMessage::Ipv4PacketInfo(info)),
+            Self::V6(info) => Some(ControlMessage::Ipv6PacketInfo(info)),
         }
-    };
+    }
+
+    /// Headers with room for exactly that.
+    pub(super) fn headers(&self, messages: usize) -> MultiHeaders<SockaddrStorage> {
+        let space = match self {
+            Self::Bound => None,
+            Self::V4(_) => Some(cmsg_space!(libc::in_pktinfo)),
+            Self::V6(_) => Some(cmsg_space!(libc::in6_pktinfo)),
+        };
+        MultiHeaders::preallocate(messages, space)
+    }
+}
+
+/// Sends one answer.
+pub(super) fn send(socket: &impl AsRawFd, answer: &[u8], peer: Peer) -> io::Result<()> {
+    let (parts, to) = ([IoSlice::new(answer)], SockaddrStorage::from(peer.client));
+    let source = Source::new(peer.asked);
+    let control: Vec<_> = source.control().into_iter().collect();
+    sendmsg(socket.as_raw_fd(), &parts, &control, MsgFlags::MSG_DONTWAIT, Some(&to))?;
     Ok(())
 }

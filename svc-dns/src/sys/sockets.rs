@@ -3,11 +3,12 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
-use super::Datagrams;
+use super::{BatchSocket, Datagrams};
 use crate::error::ServerError;
 
 /// The kernel's sockets, made in the network namespace of the thread that asks for them.
@@ -18,6 +19,8 @@ pub(crate) struct Sockets;
 #[derive(Debug)]
 pub(crate) enum Listener {
     Udp(Datagrams),
+    /// For as many threads.
+    Batches(Vec<Arc<BatchSocket>>),
     Tcp(TcpListener),
 }
 
@@ -27,9 +30,14 @@ const ATTEMPTS: usize = 16;
 const BACKLOG: u32 = 1024;
 
 impl Sockets {
-    pub(crate) async fn udp(address: SocketAddr) -> Result<Datagrams, ServerError> {
-        let socket = Datagrams::bind(address).await;
-        socket.map_err(|cause| ServerError::new("listen on udp", address, cause))
+    /// For as many threads; none: for the server's future.
+    pub(crate) async fn udp(address: SocketAddr, threads: usize) -> Result<Listener, ServerError> {
+        let listener = match threads {
+            0 => Datagrams::bind(address).await.map(Listener::Udp),
+            _ => BatchSocket::bind(address, threads)
+                .map(|sockets| Listener::Batches(sockets.into_iter().map(Arc::new).collect())),
+        };
+        listener.map_err(|cause| ServerError::new("listen on udp", address, cause))
     }
 
     pub(crate) fn tcp(address: SocketAddr) -> Result<TcpListener, ServerError> {
@@ -44,12 +52,12 @@ impl Sockets {
     }
 
     /// Both on one port: a client that gets a truncated datagram comes back to the same port.
-    pub(crate) async fn both(address: SocketAddr) -> Result<[Listener; 2], ServerError> {
+    pub(crate) async fn both(address: SocketAddr, threads: usize) -> Result<[Listener; 2], ServerError> {
         let mut attempt = 1;
         loop {
-            let udp = Self::udp(address).await?;
-            match Self::tcp(udp.address()) {
-                Ok(tcp) => return Ok([Listener::Udp(udp), Listener::Tcp(tcp)]),
+            let udp = Self::udp(address, threads).await?;
+            match Self::tcp(udp.address().unwrap_or(address)) {
+                Ok(tcp) => return Ok([udp, Listener::Tcp(tcp)]),
                 Err(error) if address.port() != 0 || attempt == ATTEMPTS || !error.is_exists() => {
                     return Err(error);
                 }
@@ -68,9 +76,20 @@ impl Sockets {
 }
 
 impl Listener {
+    /// The sockets that threads serve.
+    pub(crate) fn batches(&self) -> Option<&[Arc<BatchSocket>]> {
+        match self {
+            Self::Batches(sockets) => Some(sockets),
+            _ => None,
+        }
+    }
+
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         match self {
             Self::Udp(socket) => Ok(socket.address()),
+            Self::Batches(sockets) => {
+                sockets.first().map(|socket| socket.address()).ok_or_else(|| io::ErrorKind::NotFound.into())
+            }
             Self::Tcp(listener) => listener.local_addr(),
         }
     }

@@ -1,0 +1,176 @@
+//! Threads that answer datagrams, one for each socket.
+//!
+//! A thread waits in the kernel for a batch of queries, answers all of them from the snapshot that is current then, and hands the
+//! answers over together. What has to be asked elsewhere goes to the server's future; the thread waits for nobody.
+
+use std::{
+    io,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::sync::mpsc;
+
+use super::{
+    Shared,
+    handle::{Counters, count, count_more},
+};
+use crate::{
+    Client, Forward, Outcome,
+    error::ServerError,
+    message::Rcode,
+    metrics::{Counted, Tally},
+    sys::{BATCH, BatchSocket, Inbox, Outbox, Peer},
+};
+
+/// A socket that fails is asked again after this time.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Questions on their way to the future; more get SERVFAIL.
+const HANDED_OVER: usize = 4096;
+
+/// The threads of a server. Dropped, they answer what the kernel has received and end.
+#[derive(Debug, Default)]
+pub(super) struct Workers {
+    sockets: Vec<Arc<BatchSocket>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// An answer that a client is owed, and what has to be asked first.
+#[derive(Debug)]
+pub(super) struct Owed {
+    pub(super) socket: Arc<BatchSocket>,
+    pub(super) peer: Peer,
+    pub(super) forward: Box<Forward>,
+    pub(super) since: Instant,
+}
+
+impl Workers {
+    /// Starts a thread for each socket.
+    pub(super) fn start(
+        sockets: Vec<Arc<BatchSocket>>,
+        shared: &Arc<Shared>,
+    ) -> Result<(Self, mpsc::Receiver<Owed>), ServerError> {
+        let (hand_over, owed) = mpsc::channel(HANDED_OVER);
+        let mut workers = Self { sockets, threads: Vec::new() };
+        for (number, socket) in workers.sockets.iter().enumerate() {
+            let worker = Worker {
+                socket: Arc::clone(socket),
+                shared: Arc::clone(shared),
+                hand_over: hand_over.clone(),
+                tally: shared.metrics.tally(),
+                counters: shared.counters.another(),
+            };
+            let thread = thread::Builder::new().name(format!("dns-{number}")).spawn(move || worker.run());
+            workers.threads.push(
+                thread.map_err(|cause| ServerError::new("start a thread for", socket.address(), cause))?,
+            );
+        }
+        Ok((workers, owed))
+    }
+
+    /// Lets the threads take what has been received, and no more.
+    pub(super) fn close(&self) {
+        self.sockets.iter().for_each(|socket| socket.close());
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.close();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread that answers datagrams has panicked");
+            }
+        }
+    }
+}
+
+/// Gives the answers that the threads left to others. Ends when the threads have ended and nothing is owed.
+pub(super) async fn give(mut owed: mpsc::Receiver<Owed>, shared: &Shared) {
+    let tally = shared.metrics.tally();
+    let mut resolving = FuturesUnordered::new();
+    let mut open = true;
+    while open || !resolving.is_empty() {
+        tokio::select! {
+            next = owed.recv(), if open => match next {
+                Some(owed) => resolving.push(resolve(owed, shared)),
+                None => open = false,
+            },
+            Some((owed, answer)) = resolving.next() => {
+                let client = Client::udp(owed.peer.client);
+                let counted = tally.answered(&owed.forward.query(0), client, &answer);
+                tally.took(counted, owed.since.elapsed());
+                if let Err(error) = owed.socket.send_one(&answer, owed.peer) {
+                    count(&shared.counters.unsent);
+                    tracing::debug!(client = %owed.peer.client, %error, "send");
+                }
+            }
+        }
+    }
+}
+
+async fn resolve(owed: Owed, shared: &Shared) -> (Owed, Vec<u8>) {
+    let answer = shared.resolve(&owed.forward).await;
+    (owed, answer)
+}
+
+struct Worker {
+    socket: Arc<BatchSocket>,
+    shared: Arc<Shared>,
+    hand_over: mpsc::Sender<Owed>,
+    tally: Arc<Tally>,
+    /// Its own.
+    counters: Arc<Counters>,
+}
+
+impl Worker {
+    fn run(self) {
+        let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
+        loop {
+            match self.socket.receive(&mut inbox) {
+                Ok(0) if self.socket.is_closing() => return,
+                Ok(queries) => self.answer(queries, &inbox, &mut outbox),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::debug!(%error, "receive");
+                    thread::sleep(PAUSE);
+                }
+            }
+        }
+    }
+
+    fn answer(&self, queries: usize, inbox: &Inbox, outbox: &mut Outbox) {
+        // Only for this batch: who keeps them while it waits keeps what has long been replaced.
+        let (responder, front) = (self.shared.responder.load(), self.shared.fronts.load());
+        let now = Instant::now();
+        let mut counted = [Counted::default(); BATCH];
+        for index in 0..queries {
+            let (query, peer) = inbox.query(index);
+            count(&self.counters.udp);
+            match front.respond(&responder, query, Client::udp(peer.client), now, outbox.next()) {
+                Outcome::Answer => {
+                    counted[outbox.len()] =
+                        self.tally.answered(query, Client::udp(peer.client), outbox.next());
+                    outbox.owe(inbox, index);
+                }
+                Outcome::Forward(forward) => self.hand_over(forward, peer, index, inbox, outbox),
+                // Zones go over streams only.
+                Outcome::Transfer(_) | Outcome::Drop => count(&self.counters.dropped),
+            }
+        }
+        let answers = outbox.len();
+        count_more(&self.counters.unsent, self.socket.send(outbox));
+        let took = now.elapsed();
+        counted[..answers].iter().for_each(|counted| self.tally.took(*counted, took));
+    }
+
+    fn hand_over(&self, forward: Box<Forward>, peer: Peer, index: usize, inbox: &Inbox, outbox: &mut Outbox) {
+        let owed = Owed { socket: Arc::clone(&self.socket), peer, forward, since: Instant::now() };
+        if let Err(mpsc::error::TrySendError::Full(owed)) = self.hand_over.try_send(owed) {
+            owed.forward.finish(Err(Rcode::SERVFAIL), outbox.next());
+            outbox.owe(inbox, index);
+        }
+    }
+}

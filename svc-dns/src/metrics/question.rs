@@ -1,0 +1,92 @@
+//! What a query asks for, as far as it is counted. Less than a parser: a message that is no query counts as whatever it looks like.
+
+use crate::message::{Header, Name};
+
+/// Types that are counted each for itself, and `other`.
+pub(super) const KINDS: usize = NAMES.len();
+
+/// As CoreDNS has them.
+pub(super) const NAMES: [&str; 19] = [
+    "A", "AAAA", "ANY", "AXFR", "CNAME", "DNSKEY", "DS", "HTTPS", "IXFR", "MX", "NS", "NSEC", "NSEC3", "PTR",
+    "RRSIG", "SOA", "SRV", "TXT", "other",
+];
+
+/// A query's labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// The zone, by number.
+    pub(super) zone: Option<usize>,
+    /// The type, by its place in the names.
+    pub(super) kind: usize,
+    /// DNSSEC records are wanted, too.
+    pub(super) with_do: bool,
+}
+
+impl Asked {
+    pub(super) fn new(query: &[u8], zones: &[Name]) -> Self {
+        let end = name_end(query);
+        let name = query.get(Header::LEN..end).unwrap_or_default();
+        let zone = zones.iter().position(|zone| is_within(name, zone.wire()));
+        let kind = match query.get(end..end + 2) {
+            Some(&[high, low]) => kind(u16::from_be_bytes([high, low])),
+            _ => KINDS - 1,
+        };
+        Self { zone, kind, with_do: wants_dnssec(query, end + 4) }
+    }
+}
+
+/// Behind the zero byte of the name.
+fn name_end(query: &[u8]) -> usize {
+    let mut at = Header::LEN;
+    while let Some(&length) = query.get(at) {
+        at += usize::from(length) + 1;
+        if length == 0 {
+            break;
+        }
+    }
+    at.min(query.len())
+}
+
+/// Whether a name is that of the zone, in whatever case, or ends in it.
+fn is_within(name: &[u8], zone: &[u8]) -> bool {
+    let Some(start) = name.len().checked_sub(zone.len()) else { return false };
+    name[start..].eq_ignore_ascii_case(zone) && is_label(name, start)
+}
+
+fn is_label(name: &[u8], start: usize) -> bool {
+    let mut at = 0;
+    while at < start {
+        at += usize::from(name[at]) + 1;
+    }
+    at == start
+}
+
+/// The OPT record, where clients have it: right behind the question.
+fn wants_dnssec(query: &[u8], at: usize) -> bool {
+    const OPT: [u8; 3] = [0, 0, 41];
+    query.get(at..at + 3) == Some(&OPT) && query.get(at + 7).is_some_and(|flags| flags & 0x80 != 0)
+}
+
+fn kind(number: u16) -> usize {
+    match number {
+        1 => 0,
+        28 => 1,
+        255 => 2,
+        252 => 3,
+        5 => 4,
+        48 => 5,
+        43 => 6,
+        65 => 7,
+        251 => 8,
+        15 => 9,
+        2 => 10,
+        47 => 11,
+        50 => 12,
+        12 => 13,
+        46 => 14,
+        6 => 15,
+        33 => 16,
+        16 => 17,
+        _ => KINDS - 1,
+    }
+}

@@ -1,0 +1,76 @@
+use super::*;
+use crate::message::{Query, RecordType};
+
+fn tallied(zone: &Zone, queries: &[(&str, RecordType, u8)]) -> Metrics {
+    let metrics = Metrics::new(zone);
+    let tally = metrics.tally();
+    for &(name, kind, rcode) in queries {
+        let query = Query::emit(1, &name.parse().unwrap(), kind);
+        let mut answer = query.clone();
+        answer[3] |= rcode;
+        let counted = tally.answered(&query, Client::udp(([10, 0, 0, 1], 4000).into()), &answer);
+        tally.took(counted, Duration::from_micros(300));
+    }
+    metrics
+}
+
+fn zone() -> Zone {
+    Zone::builder("cluster.local").reverse("10.96.0.0/16").build().unwrap()
+}
+
+#[test]
+fn queries_are_counted_by_zone_type_and_code() {
+    let metrics = tallied(
+        &zone(),
+        &[
+            ("web.default.svc.Cluster.LOCAL", RecordType::A, 0),
+            ("cluster.local", RecordType::SOA, 0),
+            ("nothing.default.svc.cluster.local", RecordType::A, 3),
+            // Its end looks like the zone, and is part of a label.
+            ("mycluster.local", RecordType::A, 5),
+            ("1.0.96.10.in-addr.arpa", RecordType::PTR, 0),
+            ("example.org", RecordType::new(4711), 0),
+        ],
+    );
+    let text = metrics.text("dns://:53", &Default::default());
+    for line in [
+        r#"coredns_dns_requests_total{server="dns://:53",zone="cluster.local.",view="",proto="udp",family="1",type="A"} 2"#,
+        r#"coredns_dns_requests_total{server="dns://:53",zone="cluster.local.",view="",proto="udp",family="1",type="SOA"} 1"#,
+        r#"coredns_dns_requests_total{server="dns://:53",zone="96.10.in-addr.arpa.",view="",proto="udp",family="1",type="PTR"} 1"#,
+        r#"coredns_dns_requests_total{server="dns://:53",zone=".",view="",proto="udp",family="1",type="other"} 1"#,
+        r#"coredns_dns_requests_total{server="dns://:53",zone="dropped",view="",proto="udp",family="1",type="A"} 1"#,
+        r#"coredns_dns_responses_total{server="dns://:53",zone="cluster.local.",view="",rcode="NXDOMAIN",plugin="kubernetes"} 1"#,
+        r#"coredns_dns_responses_total{server="dns://:53",zone="dropped",view="",rcode="REFUSED",plugin=""} 1"#,
+        r#"coredns_dns_request_duration_seconds_bucket{server="dns://:53",zone="cluster.local.",view="",type="A",le="0.00025"} 0"#,
+        r#"coredns_dns_request_duration_seconds_bucket{server="dns://:53",zone="cluster.local.",view="",type="A",le="0.0005"} 2"#,
+        r#"coredns_dns_request_duration_seconds_count{server="dns://:53",zone="cluster.local.",view="",type="A"} 2"#,
+        r#"coredns_dns_request_size_bytes_bucket{server="dns://:53",zone="cluster.local.",view="",proto="udp",le="100"} 3"#,
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line}\nis not in\n{text}");
+    }
+}
+
+#[test]
+fn each_metric_has_its_type_once_and_its_lines_together() {
+    let text = tallied(&zone(), &[("cluster.local", RecordType::A, 0), ("a.b", RecordType::A, 0)])
+        .text("dns://:53", &Default::default());
+    let types: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+    let mut once = types.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(types.len(), once.len(), "{text}");
+    assert!(types.contains(&"# TYPE coredns_dns_request_size_bytes histogram"), "{types:?}");
+    assert!(types.contains(&"# TYPE coredns_dns_requests_total counter"), "{types:?}");
+}
+
+#[test]
+fn tallies_of_several_threads_are_added_up() {
+    let metrics = Metrics::new(&zone());
+    let query = Query::emit(1, &"cluster.local".parse().unwrap(), RecordType::A);
+    for _ in 0..3 {
+        let _counted =
+            metrics.tally().answered(&query, Client::tcp(([0, 0, 0, 0, 0, 0, 0, 1], 1).into()), &query);
+    }
+    let text = metrics.text("dns://:53", &Default::default());
+    assert!(text.contains(r#"proto="tcp",family="2",type="A"} 3"#), "{text}");
+}
