@@ -235,7 +235,7 @@ fn a_cluster_is_read_from_everything_kubectl_writes() {
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "ns"},
          "spec": {"clusterIP": "172.30.0.41", "ports": [{"port": 80}]}}]}"#;
     fs::write(directory.path().join("services.json"), list).unwrap();
-    let slices = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: discovery.k8s.io/v1\n  kind: EndpointSlice\n  metadata: {name: web-1, namespace: ns, labels: {kubernetes.io/service-name: web}}\n  addressType: IPv4\n  ports: [{port: 8080}]\n  endpoints: [{addresses: [10.0.0.1]}]\n";
+    let slices = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSliceList\nitems:\n- metadata: {name: web-1, namespace: ns, labels: {kubernetes.io/service-name: web}}\n  addressType: IPv4\n  ports: [{port: 8080}]\n  endpoints: [{addresses: [10.0.0.1]}]\n";
     fs::write(directory.path().join("deeper/slices.yml"), slices).unwrap();
     let objects = directory.path().to_str().unwrap();
     let flow = ["--flow", "TCP 10.0.0.2 172.30.0.41:80", "--format", "json"];

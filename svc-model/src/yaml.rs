@@ -95,9 +95,12 @@ impl Manifests {
             let object = format!("document at line {line}");
             return self.problems.push(Problem::unnamed(object, "kind", "is required"));
         }
-        if kind == "List" {
+        let has_items = value.get("items").is_some_and(Value::is_sequence);
+        if let Some(of) = kind.strip_suffix("List").filter(|of| of.is_empty() || has_items) {
+            let version = text(&value, &["apiVersion"]).to_owned();
             let items = value.get_mut("items").and_then(Value::as_sequence_mut).map(std::mem::take);
-            return items.into_iter().flatten().for_each(|item| self.add(item, line));
+            let items = items.into_iter().flatten().map(|item| listed(item, of, &version));
+            return items.for_each(|item| self.add(item, line));
         }
         let version = text(&value, &["apiVersion"]).to_owned();
         let known = Kind::ALL.iter().find(|(known, _)| known.to_string() == kind);
@@ -137,6 +140,17 @@ impl Manifests {
             None => self.ignored.push(named),
         }
     }
+}
+
+/// An item of a list: in a `ServiceList`, as the API answers it, items need not say what they are.
+fn listed(mut item: Value, kind: &str, version: &str) -> Value {
+    if let Some(fields) =
+        item.as_mapping_mut().filter(|fields| !kind.is_empty() && !fields.contains_key("kind"))
+    {
+        fields.insert("kind".into(), kind.into());
+        fields.insert("apiVersion".into(), version.into());
+    }
+    item
 }
 
 /// The text at this path of keys; empty if there is none.

@@ -27,6 +27,11 @@ impl Objects {
         }
         let (objects, problems) = manifests.stored();
         problems.iter().for_each(|problem| eprintln!("error: {problem}"));
+        if let [first, others @ ..] = manifests.ignored() {
+            let others =
+                if others.is_empty() { String::new() } else { format!(" and {} others", others.len()) };
+            eprintln!("warning: passed over, for no proxy reads such objects: {first}{others}");
+        }
         Ok(Self { snapshot: objects.into_iter().collect(), faults: problems.len() })
     }
 

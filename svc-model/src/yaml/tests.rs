@@ -162,3 +162,15 @@ fn documents_begin_at_their_lines() {
     assert_eq!(split("a\n---\nb\n--- c\n----\n"), [(1, "a\n"), (2, "---\nb\n"), (4, "--- c\n----\n")]);
     assert_eq!(split("---\r\na\n---"), [(1, "---\r\na\n"), (3, "---")]);
 }
+
+#[test]
+fn typed_lists_say_what_their_items_are() {
+    let list = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSliceList, items: [{metadata: {name: a}, addressType: IPv4}, \
+                {kind: EndpointSlice, apiVersion: discovery.k8s.io/v1, metadata: {name: b}, addressType: IPv6}]}";
+    let others = "{apiVersion: apps/v1, kind: DeploymentList, items: [{metadata: {name: c}}]}\n---\n\
+                  {apiVersion: example.com/v1, kind: AllowList, metadata: {name: d}}";
+    let manifests = read(&format!("{list}\n---\n{others}"));
+    assert_eq!(manifests.problems(), []);
+    assert_eq!(manifests.stored().0.len(), 2);
+    assert_eq!(manifests.ignored(), ["Deployment default/c", "AllowList default/d"]);
+}
