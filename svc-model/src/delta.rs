@@ -86,6 +86,11 @@ impl Delta {
     /// Nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many names there are.
+    pub(crate) fn len(&self) -> usize {
         let Delta {
             from: _,
             to: _,
@@ -98,14 +103,8 @@ impl Delta {
             nodes,
             namespaces,
         } = self;
-        config_maps.is_empty()
-            && services.is_empty()
-            && ingresses.is_empty()
-            && ingress_classes.is_empty()
-            && secrets.is_empty()
-            && pods.is_empty()
-            && nodes.is_empty()
-            && namespaces.is_empty()
+        let objects = services.len() + ingresses.len() + secrets.len() + pods.len() + config_maps.len();
+        objects + ingress_classes.len() + nodes.len() + namespaces.len()
     }
 
     /// This delta followed by `later`. O(size of `later` x log).

@@ -119,12 +119,13 @@
 //! | feature | default | what it adds |
 //! |--|--|--|
 //! | `yaml` | yes | [`yaml`]: manifests from and to YAML and JSON text |
-//! | `store` | yes | [`store`]: the watchable store (tokio's channels, no runtime) |
+//! | `store` | yes | [`store`]: the watchable store (no runtime) |
 //! | `kube` | no | `kube`: the Kubernetes API as a source, by list and watch (hyper, rustls; a tokio runtime with I/O and time) |
 //! | `dir` | no | `dir`: a directory of manifests, followed by inotify (Linux; a tokio runtime with I/O and time) |
 //! | `testing` | no | `testing`: proptest strategies for objects, clusters and their histories |
 //!
-//! Without features there is neither tokio nor YAML: objects, control plane, snapshots. Nothing needs a privilege.
+//! With default features 24 crates are compiled, and tokio is none of them; without features there is no YAML either:
+//! objects, control plane, snapshots. Nothing needs a privilege.
 //!
 //! # Cancel safety
 //!

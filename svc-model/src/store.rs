@@ -1,16 +1,37 @@
 //! The watchable store: where sources put objects and consumers follow them.
+//!
+//! # Order
+//!
+//! - Every change that changes something is a revision, numbered by one; what changes nothing is none. Writers on several
+//!   threads take turns, and all watchers see the same revisions in the same order.
+//! - A watcher sees revisions only forwards. It may skip some: it is always shown the newest, with a [`Delta`] that names
+//!   everything that differs from what it saw last (and possibly names what changed and changed back).
+//! - A watcher that does not look costs nothing: nothing is queued for it. The deltas of the last 256 revisions are kept, or
+//!   fewer if they have more than 16 384 names together; who has seen nothing since is given a delta of everything.
+//! - Memory: the newest snapshot, and those that watchers hold, which share what they have in common.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio::sync::watch;
-
-use crate::{Delta, Object, ObjectRef, Revision, Snapshot};
-
+mod cell;
+mod gate;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use crate::{Delta, Object, ObjectRef, Revision, Snapshot};
+pub use gate::{Progress, Reached};
+
+/// What the cell stands on; its model check puts loom's in the place.
+mod sync {
+    pub(super) use std::sync::{Arc, Mutex, MutexGuard};
+}
+
 /// How many deltas are kept for consumers that lag; who lags more gets the delta between snapshots by name.
 const HISTORY: usize = 256;
+
+/// How many names they may have together.
+const HISTORY_NAMES: usize = 1 << 14;
 
 /// All objects of a cluster, one revision after the other. Clones share the same objects.
 ///
@@ -30,20 +51,20 @@ const HISTORY: usize = 256;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Store {
-    shared: Arc<Shared>,
+    latest: Arc<cell::Sender<Arc<State>>>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    /// Serialises writers; readers use the channel alone.
-    writing: Mutex<()>,
-    latest: watch::Sender<Arc<State>>,
-}
-
-#[derive(Debug, Default)]
 struct State {
     snapshot: Snapshot,
-    history: std::collections::VecDeque<Arc<Delta>>,
+    history: History,
+}
+
+/// The last deltas, oldest first.
+#[derive(Clone, Debug, Default)]
+struct History {
+    deltas: VecDeque<Arc<Delta>>,
+    names: usize,
 }
 
 impl Default for Store {
@@ -56,8 +77,8 @@ impl Store {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        let latest = watch::Sender::new(Arc::default());
-        Self { shared: Arc::new(Shared { writing: Mutex::new(()), latest }) }
+        let empty = State { snapshot: Snapshot::default(), history: History::default() };
+        Self { latest: Arc::new(cell::Sender::new(Arc::new(empty))) }
     }
 
     /// Puts objects in place, replacing those of the same kind and name, as one revision. O(objects x log).
@@ -76,32 +97,26 @@ impl Store {
         set: impl IntoIterator<Item = Object>,
         removed: impl IntoIterator<Item = ObjectRef>,
     ) -> Revision {
-        let _writing = self.shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = Arc::clone(&self.shared.latest.borrow());
-        let (snapshot, delta) = state.snapshot.with(set, removed);
-        let revision = snapshot.revision();
-        if !delta.is_empty() {
-            let mut history = state.history.clone();
-            history.push_back(Arc::new(delta));
-            while history.len() > HISTORY {
-                history.pop_front();
-            }
-            self.shared.latest.send_replace(Arc::new(State { snapshot, history }));
-        }
-        revision
+        self.latest.update(|state| {
+            let (snapshot, delta) = state.snapshot.with(set, removed);
+            let revision = snapshot.revision();
+            let next =
+                (!delta.is_empty()).then(|| Arc::new(State { snapshot, history: state.history.and(delta) }));
+            (next, revision)
+        })
     }
 
     /// What the store holds now. O(1).
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.shared.latest.borrow().snapshot.clone()
+        self.latest.newest().snapshot.clone()
     }
 
     /// Follows the store from what it holds now.
     #[must_use]
     pub fn watch(&self) -> Watch {
-        let mut receiver = self.shared.latest.subscribe();
-        let seen = receiver.borrow_and_update().snapshot.clone();
+        let receiver = self.latest.subscribe();
+        let seen = receiver.newest().snapshot.clone();
         Watch { receiver, seen, gate: None, waiting: None }
     }
 }
@@ -116,9 +131,9 @@ pub struct Closed;
 /// change: what happened in between arrives merged.
 #[derive(Clone, Debug)]
 pub struct Watch {
-    receiver: watch::Receiver<Arc<State>>,
+    receiver: cell::Receiver<Arc<State>>,
     seen: Snapshot,
-    gate: Option<watch::Receiver<Revision>>,
+    gate: Option<Reached>,
     /// What waits before the gate. It stays the same until it has passed, so that a store which never rests is shown too.
     waiting: Option<Arc<State>>,
 }
@@ -133,7 +148,7 @@ impl Watch {
     /// The same watch behind a gate: nothing newer than the revision that `programmed` has reached is shown. A name
     /// server or a router behind the proxy's gate announces a Service only once the kernel forwards to it.
     #[must_use]
-    pub fn behind(mut self, programmed: watch::Receiver<Revision>) -> Self {
+    pub fn behind(mut self, programmed: Reached) -> Self {
         self.gate = Some(programmed);
         self
     }
@@ -142,7 +157,7 @@ impl Watch {
     /// Cancel safe: a change is either returned or seen by the next call.
     ///
     /// # Errors
-    /// [`Closed`] when all handles of the store, or the gate's sender, are gone.
+    /// [`Closed`] when all handles of the store, or the gate's [`Progress`], are gone.
     pub async fn changed(&mut self) -> Result<(Snapshot, Delta), Closed> {
         let state = match self.waiting.take() {
             Some(state) => state,
@@ -159,13 +174,13 @@ impl Watch {
     async fn newer(&mut self) -> Result<Arc<State>, Closed> {
         let seen = self.seen.revision();
         let newer = |state: &Arc<State>| state.snapshot.revision() > seen;
-        Ok(Arc::clone(&*self.receiver.wait_for(newer).await.map_err(|_| Closed)?))
+        poll_fn(|cx| self.receiver.poll(cx, newer)).await.map_err(|_| Closed)
     }
 
     /// Waits until the gate lets a revision pass: a proxy may skip revisions, but never goes back.
     async fn pass_gate(&mut self, wanted: Revision) -> Result<(), Closed> {
         if let Some(gate) = &mut self.gate {
-            gate.wait_for(|reached| *reached >= wanted).await.map_err(|_| Closed)?;
+            gate.at_least(wanted).await?;
         }
         Ok(())
     }
@@ -175,10 +190,24 @@ impl State {
     /// The merged deltas after a snapshot, or, if history no longer reaches back, every name of either side.
     fn since(&self, seen: &Snapshot) -> Delta {
         let from = seen.revision();
-        if self.history.front().is_some_and(|oldest| oldest.from() > from) {
+        let mut missed = self.history.deltas.iter().filter(|delta| delta.from() >= from).peekable();
+        if missed.peek().is_none_or(|oldest| oldest.from() > from) {
             return Delta::everything(seen, &self.snapshot);
         }
-        let missed = self.history.iter().filter(|delta| delta.from() >= from);
         missed.fold(Delta::starting_at(from), |merged, delta| merged.merge(Delta::clone(delta)))
+    }
+}
+
+impl History {
+    /// With one more, and without the oldest if there are too many.
+    fn and(&self, delta: Delta) -> Self {
+        let mut next = self.clone();
+        next.names += delta.len();
+        next.deltas.push_back(Arc::new(delta));
+        while next.deltas.len() > HISTORY || next.names > HISTORY_NAMES {
+            let Some(oldest) = next.deltas.pop_front() else { break };
+            next.names -= oldest.len();
+        }
+        next
     }
 }

@@ -1,6 +1,8 @@
 //! The `features` and `package` stages: each library by itself, as `cargo add` brings it into somebody's program.
 
-use anyhow::bail;
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, bail};
 
 use crate::call::Call;
 use crate::progress::Progress;
@@ -12,11 +14,26 @@ const LIBRARIES: &[&str] =
 /// In this order the builds of two neighbours have the most in common.
 const FEATURES: &[&[&str]] = &[&["--all-features"], &[], &["--no-default-features"]];
 
+/// How many crates everybody's vocabulary may bring along, itself included.
+const LIGHT: usize = 25;
+
 pub(crate) fn run(workspace: &Workspace, _progress: &mut Progress) -> anyhow::Result<()> {
+    stays_light(workspace)?;
     for features in FEATURES {
         for library in LIBRARIES {
             check(Call::parse("cargo check --quiet --package").arg(*library).args(*features), workspace)?;
         }
+    }
+    Ok(())
+}
+
+fn stays_light(workspace: &Workspace) -> anyhow::Result<()> {
+    let tree = Call::parse("cargo tree --package svc-model --edges normal --prefix none --format {p}");
+    let lines = tree.ask(workspace).context("cargo tree does not answer")?;
+    let names: BTreeSet<&str> = lines.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    println!("svc-model is {} crates with default features", names.len());
+    if names.is_empty() || names.len() > LIGHT {
+        bail!("svc-model is {} crates instead of {LIGHT} at most: {names:?}", names.len());
     }
     Ok(())
 }

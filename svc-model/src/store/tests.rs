@@ -69,6 +69,61 @@ fn who_lags_too_far_is_told_everything() {
 }
 
 #[test]
+fn a_watcher_that_never_looks_costs_nothing() {
+    run(async {
+        let store = Store::new();
+        let mut watch = store.watch();
+        for index in 0..5000 {
+            store.apply(namespace(&format!("n{}", index % 7)));
+            store.delete(&ObjectRef::new(Kind::Namespace, ObjectName::cluster(format!("n{}", index % 7))));
+        }
+        let state = store.latest.newest();
+        assert_eq!((state.history.deltas.len(), state.history.names), (HISTORY, HISTORY));
+        let last = store.apply(namespace("last"));
+        let (snapshot, delta) = watch.changed().await.unwrap();
+        assert_eq!((delta.from().number(), delta.to(), snapshot.revision()), (0, last, last));
+        assert!(delta.namespaces().contains("last"));
+        assert!(now(watch.changed()).await.is_none(), "one snapshot, not ten thousand changes");
+    });
+}
+
+#[test]
+fn few_large_changes_are_not_kept_either() {
+    run(async {
+        let store = Store::new();
+        let many = |label: usize| {
+            let namespaces = (0..HISTORY_NAMES / 4).map(|index| {
+                format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: n{index}, labels: {{a: '{label}'}}}}}}\n---\n")
+            });
+            yaml::read(&namespaces.collect::<String>()).stored().0
+        };
+        let mut watch = store.watch();
+        for label in 0..9 {
+            store.apply(many(label));
+        }
+        let state = store.latest.newest();
+        assert_eq!((state.history.deltas.len(), state.history.names), (4, HISTORY_NAMES));
+        let (_, delta) = watch.changed().await.unwrap();
+        assert_eq!(delta.namespaces().len(), HISTORY_NAMES / 4);
+    });
+}
+
+#[test]
+fn the_next_snapshot_shares_what_did_not_change() {
+    let store = Store::new();
+    store.apply((0..500).flat_map(|index| namespace(&format!("n{index}"))));
+    let before = store.snapshot();
+    let revision = before.revision();
+    assert_eq!(store.apply(before.objects()), revision, "the same again is no change");
+    store.apply(namespace("another"));
+    store.apply((0..400).flat_map(|index| namespace(&format!("n{index}"))));
+    let after = store.snapshot();
+    assert_eq!(after.revision().number(), revision.number() + 1);
+    let shared = before.namespaces().filter(|old| after.namespaces().any(|new| Arc::ptr_eq(old, new)));
+    assert_eq!(shared.count(), 500, "what is equal stays where it is, also if it is set again");
+}
+
+#[test]
 fn the_store_may_go() {
     run(async {
         let store = Store::new();
@@ -84,11 +139,11 @@ fn the_store_may_go() {
 fn behind_a_gate_nothing_is_shown_early() {
     run(async {
         let store = Store::new();
-        let (gate, programmed) = watch::channel(Revision::default());
-        let mut watch = store.watch().behind(programmed);
+        let gate = Progress::new();
+        let mut watch = store.watch().behind(gate.reached());
         let first = store.apply(namespace("a"));
         assert!(now(watch.changed()).await.is_none(), "not yet programmed");
-        gate.send_replace(first);
+        gate.reach(first);
         let (snapshot, _) = watch.changed().await.unwrap();
         assert_eq!(snapshot.revision(), first);
         drop(gate);
@@ -101,18 +156,18 @@ fn behind_a_gate_nothing_is_shown_early() {
 fn a_gate_that_is_always_a_step_behind_still_lets_pass() {
     run(async {
         let store = Store::new();
-        let (gate, programmed) = watch::channel(Revision::default());
-        let mut watch = store.watch().behind(programmed);
+        let gate = Progress::new();
+        let mut watch = store.watch().behind(gate.reached());
         for index in 0..5 {
             let reached = store.apply(namespace(&format!("n{index}")));
             assert!(now(watch.changed()).await.is_none(), "cancelled while it waits");
             // The proxy has this revision when the next one is already there.
             store.apply(namespace(&format!("m{index}")));
-            gate.send_replace(reached);
+            gate.reach(reached);
             let (snapshot, delta) = watch.changed().await.unwrap();
             assert_eq!((snapshot.revision(), delta.to()), (reached, reached));
             assert!(!snapshot.has_namespace(&format!("m{index}")));
-            gate.send_replace(store.snapshot().revision());
+            gate.reach(store.snapshot().revision());
             watch.changed().await.unwrap();
         }
     });

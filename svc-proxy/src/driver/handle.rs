@@ -1,6 +1,7 @@
 //! What the embedder holds while the loop runs.
 
 use svc_model::Revision;
+use svc_model::store::{Progress, Reached};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::plan::Problem;
@@ -90,7 +91,7 @@ impl Status {
 #[derive(Debug)]
 pub(super) struct Reports {
     status: watch::Sender<Status>,
-    revisions: watch::Sender<Revision>,
+    revisions: Progress,
 }
 
 impl Reports {
@@ -110,10 +111,7 @@ impl Reports {
                 sysctls,
             };
         });
-        self.revisions.send_if_modified(|revision| {
-            let before = std::mem::replace(revision, state.programmed());
-            before != *revision
-        });
+        self.revisions.reach(state.programmed());
     }
 }
 
@@ -122,13 +120,13 @@ impl Reports {
 pub struct Handle {
     commands: mpsc::UnboundedSender<Command>,
     status: watch::Receiver<Status>,
-    revisions: watch::Receiver<Revision>,
+    revisions: Reached,
 }
 
 pub(super) fn pair(commands: mpsc::UnboundedSender<Command>) -> (Reports, Handle) {
     let (status, status_reader) = watch::channel(Status::default());
-    let (revisions, revisions_reader) = watch::channel(Revision::default());
-    let handle = Handle { commands, status: status_reader, revisions: revisions_reader };
+    let revisions = Progress::new();
+    let handle = Handle { commands, status: status_reader, revisions: revisions.reached() };
     (Reports { status, revisions }, handle)
 }
 
@@ -139,14 +137,13 @@ impl Handle {
     ///
     /// [`Error::Stopped`] when the loop ended before.
     pub async fn programmed(&self, revision: Revision) -> Result<(), Error> {
-        let mut revisions = self.revisions.clone();
-        let reached = revisions.wait_for(|programmed| *programmed >= revision).await;
+        let reached = self.revisions.clone().at_least(revision).await;
         reached.map(drop).map_err(|_| Error::Stopped)
     }
 
     /// The revision that the kernel holds, to follow: DNS and Ingress wait for it before they announce a Service.
     #[must_use]
-    pub fn revisions(&self) -> watch::Receiver<Revision> {
+    pub fn revisions(&self) -> Reached {
         self.revisions.clone()
     }
 

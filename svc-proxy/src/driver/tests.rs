@@ -43,7 +43,7 @@ async fn revisions_are_announced_once_the_kernel_holds_them() {
     let revision = add_service(&store, 1);
     handle.programmed(revision).await.unwrap();
     assert!(listed(&mut kernel).contains("10.96.0.1 . tcp . 80"));
-    assert_eq!(*handle.revisions().borrow(), revision);
+    assert_eq!(handle.revisions().revision(), revision);
     assert!(handle.status().is_fine());
 }
 
