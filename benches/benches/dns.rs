@@ -1,7 +1,7 @@
 //! svc-dns: a responder from a snapshot, the next one after one change, answers of each kind.
 //!
-//! `cargo bench --bench dns -- --answers KIND COUNT` gives so many answers and nothing else: what
-//! `valgrind --tool=callgrind --toggle-collect='*answers*'` counts instructions of.
+//! `cargo bench -p benches --bench dns -- --answers KIND COUNT` gives so many answers and nothing else: what
+//! `valgrind --tool=callgrind --toggle-collect='dns::answers*'` counts instructions of.
 #![allow(missing_docs, reason = "a program of measurements")]
 #![allow(clippy::print_stdout, reason = "a program prints")]
 
