@@ -73,6 +73,7 @@ fn main() -> ExitCode {
         lab("dns_answers_from_manifests", |lab| Box::pin(dns_answers_from_manifests(lab))),
         lab("dns_starts_with_a_corefile", |lab| Box::pin(dns_starts_with_a_corefile(lab))),
         lab("dns_walks_search_paths", |lab| Box::pin(dns_walks_search_paths(lab))),
+        lab("dns_forwards_to_unbound", |lab| Box::pin(dns_forwards_to_unbound(lab))),
         lab("ingress_routes_to_endpoints", |lab| Box::pin(ingress_routes_to_endpoints(lab))),
         lab("node_serves_all_and_cleans_up", |lab| Box::pin(node_serves_all_and_cleans_up(lab))),
         lab("node_names_a_missing_underlay", |lab| Box::pin(node_names_a_missing_underlay(lab))),
@@ -363,6 +364,63 @@ async fn dns_walks_search_paths(lab: Lab) -> anyhow::Result<()> {
     let name = "80.0.96.10.in-addr.arpa.";
     let answer = dns::query(&b, "172.20.10.2:53".parse()?, name, RecordType::PTR).await?;
     ensure!(answer.records == [format!("{name} PTR web.default.svc.cluster.local.")], "{answer:?}");
+    Ok(())
+}
+
+/// A name server of others, with records that we do not know the meaning of.
+const UNBOUND: &str = r#"
+server:
+  interface: 172.20.10.3
+  access-control: 172.20.10.0/24 allow
+  do-daemonize: no
+  chroot: ""
+  username: ""
+  pidfile: ""
+  use-syslog: no
+  module-config: "iterator"
+  local-zone: "example.com." static
+  local-data: "example.com. 300 IN SOA ns.example.com. admin.example.com. 1 7200 1800 86400 60"
+  local-data: "www.example.com. 300 IN A 192.0.2.80"
+  local-data: "odd.example.com. 300 IN TYPE65280 \# 3 616263"
+remote-control:
+  control-enable: no
+"#;
+
+async fn dns_forwards_to_unbound(lab: Lab) -> anyhow::Result<()> {
+    let Some(unbound) =
+        ["/usr/sbin/unbound", "/usr/bin/unbound"].into_iter().find(|path| Path::new(path).exists())
+    else {
+        eprintln!("SKIP dns_forwards_to_unbound: no unbound program here");
+        return Ok(());
+    };
+    let (a, b) = hosts(&lab).await?;
+    let (directory, config) = (manifests()?, tempfile::tempdir()?);
+    let path = config.path().join("unbound.conf");
+    fs::write(&path, UNBOUND)?;
+    let mut command = Command::new(unbound);
+    command.args(["-d", "-c", text(&path)]).stderr(Stdio::null());
+    let mut outside = b.command(command).spawn().await?;
+    until_answer(&b, "172.20.10.3:53", "www.example.com.", &["www.example.com. A 192.0.2.80"]).await?;
+    let arguments =
+        ["--manifests", text(directory.path()), "--listen", "172.20.10.2:53", "--upstream", "172.20.10.3"];
+    let _program = start(&a, DNS, &arguments, "answers at").await?;
+    let server: SocketAddr = "172.20.10.2:53".parse()?;
+    let ask = async |name: &str, kind: RecordType| dns::query(&b, server, name, kind).await;
+    let www = ask("www.example.com.", RecordType::A).await?;
+    ensure!(www.records == ["www.example.com. A 192.0.2.80"], "{www:?}");
+    let odd = ask("odd.example.com.", RecordType::Unknown(65280)).await?;
+    ensure!(odd.records.len() == 1, "{odd:?}");
+    for kind in [RecordType::A, RecordType::TXT] {
+        let absent = ask("nope.example.com.", kind).await?;
+        ensure!(absent.code == "Non-Existent Domain", "{absent:?}");
+    }
+    // It is gone: what was asked before is known, what was not is a failure, and the cluster's own names go on.
+    outside.kill().await?;
+    ensure!(ask("www.example.com.", RecordType::A).await? == www);
+    ensure!(ask("nope.example.com.", RecordType::A).await?.code == "Non-Existent Domain");
+    ensure!(ask("new.example.com.", RecordType::A).await?.code == "Server Failure");
+    let own = ask("web.default.svc.cluster.local.", RecordType::A).await?;
+    ensure!(own.records == ["web.default.svc.cluster.local. A 10.96.0.80"], "{own:?}");
     Ok(())
 }
 

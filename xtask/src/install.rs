@@ -21,6 +21,11 @@ const WANTED: &[Wanted] = &[
         tests: "the tests that compare our rules with its listing",
     },
     Wanted { program: "ip", package: "iproute2", tests: "the tests that have it change what our dumps show" },
+    Wanted {
+        program: "unbound",
+        package: "unbound",
+        tests: "the tests that forward to a name server of others",
+    },
     Wanted { program: "g++", package: "g++", tests: "the fuzz targets (all but their seeds)" },
 ];
 
