@@ -67,6 +67,42 @@ proptest! {
     }
 }
 
+/// Networks that overlap, touch and repeat, small enough to run dry.
+fn cidrs() -> impl Strategy<Value = Vec<ipnet::IpNet>> {
+    let networks =
+        ["10.0.0.0/29", "10.0.0.0/28", "10.0.0.8/29", "10.0.0.16/30", "10.0.0.0/29", "10.0.0.20/32"];
+    prop::sample::subsequence(networks.to_vec(), 1..=6)
+        .prop_map(|chosen| chosen.iter().map(|text| text.parse().unwrap()).collect())
+}
+
+proptest! {
+    #[test]
+    fn overlapping_networks_hand_out_each_address_once(
+        cidrs in cidrs(), calls in vec((0..12_u8, any::<bool>()), 1..80), seed in any::<u64>(),
+    ) {
+        let mut addresses = ClusterIps::new(cidrs[0], seed);
+        cidrs[1..].iter().for_each(|cidr| addresses.add(*cidr));
+        let all = |address: &std::net::IpAddr| cidrs.iter().any(|cidr| is_assignable(*cidr, *address));
+        let assignable = (0..32_u8).map(|host| std::net::IpAddr::from([10, 0, 0, host])).filter(all).count();
+        let mut model: BTreeMap<std::net::IpAddr, ObjectName> = BTreeMap::new();
+        for (owner, release) in calls {
+            if release {
+                addresses.release(&named(owner));
+                model.retain(|_, holder| *holder != named(owner));
+            } else {
+                match addresses.allocate(&named(owner)) {
+                    Ok(address) => {
+                        prop_assert!(all(&address));
+                        prop_assert_eq!(model.insert(address, named(owner)), None);
+                    }
+                    Err(_) => prop_assert_eq!(model.len(), assignable),
+                }
+            }
+            prop_assert_eq!(addresses.held(), model.len());
+        }
+    }
+}
+
 fn named(owner: u8) -> ObjectName {
     ObjectName::new("default", format!("s{owner}"))
 }

@@ -174,6 +174,57 @@ fn one_door_for_both_protocols() {
     assert_eq!(doors, [Some(30053), Some(30053)]);
 }
 
+/// Protocol and number of two ports, the node ports they ask for, and which they get: `=` the same as the first.
+#[test]
+fn node_ports_of_new_services() {
+    for (first, second, expected) in [
+        ("{name: a, port: 53}", "{name: b, port: 54}", "any other"),
+        ("{name: a, port: 53}", "{name: b, port: 53, protocol: UDP}", "any ="),
+        ("{name: a, port: 53, nodePort: 30001}", "{name: b, port: 53, protocol: UDP}", "30001 ="),
+        ("{name: a, port: 53}", "{name: b, port: 53, protocol: UDP, nodePort: 30002}", "30002 ="),
+        (
+            "{name: a, port: 53, nodePort: 30001}",
+            "{name: b, port: 53, protocol: UDP, nodePort: 30001}",
+            "30001 =",
+        ),
+        (
+            "{name: a, port: 53, nodePort: 30001}",
+            "{name: b, port: 53, protocol: UDP, nodePort: 30002}",
+            "30001 30002",
+        ),
+        ("{name: a, port: 53, nodePort: 30001}", "{name: b, port: 54}", "30001 other"),
+        (
+            "{name: a, port: 53, nodePort: 30001}",
+            "{name: b, port: 54, protocol: UDP, nodePort: 30001}",
+            "30001 =",
+        ),
+    ] {
+        for kind in ["NodePort", "LoadBalancer"] {
+            let mut control = control();
+            accept(&mut control, &service_yaml("web", &format!("type: {kind}, ports: [{first}, {second}]")));
+            let web = service(&control, "web");
+            let numbers: Vec<_> = web.ports().iter().map(|port| port.node_port().unwrap()).collect();
+            assert!(numbers.iter().all(|number| (30000..=32767).contains(number)), "{numbers:?}");
+            let word = |index: usize, any: &str| match numbers[index] {
+                _ if index == 1 && numbers[0] == numbers[1] => "=".to_owned(),
+                number @ 30001..=30002 => number.to_string(),
+                _ => any.to_owned(),
+            };
+            assert_eq!(
+                format!("{} {}", word(0, "any"), word(1, "other")),
+                expected,
+                "{kind}: {first} {second}"
+            );
+            assert_eq!(control.node_ports.held(), numbers.iter().collect::<BTreeSet<_>>().len());
+        }
+    }
+    let mut control = control();
+    let spec = "type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{name: a, port: 53, nodePort: 30001}, {name: b, port: 54}]";
+    accept(&mut control, &service_yaml("web", spec));
+    let numbers: Vec<_> = service(&control, "web").ports().iter().map(|port| port.node_port()).collect();
+    assert_eq!(numbers, [Some(30001), None], "only what is asked for");
+}
+
 #[test]
 fn several_ranges_of_one_family() {
     let cidrs = ["10.96.0.0/30", "10.97.0.0/29", "10.97.0.0/30"].map(|cidr| cidr.parse().unwrap());
