@@ -7,7 +7,7 @@ pub mod dns;
 
 use std::fmt::Write as _;
 
-use svc_model::{Object, ObjectName, Snapshot, yaml};
+use svc_model::{ControlPlane, Object, ObjectName, Snapshot, yaml};
 
 /// How many Services: what a test has, what a cluster has, what few clusters have.
 pub const SIZES: [usize; 3] = [10, 1_000, 10_000];
@@ -43,6 +43,64 @@ pub fn host(number: usize) -> String {
 pub fn cluster(services: usize) -> Snapshot {
     let services = (0..services).flat_map(|number| objects(&manifest(number)));
     objects(CLASS).into_iter().chain(services).collect()
+}
+
+/// The manifests of such a cluster, as one text.
+#[must_use]
+pub fn manifests(services: usize) -> String {
+    (0..services).map(manifest).collect()
+}
+
+/// The name of a pod of the Service with this number.
+#[must_use]
+pub fn pod_name(service: usize, pod: usize) -> ObjectName {
+    ObjectName::new("bench", format!("web-{service}-{pod}"))
+}
+
+/// A control plane without objects, with room for as many Services as there are.
+///
+/// # Panics
+///
+/// If the CIDR written here is none.
+#[must_use]
+pub fn empty_control_plane() -> ControlPlane {
+    ControlPlane::builder().service_cidr("10.96.0.0/12".parse().expect("a CIDR")).build()
+}
+
+/// A control plane of `services` Services, each with `pods` pods that are on the network.
+///
+/// # Panics
+///
+/// If one of the manifests written here is refused.
+#[must_use]
+pub fn control_plane(services: usize, pods: usize) -> ControlPlane {
+    let service = |number: usize| {
+        let name = name(number);
+        let service = name.name();
+        let cluster_ip = address(10, 96, number);
+        format!(
+            "---
+{{apiVersion: v1, kind: Service, metadata: {{name: {service}, namespace: bench}}, spec: {{clusterIP: {cluster_ip}, \
+             clusterIPs: [{cluster_ip}], selector: {{app: {service}}}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}}}\n"
+        )
+    };
+    let pod = |number: usize, pod: usize| {
+        format!(
+            "---
+{{apiVersion: v1, kind: Pod, metadata: {{name: {}, namespace: bench, labels: {{app: web-{number}}}}}, \
+             status: {{podIP: {}}}}}\n",
+            pod_name(number, pod).name(),
+            address(10, 128, number * pods + pod)
+        )
+    };
+    let mut control = empty_control_plane();
+    for number in 0..services {
+        let text: String =
+            std::iter::once(service(number)).chain((0..pods).map(|index| pod(number, index))).collect();
+        let outcome = control.adopt(objects(&text));
+        assert!(outcome.problems().is_empty(), "{:?}", outcome.problems());
+    }
+    control
 }
 
 /// What changes when a Service gets another endpoint: the commonest change of all.

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::endpoint_slices::HEADLESS_LABEL;
 use crate::{
     AddressType, Endpoint, EndpointSlice, ObjectName, Service, ServicePort, Snapshot, TrafficPolicy,
 };
@@ -79,8 +80,10 @@ impl Backend {
     }
 }
 
-/// All endpoints of a Service port in one family, whatever their state, sorted by address. An address in several
-/// slices counts once: one that is not terminating wins over one that is. O(endpoints x log).
+/// All endpoints of a Service port in one family, whatever their state, in the order of `address:port` as text: this is
+/// the order in which kube-proxy writes them. An address in several slices counts once: one that is not terminating takes
+/// the place of what was there, one that is terminating never does. Only the first address of an endpoint counts; a port
+/// without a number forwards nothing; slices marked headless count for headless Services alone. O(endpoints x log).
 #[must_use]
 pub fn backends(
     snapshot: &Snapshot,
@@ -89,7 +92,12 @@ pub fn backends(
     family: AddressType,
 ) -> Vec<Backend> {
     let mut found = std::collections::BTreeMap::new();
-    for slice in snapshot.slices_of(service).filter(|slice| slice.address_type() == family) {
+    let is_headless = snapshot.service(service).is_some_and(|service| service.is_headless());
+    let counts = |slice: &&std::sync::Arc<EndpointSlice>| {
+        let marked = slice.meta().labels().contains_key(HEADLESS_LABEL);
+        slice.address_type() == family && (is_headless || !marked)
+    };
+    for slice in snapshot.slices_of(service).filter(counts) {
         let Some(number) = port_number(slice, port) else { continue };
         for endpoint in slice.endpoints() {
             let backend = Backend::of(endpoint, number);
@@ -99,7 +107,9 @@ pub fn backends(
             }
         }
     }
-    found.into_values().collect()
+    let mut found: Vec<_> = found.into_values().collect();
+    found.sort_by_cached_key(|backend| backend.address.to_string());
+    found
 }
 
 /// The number under which the slice's endpoints serve a Service port: matched by name and protocol.
@@ -116,34 +126,52 @@ fn port_number(slice: &EndpointSlice, port: &ServicePort) -> Option<u16> {
 pub fn serving(snapshot: &Snapshot, service: &ObjectName, port: &ServicePort) -> Vec<SocketAddr> {
     let mut all = backends(snapshot, service, port, AddressType::Ipv4);
     all.extend(backends(snapshot, service, port, AddressType::Ipv6));
-    addresses(&ready_else_draining(&all, |_| true))
+    ready_else_draining(&all, |_| true).into_iter().map(Backend::address).collect()
 }
 
 /// What a node does with the traffic of one Service port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Selection {
-    /// For policy Cluster: ready endpoints that topology allows here; when there are none, all that are draining.
-    pub cluster: Vec<SocketAddr>,
-    /// For policy Local: ready endpoints on this node; when there are none, draining ones on this node.
-    pub local: Vec<SocketAddr>,
+pub struct Selection<'a> {
+    /// For policy Cluster: ready endpoints that topology allows here; when there are none, all that are draining. Empty
+    /// where nothing follows this policy.
+    pub cluster: Vec<&'a Backend>,
+    /// For policy Local: ready endpoints on this node; when there are none, draining ones on this node. Empty where
+    /// nothing follows this policy.
+    pub local: Vec<&'a Backend>,
     /// Some endpoint somewhere could serve: without any, connections are refused rather than dropped.
     pub any: bool,
 }
 
+impl<'a> Selection<'a> {
+    /// Every endpoint that traffic may reach from here, by whichever policy, once, in the order of the lists.
+    #[must_use]
+    pub fn reachable(&self) -> Vec<&'a Backend> {
+        let known: std::collections::BTreeSet<_> =
+            self.cluster.iter().map(|backend| backend.address).collect();
+        let more = self.local.iter().filter(|backend| !known.contains(&backend.address));
+        self.cluster.iter().chain(more).copied().collect()
+    }
+}
+
 /// The choice for `service` at `place`. O(backends).
 #[must_use]
-pub fn select(service: &Service, port: &ServicePort, backends: &[Backend], place: Place<'_>) -> Selection {
+pub fn select<'a>(
+    service: &Service,
+    port: &ServicePort,
+    backends: &'a [Backend],
+    place: Place<'_>,
+) -> Selection<'a> {
     let external = is_externally_accessible(service, port);
     let internal_local = service.internal_traffic_policy() == TrafficPolicy::Local;
     let external_local = service.external_traffic_policy() == TrafficPolicy::Local && external;
     let mut selection = Selection::default();
     if !internal_local || external {
         let mode = TopologyMode::of(backends, place);
-        selection.cluster = addresses(&cluster_list(backends, &mode));
+        selection.cluster = cluster_list(backends, &mode);
     }
     if internal_local || external_local {
-        selection.local = addresses(&ready_else_draining(backends, |backend| backend.is_on(place.node)));
+        selection.local = ready_else_draining(backends, |backend| backend.is_on(place.node));
         selection.any = backends.iter().any(|backend| backend.is_ready() || backend.is_draining());
     }
     selection.any |= !selection.cluster.is_empty();
@@ -174,10 +202,6 @@ fn ready_else_draining(backends: &[Backend], here: impl Fn(&Backend) -> bool) ->
     };
     let ready = these(Backend::is_ready);
     if ready.is_empty() { these(Backend::is_draining) } else { ready }
-}
-
-fn addresses(backends: &[&Backend]) -> Vec<SocketAddr> {
-    backends.iter().map(|backend| backend.address).collect()
 }
 
 enum TopologyMode<'a> {

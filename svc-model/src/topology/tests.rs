@@ -51,10 +51,10 @@ fn service(spec: &str) -> Service {
     }
 }
 
-fn hosts(addresses: &[SocketAddr]) -> Vec<u8> {
-    addresses
+fn hosts(backends: &[&Backend]) -> Vec<u8> {
+    backends
         .iter()
-        .map(|address| match address.ip() {
+        .map(|backend| match backend.address().ip() {
             IpAddr::V4(address) => address.octets()[3],
             IpAddr::V6(_) => 0,
         })
@@ -65,7 +65,8 @@ fn hosts(addresses: &[SocketAddr]) -> Vec<u8> {
 fn chosen(spec: &str, rows: &[Row]) -> (Vec<u8>, Vec<u8>, bool) {
     let service = service(spec);
     let place = Place::new(HERE, Some("east"));
-    let selection = select(&service, &service.ports()[0], &backends_of(rows), place);
+    let backends = backends_of(rows);
+    let selection = select(&service, &service.ports()[0], &backends, place);
     (hosts(&selection.cluster), hosts(&selection.local), selection.any)
 }
 
@@ -122,12 +123,9 @@ fn hints() {
     ] {
         assert_eq!(chosen(CLUSTER, &rows).0, expected);
     }
-    let unknown_zone = select(
-        &service(CLUSTER),
-        &service(CLUSTER).ports()[0],
-        &backends_of(&[hinted(1, &["east"]), hinted(2, &["west"])]),
-        Place::new(HERE, None),
-    );
+    let backends = backends_of(&[hinted(1, &["east"]), hinted(2, &["west"])]);
+    let service = service(CLUSTER);
+    let unknown_zone = select(&service, &service.ports()[0], &backends, Place::new(HERE, None));
     assert_eq!(hosts(&unknown_zone.cluster), [1, 2]);
 }
 
@@ -174,5 +172,276 @@ fn external_access() {
     ] {
         let service = service(spec);
         assert_eq!(is_externally_accessible(&service, &service.ports()[0]), expected, "{spec}");
+    }
+}
+
+/// A list of policies, the endpoints, and: cluster list, local list, reachable ones, any.
+type Choice<'a> = (&'a str, &'a [Row], &'a [u8], &'a [u8], &'a [u8], bool);
+
+const BOTH_LOCAL: &str = "type: NodePort, internalTrafficPolicy: Local, externalTrafficPolicy: Local";
+const INTERNAL_ONLY: &str = "type: NodePort, internalTrafficPolicy: Local";
+
+fn here(host: u8, state: State) -> Row {
+    Row(host, state, HERE, &[], &[])
+}
+
+fn there(host: u8, state: State) -> Row {
+    Row(host, state, "there", &[], &[])
+}
+
+fn zoned(host: u8, state: State, node: &'static str, zones: &'static [&'static str]) -> Row {
+    Row(host, state, node, zones, &[])
+}
+
+fn noded(host: u8, state: State, node: &'static str, nodes: &'static [&'static str]) -> Row {
+    Row(host, state, node, &["east"], nodes)
+}
+
+const EAST: &[&str] = &["east"];
+const WEST: &[&str] = &["west"];
+
+fn hold(rows: &[Choice<'_>]) {
+    for (spec, endpoints, cluster, local, reachable, any) in rows {
+        let service = service(spec);
+        let backends = backends_of(endpoints);
+        let selection = select(&service, &service.ports()[0], &backends, Place::new(HERE, Some("east")));
+        let found = (
+            hosts(&selection.cluster),
+            hosts(&selection.local),
+            hosts(&selection.reachable()),
+            selection.any,
+        );
+        let shown: Vec<_> = backends.iter().map(|backend| backend.address().to_string()).collect();
+        assert_eq!(found, (cluster.to_vec(), local.to_vec(), reachable.to_vec(), *any), "{spec} {shown:?}");
+    }
+}
+
+#[test]
+fn policies_decide_which_lists_there_are() {
+    let rows = [here(1, Ready), there(2, Ready)];
+    hold(&[
+        (CLUSTER, &rows, &[1, 2], &[], &[1, 2], true),
+        (INTERNAL_LOCAL, &rows, &[], &[1], &[1], true),
+        ("type: NodePort", &rows, &[1, 2], &[], &[1, 2], true),
+        (EXTERNAL_LOCAL, &rows, &[1, 2], &[1], &[1, 2], true),
+        // a node port needs the cluster list, whatever holds inside
+        (INTERNAL_ONLY, &rows, &[1, 2], &[1], &[1, 2], true),
+        (BOTH_LOCAL, &rows, &[1, 2], &[1], &[1, 2], true),
+        // the external policy means nothing where nothing comes from outside
+        ("type: ClusterIP, externalTrafficPolicy: Local", &rows, &[1, 2], &[], &[1, 2], true),
+    ]);
+}
+
+#[test]
+fn local_lists_fall_back_to_draining_endpoints_of_the_node_only() {
+    hold(&[
+        (INTERNAL_LOCAL, &[], &[], &[], &[], false),
+        (INTERNAL_LOCAL, &[there(1, Ready)], &[], &[], &[], true),
+        (INTERNAL_LOCAL, &[there(1, Draining)], &[], &[], &[], true),
+        (INTERNAL_LOCAL, &[there(1, Starting)], &[], &[], &[], false),
+        (INTERNAL_LOCAL, &[here(1, Gone)], &[], &[], &[], false),
+        (INTERNAL_LOCAL, &[here(1, Draining), there(2, Ready)], &[], &[1], &[1], true),
+        (INTERNAL_LOCAL, &[here(1, Draining), here(2, Ready)], &[], &[2], &[2], true),
+        (INTERNAL_LOCAL, &[here(1, Starting), here(2, Draining)], &[], &[2], &[2], true),
+        (EXTERNAL_LOCAL, &[here(1, Draining), there(2, Ready)], &[2], &[1], &[2, 1], true),
+        (EXTERNAL_LOCAL, &[here(1, Draining), there(2, Draining)], &[1, 2], &[1], &[1, 2], true),
+        (EXTERNAL_LOCAL, &[here(1, Gone), there(2, Gone)], &[], &[], &[], false),
+        (EXTERNAL_LOCAL, &[there(1, Draining)], &[1], &[], &[1], true),
+    ]);
+}
+
+#[test]
+fn draining_endpoints_serve_the_cluster_only_when_none_is_ready() {
+    hold(&[
+        (CLUSTER, &[here(1, Draining), there(2, Draining)], &[1, 2], &[], &[1, 2], true),
+        (CLUSTER, &[here(1, Draining), there(2, Ready)], &[2], &[], &[2], true),
+        (CLUSTER, &[here(1, Starting), there(2, Starting)], &[], &[], &[], false),
+        (CLUSTER, &[here(1, Gone), there(2, Draining)], &[2], &[], &[2], true),
+        // wherever they are, and whatever they are hinted to
+        (
+            CLUSTER,
+            &[zoned(1, Draining, "there", WEST), zoned(2, Draining, HERE, EAST)],
+            &[1, 2],
+            &[],
+            &[1, 2],
+            true,
+        ),
+    ]);
+}
+
+#[test]
+fn zone_hints_count_when_every_ready_endpoint_has_some_and_one_means_us() {
+    hold(&[
+        (CLUSTER, &[zoned(1, Ready, "there", EAST), zoned(2, Ready, "there", WEST)], &[1], &[], &[1], true),
+        (
+            CLUSTER,
+            &[zoned(1, Ready, "there", WEST), zoned(2, Ready, "there", WEST)],
+            &[1, 2],
+            &[],
+            &[1, 2],
+            true,
+        ),
+        (CLUSTER, &[zoned(1, Ready, "there", EAST), there(2, Ready)], &[1, 2], &[], &[1, 2], true),
+        // those that are not ready need no hints, and their hints decide nothing
+        (
+            CLUSTER,
+            &[zoned(1, Ready, "there", EAST), zoned(2, Ready, "there", WEST), there(3, Starting)],
+            &[1],
+            &[],
+            &[1],
+            true,
+        ),
+        (
+            CLUSTER,
+            &[zoned(1, Starting, "there", EAST), zoned(2, Ready, "there", WEST)],
+            &[2],
+            &[],
+            &[2],
+            true,
+        ),
+        (CLUSTER, &[zoned(1, Ready, "there", EAST), there(2, Draining)], &[1], &[], &[1], true),
+        (
+            CLUSTER,
+            &[zoned(1, Ready, "there", &["west", "east"]), zoned(2, Ready, "there", WEST)],
+            &[1],
+            &[],
+            &[1],
+            true,
+        ),
+        // local lists know no topology
+        (
+            EXTERNAL_LOCAL,
+            &[zoned(1, Ready, HERE, WEST), zoned(2, Ready, "there", EAST)],
+            &[2],
+            &[1],
+            &[2, 1],
+            true,
+        ),
+        (
+            INTERNAL_LOCAL,
+            &[zoned(1, Ready, HERE, WEST), zoned(2, Ready, "there", EAST)],
+            &[],
+            &[1],
+            &[1],
+            true,
+        ),
+    ]);
+}
+
+#[test]
+fn node_hints_come_before_zone_hints() {
+    hold(&[
+        (
+            CLUSTER,
+            &[noded(1, Ready, HERE, &[HERE]), noded(2, Ready, "there", &["there"])],
+            &[1],
+            &[],
+            &[1],
+            true,
+        ),
+        // none means this node: its zone decides
+        (
+            CLUSTER,
+            &[noded(1, Ready, "there", &["there"]), noded(2, Ready, "far", &["far"])],
+            &[1, 2],
+            &[],
+            &[1, 2],
+            true,
+        ),
+        (
+            CLUSTER,
+            &[noded(1, Ready, "there", &["there"]), zoned(2, Ready, "far", WEST)],
+            &[1],
+            &[],
+            &[1],
+            true,
+        ),
+        // one has none: all fall back to zones
+        (
+            CLUSTER,
+            &[noded(1, Ready, HERE, &[HERE]), zoned(2, Ready, "there", EAST)],
+            &[1, 2],
+            &[],
+            &[1, 2],
+            true,
+        ),
+        // the one that is hinted here is not ready
+        (
+            CLUSTER,
+            &[noded(1, Starting, HERE, &[HERE]), noded(2, Ready, "there", &["there"])],
+            &[2],
+            &[],
+            &[2],
+            true,
+        ),
+        (
+            EXTERNAL_LOCAL,
+            &[noded(1, Ready, HERE, &["there"]), noded(2, Ready, "there", &[HERE])],
+            &[2],
+            &[1],
+            &[2, 1],
+            true,
+        ),
+    ]);
+}
+
+/// How slices are read: which endpoints of them there are at all.
+#[test]
+fn slices_are_merged_as_kube_proxy_merges_them() {
+    let slice = |name: &str, more: &str, ports: &str, endpoints: &str| {
+        format!(
+            "---\n{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: \
+             {{name: {name}, labels: {{kubernetes.io/service-name: web{more}}}}}, ports: [{ports}], endpoints: [{endpoints}]}}\n"
+        )
+    };
+    let at = |host: &str, conditions: &str| {
+        format!("{{addresses: [10.0.0.{host}], conditions: {{{conditions}}}}}")
+    };
+    const PORT: &str = "{name: '', port: 80}";
+    const DRAINS: &str = "ready: false, serving: true, terminating: true";
+    let both = |first: &str, second: &str| {
+        format!("{}{}", slice("a", "", PORT, &at("1", first)), slice("b", "", PORT, &at("1", second)))
+    };
+    let ready = |host: &str| format!("10.0.0.{host}:80 ready");
+    for (slices, expected) in [
+        (slice("a", "", PORT, &at("1", "")), vec![ready("1")]),
+        (slice("a", "", PORT, &at("1", "terminating: false")), vec![ready("1")]),
+        (slice("a", "", PORT, &at("1", "ready: false")), vec!["10.0.0.1:80 neither".to_owned()]),
+        (slice("a", "", PORT, &at("1", DRAINS)), vec!["10.0.0.1:80 draining".to_owned()]),
+        (slice("a", "", PORT, "{addresses: [10.0.0.1, 10.0.0.2]}"), vec![ready("1")]),
+        // as text, 10 comes before 2
+        (
+            slice("a", "", PORT, &["2", "10", "1"].map(|host| at(host, "")).join(", ")),
+            vec![ready("10"), ready("1"), ready("2")],
+        ),
+        (slice("a", "", "{name: ''}", &at("1", "")), vec![]),
+        (slice("a", "", "{name: '', port: 0}", &at("1", "")), vec![]),
+        (slice("a", "", "{name: other, port: 80}", &at("1", "")), vec![]),
+        (slice("a", "", "{name: '', port: 80, protocol: UDP}", &at("1", "")), vec![]),
+        (slice("a", ", service.kubernetes.io/headless: ''", PORT, &at("1", "")), vec![]),
+        // whoever does not drain takes the place, whoever drains never does
+        (both("", DRAINS), vec![ready("1")]),
+        (both(DRAINS, ""), vec![ready("1")]),
+        (both("ready: false", ""), vec![ready("1")]),
+        (both("", "ready: false"), vec!["10.0.0.1:80 neither".to_owned()]),
+        (
+            both(DRAINS, "ready: false, serving: false, terminating: true"),
+            vec!["10.0.0.1:80 draining".to_owned()],
+        ),
+    ] {
+        let (objects, problems) = yaml::read(&slices).stored();
+        assert_eq!(problems, [], "{slices}");
+        let web = service(CLUSTER);
+        let snapshot: Snapshot = objects.into_iter().chain([web.clone().into()]).collect();
+        let backends = backends(&snapshot, web.name(), &web.ports()[0], AddressType::Ipv4);
+        let shown = backends.iter().map(|backend| {
+            let state = match (backend.is_ready(), backend.is_draining()) {
+                (true, _) => "ready",
+                (false, true) => "draining",
+                (false, false) => "neither",
+            };
+            format!("{} {state}", backend.address())
+        });
+        assert_eq!(shown.collect::<Vec<_>>(), expected, "{slices}");
     }
 }

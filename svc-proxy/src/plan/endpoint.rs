@@ -57,13 +57,12 @@ impl Choice {
     ) -> Self {
         let backends = topology::backends(snapshot, service.name(), port, family);
         let selection = topology::select(service, port, &backends, place);
-        let is_here = |address| {
-            let known = backends.binary_search_by_key(&address, topology::Backend::address);
-            known.is_ok_and(|at| backends[at].is_on(place.node))
-        };
-        let endpoints = |addresses: Vec<SocketAddr>| -> Vec<Endpoint> {
-            let addresses = addresses.into_iter();
-            addresses.map(|address| Endpoint { address, local: is_here(address) }).collect()
+        let endpoints = |backends: Vec<&topology::Backend>| -> Vec<Endpoint> {
+            let endpoint = |backend: &topology::Backend| Endpoint {
+                address: backend.address(),
+                local: backend.is_on(place.node),
+            };
+            backends.into_iter().map(endpoint).collect()
         };
         let cluster = endpoints(selection.cluster);
         let mut local = endpoints(selection.local);
