@@ -149,8 +149,9 @@ struct Word<'w>(&'w str);
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = !self.0.is_empty()
-            && !self.0.contains(|c: char| c.is_whitespace() || c == '"')
-            && !self.0.starts_with('#')
+            && !self.0.contains(char::is_whitespace)
+            // Within a word both are characters like others.
+            && !self.0.starts_with(['#', '"'])
             && self.0 != "{"
             && self.0 != "}";
         if plain { f.write_str(self.0) } else { write!(f, "\"{}\"", self.0.replace('"', "\\\"")) }
