@@ -1,7 +1,6 @@
 //! The async loop that keeps one node's kernel in step with the leases.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +13,14 @@ use crate::registry::{Registry, Revision};
 use crate::state::Status;
 use crate::sys::System;
 
+mod addresses;
 mod pods;
 mod reconcile;
 mod run;
 
 pub use pods::Pods;
 use pods::Request;
-use run::Driver;
+use run::{Driver, Files};
 
 /// One node's part of an overlay: build it, then [`drive`](Self::drive) it.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ use run::Driver;
 pub struct Overlay {
     config: Config,
     registry: Arc<dyn Registry>,
-    subnet_env: Option<PathBuf>,
+    files: Files,
     interval: Duration,
     sender: mpsc::UnboundedSender<Request>,
     receiver: mpsc::UnboundedReceiver<Request>,
@@ -46,8 +46,9 @@ impl Overlay {
 
     pub(crate) fn new(config: Config, builder: OverlayBuilder) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let OverlayBuilder { registry, subnet_env, reconcile: interval, .. } = builder;
-        Overlay { config, registry, subnet_env, interval, sender, receiver }
+        let OverlayBuilder { registry, subnet_env, ipam_directory, reconcile: interval, .. } = builder;
+        let files = Files { subnet_env, ipam_directory };
+        Overlay { config, registry, files, interval, sender, receiver }
     }
 
     /// The checked configuration.
@@ -78,8 +79,8 @@ impl Overlay {
         let (status, status_receiver) = watch::channel(Status::default());
         let (stop, stopped) = oneshot::channel();
         let handle = Handle { status: status_receiver, requests: self.sender.clone(), _stop: stop };
-        let Overlay { config, registry, subnet_env, interval, receiver, .. } = self;
-        let driver = Driver::new(config, registry, subnet_env, interval, dataplane, receiver, status);
+        let Overlay { config, registry, files, interval, receiver, .. } = self;
+        let driver = Driver::new(config, registry, files, interval, dataplane, receiver, status);
         (handle, driver.run(stopped))
     }
 }

@@ -97,6 +97,12 @@ impl Fake {
         state.notify();
     }
 
+    /// The names of all links.
+    #[must_use]
+    pub fn links(&self) -> Vec<String> {
+        self.lock().links.keys().cloned().collect()
+    }
+
     /// Sets a link down: the kernel drops its routes and neighbours.
     pub fn set_down(&self, name: &str) {
         let mut state = self.lock();

@@ -75,6 +75,19 @@ impl Ipam {
         Ipam { subnet: subnet.trunc(), last: None, owners: BTreeMap::new() }
     }
 
+    /// The same, going on after the address that was handed out last, before a restart.
+    #[must_use]
+    pub fn after(mut self, last: Option<IpAddr>) -> Self {
+        self.last = last.filter(|last| self.subnet.contains(last));
+        self
+    }
+
+    /// Keeps an address from being handed out: somebody else has it.
+    pub fn block(&mut self, address: IpAddr) {
+        let nobody = PodId::new("", format!("somebody else ({address})"));
+        self.owners.entry(address).or_insert(nobody);
+    }
+
     /// The subnet.
     #[must_use]
     pub fn subnet(&self) -> IpNet {

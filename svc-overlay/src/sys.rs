@@ -18,6 +18,7 @@ mod messages;
 mod netlink;
 mod netns;
 mod port;
+pub(crate) mod reservations;
 mod rules;
 mod sysctl;
 

@@ -40,6 +40,8 @@ pub struct OverlayBuilder {
     #[cfg(feature = "driver")]
     pub(crate) subnet_env: Option<std::path::PathBuf>,
     #[cfg(feature = "driver")]
+    pub(crate) ipam_directory: Option<std::path::PathBuf>,
+    #[cfg(feature = "driver")]
     pub(crate) reconcile: std::time::Duration,
 }
 
@@ -89,6 +91,8 @@ impl OverlayBuilder {
             registry: Arc::new(Leases::new()),
             #[cfg(feature = "driver")]
             subnet_env: None,
+            #[cfg(feature = "driver")]
+            ipam_directory: None,
             #[cfg(feature = "driver")]
             reconcile: std::time::Duration::from_secs(10),
         }
@@ -248,6 +252,15 @@ impl OverlayBuilder {
     #[cfg(feature = "driver")]
     pub fn subnet_env(mut self, path: impl Into<std::path::PathBuf>) -> Self {
         self.subnet_env = Some(path.into());
+        self
+    }
+
+    /// Keeps the pods' addresses in files too, in the form and, with `/var/lib/cni/networks/cbr0`, the place of the CNI plugin
+    /// host-local: what that has given out is not given out again, and addresses rest over a restart. Files of pods that
+    /// are not attached any more are taken away at the start. Default: the ports' marks in the kernel alone.
+    #[cfg(feature = "driver")]
+    pub fn ipam_directory(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.ipam_directory = Some(path.into());
         self
     }
 

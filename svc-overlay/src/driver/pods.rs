@@ -7,19 +7,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 
+use super::addresses::Addresses;
 use super::run::Driver;
 use crate::dataplane::Dataplane;
 use crate::error::{CleanUpError, Error, PodError};
-use crate::family::Family;
-use crate::ipam::{Ipam, IpamError};
-use crate::kernel::{Kernel, PodPort};
+use crate::kernel::Kernel;
 use crate::operation::{Changes, Operation};
 use crate::plan::{Obstacle, Plan};
 use crate::pod::{AttachOptions, Attachment, PodId, Port};
 use crate::registry::LeaseSet;
 
 /// The addresses of each pod, IPv4 first.
-type Addresses = BTreeMap<PodId, Vec<IpAddr>>;
+type PodAddresses = BTreeMap<PodId, Vec<IpAddr>>;
 
 /// What others ask of the driver.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ pub(super) enum Request {
         reply: oneshot::Sender<Result<(), PodError>>,
     },
     List {
-        reply: oneshot::Sender<Result<Addresses, PodError>>,
+        reply: oneshot::Sender<Result<PodAddresses, PodError>>,
     },
     CleanUp {
         reply: oneshot::Sender<Result<(), CleanUpError>>,
@@ -126,29 +125,12 @@ impl<D: Dataplane> Driver<D> {
 
     /// An address of each family, or none at all.
     fn acquire(&mut self, pod: &PodId, kernel: &Kernel, wanted: &[IpAddr]) -> Result<Vec<IpNet>, PodError> {
-        let ipams = self.ipam(kernel);
-        let lost = |address: &&IpAddr| !ipams.iter().any(|ipam| of_family(ipam, address));
-        if let (Some(address), Some(ipam)) = (wanted.iter().find(lost), ipams.first_mut()) {
-            // Refused by whichever subnet there is, in its words.
-            ipam.acquire(pod, Some(*address))?;
-        }
-        let mut addresses = Vec::new();
-        for ipam in ipams {
-            let wanted = wanted.iter().find(|address| of_family(ipam, address)).copied();
-            match ipam.acquire(pod, wanted) {
-                Ok(address) => addresses.push((address, ipam.subnet().prefix_len())),
-                Err(error @ IpamError::Attached { .. }) => return Err(error.into()),
-                Err(error) => {
-                    self.release(pod, kernel);
-                    return Err(error.into());
-                }
-            }
-        }
-        Ok(addresses.into_iter().filter_map(|(address, len)| IpNet::new(address, len).ok()).collect())
+        let addresses = self.addresses(pod, kernel)?;
+        addresses.acquire(pod, wanted)
     }
 
     fn release(&mut self, pod: &PodId, kernel: &Kernel) -> usize {
-        self.ipam(kernel).iter_mut().filter_map(|ipam| ipam.release(pod)).count()
+        self.addresses(pod, kernel).map_or(0, |addresses| addresses.release(pod))
     }
 
     pub(super) fn detach(&mut self, pod: &PodId) -> Result<(), PodError> {
@@ -163,10 +145,10 @@ impl<D: Dataplane> Driver<D> {
         }
     }
 
-    pub(super) fn list_pods(&mut self) -> Result<BTreeMap<PodId, Vec<IpAddr>>, PodError> {
+    pub(super) fn list_pods(&mut self) -> Result<PodAddresses, PodError> {
         let kernel = self.list_for(&PodId::new("", ""))?;
-        let mut pods = Addresses::new();
-        for (address, pod) in self.ipam(&kernel).iter().flat_map(Ipam::iter) {
+        let mut pods = PodAddresses::new();
+        for (address, pod) in self.addresses(&PodId::new("", ""), &kernel)?.iter() {
             pods.entry(pod.clone()).or_default().push(address);
         }
         Ok(pods)
@@ -215,26 +197,14 @@ impl<D: Dataplane> Driver<D> {
         }
     }
 
-    /// The addresses of each subnet; after a restart they are read from the ports' marks.
-    fn ipam(&mut self, kernel: &Kernel) -> &mut [Ipam] {
-        let stacks = &self.config.stacks;
-        self.ipam.get_or_insert_with(|| {
-            let mut ipams: Vec<_> = stacks.iter().map(|stack| Ipam::new(stack.subnet)).collect();
-            for ipam in &mut ipams {
-                for (pod, address) in kernel.ports.iter().flat_map(pod_addresses) {
-                    // One that lies outside the subnet belongs to a former lease: it blocks nothing here.
-                    let _foreign = of_family(ipam, address).then(|| ipam.acquire(pod, Some(*address)));
-                }
-            }
-            ipams
-        })
+    /// Who has which address; after a restart that is read from the ports' marks and the files.
+    fn addresses(&mut self, pod: &PodId, kernel: &Kernel) -> Result<&mut Addresses, PodError> {
+        if self.addresses.is_none() {
+            let subnets = self.config.stacks.iter().map(|stack| stack.subnet);
+            let found = Addresses::find(subnets, kernel, self.files.ipam_directory.as_deref());
+            let failed = |cause| PodError::Kernel { pod: pod.clone(), cause };
+            self.addresses = Some(found.map_err(failed)?);
+        }
+        self.addresses.as_mut().ok_or(PodError::Stopped)
     }
-}
-
-fn of_family(ipam: &Ipam, address: &IpAddr) -> bool {
-    Family::of_net(ipam.subnet()) == Family::of(*address)
-}
-
-fn pod_addresses(port: &PodPort) -> impl Iterator<Item = (&PodId, &IpAddr)> {
-    port.addresses.iter().map(|address| (&port.pod, address))
 }

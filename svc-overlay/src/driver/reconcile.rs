@@ -39,7 +39,7 @@ impl<D: Dataplane> Driver<D> {
         let leases = self.leases.clone()?;
         let mut outcome = Outcome::default();
         let plan = self.converge(&leases, &mut outcome).await;
-        if let (Some(plan), Some(path)) = (&plan, &self.subnet_env)
+        if let (Some(plan), Some(path)) = (&plan, &self.files.subnet_env)
             && let Err(error) = files::replace(path, &self.config.subnet_env(plan.bridge().mtu).to_string())
         {
             outcome.kernel(&error);
@@ -157,7 +157,7 @@ impl<D: Dataplane> Driver<D> {
         if let Err(error) = self.registry.withdraw(&lease).await {
             warn!(%error, "the lease was not withdrawn");
         }
-        if let Some(Err(error)) = self.subnet_env.as_deref().map(files::remove) {
+        if let Some(Err(error)) = self.files.subnet_env.as_deref().map(files::remove) {
             warn!(%error, "subnet.env was not removed");
         }
         for _ in 0..ROUNDS {

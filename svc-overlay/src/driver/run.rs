@@ -9,11 +9,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
+use super::addresses::Addresses;
 use super::pods::Request;
 use crate::config::Config;
 use crate::dataplane::Dataplane;
 use crate::error::Error;
-use crate::ipam::Ipam;
 use crate::kernel::{Kernel, Scope, Underlay};
 use crate::lease::Lease;
 use crate::plan::{Plan, sysctls_before};
@@ -32,13 +32,20 @@ pub(super) struct Driver<D> {
     /// When the lease has to be published again.
     pub(super) renew_at: Option<Instant>,
     pub(super) publishing: Backoff,
-    pub(super) ipam: Option<Vec<Ipam>>,
+    pub(super) addresses: Option<Addresses>,
     pub(super) backoff: Backoff,
     /// What the sysctls were: the links whose marks say so may be deleted under us.
     pub(super) before: BTreeMap<String, String>,
     requests: mpsc::UnboundedReceiver<Request>,
-    pub(super) subnet_env: Option<PathBuf>,
+    pub(super) files: Files,
     interval: Duration,
+}
+
+/// What the overlay keeps in files.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) subnet_env: Option<PathBuf>,
+    pub(super) ipam_directory: Option<PathBuf>,
 }
 
 enum Event {
@@ -52,7 +59,7 @@ impl<D: Dataplane> Driver<D> {
     pub(super) fn new(
         config: Config,
         registry: Arc<dyn Registry>,
-        subnet_env: Option<PathBuf>,
+        files: Files,
         interval: Duration,
         dataplane: D,
         requests: mpsc::UnboundedReceiver<Request>,
@@ -68,11 +75,11 @@ impl<D: Dataplane> Driver<D> {
             published: None,
             renew_at: None,
             publishing: Backoff::default(),
-            ipam: None,
+            addresses: None,
             backoff: Backoff::default(),
             before: BTreeMap::new(),
             requests,
-            subnet_env,
+            files,
             interval,
         }
     }
