@@ -3,10 +3,12 @@
 
 use std::hint::black_box;
 
-use benches::{SIZES, another_endpoint, cluster};
+use benches::{another_endpoint, cluster};
 use criterion::{BenchmarkId, Criterion};
 use svc_proxy::nftables::Backend;
 use svc_proxy::{Node, Plan};
+
+const SIZES: [usize; 4] = [10, 1_000, 10_000, 30_000];
 
 fn node() -> Node {
     let node = Node::builder("server2").address("172.20.10.2").pod_cidr("10.128.0.0/24");

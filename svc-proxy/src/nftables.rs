@@ -5,6 +5,9 @@
 //! affinity and source ranges need chains of their own. So a change is a handful of map elements, whatever the number
 //! of Services.
 //!
+//! Affinity has a set and a chain for each endpoint: one map of clients for all would keep leading to endpoints that are
+//! gone, and its rules (what to remember is looked up in another map) stop the nft program 1.0.6 when somebody lists them.
+//!
 //! Needs Linux 5.13 (NAT to address and port from a concatenated map, reject at prerouting).
 
 mod base;

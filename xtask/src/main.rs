@@ -35,7 +35,7 @@ Everything a contributor runs.
   cargo xtask test --only STAGE    one stage (may be given several times)
   cargo xtask test --list          the stages, in order
   cargo xtask bless [FILTER]       rewrite the golden files that the tests compare with
-  cargo xtask bench [FILTER]       the criterion benches
+  cargo xtask bench [FILTER]       the benches; `bench proxy/kernel` stands beside the nft program in one run
   cargo xtask fuzz [TARGET] [--seconds N]
                                    libFuzzer on one target or all, 60 s each unless told otherwise";
 

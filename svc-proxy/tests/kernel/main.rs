@@ -10,7 +10,6 @@
     reason = "a test"
 )]
 
-mod bench;
 mod cluster;
 mod frontends;
 mod life;
@@ -33,7 +32,6 @@ fn main() -> ExitCode {
         trouble::trials(),
         truth::trials(),
         text::trials(),
-        bench::trials(),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit_code()
 }
