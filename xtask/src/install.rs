@@ -26,6 +26,16 @@ const WANTED: &[Wanted] = &[
         package: "unbound",
         tests: "the tests that forward to a name server of others",
     },
+    Wanted {
+        program: "kdig",
+        package: "knot-dnsutils",
+        tests: "the tests in which another client asks svc-dns",
+    },
+    Wanted {
+        program: "knotd",
+        package: "knot",
+        tests: "the tests that compare svc-dns with another server of its zone",
+    },
     Wanted { program: "g++", package: "g++", tests: "the fuzz targets (all but their seeds)" },
 ];
 
@@ -53,7 +63,7 @@ fn install(workspace: &Workspace, missing: &[&Wanted]) -> anyhow::Result<()> {
 /// apt-get with the privileges it needs, if it may be had without asking anybody.
 fn apt_get(workspace: &Workspace) -> anyhow::Result<Call> {
     anyhow::ensure!(is_installed("apt-get"), "there is no apt-get");
-    let apt_get = Call::parse("env DEBIAN_FRONTEND=noninteractive apt-get --quiet");
+    let apt_get = Call::parse("env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get --quiet");
     if workspace.is_root() {
         return Ok(apt_get);
     }

@@ -1,0 +1,170 @@
+//! The zone as knot serves it, transferred from us by kdig: every question gets the same code and the same records from both.
+#![cfg(feature = "driver")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that asks other programs"
+)]
+
+use std::{
+    fs,
+    net::{SocketAddr, UdpSocket},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use svc_dns::{Server, Zone};
+use svc_model::{store::Store, yaml};
+
+const OBJECTS: &str = "
+{apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop},
+ spec: {clusterIPs: [10.96.0.1, 'fd00::1'], clusterIP: 10.96.0.1, ports: [{name: http, port: 80}, {name: dns, port: 53, protocol: UDP}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: four, namespace: shop}, spec: {clusterIP: 10.96.0.2, clusterIPs: [10.96.0.2], ports: [{port: 81}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop}, spec: {clusterIP: None, ports: [{name: sql, port: 5432}]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
+ metadata: {name: db-a, namespace: shop, labels: {kubernetes.io/service-name: db}}, ports: [{name: sql, port: 5432, protocol: TCP}],
+ endpoints: [{addresses: [10.7.0.1], hostname: db-0}, {addresses: [10.7.0.2], hostname: db-1}]}
+---
+{apiVersion: v1, kind: Service, metadata: {name: outside, namespace: shop}, spec: {type: ExternalName, externalName: www.example.com}}
+";
+
+/// Names left of `shop.svc.cluster.local`, and types.
+const NAMES: &[&str] = &[
+    "web",
+    "four",
+    "db",
+    "db-0.db",
+    "db-1.db",
+    "_http._tcp.web",
+    "_dns._udp.web",
+    "_sql._tcp.db",
+    "_tcp.web",
+    "nothing",
+    "nothing.web",
+    "_nope._tcp.web",
+    "a.b.c.web",
+];
+const KINDS: &[&str] = &["A", "AAAA", "SRV", "TXT", "MX", "CNAME", "NS", "HTTPS", "SOA"];
+
+fn installed(program: &str) -> bool {
+    ["/usr/bin", "/usr/sbin"].iter().any(|directory| Path::new(directory).join(program).exists())
+}
+
+fn kdig(server: SocketAddr, arguments: &[&str]) -> String {
+    let port = server.port().to_string();
+    let Output { stdout, .. } = Command::new("kdig")
+        .args([&format!("@{}", server.ip()), "-p", &port, "+retry=3", "+time=5"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    String::from_utf8(stdout).unwrap()
+}
+
+/// Code and sorted answers; of a negative answer also whether the zone's SOA record comes with it.
+fn answer(server: SocketAddr, name: &str, kind: &str) -> (String, Vec<String>, bool) {
+    let text = kdig(server, &["+noall", "+header", "+answer", "+authority", name, kind]);
+    let status = text.split("status: ").nth(1).and_then(|rest| rest.split(';').next()).unwrap_or(&text);
+    let records = text.lines().filter(|line| !line.starts_with(';') && !line.is_empty());
+    let records: Vec<String> =
+        records.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let is_question = |record: &&String| record.to_lowercase().starts_with(&name.to_lowercase());
+    let mut answers: Vec<String> = records.iter().filter(is_question).cloned().collect();
+    answers.sort();
+    let negative = answers.is_empty() && records.iter().any(|record| record.contains(" SOA "));
+    (status.to_owned(), answers, negative)
+}
+
+/// What CoreDNS answers beyond the specification, and so do we; transfers do not have it.
+fn is_extension(label: &str, kind: &str) -> bool {
+    match kind {
+        // Where a port is: the addresses, too.
+        "A" | "AAAA" => label.starts_with('_'),
+        // At the name of an endpoint: its ports.
+        "SRV" => label.starts_with("db-"),
+        _ => false,
+    }
+}
+
+struct Knot(Child);
+
+impl Drop for Knot {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+fn knot(directory: &Path, zone: &str) -> (Knot, SocketAddr) {
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let here = directory.display();
+    fs::write(directory.join("zone"), zone).unwrap();
+    let text = format!(
+        "server:\n    rundir: \"{here}\"\n    listen: 127.0.0.1@{port}\ndatabase:\n    storage: \"{here}\"\nzone:\n  - domain: \
+         cluster.local\n    file: \"{here}/zone\"\n    zonefile-load: whole\n    journal-content: none\n    semantic-checks: off\n"
+    );
+    fs::write(directory.join("knot.conf"), text).unwrap();
+    let mut command = Command::new("/usr/sbin/knotd");
+    let child =
+        command.arg("-c").arg(directory.join("knot.conf")).stdout(Stdio::null()).stderr(Stdio::null());
+    let knot = Knot(child.spawn().unwrap());
+    let (server, start) = (SocketAddr::from(([127, 0, 0, 1], port)), Instant::now());
+    while !kdig(server, &["+short", "cluster.local", "SOA"]).contains("hostmaster") {
+        assert!(start.elapsed() < Duration::from_secs(60), "knot serves the zone");
+    }
+    (knot, server)
+}
+
+fn compare(ours: SocketAddr) {
+    let transferred = kdig(ours, &["+tcp", "+noall", "+answer", "cluster.local", "AXFR"]);
+    assert!(transferred.contains("web.shop.svc.cluster.local."), "{transferred}");
+    let directory = std::env::temp_dir().join(format!("svc-dns-differential-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let (knot, theirs) = knot(&directory, &transferred);
+    let mut different = Vec::new();
+    for (label, kind) in NAMES.iter().flat_map(|label| KINDS.iter().map(move |kind| (*label, *kind))) {
+        let name = format!("{label}.shop.svc.cluster.local");
+        let (ours, theirs) = (answer(ours, &name, kind), answer(theirs, &name, kind));
+        if ours != theirs && !is_extension(label, kind) {
+            different.push(format!("{label} {kind}\n  {ours:?}\n  {theirs:?}"));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+    for name in
+        ["shop.svc.cluster.local", "svc.cluster.local", "nobody.svc.cluster.local", "foo.cluster.local"]
+    {
+        assert_eq!(answer(ours, name, "A"), answer(theirs, name, "A"), "{name}");
+    }
+    drop(knot);
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn knot_gives_the_same_answers_from_the_zone_that_kdig_transfers() {
+    if !installed("knotd") || !installed("kdig") {
+        println!(
+            "SKIP knot_gives_the_same_answers_from_the_zone_that_kdig_transfers: knotd and kdig are not installed"
+        );
+        return;
+    }
+    let store = Store::new();
+    let (objects, problems) = yaml::read(OBJECTS).stored();
+    assert!(problems.is_empty(), "{problems:?}");
+    store.apply(objects);
+    let zone = Zone::builder("cluster.local").transfer_to("127.0.0.0/8").build().unwrap();
+    let (handle, run) =
+        Server::builder(zone).threads(1).listen("127.0.0.1:0").build().unwrap().drive(store.watch());
+    let test = async move {
+        let ours = handle.ready().await.unwrap().udp[0];
+        tokio::task::spawn_blocking(move || compare(ours)).await.unwrap();
+        drop(handle);
+    };
+    tokio::join!(run, test).0.unwrap();
+}
