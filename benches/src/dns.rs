@@ -134,6 +134,27 @@ pub fn cluster(services: usize) -> Snapshot {
     objects(&text).into_iter().collect()
 }
 
+/// The same as a zone file (RFC 1035 section 5), for other servers.
+#[must_use]
+pub fn zone_file(services: usize) -> String {
+    let mut text = "$ORIGIN cluster.local.\n$TTL 30\n@ SOA ns.dns hostmaster 1 7200 1800 86400 30\n@ NS ns.dns\nns.dns A 10.96.0.10\n".to_owned();
+    for number in 0..services {
+        let (name, ip) = (service(number), address(10, 96, number));
+        let _ = writeln!(text, "{name}.svc A {ip}\n_http._tcp.{name}.svc SRV 0 100 80 {name}.svc");
+    }
+    for number in 0..headless(services) {
+        let name = headless_service(number);
+        for endpoint in 0..ENDPOINTS {
+            let ip = address(10, 129, number * 4 + endpoint);
+            let _ = writeln!(
+                text,
+                "{name}.svc A {ip}\nh{endpoint}.{name}.svc A {ip}\n_http._tcp.{name}.svc SRV 0 33 8080 h{endpoint}.{name}.svc"
+            );
+        }
+    }
+    text
+}
+
 /// One of the headless Services gets another endpoint.
 ///
 /// # Panics
