@@ -58,7 +58,10 @@ proptest! {
             .service_cidr("fd00:10:96::/112".parse().unwrap())
             .build();
         let outcome = control.apply_manifests(&manifests);
-        prop_assert!(outcome.problems().is_empty(), "{:?}", outcome.problems());
+        // A Node may go before its pods: they are left out of the endpoints, which is said.
+        let homeless = |problem: &&crate::Problem| problem.message().starts_with("there is no Node ");
+        let wrong: Vec<_> = outcome.problems().iter().filter(|problem| !homeless(problem)).collect();
+        prop_assert!(wrong.is_empty(), "{wrong:?}");
     }
 
     #[test]

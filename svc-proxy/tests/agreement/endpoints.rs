@@ -56,6 +56,8 @@ fn all(snapshot: &Snapshot, service: &Service, port: &ServicePort, family: Addre
     let mut all = All::new();
     let mut slices: Vec<_> = snapshot.slices_of(service.name()).collect();
     slices.sort_by_key(|slice| slice.name().clone());
+    // Proxies pass over the slices of headless Services, whoever's label they carry.
+    slices.retain(|slice| !slice.meta().labels().contains_key("service.kubernetes.io/headless"));
     for slice in slices.into_iter().filter(|slice| slice.address_type() == family) {
         let is_it = |candidate: &&svc_model::EndpointPort| {
             candidate.name() == port.name() && candidate.protocol() == port.protocol()
