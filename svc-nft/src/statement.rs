@@ -65,8 +65,8 @@ pub enum Statement {
         /// `!= @set`: match when it is not there.
         negated: bool,
     },
-    /// `ip daddr . meta l4proto . th dport vmap @map`: the verdict of the element; goes on with the next
-    /// statement if there is none.
+    /// `ip daddr . meta l4proto . th dport vmap @map`: the verdict of the element; without one the rule ends, as it does
+    /// when a match fails.
     Vmap {
         /// What is looked up, part by part.
         key: Vec<Expr>,
