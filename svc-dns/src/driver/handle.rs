@@ -117,8 +117,6 @@ pub struct Stats {
     pub dropped: u64,
     /// Answers that the kernel did not take.
     pub unsent: u64,
-    /// Messages that got none, or one without records, because too many like them came from there.
-    pub limited: u64,
 }
 
 #[derive(Debug, Default)]
@@ -128,7 +126,6 @@ pub(super) struct Counters {
     pub(super) forwarded: AtomicU64,
     pub(super) dropped: AtomicU64,
     pub(super) unsent: AtomicU64,
-    pub(super) limited: AtomicU64,
     /// Of the threads, each of which has its own: no line of the cache is written by two.
     others: Mutex<Vec<Arc<Counters>>>,
 }
@@ -212,7 +209,6 @@ impl Handle {
             forwarded: counters.sum(|all| &all.forwarded),
             dropped: counters.sum(|all| &all.dropped),
             unsent: counters.sum(|all| &all.unsent),
-            limited: counters.sum(|all| &all.limited),
         }
     }
 
