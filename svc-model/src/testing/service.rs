@@ -9,13 +9,11 @@ use proptest::prelude::*;
 
 use super::world::{World, labels, meta, slot_name};
 use crate::service::{Exposure, Headless, LoadBalancer, Spec, Traffic, VirtualService};
+use crate::topology::PROXY_NAME_LABEL;
 use crate::{
     AddressType, IpFamilyPolicy, IpMode, LoadBalancerIngress, Meta, Protocol, Selector, Service, ServicePort,
     ServiceType, TargetPort, TrafficDistribution, TrafficPolicy,
 };
-
-/// Services with this label belong to another proxy than the cluster's.
-pub(super) const PROXY_NAME_LABEL: &str = "service.kubernetes.io/service-proxy-name";
 
 /// Name, protocol, port: the ports a Service may have.
 pub(super) const PORTS: [(&str, Protocol, u16); 6] = [

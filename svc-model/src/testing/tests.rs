@@ -8,6 +8,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::*;
 use crate::service::Spec;
+use crate::topology::PROXY_NAME_LABEL;
 use crate::validate::{self, Ranges};
 use crate::{
     AddressType, ControlPlane, IpMode, Protocol, ServiceType, TargetPort, TrafficPolicy, read, write,
@@ -184,7 +185,7 @@ fn wanted() -> Vec<String> {
             .map(str::to_owned),
     );
     wanted.extend(["pod Running", "pod Pending", "pod Succeeded", "pod Failed"].map(str::to_owned));
-    wanted.extend(["externalIPs 0", "externalIPs 2", service::PROXY_NAME_LABEL].map(str::to_owned));
+    wanted.extend(["externalIPs 0", "externalIPs 2", PROXY_NAME_LABEL].map(str::to_owned));
     wanted.extend(
         (0..=2).flat_map(|zones| (0..=1).map(move |nodes| format!("zone hints {zones}, node hints {nodes}"))),
     );

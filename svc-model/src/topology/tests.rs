@@ -1,7 +1,11 @@
 //! The rows of the rules.
 
+mod frontends;
+mod slices;
+mod verdicts;
+
 use super::*;
-use crate::{Object, yaml};
+use crate::{Endpoint, EndpointSlice, Object, Service, yaml};
 
 const HERE: &str = "here";
 
@@ -9,7 +13,7 @@ const HERE: &str = "here";
 #[derive(Clone, Copy)]
 struct Row(u8, State, &'static str, &'static [&'static str], &'static [&'static str]);
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum State {
     Ready,
     Starting,
@@ -160,19 +164,6 @@ fn an_address_in_several_slices_counts_once() {
     );
     assert_eq!(serving(&snapshot, web.name(), &web.ports()[0]).len(), 3);
     assert!(backends(&snapshot, web.name(), &web.ports()[0], AddressType::Ipv6).is_empty());
-}
-
-#[test]
-fn external_access() {
-    for (spec, expected) in [
-        ("type: ClusterIP", false),
-        ("type: NodePort", true),
-        ("externalIPs: [203.0.113.7]", true),
-        ("type: LoadBalancer, allocateLoadBalancerNodePorts: false", true),
-    ] {
-        let service = service(spec);
-        assert_eq!(is_externally_accessible(&service, &service.ports()[0]), expected, "{spec}");
-    }
 }
 
 /// A list of policies, the endpoints, and: cluster list, local list, reachable ones, any.
@@ -383,65 +374,4 @@ fn node_hints_come_before_zone_hints() {
             true,
         ),
     ]);
-}
-
-/// How slices are read: which endpoints of them there are at all.
-#[test]
-fn slices_are_merged_as_kube_proxy_merges_them() {
-    let slice = |name: &str, more: &str, ports: &str, endpoints: &str| {
-        format!(
-            "---\n{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: \
-             {{name: {name}, labels: {{kubernetes.io/service-name: web{more}}}}}, ports: [{ports}], endpoints: [{endpoints}]}}\n"
-        )
-    };
-    let at = |host: &str, conditions: &str| {
-        format!("{{addresses: [10.0.0.{host}], conditions: {{{conditions}}}}}")
-    };
-    const PORT: &str = "{name: '', port: 80}";
-    const DRAINS: &str = "ready: false, serving: true, terminating: true";
-    let both = |first: &str, second: &str| {
-        format!("{}{}", slice("a", "", PORT, &at("1", first)), slice("b", "", PORT, &at("1", second)))
-    };
-    let ready = |host: &str| format!("10.0.0.{host}:80 ready");
-    for (slices, expected) in [
-        (slice("a", "", PORT, &at("1", "")), vec![ready("1")]),
-        (slice("a", "", PORT, &at("1", "terminating: false")), vec![ready("1")]),
-        (slice("a", "", PORT, &at("1", "ready: false")), vec!["10.0.0.1:80 neither".to_owned()]),
-        (slice("a", "", PORT, &at("1", DRAINS)), vec!["10.0.0.1:80 draining".to_owned()]),
-        (slice("a", "", PORT, "{addresses: [10.0.0.1, 10.0.0.2]}"), vec![ready("1")]),
-        // as text, 10 comes before 2
-        (
-            slice("a", "", PORT, &["2", "10", "1"].map(|host| at(host, "")).join(", ")),
-            vec![ready("10"), ready("1"), ready("2")],
-        ),
-        (slice("a", "", "{name: ''}", &at("1", "")), vec![]),
-        (slice("a", "", "{name: '', port: 0}", &at("1", "")), vec![]),
-        (slice("a", "", "{name: other, port: 80}", &at("1", "")), vec![]),
-        (slice("a", "", "{name: '', port: 80, protocol: UDP}", &at("1", "")), vec![]),
-        (slice("a", ", service.kubernetes.io/headless: ''", PORT, &at("1", "")), vec![]),
-        // whoever does not drain takes the place, whoever drains never does
-        (both("", DRAINS), vec![ready("1")]),
-        (both(DRAINS, ""), vec![ready("1")]),
-        (both("ready: false", ""), vec![ready("1")]),
-        (both("", "ready: false"), vec!["10.0.0.1:80 neither".to_owned()]),
-        (
-            both(DRAINS, "ready: false, serving: false, terminating: true"),
-            vec!["10.0.0.1:80 draining".to_owned()],
-        ),
-    ] {
-        let (objects, problems) = yaml::read(&slices).stored();
-        assert_eq!(problems, [], "{slices}");
-        let web = service(CLUSTER);
-        let snapshot: Snapshot = objects.into_iter().chain([web.clone().into()]).collect();
-        let backends = backends(&snapshot, web.name(), &web.ports()[0], AddressType::Ipv4);
-        let shown = backends.iter().map(|backend| {
-            let state = match (backend.is_ready(), backend.is_draining()) {
-                (true, _) => "ready",
-                (false, true) => "draining",
-                (false, false) => "neither",
-            };
-            format!("{} {state}", backend.address())
-        });
-        assert_eq!(shown.collect::<Vec<_>>(), expected, "{slices}");
-    }
 }

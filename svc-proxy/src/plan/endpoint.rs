@@ -3,9 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use svc_model::topology::{self, Place};
-use svc_model::{AddressType, Service, ServicePort, Snapshot};
+use svc_model::topology::{self, Client, Place, Selection, Traffic, Verdict};
+use svc_model::{AddressType, Service, ServicePort, Snapshot, TrafficPolicy};
 
+use super::frontend::Outcome;
 use crate::Compat;
 
 /// Somewhere that a connection is forwarded to.
@@ -36,14 +37,16 @@ impl fmt::Display for Endpoint {
 }
 
 /// The endpoints of one port in one family, as seen from one place.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
     /// For policy Cluster.
     pub(crate) cluster: Vec<Endpoint>,
     /// For policy Local; empty where no frontend has it.
     pub(crate) local: Vec<Endpoint>,
-    /// Someone, somewhere, can serve: what cannot be served from here is dropped, not refused.
-    pub(crate) any: bool,
+    /// What becomes of connections to the ClusterIP.
+    pub(crate) internal: Outcome,
+    /// What becomes of those to all other addresses.
+    pub(crate) external: Outcome,
 }
 
 impl Choice {
@@ -56,19 +59,44 @@ impl Choice {
         compat: &Compat,
     ) -> Self {
         let backends = topology::backends(snapshot, service.name(), port, family);
-        let selection = topology::select(service, port, &backends, place);
-        let endpoints = |backends: Vec<&topology::Backend>| -> Vec<Endpoint> {
-            let endpoint = |backend: &topology::Backend| Endpoint {
+        let mut selection = topology::select(service, port, &backends, place);
+        if selection.local.is_empty() && compat.local_falls_back {
+            selection.local.clone_from(&selection.cluster);
+        }
+        let endpoints = |backends: &[&topology::Backend]| -> Vec<Endpoint> {
+            let endpoint = |backend: &&topology::Backend| Endpoint {
                 address: backend.address(),
                 local: backend.is_on(place.node),
             };
-            backends.into_iter().map(endpoint).collect()
+            backends.iter().map(endpoint).collect()
         };
-        let cluster = endpoints(selection.cluster);
-        let mut local = endpoints(selection.local);
-        if local.is_empty() && compat.local_falls_back {
-            local.clone_from(&cluster);
+        let by_source = !compat.local_without_short_circuit;
+        Self {
+            internal: internal(&selection, service.internal_traffic_policy()),
+            external: external(&selection, service.external_traffic_policy(), by_source),
+            cluster: endpoints(&selection.cluster),
+            local: endpoints(&selection.local),
         }
-        Self { cluster, local, any: selection.any }
+    }
+}
+
+fn internal(selection: &Selection<'_>, policy: TrafficPolicy) -> Outcome {
+    outcome(selection.verdict(Traffic::Internal), policy)
+}
+
+/// `by_source`: pods and the node are not held to policy Local.
+fn external(selection: &Selection<'_>, policy: TrafficPolicy, by_source: bool) -> Outcome {
+    match outcome(selection.verdict(Traffic::External(Client::Outside)), policy) {
+        Outcome::Local | Outcome::Drop if by_source => Outcome::BySource,
+        outcome => outcome,
+    }
+}
+
+fn outcome(verdict: Verdict<'_>, policy: TrafficPolicy) -> Outcome {
+    match (verdict, policy) {
+        (Verdict::Reject, _) => Outcome::Reject,
+        (Verdict::Forward(_), TrafficPolicy::Local) => Outcome::Local,
+        (Verdict::Forward(_), _) => Outcome::Cluster,
+        (_, _) => Outcome::Drop,
     }
 }

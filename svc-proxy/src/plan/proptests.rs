@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use svc_model::topology::{self, Client, Place, Traffic, Verdict};
 use svc_model::{Object, Snapshot, testing, yaml};
 
 use super::*;
@@ -50,7 +51,49 @@ fn rival() -> impl Strategy<Value = Object> {
     })
 }
 
+/// What a plan says of every frontend and source is what the model says of that traffic.
+fn reads_as_the_model_says(snapshot: &Snapshot) -> Result<(), TestCaseError> {
+    let plan = Plan::new(snapshot, &node());
+    let zone = plan.zone.as_deref();
+    for (port_plan, frontend) in plan.frontends() {
+        let service = snapshot.service(port_plan.name().service()).unwrap();
+        let is_it = |port: &&svc_model::ServicePort| {
+            port.name() == port_plan.name().port() && port.protocol() == port_plan.name().protocol()
+        };
+        let port = service.ports().iter().find(is_it).unwrap();
+        let backends = topology::backends(snapshot, service.name(), port, port_plan.family());
+        let selection = topology::select(service, port, &backends, Place::new("server2", zone));
+        for class in SourceClass::ALL {
+            let client = match class {
+                SourceClass::Pod => Client::Pod,
+                SourceClass::Node => Client::Node,
+                SourceClass::Outside => Client::Outside,
+            };
+            let external = frontend.kind().is_external();
+            let traffic = if external { Traffic::External(client) } else { Traffic::Internal };
+            let addresses = |endpoints: &[Endpoint]| endpoints.iter().map(|it| it.address()).collect();
+            let read: Result<Vec<_>, _> = match port_plan.reading(frontend, class) {
+                Reading::Forward { endpoints, .. } => Ok(addresses(endpoints)),
+                Reading::Reject => Err("reject"),
+                Reading::Drop => Err("drop"),
+            };
+            let said = match selection.verdict(traffic) {
+                Verdict::Forward(to) => Ok(to.iter().map(|backend| backend.address()).collect()),
+                Verdict::Reject => Err("reject"),
+                _ => Err("drop"),
+            };
+            prop_assert_eq!(read, said, "{} {:?} {:?}", port_plan.name(), frontend.key(), class);
+        }
+    }
+    Ok(())
+}
+
 proptest! {
+    #[test]
+    fn the_model_decides_which_endpoints_serve(cluster in testing::cluster()) {
+        reads_as_the_model_says(&cluster.into_iter().collect())?;
+    }
+
     #[test]
     fn following_deltas_equals_starting_anew(history in testing::history()) {
         follows_every_step(Snapshot::default(), &history)?;

@@ -1,13 +1,13 @@
 //! What one Service asks for.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use svc_model::topology::Place;
-use svc_model::{AddressType, IpMode, ObjectName, Service, ServicePort, Snapshot, TrafficPolicy};
+use svc_model::topology::{self, Place};
+use svc_model::{AddressType, ObjectName, Service, ServicePort, Snapshot, TrafficPolicy};
 
 use super::claims::Claims;
 use super::endpoint::{Choice, Endpoint};
@@ -22,9 +22,6 @@ thread_local! {
     /// How many Services were read by this thread.
     pub(crate) static COMPUTED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
-
-/// Services with this label belong to another proxy.
-const PROXY_NAME_LABEL: &str = "service.kubernetes.io/service-proxy-name";
 
 /// One port of a Service in one family: its frontends and its endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,9 +149,6 @@ impl ServicePlan {
         zone: Option<&str>,
     ) -> Option<Self> {
         let service = snapshot.service(name)?;
-        if service.meta().labels().contains_key(PROXY_NAME_LABEL) {
-            return None;
-        }
         let reader = Reader { snapshot, service, node, place: Place::new(node.name(), zone) };
         #[cfg(test)]
         COMPUTED.with(|computed| computed.set(computed.get() + 1));
@@ -208,16 +202,14 @@ impl Reader<'_> {
         name: &Arc<ServicePortName>,
         family: AddressType,
     ) -> Option<PortPlan> {
-        let is_ours = |address: &IpAddr| AddressType::of(*address) == family;
         // A Service takes part in a family by its ClusterIP of that family.
-        let cluster_ip = *self.service.cluster_ips().iter().find(|address| is_ours(address))?;
+        let cluster_ip = topology::cluster_ip(self.service, family)?;
         let mut addresses = vec![(FrontendKind::ClusterIp, Destination::Address(cluster_ip), port.port())];
         let mut add = |kind, address| addresses.push((kind, Destination::Address(address), port.port()));
-        self.balancer_addresses()
-            .filter(is_ours)
+        topology::balancer_ips(self.service, family)
             .for_each(|address| add(FrontendKind::LoadBalancer, address));
-        let external_ips = self.service.external_ips().iter().copied();
-        external_ips.filter(is_ours).for_each(|address| add(FrontendKind::ExternalIp, address));
+        topology::external_ips(self.service, family)
+            .for_each(|address| add(FrontendKind::ExternalIp, address));
         if let Some(node_port) = port.node_port() {
             addresses.push((FrontendKind::NodePort, Destination::NodePort(family), node_port));
         }
@@ -233,11 +225,6 @@ impl Reader<'_> {
         Some(PortPlan { name: Arc::clone(name), family, affinity, frontends, choice })
     }
 
-    fn balancer_addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let ingress = self.service.load_balancer_ingress().iter();
-        ingress.filter(|entry| entry.ip_mode() == IpMode::Vip).filter_map(|entry| entry.ip())
-    }
-
     fn frontend(&self, kind: FrontendKind, key: FrontendKey, choice: &Choice) -> Frontend {
         let policy = match kind.is_external() {
             true => self.service.external_traffic_policy(),
@@ -249,7 +236,7 @@ impl Reader<'_> {
             policy,
             masquerade: self.masquerade(kind, policy, key.destination.family()),
             sources: self.sources(kind, key.destination.family()),
-            outcome: self.outcome(kind, policy, choice),
+            outcome: if kind.is_external() { choice.external } else { choice.internal },
             taken_by: None,
         }
     }
@@ -285,22 +272,10 @@ impl Reader<'_> {
         // A node that may use the address may have it as its own and speak from it.
         let node = self.node.primary_address(family).unwrap_or(Ipv4Addr::LOCALHOST.into());
         if ranges.iter().any(|range| range.contains(&node)) {
-            let own = self.balancer_addresses().filter(|address| AddressType::of(*address) == family);
-            ranges.extend(own.map(IpNet::from));
+            ranges.extend(topology::balancer_ips(self.service, family).map(IpNet::from));
         }
         ranges.sort();
         ranges.dedup();
         Some(ranges)
-    }
-
-    fn outcome(&self, kind: FrontendKind, policy: TrafficPolicy, choice: &Choice) -> Outcome {
-        let by_source = kind.is_external() && !self.node.compat().local_without_short_circuit;
-        match (choice.any, policy) {
-            (false, _) => Outcome::Reject,
-            (true, TrafficPolicy::Local) if by_source => Outcome::BySource,
-            (true, TrafficPolicy::Local) if choice.local.is_empty() => Outcome::Drop,
-            (true, TrafficPolicy::Local) => Outcome::Local,
-            (true, _) => Outcome::Cluster,
-        }
     }
 }
