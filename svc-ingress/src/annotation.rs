@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use svc_model::ObjectName;
 
+use crate::backend::{BackendProtocol, NextUpstream};
 use crate::config::{IngressConfig, Mode};
 use crate::rewrite::RewriteTarget;
 
@@ -71,6 +72,8 @@ pub struct Policies {
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Duration,
     pub(crate) send_timeout: Duration,
+    pub(crate) protocol: BackendProtocol,
+    pub(crate) next_upstream: NextUpstream,
     pub(crate) canary: bool,
     pub(crate) denied: Option<String>,
 }
@@ -99,6 +102,8 @@ impl Policies {
             connect_timeout: config.connect_timeout(),
             read_timeout: config.read_timeout(),
             send_timeout: config.send_timeout(),
+            protocol: BackendProtocol::Http,
+            next_upstream: NextUpstream::default(),
             canary: false,
             denied: None,
         }
@@ -158,6 +163,18 @@ impl Policies {
         self.send_timeout
     }
 
+    /// What the endpoints speak.
+    #[must_use]
+    pub fn protocol(&self) -> BackendProtocol {
+        self.protocol
+    }
+
+    /// When another endpoint is asked.
+    #[must_use]
+    pub fn next_upstream(&self) -> &NextUpstream {
+        &self.next_upstream
+    }
+
     /// Why every request is answered 503: an annotation that protects the backend cannot be obeyed.
     #[must_use]
     pub fn denied(&self) -> Option<&str> {
@@ -211,6 +228,17 @@ impl Policies {
             "proxy-send-timeout" => self.send_timeout = value::seconds(text)?,
             "backend-protocol" if text.eq_ignore_ascii_case("HTTP") => {}
             "backend-protocol" => return Err("is not supported: only HTTP is".to_owned()),
+            "proxy-next-upstream" => {
+                self.next_upstream = self.next_upstream.clone().with_causes(text.parse()?);
+            }
+            "proxy-next-upstream-tries" => {
+                let tries = text.parse().map_err(|_| "is not a number of tries, 0 for no limit")?;
+                self.next_upstream = self.next_upstream.clone().with_tries(tries);
+            }
+            "proxy-next-upstream-timeout" => {
+                let timeout = if text == "0" { Duration::ZERO } else { value::seconds(text)? };
+                self.next_upstream = self.next_upstream.clone().with_timeout(timeout);
+            }
             "canary" => self.canary = value::boolean(text)?,
             "auth-type" | "auth-secret" | "auth-realm" | "auth-secret-type" => {}
             "proxy-buffering"

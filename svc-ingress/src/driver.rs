@@ -19,11 +19,13 @@ use crate::sys::{Connect, Listening, Tcp, is_of_one_connection};
 use crate::table::RouteTable;
 use crate::tls::acceptor;
 
+mod asked;
 mod builder;
 mod connection;
 mod exchange;
 mod handle;
 mod login;
+mod policy;
 mod reply;
 mod router;
 mod tunnel;

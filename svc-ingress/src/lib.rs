@@ -101,6 +101,7 @@
 pub mod annotation;
 pub mod auth;
 pub mod authority;
+pub mod backend;
 pub mod config;
 pub mod error;
 pub mod forward;

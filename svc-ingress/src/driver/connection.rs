@@ -20,7 +20,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::sys::{Connect, begins_with_http2};
 
-use super::router::{Peer, Router};
+use super::asked::Peer;
+use super::router::Router;
 
 const MAX_HEAD: usize = 40 * 1024;
 const MAX_FIELDS: usize = 100;

@@ -17,18 +17,18 @@ use hyper::upgrade::OnUpgrade;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::time::timeout;
 
+use crate::backend::{Cause, NextUpstream};
 use crate::state::Pooled;
 use crate::sys::Connect;
-use crate::table::{PoolState, Route};
-use crate::upstream::{Event, Expected, RequestFraming, RequestHead, ResponseHead};
+use crate::table::{Pool, PoolState, Route};
+use crate::upstream::{Event, Expected, RequestFraming, RequestHead, ResponseError, ResponseHead};
 
+use super::asked::Asked;
 use super::exchange::{Exchange, ExchangeError, Pauses, Sending};
+use super::policy::Permit;
 use super::reply::{BackendBody, ReplyBody, status};
-use super::router::{Asked, Router};
+use super::router::Router;
 use super::tunnel;
-
-// As ingress-nginx: `proxy-next-upstream-tries`.
-const TRIES: usize = 3;
 
 /// A request as the backend will see it.
 #[derive(Debug)]
@@ -97,30 +97,39 @@ enum Failure {
 /// A response's head with the rest of its exchange.
 type Answer<S> = (ResponseHead, bool, Exchange<S>);
 
-/// Sends a request to the endpoints of its route in turn, up to three. After a failure the endpoints are looked up
-/// again: they may have changed since, which is the likeliest reason for the failure.
+/// Sends a request to the endpoints of its route in turn, as far as `proxy-next-upstream` lets it; beside the reply
+/// stands the endpoint that gave it. After a failure the endpoints are looked up again: they may have changed since, which
+/// is the likeliest reason for the failure.
 pub(super) async fn send<C: Connect>(
     router: &Router<C>,
     mut outgoing: Outgoing,
     route: &Route,
+    permit: &Permit,
     asked: &Asked,
-) -> Response<ReplyBody<C::Stream>> {
+) -> (Response<ReplyBody<C::Stream>>, Option<SocketAddr>) {
+    let next = route.policies().next_upstream().clone();
+    let begun = Instant::now();
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut route = route.clone();
-    let mut code = unserved(&route);
-    while tried.len() < TRIES {
-        let next = route.location().pool().in_turn().find(|endpoint| !tried.contains(endpoint));
-        let Some(endpoint) = next else { break };
+    let mut code = unserved(permit.pool(&route));
+    while let Some(endpoint) = permit.endpoint(permit.pool(&route), &tried) {
         tried.push(endpoint);
         // A body that was begun cannot be sent again.
-        let repeatable = outgoing.is_repeatable();
-        match ask(router, &mut outgoing, &route, endpoint).await {
-            Ok(answer) => return respond(router, outgoing, &route, endpoint, answer, asked),
+        let repeatable = outgoing.body.is_none() && !outgoing.upgrade;
+        let answered = ask(router, &mut outgoing, &route, endpoint).await;
+        let more = tried.len() < next.tries() && next.timeout().is_none_or(|limit| begun.elapsed() < limit);
+        match answered {
+            Ok(answer) => {
+                let cause = Cause::Status(answer.0.status().as_u16());
+                let others = permit.pool(&route).endpoints().iter().any(|other| !tried.contains(other));
+                if !(more && others && repeatable && next.allows(cause, &outgoing.parts.method, true)) {
+                    return (respond(router, outgoing, &route, endpoint, answer, asked), Some(endpoint));
+                }
+            }
             Err(failure) => {
                 tracing::debug!(%endpoint, error = %failure, "no response");
                 code = failure.status();
-                let again = failure.is_before_sending() || (repeatable && failure.is_unanswered());
-                if !again {
+                if !(more && failure.allows(&next, &outgoing.parts.method, repeatable)) {
                     break;
                 }
             }
@@ -129,12 +138,12 @@ pub(super) async fn send<C: Connect>(
             route = current;
         }
     }
-    status(code)
+    (status(code), None)
 }
 
 /// The status when no endpoint could even be tried.
-fn unserved(route: &Route) -> StatusCode {
-    match route.location().pool().state() {
+fn unserved(pool: &Pool) -> StatusCode {
+    match pool.state() {
         PoolState::Ready => StatusCode::BAD_GATEWAY,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     }
@@ -208,10 +217,7 @@ where
             Ok(Event::Head(head)) => return Ok((head, false, exchange)),
             Ok(Event::Switched(head)) => return Ok((head, true, exchange)),
             Ok(_) => {
-                return Err(Failure::Exchange(
-                    ExchangeError::Response(crate::upstream::ResponseError::Head),
-                    false,
-                ));
+                return Err(Failure::Exchange(ExchangeError::Response(ResponseError::Head), false));
             }
             Err(error) => {
                 let unanswered = exchange.is_unanswered();
@@ -261,12 +267,25 @@ impl Failure {
         }
     }
 
-    fn is_before_sending(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::ConnectTimeout)
-    }
-
-    fn is_unanswered(&self) -> bool {
-        matches!(self, Self::Exchange(_, true))
+    /// Whether another endpoint may make it good.
+    fn allows(&self, next: &NextUpstream, method: &Method, repeatable: bool) -> bool {
+        match self {
+            Self::Connect(_) => next.allows(Cause::Error, method, false),
+            Self::ConnectTimeout => next.allows(Cause::Timeout, method, false),
+            Self::Exchange(ExchangeError::Timeout, true) => {
+                repeatable && next.allows(Cause::Timeout, method, true)
+            }
+            Self::Exchange(ExchangeError::Io(_), true) => {
+                repeatable && next.allows(Cause::Error, method, true)
+            }
+            Self::Exchange(ExchangeError::Response(ResponseError::Truncated), _) => {
+                repeatable && next.allows(Cause::Error, method, true)
+            }
+            Self::Exchange(ExchangeError::Response(_), _) => {
+                repeatable && next.allows(Cause::InvalidHeader, method, true)
+            }
+            Self::Exchange(..) => false,
+        }
     }
 }
 

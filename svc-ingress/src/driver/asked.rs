@@ -1,0 +1,39 @@
+//! One request as it is known while it is decided and forwarded.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::authority::Authority;
+
+/// What a listener knows of one client connection.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    pub(super) https: bool,
+    /// The router's own port.
+    pub(super) port: u16,
+    /// Where an upgraded connection's tunnel is left for the connection's own task.
+    pub(super) tunnel: super::connection::TunnelSlot,
+}
+
+/// What a client asked for. Policies look here for who it is and how it came.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) authority: Authority,
+    /// Path and query as sent.
+    pub(super) target: String,
+    /// The client, behind proxies that are trusted.
+    pub(super) client: IpAddr,
+    /// The client came over TLS.
+    pub(super) https: bool,
+    /// The port that the client came to.
+    pub(super) port: u16,
+    pub(super) peer: Peer,
+}
+
+impl Asked {
+    /// The value of `Host` for the backend.
+    pub(super) fn host(&self) -> String {
+        let host = self.authority.host();
+        self.authority.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+}
