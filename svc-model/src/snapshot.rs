@@ -1,6 +1,6 @@
 //! All objects at one revision, as an immutable value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -124,7 +124,8 @@ impl Snapshot {
         self.config_maps.values()
     }
 
-    /// All EndpointSlices that belong to a Service; mirrored ones are not among them.
+    /// All EndpointSlices that belong to a Service; mirrored ones are not among them, and those that name no Service are in no
+    /// snapshot.
     pub fn slices(&self) -> impl Iterator<Item = &Arc<EndpointSlice>> {
         self.slices.values().flat_map(|slices| slices.values())
     }
@@ -161,6 +162,13 @@ impl Snapshot {
     #[must_use]
     pub fn has_namespace(&self, name: &str) -> bool {
         self.namespaces.contains_key(name) || self.population.contains_key(name)
+    }
+
+    /// The names of all namespaces that there are as [`has_namespace`](Self::has_namespace) means it, in order. O(namespaces).
+    pub fn namespace_names(&self) -> impl Iterator<Item = &str> {
+        let all: BTreeSet<&str> =
+            self.namespaces.keys().chain(self.population.keys()).map(String::as_str).collect();
+        all.into_iter()
     }
 
     /// All Namespace objects, by name.
@@ -222,7 +230,7 @@ impl Snapshot {
             .collect()
     }
 
-    /// All objects, by kind and name.
+    /// All objects, by kind and name, but for EndpointSlices that name no Service.
     #[must_use]
     pub fn objects(&self) -> Vec<Object> {
         let slices = self.slice_services.keys().filter_map(|name| self.slice(name)).cloned();

@@ -1,6 +1,6 @@
 //! Namespaces that exist.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use svc_model::Snapshot;
 
@@ -24,14 +24,7 @@ impl Keyed for Namespace {
 impl Namespaces {
     pub(super) fn new(zone: &Zone, snapshot: &Snapshot) -> Self {
         let mut namespaces = Self(Table::new());
-        let names: BTreeSet<&str> = (snapshot.namespaces().map(|namespace| namespace.name()))
-            .chain(snapshot.services().map(|service| service.name().namespace()))
-            .chain(snapshot.slices().map(|slice| slice.name().namespace()))
-            .chain(snapshot.pods().map(|pod| pod.name().namespace()))
-            .chain(snapshot.ingresses().map(|ingress| ingress.name().namespace()))
-            .chain(snapshot.secrets().map(|secret| secret.name().namespace()))
-            .collect();
-        names.iter().for_each(|name| namespaces.replace(zone, snapshot, name));
+        snapshot.namespace_names().for_each(|name| namespaces.replace(zone, snapshot, name));
         namespaces
     }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::{Delta, Kind, Object, ObjectName, ObjectRef, Snapshot, testing};
 
-/// What a delta should say: names of the objects that differ, slices counted to their Service.
+/// What a delta should say: names of the objects that differ, slices and Endpoints counted to their Service.
 fn difference(old: &Snapshot, new: &Snapshot) -> BTreeSet<ObjectRef> {
     let (old, new) = (old.objects(), new.objects());
     let changed = old.iter().filter(|object| !new.contains(object));
@@ -17,6 +17,7 @@ fn difference(old: &Snapshot, new: &Snapshot) -> BTreeSet<ObjectRef> {
 fn subject(object: &Object) -> ObjectRef {
     match object {
         Object::EndpointSlice(slice) => ObjectRef::new(Kind::Service, slice.service().unwrap().clone()),
+        Object::Endpoints(endpoints) => ObjectRef::new(Kind::Service, endpoints.name().clone()),
         other => other.reference(),
     }
 }
@@ -33,6 +34,7 @@ fn named(delta: &Delta) -> BTreeSet<ObjectRef> {
         of(Kind::Pod, delta.pods()),
         of(Kind::Ingress, delta.ingresses()),
         of(Kind::Secret, delta.secrets()),
+        of(Kind::ConfigMap, delta.config_maps()),
         cluster(Kind::Node, delta.nodes()),
         cluster(Kind::IngressClass, delta.ingress_classes()),
     ]
@@ -72,8 +74,14 @@ proptest! {
             snapshot = step.apply(&snapshot).0;
         }
         let scratch: Snapshot = snapshot.objects().into_iter().collect();
+        for service in snapshot.services() {
+            let of = |snapshot: &Snapshot| snapshot.slices_of(service.name()).cloned().collect::<Vec<_>>();
+            prop_assert_eq!(of(&snapshot), of(&scratch), "mirrored ones too");
+        }
         prop_assert_eq!(snapshot.objects(), scratch.objects());
         prop_assert_eq!(known_namespaces(&snapshot), known_namespaces(&scratch));
+        let all: Vec<_> = snapshot.namespace_names().map(str::to_owned).collect();
+        prop_assert_eq!(all, known_namespaces(&snapshot).into_iter().collect::<Vec<_>>());
         let references: Vec<_> = snapshot.objects().iter().map(Object::reference).collect();
         prop_assert_eq!(snapshot.references(), references);
         for slice in scratch.slices() {
