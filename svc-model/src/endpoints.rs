@@ -4,6 +4,8 @@ mod mirror;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use mirror::{LEADER_ANNOTATION, SKIP_LABEL};
 pub use mirror::{MIRRORED_BY, mirror};
 
 use std::net::IpAddr;

@@ -169,10 +169,16 @@ impl Service {
         self.load_balancer().map_or(&[], |balancer| &balancer.ingress)
     }
 
-    /// `spec.loadBalancerIP`: the address the user asks for.
+    /// `spec.loadBalancerIP`: the address that the user asks for, as a text. No API server looks at it; clouds take names too.
+    #[must_use]
+    pub fn load_balancer_ip(&self) -> Option<&str> {
+        self.load_balancer().and_then(|balancer| balancer.requested.as_deref())
+    }
+
+    /// [`load_balancer_ip`](Self::load_balancer_ip), if it is an address.
     #[must_use]
     pub fn requested_load_balancer_ip(&self) -> Option<IpAddr> {
-        self.load_balancer().and_then(|balancer| balancer.requested_ip)
+        self.load_balancer_ip().and_then(|text| crate::read::address(text).ok())
     }
 
     /// `spec.loadBalancerSourceRanges`, as far as they can be read: who may use the load-balancer addresses. Ask

@@ -6,6 +6,9 @@
 //! whatever is combined; outside addresses (`externalIPs`, load balancers) they do share now and then, as nothing in a
 //! cluster forbids it.
 //!
+//! What no object says, but a cluster holds all the same (EndpointSlices of names), is among [`manifests`], which tell the same
+//! cluster in the spellings of old ones.
+//!
 //! A [`history`] mixes arbitrary steps with the [`Edit`]s that clusters really see: scaling, rolling updates, a Service
 //! that becomes another type, endpoints that move between slices.
 //!
@@ -65,11 +68,13 @@ mod world;
 use proptest::prelude::*;
 
 pub use edit::Edit;
-pub use ingress::{ingress, ingress_class, secret};
-pub use spelling::manifest;
+pub use ingress::{config_map, ingress, ingress_class, secret};
+pub use spelling::{manifest, manifests};
 pub use world::{NAMESPACES, NODES, SERVICES, World};
 
-use crate::{Delta, EndpointSlice, Namespace, Object, ObjectName, ObjectRef, Pod, Service, Snapshot};
+use crate::{
+    Delta, EndpointSlice, Endpoints, Namespace, Object, ObjectName, ObjectRef, Pod, Service, Snapshot,
+};
 use world::{labels, meta};
 
 /// A whole cluster of the small world: objects of all kinds, each name at most once. The nodes are always there.
@@ -93,16 +98,22 @@ pub fn reference() -> impl Strategy<Value = ObjectRef> {
 }
 
 /// A Service: ClusterIP (one or two families), headless, NodePort, LoadBalancer, ExternalName, with and without selector,
-/// externalIPs, affinity, policies, source ranges; now and then another proxy's.
+/// externalIPs, affinity, policies, source ranges, topology mode; balancers with addresses, with a name, or both; now and then
+/// another proxy's.
 pub fn service() -> impl Strategy<Value = Service> {
     World::default().service()
 }
 
 /// An EndpointSlice: up to three a Service, of either family, whether the Service has it or not; its endpoints in every
 /// combination of ready, serving and terminating, on known and unknown nodes, with and without hints. Their addresses
-/// may occur in several slices.
+/// may occur in several slices. Now and then a slice names no Service.
 pub fn slice() -> impl Strategy<Value = EndpointSlice> {
     World::default().slice()
+}
+
+/// Endpoints (core/v1) of a Service, whether it has slices or not: subsets of ready and unready addresses.
+pub fn endpoints() -> impl Strategy<Value = Endpoints> {
+    World::default().endpoints()
 }
 
 /// A pod in any state of its life, labelled so that selectors may match it.

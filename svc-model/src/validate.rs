@@ -20,18 +20,21 @@
 //! | fields of another type (`nodePort` of a ClusterIP Service, a balancer's fields elsewhere, `healthCheckNodePort` without policy Local) | refused; after a change of type dropped | passed over |
 //! | `ipMode` missing beside an `ip`, or standing beside none | VIP, refused | VIP, passed over |
 //! | an entry of `loadBalancerSourceRanges` that is no CIDR | refused | passed over; it still restricts ([`restricts_sources`]) |
-//! | `loadBalancerIP` that is no address, an unknown `trafficDistribution` | refused | passed over |
+//! | an unknown `trafficDistribution` | refused | passed over |
 //! | ports: missing or equal names, the same number twice | refused | accepted |
 //! | a second `clusterIPs` of one family; unknown values of `type`, policies, `protocol`, `sessionAffinity`; ports not in 1-65535 | refused | refused: nothing could be made of it |
-//! | EndpointSlice: `kubernetes.io/service-name`, at most 1 000 endpoints, 100 addresses, 20 000 ports | required | accepted; a slice of nobody is seen by nobody |
-//! | EndpointSlice of addressType FQDN | refused | passed over, as proxies do |
+//! | EndpointSlice: at most 1 000 endpoints, 100 addresses, 20 000 ports, 8 hints | checked | any number |
 //! | Ingress: forms of hosts and paths, neither backend nor rules, empty `paths` | checked | any; `pathType` and backends must be there |
 //! | Secret, ConfigMap: keys, size, what the type requires | checked | any keys and size |
 //! | updates: immutable fields | checked | there are none |
 //!
-//! Where `create` is stricter than the API server: `loadBalancerIP` has to be an address, and an EndpointSlice has to name its
-//! Service. Where it is more lenient: `status.loadBalancer` may be written (there may be nobody else who does), and Pods may
-//! be edited. In both intakes an object that is refused stops no other.
+//! Both take what the API server takes and nobody here has a use for: a `loadBalancerIP` that is no address (a pool says so),
+//! an EndpointSlice that names no Service (a snapshot shows it to nobody), one of addressType FQDN (read, judged, and passed over
+//! as proxies do), and two Services with one outside address: a proxy gives each port of it to one of them and names both, and
+//! a pool never makes such two.
+//!
+//! `create` is nowhere stricter than the API server. Where it is more lenient: `status.loadBalancer` may be written (there may be
+//! nobody else who does), and Pods may be edited. In both intakes an object that is refused stops no other.
 //!
 //! [`restricts_sources`]: crate::Service::restricts_sources
 
@@ -93,11 +96,16 @@ fn check(manifest: &Manifest, ranges: &Ranges, old: Option<&Object>) -> Result<(
         Manifest::Secret(wire) => secret::secret(wire, &mut findings),
         Manifest::Namespace(_) | Manifest::Service(_) => {}
     }
-    let read = read::object(manifest);
-    if let (Some(old), Ok(new)) = (old, &read) {
-        objects::immutable(old, new, &mut findings);
+    let read = read::stored(manifest);
+    match (old, &read) {
+        (Some(old), Ok(Some(new))) => objects::immutable(old, new, &mut findings),
+        (Some(Object::EndpointSlice(old)), Ok(None)) => {
+            let message = format!("is immutable: {} cannot become FQDN", old.address_type());
+            findings.report("addressType", message);
+        }
+        _ => {}
     }
-    finish(findings, read)
+    finish(findings, read.map(drop))
 }
 
 /// The Service with its defaults and with what it leaves as it was in `old`: everything but what is still to be
@@ -114,12 +122,12 @@ pub fn service(
     let mut findings = Findings::of(at);
     metadata(at, &wire.metadata, &mut findings);
     let completed = service::completed(wire, ranges, old, &mut findings);
-    finish(findings, read::object(&service::readable(completed.clone())))?;
+    finish(findings, read::object(&service::readable(completed.clone())).map(drop))?;
     Ok(completed)
 }
 
 /// Adds what reading finds: the typed fields are checked in one place only.
-fn finish(mut findings: Findings<'_>, read: Result<Object, Problems>) -> Result<(), Problems> {
+fn finish(mut findings: Findings<'_>, read: Result<(), Problems>) -> Result<(), Problems> {
     if let Err(problems) = read {
         findings.add_unknown(problems);
     }

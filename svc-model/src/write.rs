@@ -12,7 +12,7 @@
 //! | what goes without saying: protocols, `targetPort`, policies, `sessionAffinity`, `ipMode`, `clusterIPs`, conditions of endpoints, `Opaque`, the path `/` | it is said |
 //! | empty texts and lists, port 0, flags that are false | nothing |
 //! | fields that a Service of this type does not have (`externalName` of a ClusterIP Service, `nodePort` of an ExternalName) | nothing |
-//! | a `loadBalancerIP` that is no address, an unknown `trafficDistribution` | nothing |
+//! | an unknown `trafficDistribution` | nothing |
 //! | `loadBalancerSourceRanges` that are no networks | kept, behind those that are |
 //! | hosts of an Ingress | in lower case |
 //! | containers without ports, init containers that end | nothing |

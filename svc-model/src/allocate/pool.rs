@@ -20,6 +20,9 @@ pub enum PoolError {
     /// Nothing is left in the families that the Service has.
     #[error("no address is free in the load-balancer pool {0}: release one, or widen the pool")]
     Exhausted(String),
+    /// What was asked for (`loadBalancerIP`) is no address: a name that some cloud would know.
+    #[error("`{0}` is not an IP address: ask for an address of the pool, or for none")]
+    NotAnAddress(String),
     /// The address that was asked for does not belong to the pool.
     #[error("{0} is not in the load-balancer pool {1}")]
     OutOfPool(IpAddr, String),
@@ -130,9 +133,10 @@ impl AddressPool {
     /// # Errors
     /// [`PoolError`]; then nothing changed.
     pub fn allocate(&mut self, service: &Service) -> Result<Vec<IpAddr>, PoolError> {
-        let wanted = match service.requested_load_balancer_ip() {
-            Some(address) => vec![self.requested(address, service)?],
-            None => self.automatic(service),
+        let wanted = match (service.requested_load_balancer_ip(), service.load_balancer_ip()) {
+            (Some(address), _) => vec![self.requested(address, service)?],
+            (None, Some(text)) => return Err(PoolError::NotAnAddress(text.to_owned())),
+            (None, None) => self.automatic(service),
         };
         if wanted.is_empty() {
             return Err(PoolError::Exhausted(self.describe()));

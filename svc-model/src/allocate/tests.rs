@@ -121,6 +121,8 @@ fn a_pool_gives_what_is_asked_for() {
     );
     let error = pool.allocate(&service("b", Some("2001:db8::1"), &["10.96.0.1"])).unwrap_err();
     assert_eq!(error, PoolError::OtherFamily(ip("2001:db8::1")));
+    let error = pool.allocate(&service("b", Some("my-address"), &["10.96.0.1"])).unwrap_err();
+    assert_eq!(error, PoolError::NotAnAddress("my-address".to_owned()));
     let error = pool.allocate(&service("b", Some("192.0.2.1"), &["10.96.0.1"])).unwrap_err();
     assert!(matches!(error, PoolError::OutOfPool(..)), "{error}");
     pool.release(&owner("a"));

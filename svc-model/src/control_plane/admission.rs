@@ -74,18 +74,21 @@ impl ControlPlane {
             return Ok(());
         }
         let object = match manifest {
-            Manifest::Service(wire) => self.admit_service(wire, &reference)?.into(),
+            Manifest::Service(wire) => Some(self.admit_service(wire, &reference)?.into()),
             other => self.admit_plain(other, &reference)?,
         };
-        if let Object::Service(service) = &object {
+        if let Some(Object::Service(service)) = &object {
             self.settle_balancer(service, change);
         }
-        self.put(object, change);
+        if let Some(object) = object {
+            self.put(object, change);
+        }
         self.manifests.insert(reference, manifest.clone());
         Ok(())
     }
 
-    fn admit_plain(&self, manifest: &Manifest, reference: &ObjectRef) -> Result<Object, Refusal> {
+    /// `None` where the network has no use for it.
+    fn admit_plain(&self, manifest: &Manifest, reference: &ObjectRef) -> Result<Option<Object>, Refusal> {
         let mut manifest = manifest.clone();
         defaults::manifest(&mut manifest, &[]);
         if let Manifest::Ingress(ingress) = &mut manifest {
@@ -102,10 +105,10 @@ impl ControlPlane {
                 may_pass_later: false,
             });
         }
-        Ok(match read::object(&manifest)? {
+        Ok(read::stored(&manifest)?.map(|object| match object {
             Object::Pod(pod) => self.with_status(&pod).into(),
             object => object,
-        })
+        }))
     }
 
     /// A new Ingress that names no class is of the default one, and stays so (admission plugin DefaultIngressClass).

@@ -1,5 +1,6 @@
 //! Taking over a cluster as it stands, after a restart.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ControlPlane;
@@ -13,7 +14,8 @@ impl ControlPlane {
     /// Takes over objects as an earlier control plane left them ([`objects`](ControlPlane::objects), kept as text by
     /// `yaml::write`, say): Services keep their addresses and ports, pods what was reported of them. Derived EndpointSlices
     /// stay as they are, under their names, as far as they are right. What is allocated twice is reported, and the second
-    /// Service stays out; what lies outside of the ranges is reported too, and stays.
+    /// Service stays out; what lies outside of the ranges is reported too, and stays. An outside address that two Services have
+    /// from the provider is reported and stays with one of them; the other is given another.
     ///
     /// Adopted objects count as declared: the first `replace` removes those that it does not bring, unless
     /// a file cannot be read, which may have brought them.
@@ -39,7 +41,28 @@ impl ControlPlane {
             self.declared.insert(object.reference(), None);
             self.put(object, &mut change);
         }
+        self.report_shared_addresses(&mut change);
         self.finish(change)
+    }
+
+    /// The provider is asked by name: who comes first keeps the address.
+    fn report_shared_addresses(&self, change: &mut Change) {
+        let mut holders = BTreeMap::new();
+        let served = self.balanced_services().into_iter().filter_map(|name| self.service(&name));
+        for service in served {
+            for (index, ingress) in service.load_balancer_ingress().iter().enumerate() {
+                let Some(address) = ingress.ip() else { continue };
+                let holder = holders.entry(address).or_insert_with(|| service.name().clone());
+                if holder == service.name() {
+                    continue;
+                }
+                let (holder, asker) = (holder.clone(), service.name().clone());
+                let error = AllocateError::Taken { value: address.to_string(), holder, asker };
+                let at = ObjectRef::new(Kind::Service, service.name().clone());
+                let field = format!("status.loadBalancer.ingress[{index}].ip");
+                change.problems.push(Problem::new(&at, field, error.to_string()));
+            }
+        }
     }
 
     /// It is changed, or goes, once all pods are known.

@@ -683,6 +683,61 @@ fn adopting_reports_what_was_allocated_twice() {
     assert_eq!((control.cluster_ips[0].held(), control.node_ports.held()), (1, 1));
 }
 
+fn balanced(name: &str, ip: &str) -> Manifests {
+    yaml::read(&format!(
+        "{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{type: LoadBalancer, clusterIP: {ip}, \
+           allocateLoadBalancerNodePorts: false, ports: [{{port: 80}}]}}, \
+           status: {{loadBalancer: {{ingress: [{{ip: 172.20.10.70}}]}}}}}}"
+    ))
+}
+
+/// Which outside addresses the Services have.
+fn outside(control: &ControlPlane, names: &[&str]) -> Vec<Option<IpAddr>> {
+    let first = |of: &&str| service(control, of).load_balancer_ingress().first().and_then(|it| it.ip());
+    names.iter().map(first).collect()
+}
+
+#[test]
+fn adopting_an_outside_address_that_two_have_names_both_and_leaves_it_to_one() {
+    let pool = AddressPool::builder().range("172.20.10.70-172.20.10.79".parse().unwrap()).build();
+    let mut control = ControlPlane::builder().load_balancer(Box::new(pool)).build();
+    // The order in which they come does not matter.
+    let objects = [balanced("b", "10.96.0.6"), balanced("a", "10.96.0.5")].map(|it| it.stored().0).concat();
+    let outcome = control.adopt(objects);
+    assert_eq!(
+        problems(&outcome),
+        [
+            "Service default/b: status.loadBalancer.ingress[0].ip: 172.20.10.70 is already allocated to Service default/a and cannot go to Service default/b"
+        ]
+    );
+    assert_eq!(outside(&control, &["a", "b"]), [Some(ip("172.20.10.70")), Some(ip("172.20.10.71"))]);
+}
+
+/// Nobody hands them out, and so nobody forbids it: who gets which port is the proxy's to say.
+#[test]
+fn outside_addresses_that_are_written_where_there_is_no_provider_stand_as_they_are() {
+    let mut control = ControlPlane::builder().build();
+    accept(&mut control, &balanced("a", "10.96.0.5"));
+    accept(&mut control, &balanced("b", "10.96.0.6"));
+    assert_eq!(outside(&control, &["a", "b"]), [Some(ip("172.20.10.70")); 2]);
+}
+
+#[test]
+fn a_balancer_ip_that_is_no_address_is_kept_and_said_to_be_none() {
+    let pool = AddressPool::builder().range("172.20.10.70-172.20.10.79".parse().unwrap()).build();
+    let mut control = ControlPlane::builder().load_balancer(Box::new(pool)).build();
+    let outcome = control
+        .apply(&service_yaml("a", "type: LoadBalancer, loadBalancerIP: my-address, ports: [{port: 80}]"));
+    assert_eq!(
+        problems(&outcome),
+        [
+            "Service default/a: status.loadBalancer: `my-address` is not an IP address: ask for an address of the pool, or for none"
+        ]
+    );
+    assert_eq!(service(&control, "a").load_balancer_ip(), Some("my-address"));
+    assert_eq!(outside(&control, &["a"]), [None]);
+}
+
 #[test]
 fn what_was_allocated_under_other_ranges_stays() {
     let spec = "type: NodePort, clusterIP: 192.168.0.5, ports: [{port: 80, nodePort: 80}]";

@@ -90,19 +90,19 @@ fn keep_secondary(spec: &ServiceSpec, old: &Service, findings: &mut Findings<'_>
     }
 }
 
-/// The families of the addresses that were asked for.
+/// The families of the addresses that were asked for. Where the cluster lacks one of them nothing follows from the others:
+/// families and addresses agree by position.
 fn infer_families(spec: &mut ServiceSpec, cluster: &[AddressType], findings: &mut Findings<'_>) {
     let written = spec.cluster_ips.iter().flatten().enumerate();
     let addresses: Vec<(usize, IpAddr)> =
         written.filter_map(|(index, ip)| Some((index, read::address(ip).ok()?))).collect();
-    for (index, address) in addresses {
+    let all_known = addresses.iter().all(|(_, address)| cluster.contains(&AddressType::of(*address)));
+    let named = spec.ip_families.as_ref().map_or(0, Vec::len);
+    for (index, address) in addresses.into_iter().filter(|(index, _)| *index >= named) {
         let family = AddressType::of(address);
-        if index < spec.ip_families.as_ref().map_or(0, Vec::len) {
-            continue;
-        }
-        if cluster.contains(&family) {
+        if all_known {
             spec.ip_families.get_or_insert_default().push(family.as_str().to_owned());
-        } else {
+        } else if !cluster.contains(&family) {
             let field = format!("spec.clusterIPs[{index}]");
             findings.report(field, format!("{address}: {family} is not a family of this cluster"));
         }

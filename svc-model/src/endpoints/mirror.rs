@@ -13,10 +13,10 @@ pub const MIRRORED_BY: &str = "endpointslicemirroring-controller.k8s.io";
 const MAX_ADDRESSES: usize = 1000;
 
 /// Set to `true` this label keeps Endpoints from being mirrored.
-const SKIP_LABEL: &str = "endpointslice.kubernetes.io/skip-mirror";
+pub(crate) const SKIP_LABEL: &str = "endpointslice.kubernetes.io/skip-mirror";
 
 /// Endpoints that carry this annotation are a lock, not endpoints.
-const LEADER_ANNOTATION: &str = "control-plane.alpha.kubernetes.io/leader";
+pub(crate) const LEADER_ANNOTATION: &str = "control-plane.alpha.kubernetes.io/leader";
 
 /// Annotations about the Endpoints object itself.
 const OWN_ANNOTATIONS: [&str; 2] =

@@ -9,7 +9,6 @@ use crate::{IpMode, LoadBalancerIngress, PortStatus};
 pub(super) fn balancer(wire: &wire::Service, findings: &mut Findings<'_>) -> LoadBalancer {
     let spec = &wire.spec;
     let status = wire.status.as_ref().and_then(|status| status.load_balancer.as_ref());
-    let requested = said(spec.load_balancer_ip.as_ref());
     let local = spec.external_traffic_policy.as_deref() == Some("Local");
     let health = spec.health_check_node_port.filter(|port| local && *port != 0);
     let ranges = spec.load_balancer_source_ranges.iter().flatten().map(|text| text.trim());
@@ -17,8 +16,7 @@ pub(super) fn balancer(wire: &wire::Service, findings: &mut Findings<'_>) -> Loa
         ranges.map(|text| super::cidr(text).map_err(|_| text.to_owned())).partition(Result::is_ok);
     LoadBalancer {
         class: said(spec.load_balancer_class.as_ref()),
-        // What a cloud made of it stands in the status; a text that is no address asks a pool for nothing.
-        requested_ip: requested.and_then(|ip| address(&ip).ok()),
+        requested: said(spec.load_balancer_ip.as_ref()),
         ingress: ingress(status, findings),
         source_ranges: readable.into_iter().filter_map(Result::ok).collect(),
         unreadable_source_ranges: unreadable

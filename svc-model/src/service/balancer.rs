@@ -95,7 +95,8 @@ impl LoadBalancerIngress {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LoadBalancer {
     pub(crate) class: Option<String>,
-    pub(crate) requested_ip: Option<IpAddr>,
+    /// As it was written: the API server leaves this text to the cloud.
+    pub(crate) requested: Option<String>,
     pub(crate) ingress: Vec<LoadBalancerIngress>,
     pub(crate) source_ranges: Vec<IpNet>,
     /// Entries of the source ranges that say nothing to us: they let nobody in, but they do keep others out.

@@ -8,9 +8,11 @@ use proptest::prelude::*;
 use super::service::PORTS;
 use super::world::{NAMESPACES, NODES, World, labels, meta, slot_name};
 use crate::endpoint_slices::HEADLESS_LABEL;
+use crate::endpoints::{LEADER_ANNOTATION, SKIP_LABEL};
 use crate::{
-    AddressType, ContainerPort, Endpoint, EndpointPort, EndpointSlice, Meta, Node, NodeAddress, Object,
-    ObjectName, Pod, PodPhase, Protocol, TargetRef, ZONE_LABEL,
+    AddressType, ContainerPort, Endpoint, EndpointAddress, EndpointPort, EndpointSlice, EndpointSubset,
+    Endpoints, Meta, Node, NodeAddress, Object, ObjectName, Pod, PodPhase, Protocol, SERVICE_NAME_LABEL,
+    TargetRef, ZONE_LABEL,
 };
 
 const ZONES: [&str; 2] = ["east", "west"];
@@ -19,16 +21,65 @@ pub(super) fn slice(world: World) -> impl Strategy<Value = EndpointSlice> {
     let family = prop_oneof![3 => Just(AddressType::Ipv4), 1 => Just(AddressType::Ipv6)];
     (world.slot(), 0..3_u8, family).prop_flat_map(|(slot, index, family)| {
         let endpoints = vec(endpoint(slot, family), 0..6);
-        let labels = (labels(), prop::bool::weighted(0.1));
-        (endpoints, endpoint_ports(), labels).prop_map(move |(endpoints, ports, (labels, headless))| {
+        let labels = (labels(), prop::bool::weighted(0.1), prop::bool::weighted(0.05));
+        (endpoints, endpoint_ports(), labels).prop_map(move |(endpoints, ports, (labels, headless, lost))| {
             let service = slot_name(slot);
             let name = format!("{}-{index}", service.name());
             let mut slice = EndpointSlice::of_service(&service, name, family, ports, endpoints);
             slice.meta.labels.extend(labels);
             slice.meta.labels.extend(headless.then(|| (HEADLESS_LABEL.to_owned(), String::new())));
+            if lost {
+                slice.meta.labels.remove(SERVICE_NAME_LABEL);
+                slice.service = None;
+            }
             slice
         })
     })
+}
+
+/// Endpoints of a Service of this world, as people and old controllers write them: subsets of ready and unready addresses,
+/// with names of ports or without; now and then they are a lock, or are not to be mirrored.
+pub(super) fn endpoints(world: World) -> impl Strategy<Value = Endpoints> {
+    let marks = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+    world.slot().prop_flat_map(move |slot| {
+        (vec(subset(slot), 0..3), labels(), marks).prop_map(move |(subsets, mut labels, (skipped, lock))| {
+            labels.extend(skipped.then(|| (SKIP_LABEL.to_owned(), "true".to_owned())));
+            let annotations =
+                lock.then(|| (LEADER_ANNOTATION.to_owned(), "{}".to_owned())).into_iter().collect();
+            Endpoints { meta: Meta { labels, annotations, ..meta(slot_name(slot)) }, subsets }
+        })
+    })
+}
+
+fn subset(slot: u8) -> impl Strategy<Value = EndpointSubset> {
+    (vec(endpoint_address(slot), 1..5), endpoint_ports()).prop_map(|(addresses, ports)| {
+        let (ready, not_ready): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|(ready, _)| *ready);
+        let all = |list: Vec<(bool, EndpointAddress)>| list.into_iter().map(|(_, address)| address).collect();
+        // Here a port has a number.
+        let numbered = |port: EndpointPort| EndpointPort { port: port.port.or(Some(8080)), ..port };
+        EndpointSubset {
+            ready: all(ready),
+            not_ready: all(not_ready),
+            ports: ports.into_iter().map(numbered).collect(),
+        }
+    })
+}
+
+/// An address, and whether it is ready.
+fn endpoint_address(slot: u8) -> impl Strategy<Value = (bool, EndpointAddress)> {
+    let node = prop::option::of(prop::sample::select(&NODES[..]).prop_map(str::to_owned));
+    let family = prop_oneof![3 => Just(AddressType::Ipv4), 1 => Just(AddressType::Ipv6)];
+    (prop::bool::weighted(0.7), 0..8_u8, family, node, any::<bool>()).prop_map(
+        move |(ready, host, family, node_name, named)| {
+            let address = EndpointAddress {
+                ip: pod_address(family, slot % 3, 65 + host),
+                hostname: named.then(|| format!("host-{host}")),
+                node_name,
+                target: named.then(|| TargetRef::pod(pod_name(slot, host), "")),
+            };
+            (ready, address)
+        },
+    )
 }
 
 fn endpoint_ports() -> impl Strategy<Value = Vec<EndpointPort>> {

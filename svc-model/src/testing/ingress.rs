@@ -1,4 +1,4 @@
-//! Ingresses, their classes, and Secrets.
+//! Ingresses, their classes, Secrets and ConfigMaps.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::SERVICES;
 use super::world::{in_namespace, labels, meta};
 use crate::{
-    BackendPort, Ingress, IngressBackend, IngressClass, IngressPath, IngressRule, IngressTls, Kind, Meta,
-    ObjectName, PathType, Secret,
+    BackendPort, ConfigMap, Ingress, IngressBackend, IngressClass, IngressPath, IngressRule, IngressTls,
+    Kind, Meta, ObjectName, PathType, Secret,
 };
 
 const HOSTS: [&str; 4] = ["shop.example", "www.shop.example", "*.shop.example", "api.example"];
@@ -123,6 +123,25 @@ pub fn secret() -> impl Strategy<Value = Secret> {
                 data,
                 immutable: false,
             }
+        },
+    )
+}
+
+/// A ConfigMap: texts, bytes, either or neither.
+pub fn config_map() -> impl Strategy<Value = ConfigMap> {
+    let text = prop::sample::select(&["", "true", "60", "a: b\n# c\n", "\u{e9}\u{1f980}"][..]);
+    let texts = prop::collection::btree_map(prop::sample::select(&["log-level", "Corefile"][..]), text, 0..3);
+    let bytes = prop::collection::btree_map(
+        prop::sample::select(&["blob", "ca.der"][..]),
+        vec(any::<u8>(), 0..24),
+        0..3,
+    );
+    (in_namespace(Kind::ConfigMap, &["settings", "more"]), texts, bytes, any::<bool>(), labels()).prop_map(
+        |(name, texts, bytes, immutable, labels)| ConfigMap {
+            meta: Meta { labels, ..meta(name) },
+            data: texts.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            binary_data: bytes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            immutable,
         },
     )
 }

@@ -8,7 +8,9 @@ use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::world::{World, labels, meta, slot_name};
-use crate::service::{Exposure, Headless, LoadBalancer, Spec, Traffic, VirtualService};
+use crate::service::{
+    Exposure, Headless, LoadBalancer, Spec, TOPOLOGY_AWARE_HINTS, TOPOLOGY_MODE, Traffic, VirtualService,
+};
 use crate::topology::PROXY_NAME_LABEL;
 use crate::{
     AddressType, IpFamilyPolicy, IpMode, LoadBalancerIngress, Meta, Protocol, Selector, Service, ServicePort,
@@ -35,10 +37,11 @@ pub(super) fn service(world: World) -> impl Strategy<Value = Service> {
             }),
             1 => prop::sample::select(&["example.com", "www.example.org"][..]).prop_map(|it| Spec::ExternalName(it.to_owned())),
         ];
-        (spec, traffic(slot), ports(), labels(), service_labels(), any::<bool>()).prop_map(
-            move |(spec, traffic, ports, selector, labels, publish_not_ready_addresses)| {
+        let marks = (service_labels(), topology_mode());
+        (spec, traffic(slot), ports(), labels(), marks, any::<bool>()).prop_map(
+            move |(spec, traffic, ports, selector, (labels, annotations), publish_not_ready_addresses)| {
                 finished(slot, Service {
-                    meta: Meta { labels, ..meta(slot_name(slot)) },
+                    meta: Meta { labels, annotations, ..meta(slot_name(slot)) },
                     selector: Selector::new(selector),
                     ports,
                     publish_not_ready_addresses,
@@ -57,6 +60,14 @@ fn service_labels() -> impl Strategy<Value = BTreeMap<String, String>> {
         labels.extend(foreign.then(|| (PROXY_NAME_LABEL.to_owned(), "other".to_owned())));
         labels
     })
+}
+
+/// The annotation by either of its names, or by both.
+fn topology_mode() -> impl Strategy<Value = BTreeMap<String, String>> {
+    let names = prop::sample::subsequence(vec![TOPOLOGY_MODE, TOPOLOGY_AWARE_HINTS], 1..=2);
+    let annotated = (names, prop::sample::select(&["Auto", "Disabled"][..]))
+        .prop_map(|(names, mode)| names.into_iter().map(|name| (name.to_owned(), mode.to_owned())).collect());
+    prop_oneof![4 => Just(BTreeMap::new()), 1 => annotated]
 }
 
 /// Gives node ports to the types that have them, and none to the others; the policies follow the type. DNS over UDP and TCP is one door.
@@ -228,14 +239,17 @@ pub(super) fn outside_address(net: u8, slot: u8) -> IpAddr {
 fn load_balancer(slot: u8) -> impl Strategy<Value = LoadBalancer> {
     let ip_mode = prop_oneof![3 => Just(IpMode::Vip), 1 => Just(IpMode::Proxy)];
     let ip_modes = prop::collection::vec(ip_mode, 3);
-    (outside(203, slot), ip_modes, source_ranges(), prop::bool::weighted(0.8), any::<bool>()).prop_map(
-        move |(addresses, ip_modes, source_ranges, allocates_node_ports, classed)| LoadBalancer {
+    let named = prop::option::weighted(0.2, Just(LoadBalancerIngress::named("lb.example")));
+    let flags = (prop::bool::weighted(0.8), any::<bool>());
+    (outside(203, slot), ip_modes, named, source_ranges(), flags).prop_map(
+        move |(addresses, ip_modes, named, source_ranges, (allocates_node_ports, classed))| LoadBalancer {
             class: classed.then(|| "example.com/lab".to_owned()),
-            requested_ip: addresses.first().copied(),
+            requested: addresses.first().map(ToString::to_string),
             ingress: addresses
                 .into_iter()
                 .zip(ip_modes)
                 .map(|(ip, mode)| LoadBalancerIngress::address(ip, mode))
+                .chain(named)
                 .collect(),
             source_ranges,
             unreadable_source_ranges: Vec::new(),

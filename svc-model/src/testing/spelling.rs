@@ -2,12 +2,13 @@
 
 use proptest::prelude::*;
 
+use super::world::slot_name;
 use crate::wire::{self, Manifest};
-use crate::{Object, write};
+use crate::{Object, SERVICE_NAME_LABEL, write};
 
 /// A manifest of `object` in one of the spellings that clusters hold and that mean the same: what is the default unsaid
-/// (conditions, protocols, `ipMode`), no port number written as 0, IPv4 addresses with leading zeros, blanks around
-/// source ranges. Reading it as stored gives `object`.
+/// (conditions, protocols, `ipMode`, empty names of ports), no port number written as 0, IPv4 addresses with leading zeros,
+/// blanks around source ranges. Reading it as stored gives `object`.
 ///
 /// ```
 /// use proptest::prelude::*;
@@ -25,6 +26,7 @@ pub fn manifest(object: &Object) -> impl Strategy<Value = Manifest> + use<> {
         let mut manifest = plain.clone();
         match &mut manifest {
             Manifest::EndpointSlice(slice) => respell_slice(slice, terse, old),
+            Manifest::Endpoints(endpoints) => respell_endpoints(endpoints, terse, old),
             Manifest::Service(service) => respell_service(service, terse, old),
             _ => {}
         }
@@ -32,9 +34,53 @@ pub fn manifest(object: &Object) -> impl Strategy<Value = Manifest> + use<> {
     })
 }
 
+/// All these objects, in any spelling and any order, and among them what a cluster holds and networking passes over:
+/// EndpointSlices of addressType FQDN.
+///
+/// ```
+/// use proptest::prelude::*;
+/// use svc_model::{Snapshot, read, testing};
+///
+/// let cluster = testing::cluster().prop_flat_map(|all| (Just(all.clone()), testing::manifests(&all)));
+/// proptest!(ProptestConfig::with_cases(16), |((cluster, manifests) in cluster)| {
+///     let read = manifests.iter().filter_map(|manifest| read::stored(manifest).unwrap());
+///     prop_assert_eq!(read.collect::<Snapshot>().objects(), cluster.into_iter().collect::<Snapshot>().objects());
+/// });
+/// ```
+pub fn manifests(objects: &[Object]) -> impl Strategy<Value = Vec<Manifest>> + use<> {
+    let spelled: Vec<_> = objects.iter().map(|object| manifest(object).boxed()).collect();
+    (spelled, prop::collection::vec(slice_of_names(), 0..3))
+        .prop_map(|(all, named)| all.into_iter().chain(named).collect::<Vec<_>>())
+        .prop_shuffle()
+}
+
+/// An EndpointSlice of addressType FQDN: no proxy reads it. Its name is nobody else's.
+fn slice_of_names() -> impl Strategy<Value = Manifest> {
+    let names = prop::sample::subsequence(vec!["db.example", "db.example.", "a.b.example"], 0..=3);
+    ((0..8_u8), names, any::<bool>()).prop_map(|(slot, names, of_a_service)| {
+        let service = slot_name(slot);
+        let labels =
+            of_a_service.then(|| [(SERVICE_NAME_LABEL.to_owned(), service.name().to_owned())].into());
+        let endpoint =
+            |name: &str| wire::Endpoint { addresses: vec![name.to_owned()], ..wire::Endpoint::default() };
+        Manifest::EndpointSlice(Box::new(wire::EndpointSlice {
+            metadata: wire::ObjectMeta {
+                name: Some(format!("{}-named", service.name())),
+                namespace: Some(service.namespace().to_owned()),
+                labels,
+                ..wire::ObjectMeta::default()
+            },
+            address_type: Some("FQDN".to_owned()),
+            endpoints: Some(names.into_iter().map(endpoint).collect()),
+            ports: None,
+        }))
+    })
+}
+
 fn respell_slice(slice: &mut wire::EndpointSlice, terse: bool, old: bool) {
     for port in slice.ports.iter_mut().flatten() {
         if terse {
+            unsay(&mut port.name, "");
             unsay(&mut port.protocol, "TCP");
             port.port.get_or_insert(0);
         }
@@ -44,11 +90,21 @@ fn respell_slice(slice: &mut wire::EndpointSlice, terse: bool, old: bool) {
             endpoint.addresses.iter_mut().for_each(pad);
         }
         if terse && let Some(conditions) = &mut endpoint.conditions {
-            // Nobody can tell what is serving without a word from what is ready: only what is both goes unsaid.
-            if conditions.ready == Some(true) && conditions.serving == Some(true) {
-                (conditions.ready, conditions.serving) = (None, None);
-            }
+            conditions.ready = conditions.ready.filter(|ready| !ready);
+            conditions.serving = conditions.serving.filter(|serving| !serving);
             conditions.terminating = conditions.terminating.filter(|terminating| *terminating);
+        }
+    }
+}
+
+fn respell_endpoints(endpoints: &mut wire::Endpoints, terse: bool, old: bool) {
+    for subset in endpoints.subsets.iter_mut().flatten() {
+        if terse {
+            subset.ports.iter_mut().flatten().for_each(|port| unsay(&mut port.protocol, "TCP"));
+        }
+        if old {
+            let addresses = [&mut subset.addresses, &mut subset.not_ready_addresses].into_iter().flatten();
+            addresses.flatten().filter_map(|address| address.ip.as_mut()).for_each(pad);
         }
     }
 }

@@ -33,6 +33,16 @@ proptest! {
     }
 
     #[test]
+    fn a_cluster_in_other_words_is_the_same_cluster(
+        (cluster, manifests) in cluster().prop_flat_map(|all| (Just(all.clone()), manifests(&all))),
+    ) {
+        let read: Vec<_> = manifests.iter().filter_map(|manifest| read::stored(manifest).unwrap()).collect();
+        prop_assert_eq!(read.len(), cluster.len());
+        let snapshot = |objects: Vec<Object>| objects.into_iter().collect::<Snapshot>().objects();
+        prop_assert_eq!(snapshot(read), snapshot(cluster));
+    }
+
+    #[test]
     fn in_every_spelling_it_is_read_as_it_was(spelled in spelled()) {
         let (object, manifest) = spelled;
         prop_assert_eq!(read::object(&manifest).unwrap(), object);
@@ -101,7 +111,7 @@ fn features(snapshot: &Snapshot, found: &mut BTreeSet<String>) {
                 port.port().is_some()
             ));
         }
-        let service = snapshot.service(slice.service().unwrap());
+        let service = slice.service().and_then(|name| snapshot.service(name));
         let foreign = service.is_some_and(|service| !service.families().contains(&slice.address_type()));
         note(format!("slice of a foreign family {foreign}"));
         let twins = snapshot.slices_of(slice.service().unwrap()).filter(|other| other.name() != slice.name());
@@ -111,8 +121,26 @@ fn features(snapshot: &Snapshot, found: &mut BTreeSet<String>) {
             note(format!("address in two slices {}", !address(twin).is_disjoint(&address(slice))));
         }
     }
+    for endpoints in snapshot.services().filter_map(|service| snapshot.endpoints(service.name())) {
+        let count = snapshot.slices_of(endpoints.name()).filter(|it| is_mirrored(it)).count();
+        found.insert(format!("mirrored slices {}", count.min(2)));
+        for subset in endpoints.subsets() {
+            let (ready, not_ready) = (subset.ready().is_empty(), subset.not_ready().is_empty());
+            found.insert(format!("subset {ready} {not_ready}"));
+            found.extend(
+                subset.ports().iter().map(|port| format!("subset port named {}", !port.name().is_empty())),
+            );
+        }
+    }
+    for map in snapshot.config_maps() {
+        found.insert(format!("map {} {}", map.data().is_empty(), map.binary_data().is_empty()));
+    }
     found.extend(snapshot.nodes().map(|node| format!("node with a zone {}", node.zone().is_some())));
     found.extend(snapshot.pods().map(|pod| format!("pod {:?}", pod.phase())));
+}
+
+fn is_mirrored(slice: &EndpointSlice) -> bool {
+    slice.meta().labels().values().any(|label| label == crate::MIRRORED_BY)
 }
 
 fn features_of_service(service: &Service, found: &mut BTreeSet<String>) {
@@ -132,6 +160,13 @@ fn features_of_service(service: &Service, found: &mut BTreeSet<String>) {
     for label in service.meta().labels().keys() {
         note(label.clone());
     }
+    note(format!("topology {:?}", service.topology_mode()));
+    let ingress = service.load_balancer_ingress();
+    note(format!("balancer by name {}", ingress.iter().any(|it| it.hostname().is_some())));
+    note(format!(
+        "balancer by name alone {}",
+        !ingress.is_empty() && ingress.iter().all(|it| it.ip().is_none())
+    ));
     for port in service.ports() {
         note(format!("{:?} named {}", port.protocol(), !port.name().is_empty()));
         note(format!("target by name {}", matches!(port.target_port(), TargetPort::Name(_))));
@@ -152,11 +187,26 @@ fn everything_that_a_cluster_may_hold_occurs() {
     let mut found = BTreeSet::new();
     for _ in 0..120 {
         let cluster = World::default().objects(96).cluster().new_tree(&mut runner).unwrap().current();
+        let lost =
+            |object: &Object| matches!(object, Object::EndpointSlice(slice) if slice.service().is_none());
+        found.extend(cluster.iter().filter(|object| lost(object)).map(|_| "slice of no Service".to_owned()));
+        let manifests = manifests(&cluster).new_tree(&mut runner).unwrap().current();
+        found.extend(manifests.iter().filter_map(in_other_words));
         features(&cluster.into_iter().collect(), &mut found);
     }
     let wanted = wanted();
     let missing: Vec<_> = wanted.iter().filter(|feature| !found.contains(*feature)).collect();
     assert!(missing.is_empty(), "{missing:#?} not among {found:#?}");
+}
+
+/// What only a manifest can say.
+fn in_other_words(manifest: &crate::wire::Manifest) -> Option<String> {
+    let crate::wire::Manifest::EndpointSlice(slice) = manifest else { return None };
+    if slice.address_type.as_deref() == Some("FQDN") {
+        return Some("slice of names".to_owned());
+    }
+    let nameless = slice.ports.iter().flatten().any(|port| port.name.is_none());
+    nameless.then(|| "slice port that says no name".to_owned())
 }
 
 /// Every feature that must occur, in the words of [`features`].
@@ -184,6 +234,11 @@ fn wanted() -> Vec<String> {
         ["IPv4 slice", "IPv6 slice", "affinity None", "affinity Some(10800s)", "1 ports", "3 ports"]
             .map(str::to_owned),
     );
+    wanted.extend(["Some(\"Auto\")", "Some(\"Disabled\")", "None"].map(|mode| format!("topology {mode}")));
+    wanted.extend((0..=2).map(|count| format!("mirrored slices {count}")));
+    wanted.extend(["true false", "false true", "false false"].map(|it| format!("subset {it}")));
+    wanted
+        .extend(["slice of no Service", "slice of names", "slice port that says no name"].map(str::to_owned));
     wanted.extend(["pod Running", "pod Pending", "pod Succeeded", "pod Failed"].map(str::to_owned));
     wanted.extend(["externalIPs 0", "externalIPs 2", PROXY_NAME_LABEL].map(str::to_owned));
     wanted.extend(
@@ -201,10 +256,14 @@ fn wanted_with_and_without(yes: bool) -> Vec<String> {
         format!("slice of a foreign family {yes}"),
         format!("address in two slices {yes}"),
         format!("node with a zone {yes}"),
+        format!("balancer by name {yes}"),
+        format!("balancer by name alone {yes}"),
+        format!("subset port named {yes}"),
     ];
     for also in [true, false] {
         wanted.push(format!("slice port named {yes}, with number {also}"));
         wanted.extend([true, false].map(|too| format!("endpoint {yes} {also} {too}")));
+        wanted.push(format!("map {yes} {also}"));
     }
     for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Sctp] {
         wanted.push(format!("{protocol:?} named {yes}"));

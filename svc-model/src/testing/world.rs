@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Edit, Step, endpoints, ingress, namespace, service};
-use crate::{EndpointSlice, Kind, Meta, Object, ObjectName, ObjectRef, Pod, Service, Snapshot};
+use crate::{EndpointSlice, Endpoints, Kind, Meta, Object, ObjectName, ObjectRef, Pod, Service, Snapshot};
 
 /// The namespaces of the small world.
 pub const NAMESPACES: [&str; 2] = ["default", "shop"];
@@ -82,6 +82,8 @@ impl World {
             1 => ingress::ingress_class().prop_map(Object::from).boxed(),
             2 => ingress::secret().prop_map(Object::from).boxed(),
             1 => namespace().prop_map(Object::from).boxed(),
+            1 => self.endpoints().prop_map(Object::from).boxed(),
+            1 => ingress::config_map().prop_map(Object::from).boxed(),
         ]
     }
 
@@ -93,6 +95,11 @@ impl World {
     /// As [`slice`](super::slice), of the Services of this world.
     pub fn slice(self) -> impl Strategy<Value = EndpointSlice> {
         endpoints::slice(self)
+    }
+
+    /// As [`endpoints`](super::endpoints), of the Services of this world.
+    pub fn endpoints(self) -> impl Strategy<Value = Endpoints> {
+        endpoints::endpoints(self)
     }
 
     /// As [`pod`](super::pod), among the names of this world.

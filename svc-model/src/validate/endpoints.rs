@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::name;
-use crate::SERVICE_NAME_LABEL;
 use crate::problem::Findings;
 use crate::wire::{self, EndpointPort, HintTarget};
 
@@ -13,14 +12,11 @@ const MAX_PORTS: usize = 20_000;
 const MAX_HINTS: usize = 8;
 
 pub(super) fn slice(wire: &wire::EndpointSlice, findings: &mut Findings<'_>) {
-    let service = wire.metadata.labels.iter().flatten().find(|(key, _)| *key == SERVICE_NAME_LABEL);
-    findings.require(service.is_some(), "metadata.labels", || {
-        format!("{SERVICE_NAME_LABEL} is required: without it the slice belongs to no Service")
-    });
+    let is_named = wire.address_type.as_deref() == Some("FQDN");
     let endpoints = wire.endpoints.as_deref().unwrap_or_default();
     at_most(MAX_ENDPOINTS, endpoints.len(), "endpoints", findings);
     for (index, wire) in endpoints.iter().enumerate() {
-        endpoint(&format!("endpoints[{index}]"), wire, findings);
+        endpoint(&format!("endpoints[{index}]"), wire, is_named, findings);
     }
     let ports = wire.ports.as_deref().unwrap_or_default();
     at_most(MAX_PORTS, ports.len(), "ports", findings);
@@ -31,10 +27,13 @@ fn at_most(most: usize, count: usize, field: &str, findings: &mut Findings<'_>) 
     findings.require(count <= most, field, || format!("{count} are more than {most}"));
 }
 
-fn endpoint(field: &str, wire: &wire::Endpoint, findings: &mut Findings<'_>) {
+fn endpoint(field: &str, wire: &wire::Endpoint, is_named: bool, findings: &mut Findings<'_>) {
     at_most(MAX_ADDRESSES, wire.addresses.len(), &format!("{field}.addresses"), findings);
     for (index, text) in wire.addresses.iter().enumerate() {
-        let usable = name::canonical_address(text).and_then(name::usable);
+        let usable = match is_named {
+            true => name::dns_subdomain(text.strip_suffix('.').unwrap_or(text)),
+            false => name::canonical_address(text).and_then(name::usable).map(drop),
+        };
         findings.parsed(&format!("{field}.addresses[{index}]"), usable);
     }
     place(field, wire.hostname.as_deref(), wire.node_name.as_deref(), findings);

@@ -21,10 +21,6 @@ pub(super) fn check(wire: &Service, kind: ServiceType, findings: &mut Findings<'
     if let Some(flag) = spec.allocate_load_balancer_node_ports {
         findings.require(balanced, "spec.allocateLoadBalancerNodePorts", || format!("{flag} {ONLY}"));
     }
-    // The API server leaves this text to the cloud; here the pool has to read it.
-    if let Some(ip) = spec.load_balancer_ip.as_deref().filter(|ip| balanced && !ip.is_empty()) {
-        findings.parsed("spec.loadBalancerIP", read::address(ip));
-    }
     source_ranges(wire, spec, balanced, findings);
     status(wire, balanced, findings);
 }

@@ -46,7 +46,7 @@ fn traffic(spec: &mut wire::ServiceSpec, service: &Service) {
 
 fn load_balancer(spec: &mut wire::ServiceSpec, balancer: &LoadBalancer) {
     let ranges = balancer.source_ranges.iter().map(ToString::to_string);
-    spec.load_balancer_ip = balancer.requested_ip.map(|ip| ip.to_string());
+    spec.load_balancer_ip.clone_from(&balancer.requested);
     spec.load_balancer_class.clone_from(&balancer.class);
     spec.load_balancer_source_ranges = list(ranges.chain(balancer.unreadable_source_ranges.iter().cloned()));
     spec.allocate_load_balancer_node_ports = Some(balancer.allocates_node_ports);

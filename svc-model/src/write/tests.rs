@@ -68,7 +68,7 @@ fn what_comes_back_in_other_words() {
             "spec: {type: LoadBalancer, clusterIP: 10.96.0.7, ports: [{port: 80}], loadBalancerIP: any, \
                loadBalancerSourceRanges: [all, ' 10.1.2.3/8', '']}, status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}",
             "{spec:{allocateLoadBalancerNodePorts:true,clusterIP:10.96.0.7,clusterIPs:[10.96.0.7],externalTrafficPolicy:Cluster,\
-              internalTrafficPolicy:Cluster,ipFamilies:[IPv4],ipFamilyPolicy:SingleStack,\
+              internalTrafficPolicy:Cluster,ipFamilies:[IPv4],ipFamilyPolicy:SingleStack,loadBalancerIP:any,\
               loadBalancerSourceRanges:[10.0.0.0/8,all],ports:[{port:80,protocol:TCP,targetPort:80}],sessionAffinity:None,\
               type:LoadBalancer},status:{loadBalancer:{ingress:[{ip:192.0.2.1,ipMode:VIP}]}}}",
         ),

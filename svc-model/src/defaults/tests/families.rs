@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::AddressType::{self, Ipv4, Ipv6};
+use crate::defaults;
 use crate::validate::{self, Ranges};
 use crate::wire::{self, Manifest};
 
@@ -92,6 +93,26 @@ fn every_combination_of_a_service_with_addresses() {
         }
     }
     assert!((100..300).contains(&accepted), "{accepted} of 400");
+}
+
+/// Also of those that are refused: filling in comes before judging.
+#[test]
+fn filling_in_any_combination_twice_is_filling_it_in_once() {
+    for cluster in CLUSTERS {
+        for policy in POLICIES {
+            for addresses in CHOICES {
+                for families in CHOICES {
+                    let mut spec = spec(policy, families);
+                    spec["clusterIPs"] = json!(addresses.iter().map(address).collect::<Vec<_>>());
+                    let mut once: wire::Service = serde_json::from_value(json!({ "spec": spec })).unwrap();
+                    defaults::service(&mut once, cluster);
+                    let mut twice = once.clone();
+                    defaults::service(&mut twice, cluster);
+                    assert_eq!(once, twice, "{cluster:?}: {spec}");
+                }
+            }
+        }
+    }
 }
 
 /// With a selector a headless Service follows the cluster; without one its endpoints are somebody else's, of any family.

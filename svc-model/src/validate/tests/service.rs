@@ -307,7 +307,6 @@ fn policies_and_balancers() {
             r#""type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.1"]"#,
             "spec.loadBalancerSourceRanges[0]: `10.0.0.1` is not a CIDR such as 10.0.0.0/8",
         ),
-        (r#""type": "LoadBalancer", "loadBalancerIP": "x""#, "spec.loadBalancerIP: `x` is not an IP address"),
     ] {
         let text = format!("{{{PORTS}, {fields}}}");
         assert_eq!(of_service(&text, &ranges()), [expected], "{text}");

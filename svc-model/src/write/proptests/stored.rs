@@ -314,7 +314,7 @@ fn service() -> Json {
         ("healthCheckNodePort", maybe(one_of([json!(32000)]))),
         ("allocateLoadBalancerNodePorts", one_of([json!(true), json!(false)])),
         ("loadBalancerClass", maybe(one_of([json!("a.example/b")]))),
-        ("loadBalancerIP", maybe(one_of([json!("192.0.2.9")]))),
+        ("loadBalancerIP", maybe(one_of([json!("192.0.2.9"), json!("my-address")]))),
         ("loadBalancerSourceRanges", maybe(one_of([json!(["10.0.0.0/8", "fd00::/8"]), json!(["any"])]))),
     ]);
     let kinds = prop_oneof![cluster_ip, headless, node_port, typed("LoadBalancer", balanced), alias];
