@@ -109,6 +109,11 @@
 //! of generated rules. The program stops at a rule with [`Source::Map`], which the kernel takes and obeys; avoid it
 //! where people list rules.
 //!
+//! # Connection tracking
+//!
+//! [`conntrack`] lists the flows that a kernel knows, as a stream, and forgets single ones (ctnetlink, over the same socket;
+//! module `nf_conntrack_netlink`).
+//!
 //! # Features
 //!
 //! - `netlink` (default): `Socket`. Without it the crate is pure and needs no operating system.
@@ -122,6 +127,7 @@ extern crate self as svc_nft;
 
 mod batch;
 mod chain;
+pub mod conntrack;
 mod dataplane;
 mod diff;
 mod element;

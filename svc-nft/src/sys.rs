@@ -17,6 +17,8 @@ use crate::{
     },
 };
 
+mod conntrack;
+
 /// How much one receive may bring; the kernel sends at most 32 KiB at a time.
 const RECEIVE: usize = 64 * 1024;
 /// How much room for answers: refusals of a large batch come all at once.
@@ -157,22 +159,33 @@ impl Socket {
         (operation, object): (&str, &dyn fmt::Display),
         attributes: impl FnOnce(&mut Writer),
     ) -> Result<Vec<Vec<u8>>, Error> {
+        let mut answers = Vec::new();
+        self.stream(request, (operation, object), attributes, |bytes| answers.push(bytes.to_vec()))?;
+        Ok(answers)
+    }
+
+    /// Sends one request and shows everything that comes back, up to its end, a datagram at a time.
+    fn stream(
+        &mut self,
+        request: Request,
+        (operation, object): (&str, &dyn fmt::Display),
+        attributes: impl FnOnce(&mut Writer),
+        mut show: impl FnMut(&[u8]),
+    ) -> Result<(), Error> {
         let fail = |error: io::Error| Error::io(operation, object, &error);
         let Request { kind, flags, family } = request;
         self.drain();
         self.sequence = self.sequence.wrapping_add(1);
         let mut writer = Writer::default();
-        message::write(&mut writer, kind, flags | NLM_F_ACK, self.sequence, family, attributes);
+        message::write_as(&mut writer, kind, flags | NLM_F_ACK, self.sequence, family, attributes);
         self.send_bytes(&writer.into_bytes()).map_err(fail)?;
-        let mut answers = Vec::new();
+        let mut bytes = Vec::new();
         loop {
-            let mut bytes = Vec::new();
             self.receive(&mut bytes, true).map_err(fail)?;
-            let end = end_of(&bytes);
-            answers.push(bytes);
-            match end {
+            show(&bytes);
+            match end_of(&bytes) {
                 None => {}
-                Some(0) => return Ok(answers),
+                Some(0) => return Ok(()),
                 Some(errno) => return Err(Error::os(operation, object, errno)),
             }
         }
@@ -255,7 +268,7 @@ impl Dataplane for Socket {
     }
 
     fn generation(&mut self) -> Result<u32, Error> {
-        let request = Request { kind: NFT_MSG_GETGEN, flags: 0, family: None };
+        let request = Request { kind: nft(NFT_MSG_GETGEN), flags: 0, family: None };
         let answers = self.request(request, ("read", &"generation"), |_| {})?;
         let generation = answers
             .iter()
@@ -283,7 +296,7 @@ impl Dataplane for Socket {
     }
 
     fn list_tables(&mut self) -> Result<Vec<TableId>, Error> {
-        let request = Request { kind: NFT_MSG_GETTABLE, flags: NLM_F_DUMP, family: None };
+        let request = Request { kind: nft(NFT_MSG_GETTABLE), flags: NLM_F_DUMP, family: None };
         let answers = self.request(request, ("list", &"tables"), |_| {})?;
         let messages = answers.iter().flat_map(|bytes| message::split(bytes));
         Ok(messages.filter_map(|message| message.table()).collect())
@@ -332,7 +345,7 @@ impl Socket {
         kind: u16,
         attributes: impl FnOnce(&mut Writer),
     ) -> Result<(), Error> {
-        let request = Request { kind, flags: NLM_F_DUMP, family: Some(id.family()) };
+        let request = Request { kind: nft(kind), flags: NLM_F_DUMP, family: Some(id.family()) };
         let answers = self.request(request, ("list table", id), attributes)?;
         answers.iter().for_each(|bytes| listing.read(bytes));
         Ok(())
@@ -342,7 +355,12 @@ impl Socket {
 /// What to ask, apart from attributes.
 #[derive(Clone, Copy)]
 struct Request {
+    /// The subsystem in the upper byte.
     kind: u16,
     flags: u16,
     family: Option<Family>,
+}
+
+fn nft(kind: u16) -> u16 {
+    NFNL_SUBSYS_NFTABLES << 8 | kind
 }

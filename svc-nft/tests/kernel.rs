@@ -2,6 +2,9 @@
 
 #[path = "kernel/contract.rs"]
 mod contract;
+#[path = "kernel/flows.rs"]
+#[allow(clippy::disallowed_types, reason = "sends datagrams")]
+mod flows;
 #[path = "kernel/packets.rs"]
 #[allow(clippy::disallowed_types, reason = "sends packets")]
 mod packets;
@@ -41,6 +44,7 @@ fn main() {
     trials.extend(packets::trials());
     trials.extend(walk::trials());
     trials.extend(scale::trials());
+    trials.extend(flows::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }
 

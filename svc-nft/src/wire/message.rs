@@ -22,7 +22,18 @@ pub(crate) fn write(
     family: Option<Family>,
     attributes: impl FnOnce(&mut Writer),
 ) {
-    let kind = NFNL_SUBSYS_NFTABLES << 8 | kind;
+    write_as(writer, NFNL_SUBSYS_NFTABLES << 8 | kind, flags, sequence, family, attributes);
+}
+
+/// One message of any subsystem, which stands in the upper byte of `kind`.
+pub(crate) fn write_as(
+    writer: &mut Writer,
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    family: Option<Family>,
+    attributes: impl FnOnce(&mut Writer),
+) {
     let genmsg = [family.map_or(0, Family::number), 0, 0, 0];
     write_raw(writer, kind, flags, sequence, genmsg, attributes);
 }

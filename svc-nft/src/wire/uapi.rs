@@ -1,5 +1,5 @@
 //! Numbers of the kernel's interface, by the kernel's names: linux/netlink.h, linux/netfilter/nfnetlink.h,
-//! linux/netfilter/nf_tables.h.
+//! linux/netfilter/nf_tables.h, linux/netfilter/nfnetlink_conntrack.h.
 
 pub(crate) const NLMSG_ERROR: u16 = 2;
 pub(crate) const NLMSG_DONE: u16 = 3;
@@ -230,3 +230,35 @@ pub(crate) const NFTA_NG_DREG: u16 = 1;
 pub(crate) const NFTA_NG_MODULUS: u16 = 2;
 pub(crate) const NFTA_NG_TYPE: u16 = 3;
 pub(crate) const NFTA_NG_OFFSET: u16 = 4;
+
+// linux/netfilter/nfnetlink_conntrack.h
+
+pub(crate) const NFNL_SUBSYS_CTNETLINK: u16 = 1;
+
+pub(crate) const IPCTNL_MSG_CT_NEW: u16 = 0;
+pub(crate) const IPCTNL_MSG_CT_GET: u16 = 1;
+pub(crate) const IPCTNL_MSG_CT_DELETE: u16 = 2;
+
+pub(crate) const CTA_TUPLE_ORIG: u16 = 1;
+pub(crate) const CTA_TUPLE_REPLY: u16 = 2;
+pub(crate) const CTA_STATUS: u16 = 3;
+pub(crate) const CTA_MARK: u16 = 8;
+pub(crate) const CTA_ID: u16 = 12;
+pub(crate) const CTA_ZONE: u16 = 18;
+pub(crate) const CTA_MARK_MASK: u16 = 21;
+pub(crate) const CTA_FILTER: u16 = 25;
+
+pub(crate) const CTA_TUPLE_IP: u16 = 1;
+pub(crate) const CTA_TUPLE_PROTO: u16 = 2;
+
+pub(crate) const CTA_IP_V4_SRC: u16 = 1;
+pub(crate) const CTA_IP_V4_DST: u16 = 2;
+pub(crate) const CTA_IP_V6_SRC: u16 = 3;
+pub(crate) const CTA_IP_V6_DST: u16 = 4;
+
+pub(crate) const CTA_PROTO_NUM: u16 = 1;
+pub(crate) const CTA_PROTO_SRC_PORT: u16 = 2;
+pub(crate) const CTA_PROTO_DST_PORT: u16 = 3;
+
+pub(crate) const CTA_FILTER_ORIG_FLAGS: u16 = 1;
+pub(crate) const CTA_FILTER_REPLY_FLAGS: u16 = 2;
