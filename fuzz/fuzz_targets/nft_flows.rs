@@ -5,6 +5,9 @@ use svc_nft::conntrack::Flow;
 
 fuzz::target!(|bytes| {
     for flow in Flow::parse_all(bytes) {
-        assert_eq!(Flow::parse_all(&flow.emit()).next().map(|again| again.to_string()), Some(flow.to_string()));
+        assert_eq!(
+            Flow::parse_all(&flow.emit()).next().map(|again| again.to_string()),
+            Some(flow.to_string())
+        );
     }
 });

@@ -1,6 +1,10 @@
 //! What the driver asks of a kernel.
 
 use std::fmt;
+use std::io;
+use std::net::IpAddr;
+
+use svc_nft::conntrack::Conntrack;
 
 use crate::sysctl::Sysctls;
 
@@ -9,6 +13,16 @@ use crate::sysctl::Sysctls;
 pub trait Dataplane: fmt::Debug {
     /// Its nftables.
     fn nftables(&mut self) -> &mut dyn svc_nft::Dataplane;
+
+    /// Its connection tracking.
+    fn conntrack(&mut self) -> &mut dyn Conntrack;
+
+    /// The addresses of its interfaces, those of `lo` included.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be read.
+    fn local_addresses(&mut self) -> io::Result<Vec<IpAddr>>;
 
     /// Its settings.
     fn sysctls(&mut self) -> &mut dyn Sysctls;

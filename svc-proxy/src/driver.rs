@@ -7,6 +7,7 @@ use svc_nft::Batch;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::conntrack::tracker::Tracker;
 use crate::nftables::{self, Rules};
 use crate::state::{State, Step};
 use crate::sysctl::settle::{self, Before};
@@ -16,6 +17,7 @@ use crate::{CleanUpError, Dataplane, Error, Node, sys};
 mod handle;
 mod memory;
 mod piecemeal;
+mod sweep;
 mod sync;
 
 #[cfg(test)]
@@ -147,6 +149,7 @@ impl Proxy {
             Driver {
                 proxy: self,
                 state,
+                tracker: Tracker::default(),
                 watch,
                 open: true,
                 inbox,
@@ -164,6 +167,8 @@ impl Proxy {
 struct Driver {
     proxy: Proxy,
     state: State,
+    /// Flows that the rules would have decided otherwise.
+    tracker: Tracker,
     watch: Watch,
     /// The store may still change.
     open: bool,
@@ -188,6 +193,7 @@ impl Driver {
                     None => return,
                     Some(Command::Node(node)) => {
                         self.state.handle_node(&self.watch.snapshot(), &node);
+                        self.tracker.note_everything();
                         self.proxy.node = *node;
                     }
                     Some(Command::CleanUp(reply)) => {
@@ -197,7 +203,10 @@ impl Driver {
                     }
                 },
                 change = self.watch.changed(), if self.open => match change {
-                    Ok((snapshot, delta)) => self.state.handle_change(&snapshot, &delta),
+                    Ok((snapshot, delta)) => {
+                        self.state.handle_change(&snapshot, &delta);
+                        self.tracker.note(delta.services());
+                    }
                     Err(_closed) => self.open = false,
                 },
                 () = tokio::time::sleep_until(wake) => {}
@@ -213,6 +222,7 @@ impl Driver {
         }
         self.notice_others();
         let (wake, error) = self.sync_rules();
+        self.sweep();
         // No setting is changed before the kernel remembers what it was: whoever cleans up must know.
         let sysctls = settle::check(self.proxy.dataplane.sysctls(), &self.proxy.node, &self.remembered);
         self.reports.publish(&self.state, sysctls, error);
@@ -226,6 +236,27 @@ impl Driver {
         if self.generation.is_some_and(|ours| ours != generation) {
             self.generation = Some(generation);
             self.state.handle_foreign_change(Instant::now().into_std());
+        }
+    }
+
+    /// Forgets the flows that the rules in force would have decided otherwise: a flow that begins before the rules are in
+    /// force would be as wrong as the one it replaces.
+    fn sweep(&mut self) {
+        let plan = self.state.plan();
+        if self.state.failures() > 0 || self.state.programmed() != plan.revision() {
+            return;
+        }
+        let Some(sweep) = self.tracker.poll_sweep(plan, Instant::now().into_std()) else { return };
+        match sweep::forget(&mut *self.proxy.dataplane, sweep) {
+            Ok(forgotten) => {
+                self.tracker.handle_swept(plan);
+                self.reports.swept(forgotten, None);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "clients may stay with UDP endpoints that are gone; tried again");
+                self.tracker.handle_failed(Instant::now().into_std());
+                self.reports.swept(0, Some(Error::Conntrack(error)));
+            }
         }
     }
 

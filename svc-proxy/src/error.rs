@@ -12,6 +12,9 @@ pub enum Error {
     /// The kernel would not take or list rules.
     #[error("nftables: {0}")]
     Nftables(#[from] svc_nft::Error),
+    /// Connection tracking would not list flows or forget one.
+    #[error("connection tracking: {0}")]
+    Conntrack(#[source] svc_nft::Error),
     /// A table of our name that somebody else made.
     #[error(
         "nftables: table {table} exists and is not ours: delete it (`nft delete table {table}`) or use another name"
@@ -41,7 +44,7 @@ impl Error {
     /// The same may succeed when tried again soon.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Nftables(error) if error.is_transient())
+        matches!(self, Error::Nftables(error) | Error::Conntrack(error) if error.is_transient())
     }
 
     /// The process may not do this in its network namespace.
@@ -49,7 +52,7 @@ impl Error {
     pub fn is_permission_denied(&self) -> bool {
         // EPERM and EACCES
         match self {
-            Error::Nftables(error) => error.is_permission_denied(),
+            Error::Nftables(error) | Error::Conntrack(error) => error.is_permission_denied(),
             Error::Sysctl { errno, .. } => matches!(errno, 1 | 13),
             _ => false,
         }

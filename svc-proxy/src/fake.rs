@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use svc_nft::conntrack::{self, Conntrack, Filter, Flow};
 use svc_nft::{Batch, Table, TableId};
 
 use crate::Dataplane;
@@ -30,6 +32,8 @@ pub struct Kernel {
 struct Shared {
     nftables: svc_nft::fake::Kernel,
     sysctls: BTreeMap<String, String>,
+    conntrack: conntrack::fake::Table,
+    addresses: Vec<IpAddr>,
 }
 
 impl Kernel {
@@ -44,6 +48,29 @@ impl Kernel {
     pub fn with_sysctl(self, name: &str, value: &str) -> Self {
         self.lock().sysctls.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// The same kernel with one more address of its own.
+    #[must_use]
+    pub fn with_address(self, address: IpAddr) -> Self {
+        self.lock().addresses.push(address);
+        self
+    }
+
+    /// One more flow in its connection tracking.
+    pub fn insert_flow(&self, flow: Flow) {
+        self.lock().conntrack.insert(flow);
+    }
+
+    /// Its connection tracking, as it is now.
+    #[must_use]
+    pub fn flow_table(&self) -> conntrack::fake::Table {
+        self.lock().conntrack.clone()
+    }
+
+    /// Makes the next request to connection tracking fail with this errno.
+    pub fn fail_next_of_conntrack(&self, errno: i32) {
+        self.lock().conntrack.fail_next(errno);
     }
 
     /// Every batch it took, in order.
@@ -100,6 +127,16 @@ impl svc_nft::Dataplane for Kernel {
     }
 }
 
+impl Conntrack for Kernel {
+    fn flows(&mut self, filter: &Filter, show: &mut dyn FnMut(Flow)) -> Result<(), svc_nft::Error> {
+        self.lock().conntrack.flows(filter, show)
+    }
+
+    fn forget(&mut self, flow: &Flow) -> Result<bool, svc_nft::Error> {
+        self.lock().conntrack.forget(flow)
+    }
+}
+
 impl Sysctls for Kernel {
     fn sysctl(&mut self, name: &str) -> io::Result<Option<String>> {
         Ok(self.lock().sysctls.get(name).cloned())
@@ -116,6 +153,14 @@ impl Sysctls for Kernel {
 impl Dataplane for Kernel {
     fn nftables(&mut self) -> &mut dyn svc_nft::Dataplane {
         self
+    }
+
+    fn conntrack(&mut self) -> &mut dyn Conntrack {
+        self
+    }
+
+    fn local_addresses(&mut self) -> io::Result<Vec<IpAddr>> {
+        Ok(self.lock().addresses.clone())
     }
 
     fn sysctls(&mut self) -> &mut dyn Sysctls {

@@ -74,6 +74,7 @@
 //! | need | for | without |
 //! |--|--|--|
 //! | Linux 5.13, nf_tables, nf_nat, nf_conntrack | everything | [`Error::Nftables`] says what the kernel refused |
+//! | nf_conntrack_netlink | UDP clients whose endpoint vanishes | [`Status::conntrack_error`] |
 //! | `CAP_NET_ADMIN` in the network namespace (a user namespace of one's own will do) | everything | [`Error::is_permission_denied`] |
 //! | `net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding` = 1 | other hosts and pods | reported; set with [`SysctlPolicy::Set`] |
 //! | br_netfilter, `net.bridge.bridge-nf-call-iptables` (`-ip6tables`) = 1 | a pod whose Service leads to a neighbour on its bridge | reported; set with [`SysctlPolicy::Set`] |
@@ -84,8 +85,8 @@
 //! and change only what differs; connections that are up stay up. The kernel is asked for its rules at the start, after a
 //! failure, and when the generation of its rules says that somebody else changed some; never for a change of a Service.
 //! One Service that the kernel refuses keeps no other one out ([`Rejection`]). Where the send buffer is too small for all
-//! (`net.core.wmem_max` in a user namespace), Services go in several batches, each atomic. Endpoints that UDP clients talk to are not yet
-//! forgotten when they vanish.
+//! (`net.core.wmem_max` in a user namespace), Services go in several batches, each atomic. UDP clients of endpoints
+//! that vanish, or that were there before the Service, are led anew ([`conntrack`]).
 //!
 //! [`semantics`] says what connections to Services mean where kube-proxy's back ends disagree; [`Compat`] takes their
 //! side.
@@ -94,6 +95,7 @@
 //! Futures: all of [`Handle`] is cancel safe; the loop may be dropped at any time. MSRV: 1.89.
 
 mod config;
+pub mod conntrack;
 mod dataplane;
 #[cfg(feature = "driver")]
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the driver has a clock")]

@@ -2,8 +2,11 @@
 //! that first uses them.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
+use nix::ifaddrs::getifaddrs;
+use svc_nft::conntrack::{Conntrack, Filter, Flow};
 use svc_nft::{Batch, Socket, Table, TableId};
 
 use crate::Dataplane;
@@ -67,6 +70,16 @@ impl svc_nft::Dataplane for Kernel {
     }
 }
 
+impl Conntrack for Kernel {
+    fn flows(&mut self, filter: &Filter, show: &mut dyn FnMut(Flow)) -> Result<(), svc_nft::Error> {
+        self.socket()?.flows(filter, show)
+    }
+
+    fn forget(&mut self, flow: &Flow) -> Result<bool, svc_nft::Error> {
+        self.socket()?.forget(flow)
+    }
+}
+
 impl Sysctls for Kernel {
     fn sysctl(&mut self, name: &str) -> io::Result<Option<String>> {
         match std::fs::read_to_string(path(name)) {
@@ -86,9 +99,27 @@ impl Dataplane for Kernel {
         self
     }
 
+    fn conntrack(&mut self) -> &mut dyn Conntrack {
+        self
+    }
+
+    fn local_addresses(&mut self) -> io::Result<Vec<IpAddr>> {
+        local_addresses()
+    }
+
     fn sysctls(&mut self) -> &mut dyn Sysctls {
         self
     }
+}
+
+/// The addresses of the interfaces in the network namespace of this thread.
+pub(crate) fn local_addresses() -> io::Result<Vec<IpAddr>> {
+    let addresses = getifaddrs()?.filter_map(|interface| interface.address);
+    let ip = addresses.filter_map(|address| {
+        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+    });
+    Ok(ip.collect())
 }
 
 fn path(name: &str) -> PathBuf {

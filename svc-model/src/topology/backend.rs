@@ -32,6 +32,12 @@ impl Backend {
         self.ready
     }
 
+    /// Answers, whether or not it takes new connections: whoever is connected may stay.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        self.ready || self.serving
+    }
+
     /// On its way out, but still answering: used when nothing is ready.
     #[must_use]
     pub fn is_draining(&self) -> bool {

@@ -26,6 +26,14 @@ pub struct Status {
     rejections: Vec<Rejection>,
     repairs: u64,
     sysctls: SysctlReport,
+    flows: Flows,
+}
+
+/// What became of connection tracking's flows.
+#[derive(Clone, Debug, Default)]
+struct Flows {
+    forgotten: u64,
+    error: Option<Error>,
 }
 
 impl Status {
@@ -77,10 +85,23 @@ impl Status {
         &self.sysctls
     }
 
+    /// How many UDP flows were forgotten because their frontend or endpoint is another now.
+    #[must_use]
+    pub fn forgotten_flows(&self) -> u64 {
+        self.flows.forgotten
+    }
+
+    /// Why stale UDP flows could not be looked for, the last time. Rules are in force all the same.
+    #[must_use]
+    pub fn conntrack_error(&self) -> Option<&Error> {
+        self.flows.error.as_ref()
+    }
+
     /// Nothing to complain about.
     #[must_use]
     pub fn is_fine(&self) -> bool {
         self.error.is_none()
+            && self.flows.error.is_none()
             && self.problems.is_empty()
             && self.rejections.is_empty()
             && self.sysctls.problems().next().is_none()
@@ -92,9 +113,16 @@ impl Status {
 pub(super) struct Reports {
     status: watch::Sender<Status>,
     revisions: Progress,
+    flows: Flows,
 }
 
 impl Reports {
+    /// Flows were looked at: so many more are forgotten, or not all could be looked at.
+    pub(super) fn swept(&mut self, forgotten: u64, error: Option<Error>) {
+        self.flows.forgotten += forgotten;
+        self.flows.error = error;
+    }
+
     pub(super) fn publish(&self, state: &State, sysctls: SysctlReport, error: Option<Error>) {
         let failures = state.failures();
         self.status.send_modify(|status| {
@@ -109,6 +137,7 @@ impl Reports {
                 rejections: state.rejections().cloned().collect(),
                 repairs: state.repairs(),
                 sysctls,
+                flows: self.flows.clone(),
             };
         });
         self.revisions.reach(state.programmed());
@@ -127,7 +156,7 @@ pub(super) fn pair(commands: mpsc::UnboundedSender<Command>) -> (Reports, Handle
     let (status, status_reader) = watch::channel(Status::default());
     let revisions = Progress::new();
     let handle = Handle { commands, status: status_reader, revisions: revisions.reached() };
-    (Reports { status, revisions }, handle)
+    (Reports { status, revisions, flows: Flows::default() }, handle)
 }
 
 impl Handle {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use svc_model::topology::{self, Client, Place, Selection, Traffic, Verdict};
-use svc_model::{AddressType, Service, ServicePort, Snapshot, TrafficPolicy};
+use svc_model::{AddressType, Protocol, Service, ServicePort, Snapshot, TrafficPolicy};
 
 use super::frontend::Outcome;
 use crate::Compat;
@@ -43,6 +43,9 @@ pub(crate) struct Choice {
     pub(crate) cluster: Vec<Endpoint>,
     /// For policy Local; empty where no frontend has it.
     pub(crate) local: Vec<Endpoint>,
+    /// Who answers at all, wherever it is and whatever policy says: clients that are with it may stay. Only of UDP ports,
+    /// whose clients have to be told when it is gone.
+    pub(crate) answering: Vec<SocketAddr>,
     /// What becomes of connections to the ClusterIP.
     pub(crate) internal: Outcome,
     /// What becomes of those to all other addresses.
@@ -76,8 +79,15 @@ impl Choice {
             external: external(&selection, service.external_traffic_policy(), by_source),
             cluster: endpoints(&selection.cluster),
             local: endpoints(&selection.local),
+            answering: answering(port, &backends),
         }
     }
+}
+
+fn answering(port: &ServicePort, backends: &[topology::Backend]) -> Vec<SocketAddr> {
+    let asked_for = port.protocol() == Protocol::Udp;
+    let serving = backends.iter().filter(|backend| asked_for && backend.is_serving());
+    serving.map(topology::Backend::address).collect()
 }
 
 fn internal(selection: &Selection<'_>, policy: TrafficPolicy) -> Outcome {

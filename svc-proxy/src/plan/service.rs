@@ -1,7 +1,7 @@
 //! What one Service asks for.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +77,13 @@ impl PortPlan {
     #[must_use]
     pub fn local_endpoints(&self) -> &[Endpoint] {
         &self.choice.local
+    }
+
+    /// Of a UDP port, all endpoints that answer, wherever they are and whatever policies say: clients that are with one may
+    /// stay with it. Empty for other protocols, whose connections end by themselves.
+    #[must_use]
+    pub fn answering_endpoints(&self) -> &[SocketAddr] {
+        &self.choice.answering
     }
 
     /// What becomes of a new connection from a source of this class: the reference that rule sets are held to.

@@ -18,6 +18,7 @@ mod text;
 mod traffic;
 mod trouble;
 mod truth;
+mod udp;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         trouble::trials(),
         truth::trials(),
         text::trials(),
+        udp::trials(),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit_code()
 }
