@@ -1,7 +1,7 @@
 //! The Kubernetes API as a source of objects: list and watch, into a [`Store`].
 //!
-//! A small client of its own over hyper and rustls (aws-lc-rs): no cache beside the store, one connection for each kind,
-//! pages of 500 objects, bookmarks, resumption after disconnects, a new list (of which only the differences count) when
+//! A small client of its own over hyper and rustls (aws-lc-rs): no cache beside the store, one connection for each kind
+//! (and namespace, where [`Kube::namespaces`] says which), pages of 500 objects, bookmarks, resumption after disconnects, a new list (of which only the differences count) when
 //! the server has forgotten where we were. What it does not need it drops while it decodes: a connection holds one
 //! object at a time, a list one page.
 //!
@@ -26,7 +26,7 @@
 //! # Rights
 //!
 //! `manifests/rbac.yaml` of this crate has exactly the rules that are needed: `list` and `watch` of
-//! [`Kube::DEFAULT_KINDS`] and Pods.
+//! [`Kube::DEFAULT_KINDS`] and Pods. `manifests/rbac-namespaced.yaml` does with Roles for one namespace.
 //! Secrets are never listed as a whole: those that Ingresses refer to are followed one by one, by `metadata.name`, so that
 //! a rule with `resourceNames` is enough. Where a rule is missing, the problem says which; other kinds go on.
 //!
@@ -44,6 +44,7 @@ mod kubeconfig;
 mod lines;
 mod referenced;
 mod reflector;
+mod replay;
 mod resource;
 mod status;
 #[cfg(test)]
@@ -56,11 +57,13 @@ use std::time::Duration;
 
 pub use cluster::{Cluster, ClusterError};
 pub(crate) use cluster::{Source, Tls};
+#[doc(hidden)]
+pub use replay::replay;
 pub use status::KubeHandle;
 use tokio::sync::{Notify, watch};
 
-use crate::Kind;
 use crate::store::Store;
+use crate::{Kind, ObjectName};
 use resource::Resource;
 use status::Status;
 
@@ -75,17 +78,60 @@ pub struct Kube {
 #[derive(Clone, Debug)]
 struct Settings {
     kinds: BTreeSet<Kind>,
+    /// All of them where nothing is said.
+    namespaces: Option<BTreeSet<String>>,
     page_size: usize,
     least_wait: Duration,
     most_wait: Duration,
+    /// The largest page that is held; a smaller one is asked for if it has more.
+    max_page_bytes: usize,
+    /// How long a watch lasts at least, and at most twice that; the server ends it. Not 0.
+    watch_seconds: u64,
+    /// A watch that the server has not ended by so much after its time is dead.
+    watch_grace: Duration,
+}
+
+impl Settings {
+    fn of(kinds: impl IntoIterator<Item = Kind>) -> Self {
+        Self {
+            kinds: kinds.into_iter().collect(),
+            namespaces: None,
+            page_size: 500,
+            least_wait: Duration::from_millis(800),
+            most_wait: Duration::from_secs(30),
+            max_page_bytes: 32 << 20,
+            watch_seconds: 240,
+            watch_grace: Duration::from_secs(30),
+        }
+    }
+
+    /// What is followed from the start: everything but Secrets.
+    fn resources(&self) -> Vec<Resource> {
+        let kinds = self.kinds.iter().copied().filter(|kind| *kind != Kind::Secret);
+        kinds.flat_map(|kind| self.resources_of(kind)).collect()
+    }
+
+    fn resources_of(&self, kind: Kind) -> Vec<Resource> {
+        let Some(namespaces) = &self.namespaces else { return vec![Resource::all(kind)] };
+        match kind {
+            Kind::Namespace => {
+                let one = |name: &String| Resource::named(kind, ObjectName::cluster(name));
+                namespaces.iter().map(one).collect()
+            }
+            kind if !kind.is_namespaced() => vec![Resource::all(kind)],
+            kind => namespaces.iter().map(|name| Resource::of_namespace(kind, name)).collect(),
+        }
+    }
+
+    fn follows_namespace(&self, name: &str) -> bool {
+        self.namespaces.as_ref().is_none_or(|all| all.contains(name))
+    }
 }
 
 impl Kube {
     /// Follows [`DEFAULT_KINDS`](Self::DEFAULT_KINDS).
     pub fn new(cluster: Cluster) -> Self {
-        let (least_wait, most_wait) = (Duration::from_millis(800), Duration::from_secs(30));
-        let kinds = Self::DEFAULT_KINDS.into_iter().collect();
-        Self { cluster, settings: Settings { kinds, page_size: 500, least_wait, most_wait } }
+        Self { cluster, settings: Settings::of(Self::DEFAULT_KINDS) }
     }
 
     /// What proxies, name servers and routers need, but for Pods: these are many, and only a name server with verified
@@ -103,6 +149,14 @@ impl Kube {
     /// Follows these kinds. Of Secrets only those that Ingresses in the store refer to.
     pub fn kinds(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
         self.settings.kinds = kinds.into_iter().collect();
+        self
+    }
+
+    /// Follows only what is in these namespaces, each by requests of its own, so that a Role there is enough; of Namespaces
+    /// those of these names. Nodes and IngressClasses are in no namespace: they need a ClusterRole, or are left out by
+    /// [`kinds`](Self::kinds). A Secret elsewhere that an Ingress refers to is told as a problem.
+    pub fn namespaces<N: Into<String>>(mut self, namespaces: impl IntoIterator<Item = N>) -> Self {
+        self.settings.namespaces = Some(namespaces.into_iter().map(Into::into).collect());
         self
     }
 
@@ -124,13 +178,12 @@ impl Kube {
     /// the same kind and name belongs to whoever wrote last. Cancel safe: dropping it stops at a whole revision.
     pub fn follow(self, store: Store) -> (KubeHandle, impl Future<Output = ()> + Send) {
         let Self { cluster, settings } = self;
-        let mut first = Status::default();
-        for kind in &settings.kinds {
-            match kind {
-                Kind::Secret => first.secrets = Some(false),
-                kind => drop(first.collections.insert(Resource::all(*kind), status::State::default())),
-            }
-        }
+        let known = |resource| (resource, status::State::default());
+        let first = Status {
+            collections: settings.resources().into_iter().map(known).collect(),
+            secrets: settings.kinds.contains(&Kind::Secret).then_some(false),
+            ..Status::default()
+        };
         let (status, reader) = watch::channel(first);
         let ingresses = Notify::new();
         if !settings.kinds.contains(&Kind::Ingress) {

@@ -114,13 +114,24 @@ impl Cluster {
     /// # Errors
     /// This is no pod, or it has no service account.
     pub fn in_cluster() -> Result<Self, ClusterError> {
-        let (host, port) = credentials::in_cluster_address()
-            .map_err(|name| ClusterError::new(name, "is not set: this is no pod of a cluster"))?;
-        let host = if host.contains(':') { format!("[{host}]") } else { host };
-        Self::of_service_account(&format!("https://{host}:{port}"), Path::new(credentials::SERVICE_ACCOUNT))
+        Self::in_pod(credentials::variable, Path::new(credentials::SERVICE_ACCOUNT))
     }
 
-    pub(super) fn of_service_account(url: &str, directory: &Path) -> Result<Self, ClusterError> {
+    /// The variables that every pod has say where the API server is, the directory how to speak to it.
+    pub(super) fn in_pod(
+        variable: impl Fn(&'static str) -> Option<String>,
+        service_account: &Path,
+    ) -> Result<Self, ClusterError> {
+        let required = |name| {
+            let value = variable(name).filter(|value| !value.is_empty());
+            value.ok_or_else(|| ClusterError::new(name, "is not set: this is no pod of a cluster"))
+        };
+        let (host, port) = (required("KUBERNETES_SERVICE_HOST")?, required("KUBERNETES_SERVICE_PORT")?);
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        Self::of_service_account(&format!("https://{host}:{port}"), service_account)
+    }
+
+    fn of_service_account(url: &str, directory: &Path) -> Result<Self, ClusterError> {
         let (token, ca) = (directory.join("token"), directory.join("ca.crt"));
         for file in [&token, &ca] {
             let place = file.display().to_string();

@@ -23,7 +23,8 @@ pub(super) struct Page {
 pub(super) struct Item {
     pub(super) name: ObjectName,
     pub(super) version: String,
-    pub(super) object: Result<Object, Vec<Problem>>,
+    /// Nothing where it is none of the network's business.
+    pub(super) object: Result<Option<Object>, Vec<Problem>>,
 }
 
 /// An event of a watch.
@@ -135,11 +136,11 @@ fn item(kind: Kind, raw: &RawValue) -> Result<Item, String> {
     Ok(Item { name, version: meta.resource_version, object })
 }
 
-fn object(kind: Kind, name: &ObjectName, raw: &RawValue) -> Result<Object, Vec<Problem>> {
+fn object(kind: Kind, name: &ObjectName, raw: &RawValue) -> Result<Option<Object>, Vec<Problem>> {
     let mut json = serde_json::Deserializer::from_str(raw.get());
     let manifest = Manifest::deserialize(kind, &mut json)
         .map_err(|(field, message)| vec![Problem::unnamed(format!("{kind} {name}"), field, message)])?;
-    read::object(&manifest).map_err(crate::Problems::into_vec)
+    read::stored(&manifest).map_err(crate::Problems::into_vec)
 }
 
 #[cfg(test)]
@@ -160,6 +161,14 @@ mod tests {
         assert!(page.items[0].object.is_ok());
         let problems = page.items[1].object.as_ref().unwrap_err();
         assert!(problems[0].to_string().starts_with("Service shop/bad: spec.ports: "), "{problems:?}");
+    }
+
+    #[test]
+    fn what_networking_passes_over_is_no_problem() {
+        let slice = r#"{"metadata":{"name":"db-1","namespace":"shop"},"addressType":"FQDN","endpoints":[]}"#;
+        let body = format!(r#"{{"metadata":{{"resourceVersion":"9"}},"items":[{slice}]}}"#);
+        let page = page(Kind::EndpointSlice, body.as_bytes()).unwrap();
+        assert!(matches!(page.items[0].object, Ok(None)), "{:?}", page.items);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The loop that an embedder runs: requests to the API server, answers into the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -22,20 +22,11 @@ use crate::store::Store;
 use crate::sys::api::{self, Answer};
 use crate::{Kind, ObjectName};
 
-/// The largest page that is held; a smaller one is asked for if it has more.
-const MAX_PAGE_BYTES: usize = 32 << 20;
-
 /// The largest error that is read.
 const MAX_ERROR_BYTES: usize = 64 << 10;
 
 /// For a page.
 const PAGE_PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long a watch lasts at least, and at most twice that; the server ends it.
-const WATCH_SECONDS: u64 = 240;
-
-/// A watch that the server has not ended by so much after its time is dead.
-const WATCH_GRACE: Duration = Duration::from_secs(30);
 
 /// How many Secrets are followed; each takes a connection.
 const MAX_SECRETS: usize = 1000;
@@ -63,8 +54,8 @@ pub(super) async fn run(follower: Follower) {
 
 async fn follow_all(follower: &Arc<Follower>) {
     let (mut watch, mut secrets) = (follower.store.watch(), BTreeMap::new());
-    let all = follower.settings.kinds.iter().filter(|kind| **kind != Kind::Secret);
-    let all = all.map(|kind| reflect(Arc::clone(follower), Resource::all(*kind)));
+    let all = follower.settings.resources().into_iter();
+    let all = all.map(|resource| reflect(Arc::clone(follower), resource));
     let mut reflections: Reflections = all.map(|all| Box::pin(all) as _).collect();
     let with_secrets = follower.settings.kinds.contains(&Kind::Secret);
     loop {
@@ -89,7 +80,9 @@ fn follow_secrets(
     reflections: &Reflections,
 ) {
     let known = follower.status.borrow().is_listed(Kind::Ingress);
-    let mut wanted = referenced::secrets(&follower.store.snapshot());
+    let (mut wanted, outside): (BTreeSet<_>, BTreeSet<_>) = referenced::secrets(&follower.store.snapshot())
+        .into_iter()
+        .partition(|name| follower.settings.follows_namespace(name.namespace()));
     let beyond = wanted.len().saturating_sub(MAX_SECRETS);
     (0..beyond).for_each(|_| drop(wanted.pop_last()));
     followed.retain(|name, _| wanted.contains(name));
@@ -101,9 +94,11 @@ fn follow_secrets(
         });
     }
     follower.status.send_if_modified(|status| {
-        let before = (status.secrets, status.beyond);
-        (status.secrets, status.beyond) = (Some(known), beyond);
-        before != (status.secrets, status.beyond)
+        let now = (Some(known), beyond, outside);
+        let before = (status.secrets, status.beyond, std::mem::take(&mut status.outside));
+        let differs = before != now;
+        (status.secrets, status.beyond, status.outside) = now;
+        differs
     });
 }
 
@@ -157,7 +152,8 @@ impl Follower {
 
     /// One request and its answer. `progress`: something came of it.
     async fn once(&self, reflector: &mut Reflector, progress: &mut bool) -> Result<(), Failure> {
-        let seconds = WATCH_SECONDS + u64::from(api::chance()) % WATCH_SECONDS;
+        let least = self.settings.watch_seconds;
+        let seconds = least + u64::from(api::chance()) % least;
         match reflector.request(seconds) {
             Request::List(path) => {
                 let late = |_| Failure::Unreachable("a page takes too long".to_owned());
@@ -170,7 +166,7 @@ impl Follower {
                 Ok(())
             }
             Request::Watch(path) => {
-                let life = Duration::from_secs(seconds) + WATCH_GRACE;
+                let life = Duration::from_secs(seconds) + self.settings.watch_grace;
                 let silent = |_| Failure::Unreachable("the watch does not end".to_owned());
                 timeout(life, self.watch(&path, reflector, progress)).await.map_err(silent)?
             }
@@ -179,7 +175,7 @@ impl Follower {
 
     async fn page(&self, path: &str) -> Result<Vec<u8>, Failure> {
         let mut answer = self.get(path).await?;
-        whole(&mut answer, MAX_PAGE_BYTES).await?.ok_or(Failure::TooLarge)
+        whole(&mut answer, self.settings.max_page_bytes).await?.ok_or(Failure::TooLarge)
     }
 
     async fn watch(&self, path: &str, reflector: &mut Reflector, progress: &mut bool) -> Result<(), Failure> {

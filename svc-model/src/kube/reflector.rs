@@ -100,12 +100,14 @@ impl Reflector {
     pub(super) fn page(&mut self, page: Page) -> Option<Change> {
         let Phase::List { next, objects, named, faults } = &mut self.phase else { return None };
         for item in page.items {
-            // One that cannot be read exists all the same: what it was before stays.
-            named.insert(item.name.clone());
             match item.object {
-                Ok(object) => objects.push(object),
-                Err(found) => drop(faults.insert(item.name, found)),
+                // Of no use, and so not here.
+                Ok(None) => continue,
+                Ok(Some(object)) => objects.push(object),
+                // One that cannot be read exists all the same: what it was before stays.
+                Err(found) => drop(faults.insert(item.name.clone(), found)),
             }
+            named.insert(item.name);
         }
         if page.next.is_some() {
             *next = page.next;
@@ -142,22 +144,32 @@ impl Reflector {
             }
             Event::Gone(item) => {
                 seen(&item.version);
-                self.known.remove(&item.name);
-                self.faults.remove(&item.name);
-                let removed = vec![ObjectRef::new(self.resource.kind(), item.name)];
-                Some(Change { removed, ..Change::default() })
+                Some(self.gone(item.name))
             }
             Event::Error(status) => return Err(Failure::Refused { status, retry_after: None }),
         })
     }
 
     fn set(&mut self, item: Item) -> Change {
-        self.known.insert(item.name.clone());
-        let read = item.object.map_err(|problems| self.faults.insert(item.name.clone(), problems));
-        if read.is_ok() {
-            self.faults.remove(&item.name);
-        }
-        Change { set: read.into_iter().collect(), ..Change::default() }
+        let set = match item.object {
+            Ok(None) => return self.gone(item.name),
+            Ok(Some(object)) => {
+                self.faults.remove(&item.name);
+                vec![object]
+            }
+            Err(problems) => {
+                self.faults.insert(item.name.clone(), problems);
+                Vec::new()
+            }
+        };
+        self.known.insert(item.name);
+        Change { set, ..Change::default() }
+    }
+
+    fn gone(&mut self, name: ObjectName) -> Change {
+        self.known.remove(&name);
+        self.faults.remove(&name);
+        Change { removed: vec![ObjectRef::new(self.resource.kind(), name)], ..Change::default() }
     }
 
     /// The objects that cannot be read; what they were before is still in force.
@@ -209,7 +221,7 @@ impl Reflector {
             401 => format!("the API server does not accept the credentials (401): {message}"),
             403 => {
                 let rule = self.resource.rule();
-                format!("may not be listed and watched (403): a Role needs the rule {rule}: {message}")
+                format!("may not be listed and watched (403): {rule}: {message}")
             }
             404 => format!("the API server does not serve {} (404)", self.resource.kind().api_version()),
             _ => format!("the API server refuses ({code}): {message}"),

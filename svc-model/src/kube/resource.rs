@@ -4,21 +4,34 @@ use std::fmt;
 
 use crate::{Kind, ObjectName};
 
-/// A collection of objects that is listed and watched: all of a kind, or one Secret by name.
+/// A collection of objects that is listed and watched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Resource {
     kind: Kind,
-    only: Option<ObjectName>,
+    scope: Scope,
+}
+
+/// Which objects of the kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    All,
+    Namespace(String),
+    Only(ObjectName),
 }
 
 impl Resource {
     pub(super) fn all(kind: Kind) -> Self {
-        Self { kind, only: None }
+        Self { kind, scope: Scope::All }
+    }
+
+    /// Those of one namespace, which a Role there allows.
+    pub(super) fn of_namespace(kind: Kind, namespace: &str) -> Self {
+        Self { kind, scope: Scope::Namespace(namespace.to_owned()) }
     }
 
     /// One object. It is asked for by `metadata.name`, which a rule with `resourceNames` allows.
     pub(super) fn named(kind: Kind, name: ObjectName) -> Self {
-        Self { kind, only: Some(name) }
+        Self { kind, scope: Scope::Only(name) }
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -63,32 +76,40 @@ impl Resource {
         let version = self.kind.api_version();
         let root = if version.contains('/') { "apis" } else { "api" };
         let plural = self.plural();
-        match &self.only {
-            None => format!("/{root}/{version}/{plural}?"),
-            Some(name) => {
-                let (namespace, name) = (escaped(name.namespace()), escaped(name.name()));
-                let selector = format!("fieldSelector=metadata.name%3D{name}&");
-                format!("/{root}/{version}/namespaces/{namespace}/{plural}?{selector}")
+        let (namespace, selector) = match &self.scope {
+            Scope::All => ("", String::new()),
+            Scope::Namespace(namespace) => (namespace.as_str(), String::new()),
+            Scope::Only(name) => {
+                (name.namespace(), format!("fieldSelector=metadata.name%3D{}&", escaped(name.name())))
             }
-        }
+        };
+        let place = match namespace {
+            "" => String::new(),
+            namespace => format!("namespaces/{}/", escaped(namespace)),
+        };
+        format!("/{root}/{version}/{place}{plural}?{selector}")
     }
 
-    /// The rule that lets a client do this.
+    /// The rule that lets a client do this, and where it has to stand.
     pub(super) fn rule(&self) -> String {
         let (group, plural) = (self.group(), self.plural());
-        let names = match &self.only {
-            Some(name) => format!(", resourceNames: [{}]", name.name()),
-            None => String::new(),
+        let (role, names) = match &self.scope {
+            Scope::All => ("a ClusterRole".to_owned(), String::new()),
+            Scope::Namespace(namespace) => (format!("a Role of namespace {namespace}"), String::new()),
+            Scope::Only(name) => ("a Role".to_owned(), format!(", resourceNames: [{}]", name.name())),
         };
-        format!("{{apiGroups: [\"{group}\"], resources: [{plural}]{names}, verbs: [list, watch]}}")
+        format!(
+            "{role} needs the rule {{apiGroups: [\"{group}\"], resources: [{plural}]{names}, verbs: [list, watch]}}"
+        )
     }
 }
 
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.only {
-            Some(name) => write!(f, "{} {name}", self.kind),
-            None => f.write_str(self.plural()),
+        match &self.scope {
+            Scope::All => f.write_str(self.plural()),
+            Scope::Namespace(namespace) => write!(f, "{} of namespace {namespace}", self.plural()),
+            Scope::Only(name) => write!(f, "{} {name}", self.kind),
         }
     }
 }
@@ -116,6 +137,10 @@ mod tests {
         assert_eq!(slices.list(500, None), "/apis/discovery.k8s.io/v1/endpointslices?limit=500");
         let next = Resource::all(Kind::Pod).list(2, Some("a=b/c"));
         assert_eq!(next, "/api/v1/pods?limit=2&continue=a%3Db%2Fc");
+        let ours = Resource::of_namespace(Kind::Ingress, "shop");
+        assert_eq!(ours.list(2, None), "/apis/networking.k8s.io/v1/namespaces/shop/ingresses?limit=2");
+        let shop = Resource::named(Kind::Namespace, ObjectName::cluster("shop"));
+        assert_eq!(shop.list(2, None), "/api/v1/namespaces?fieldSelector=metadata.name%3Dshop&limit=2");
         let tls = Resource::named(Kind::Secret, ObjectName::new("shop", "tls"));
         let start = "/api/v1/namespaces/shop/secrets?fieldSelector=metadata.name%3Dtls";
         assert_eq!(tls.list(1, None), format!("{start}&limit=1"));

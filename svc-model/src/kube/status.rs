@@ -1,13 +1,13 @@
 //! How far the following of a cluster has come, and what is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::watch;
 
 use super::reflector::Faults;
 use super::resource::Resource;
 use crate::store::Closed;
-use crate::{Kind, Problem};
+use crate::{Kind, ObjectName, Problem};
 
 /// What is known of each collection.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +17,8 @@ pub(super) struct Status {
     pub(super) secrets: Option<bool>,
     /// How many Secrets are referenced beyond those that are followed.
     pub(super) beyond: usize,
+    /// Secrets that are referenced and are in no namespace that is followed.
+    pub(super) outside: BTreeSet<ObjectName>,
 }
 
 /// A collection.
@@ -30,7 +32,7 @@ pub(super) struct State {
 
 impl Status {
     pub(super) fn is_listed(&self, kind: Kind) -> bool {
-        self.collections.get(&Resource::all(kind)).is_none_or(|state| state.listed)
+        self.collections.iter().filter(|(of, _)| of.kind() == kind).all(|(_, state)| state.listed)
     }
 
     fn is_ready(&self) -> bool {
@@ -49,7 +51,11 @@ impl Status {
                 format!("{} more are referenced than can be followed", self.beyond),
             )
         });
-        troubles.chain(faults).chain(beyond).collect()
+        let outside = self.outside.iter().map(|name| {
+            let message = "is referenced by an Ingress and in no namespace that is followed";
+            Problem::unnamed(format!("Secret {name}"), "", message)
+        });
+        troubles.chain(faults).chain(beyond).chain(outside).collect()
     }
 }
 

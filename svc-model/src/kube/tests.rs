@@ -1,5 +1,7 @@
 //! Following an API server that does all that API servers do.
 
+mod limits;
+mod rights;
 mod server;
 
 use std::collections::BTreeSet;
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{ObjectName, Snapshot, store::Watch};
-use server::{Fault, Server};
+use server::{Fault, Rule, Server};
 
 /// What follows a server, and what it came to.
 struct Followed {
@@ -281,13 +283,13 @@ fn an_object_that_cannot_be_read_stays_what_it_was() {
 #[test]
 fn a_missing_right_is_named_and_stops_nothing_else() {
     let both = |server: &Server| {
-        server.allow(Some(vec![(String::new(), "services".to_owned())]));
+        server.allow(Some(vec![Rule { resource: "services".to_owned(), ..Rule::default() }]));
         kube(server).kinds([Kind::Service, Kind::EndpointSlice])
     };
     following(both, async |cluster| {
         cluster.has(&["a", "b"]).await;
         let problem = cluster.problem("403").await;
-        let rule = r#"{apiGroups: ["discovery.k8s.io"], resources: [endpointslices], verbs: [list, watch]}"#;
+        let rule = r#"a ClusterRole needs the rule {apiGroups: ["discovery.k8s.io"], resources: [endpointslices], verbs: [list, watch]}"#;
         assert!(problem.starts_with("endpointslices: ") && problem.contains(rule), "{problem}");
         assert!(!cluster.handle.is_ready());
         cluster.server.allow(None);
@@ -404,45 +406,6 @@ fn only_secrets_that_are_referenced_are_asked_for() {
     });
 }
 
-/// (group, resource) of the manifest that is shipped; each with exactly the verbs list and watch.
-fn shipped_rules() -> Vec<(String, String)> {
-    let mut rules = Vec::new();
-    for document in include_str!("../../manifests/rbac.yaml").split("---\n") {
-        let role: Value = yaml_serde::from_str(document).unwrap();
-        for rule in role["rules"].as_array().into_iter().flatten() {
-            assert_eq!(rule["verbs"], json!(["list", "watch"]));
-            let texts = |key: &str| {
-                rule[key].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned())
-            };
-            let groups = texts("apiGroups");
-            rules.extend(
-                groups.flat_map(|group| texts("resources").map(move |resource| (group.clone(), resource))),
-            );
-        }
-    }
-    rules
-}
-
-#[test]
-fn the_shipped_rules_are_what_is_needed_and_no_more() {
-    let all = |server: &Server| {
-        server.set("secrets", "shop/one", json!({"data": {}}));
-        server.set("ingresses", "shop/web", ingress("one"));
-        server.allow(Some(shipped_rules()));
-        kube(server).kinds(Kube::DEFAULT_KINDS.into_iter().chain([Kind::Pod]))
-    };
-    following(all, async |cluster| {
-        cluster.handle.ready().await.unwrap();
-        assert_eq!(cluster.handle.problems(), []);
-        for (group, resource) in shipped_rules() {
-            let needed = |asked: &server::Asked| asked.group == group && asked.resource == resource;
-            cluster.server.asked_for(|asked| needed(asked) && !asked.is_watch()).await;
-            cluster.server.asked_for(|asked| needed(asked) && asked.is_watch()).await;
-        }
-        assert_eq!(cluster.handle.problems(), []);
-    });
-}
-
 #[test]
 fn over_tls_with_a_client_certificate() {
     let (acceptor, ca, client) = certificates();
@@ -471,6 +434,11 @@ fn over_tls_with_a_client_certificate() {
 
 /// What the server accepts with, the authority, and a client's certificate and key.
 fn certificates() -> (tokio_rustls::TlsAcceptor, String, (String, String)) {
+    issued(true)
+}
+
+/// The same from a server that looks at tokens only, unless it asks for certificates.
+fn issued(asks: bool) -> (tokio_rustls::TlsAcceptor, String, (String, String)) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let mut params = CertificateParams::new([]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -495,8 +463,8 @@ fn certificates() -> (tokio_rustls::TlsAcceptor, String, (String, String)) {
     let config =
         rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let key = rustls_pki_types::PrivateKeyDer::try_from(server_key.serialize_der()).unwrap();
-    let config =
-        config.with_client_cert_verifier(verifier).with_single_cert(vec![server.der().clone()], key).unwrap();
+    let config = if asks { config.with_client_cert_verifier(verifier) } else { config.with_no_client_auth() };
+    let config = config.with_single_cert(vec![server.der().clone()], key).unwrap();
     (Arc::new(config).into(), ca.pem(), (client.pem(), client_key.serialize_pem()))
 }
 
@@ -510,12 +478,75 @@ fn ends_when_the_handle_is_dropped() {
     });
 }
 
+/// The environment of a pod, and a directory for its service account.
+fn in_pod(
+    host: &'static str,
+    port: &'static str,
+    directory: &std::path::Path,
+) -> Result<Cluster, ClusterError> {
+    let variable = |name| match name {
+        "KUBERNETES_SERVICE_HOST" => Some(host.to_owned()),
+        "KUBERNETES_SERVICE_PORT" => Some(port.to_owned()),
+        other => panic!("{other}"),
+    };
+    Cluster::in_pod(variable, directory)
+}
+
 #[test]
 fn a_pod_knows_its_cluster() {
     let dir = tempfile::tempdir().unwrap();
-    let missing = Cluster::of_service_account("https://10.96.0.1:443", dir.path()).unwrap_err();
+    let none = Cluster::in_pod(|_| None, dir.path()).unwrap_err();
+    assert_eq!(none.to_string(), "KUBERNETES_SERVICE_HOST: is not set: this is no pod of a cluster");
+    let empty = in_pod("10.96.0.1", "", dir.path()).unwrap_err();
+    assert_eq!(empty.to_string(), "KUBERNETES_SERVICE_PORT: is not set: this is no pod of a cluster");
+    let missing = in_pod("10.96.0.1", "443", dir.path()).unwrap_err();
     assert!(missing.to_string().contains("token: cannot be read"), "{missing}");
     std::fs::write(dir.path().join("token"), "t").unwrap();
     std::fs::write(dir.path().join("ca.crt"), "c").unwrap();
-    assert!(Cluster::of_service_account("https://[fd00::1]:443", dir.path()).is_ok());
+    for (host, authority) in
+        [("10.96.0.1", "10.96.0.1:443"), ("fd00::1", "[fd00::1]:443"), ("api.example", "api.example:443")]
+    {
+        let cluster = in_pod(host, "443", dir.path()).unwrap();
+        assert_eq!((cluster.address.authority().as_str(), cluster.address.secure), (authority, true));
+    }
+    assert!(in_pod("10.96.0.1", "https", dir.path()).unwrap_err().to_string().contains("is no server"));
+}
+
+#[test]
+fn a_pod_follows_its_cluster_with_its_token() {
+    let (acceptor, ca, _) = issued(false);
+    run(async {
+        let server = Server::start(Some(acceptor)).await;
+        server.expect_token("of the service account");
+        server.set("services", "shop/a", service("10.0.0.1"));
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("token"), "of the service account\n").unwrap();
+        std::fs::write(dir.path().join("ca.crt"), ca).unwrap();
+        let port = server.address.port().to_string();
+        let variable =
+            |name: &str| Some(if name.ends_with("HOST") { "127.0.0.1".to_owned() } else { port.clone() });
+        let cluster = Cluster::in_pod(variable, dir.path()).unwrap();
+        let follower = Kube { cluster, ..kube(&server) };
+        follow(follower, server, async |cluster| cluster.has(&["a"]).await).await;
+    });
+}
+
+#[test]
+fn slices_of_names_are_passed_over_without_a_word() {
+    let slices = |server: &Server| {
+        let slice = |kind: &str, address: &str| json!({"addressType": kind, "endpoints": [{"addresses": [address]}], "ports": [{"port": 80}]});
+        let mut ours = slice("IPv4", "10.0.0.1");
+        ours["metadata"] = json!({"labels": {"kubernetes.io/service-name": "a"}});
+        server.set("endpointslices", "shop/ours", ours);
+        server.set("endpointslices", "shop/named", slice("FQDN", "db.example"));
+        kube(server).kinds([Kind::EndpointSlice, Kind::Service])
+    };
+    following(slices, async |cluster| {
+        cluster.handle.ready().await.unwrap();
+        cluster.server.set("endpointslices", "shop/late", json!({"addressType": "FQDN", "endpoints": []}));
+        cluster.server.set("services", "shop/c", service("10.0.0.3"));
+        cluster.has(&["a", "b", "c"]).await;
+        assert_eq!(cluster.store.snapshot().slices().count(), 1);
+        assert_eq!(cluster.handle.problems(), []);
+    });
 }

@@ -23,9 +23,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     String::from_utf8(read(path)?).map_err(|error| format!("is not UTF-8: {error}"))
 }
 
-/// Host and port of the API server of this pod's cluster, or the variable that is missing.
-pub(crate) fn in_cluster_address() -> Result<(String, String), &'static str> {
-    let variable =
-        |name: &'static str| std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or(name);
-    Ok((variable("KUBERNETES_SERVICE_HOST")?, variable("KUBERNETES_SERVICE_PORT")?))
+/// A variable of this process, if it is set and is text.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

@@ -31,10 +31,31 @@ struct State {
     requests: Vec<Asked>,
     faults: VecDeque<(&'static str, Fault)>,
     token: Option<String>,
-    /// (group, resource) that may be listed and watched; all where none are given.
-    rules: Option<Vec<(String, String)>>,
+    /// What may be listed and watched; everything where nothing is said.
+    rules: Option<Vec<Rule>>,
     /// Bytes of each piece that is written.
     piece: usize,
+}
+
+/// Who may list and watch what: a line of a Role.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Rule {
+    pub(super) group: String,
+    pub(super) resource: String,
+    /// Everywhere where nothing is said.
+    pub(super) namespace: Option<String>,
+    /// All of them where none is named.
+    pub(super) names: Vec<String>,
+}
+
+impl Rule {
+    pub(super) fn allows(&self, asked: &Asked) -> bool {
+        let name = asked.of("fieldSelector").and_then(|selector| selector.strip_prefix("metadata.name="));
+        self.group == asked.group
+            && self.resource == asked.resource
+            && (self.namespace.is_none() || self.namespace == asked.namespace)
+            && (self.names.is_empty() || name.is_some_and(|name| self.names.iter().any(|only| only == name)))
+    }
 }
 
 /// Resource, namespace, name.
@@ -164,7 +185,7 @@ impl Server {
         self.state().faults.push_back((resource, fault));
     }
 
-    pub(super) fn allow(&self, rules: Option<Vec<(String, String)>>) {
+    pub(super) fn allow(&self, rules: Option<Vec<Rule>>) {
         self.state().rules = rules;
     }
 
@@ -183,8 +204,13 @@ impl Server {
 
     /// Waits until somebody has asked for this.
     pub(super) async fn asked_for(&self, what: impl Fn(&Asked) -> bool) {
+        self.asked_times(1, what).await;
+    }
+
+    /// Waits until this was asked for so many times.
+    pub(super) async fn asked_times(&self, times: usize, what: impl Fn(&Asked) -> bool) {
         let mut changed = self.changed.subscribe();
-        while !self.asked().iter().any(&what) {
+        while self.asked().iter().filter(|asked| what(asked)).count() < times {
             changed.changed().await.unwrap();
         }
     }
@@ -222,8 +248,7 @@ impl Server {
         if !right {
             return Some(Fault::Status(401, ""));
         }
-        let rule = (asked.group.clone(), asked.resource.clone());
-        if state.rules.as_ref().is_some_and(|rules| !rules.contains(&rule)) {
+        if state.rules.as_ref().is_some_and(|rules| !rules.iter().any(|rule| rule.allows(asked))) {
             return Some(Fault::Status(403, ""));
         }
         let fault = state.faults.iter().position(|(resource, _)| *resource == asked.resource)?;
