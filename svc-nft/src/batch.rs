@@ -142,6 +142,11 @@ impl Batch {
 
     /// Everything in `table`: the table, its chains and sets, then elements and rules.
     pub fn load(&mut self, table: &Table) -> &mut Self {
+        self.load_with(table, |_| {})
+    }
+
+    /// The same, with more elements, which `table` need not hold: `more` adds them, before any rule.
+    pub fn load_with(&mut self, table: &Table, more: impl FnOnce(&mut Self)) -> &mut Self {
         let id = table.id();
         self.push(Verb::Add, id, Object::Table(table.comment_text().map(str::to_owned)));
         for chain in table.chains() {
@@ -153,6 +158,7 @@ impl Batch {
         for set in table.sets() {
             self.add_elements(id, set, set.elements().cloned());
         }
+        more(self);
         for chain in table.chains() {
             for rule in chain.rules() {
                 self.add_rule(id, chain.name(), rule.clone());

@@ -114,15 +114,22 @@ impl fmt::Display for Data {
 pub struct Element {
     key: Key,
     data: Option<Data>,
+    /// Apart, for most elements have none and there are many.
+    times: Option<Box<Times>>,
+    comment: Option<Arc<str>>,
+}
+
+/// What the clock does to an element.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Times {
     timeout: Option<Duration>,
     expires: Option<Duration>,
-    comment: Option<Arc<str>>,
 }
 
 impl Element {
     /// An element of a set.
     pub fn new(key: impl Into<Key>) -> Self {
-        Self { key: key.into(), data: None, timeout: None, expires: None, comment: None }
+        Self { key: key.into(), data: None, times: None, comment: None }
     }
 
     /// An element of a map.
@@ -133,7 +140,7 @@ impl Element {
     /// The same element that goes away after a while (whole milliseconds).
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.times.get_or_insert_default().timeout = Some(timeout);
         self
     }
 
@@ -145,7 +152,7 @@ impl Element {
     }
 
     pub(crate) fn with_expires(mut self, expires: Duration) -> Self {
-        self.expires = Some(expires);
+        self.times.get_or_insert_default().expires = Some(expires);
         self
     }
 
@@ -178,13 +185,13 @@ impl Element {
     /// Its own timeout.
     #[must_use]
     pub fn timeout_after(&self) -> Option<Duration> {
-        self.timeout
+        self.times.as_ref()?.timeout
     }
 
     /// How long it has left; only listed elements of sets with timeouts have this.
     #[must_use]
     pub fn expires(&self) -> Option<Duration> {
-        self.expires
+        self.times.as_ref()?.expires
     }
 
     /// The comment.
@@ -198,10 +205,13 @@ impl Element {
     pub fn same(&self, other: &Self) -> bool {
         self.key == other.key
             && self.data == other.data
-            && self.timeout == other.timeout
+            && self.timeout_after() == other.timeout_after()
             && self.comment == other.comment
     }
 }
+
+/// A node has a few for each Service.
+const _: () = assert!(size_of::<Element>() <= 64 && size_of::<Value>() <= 24);
 
 fn write_parts(f: &mut fmt::Formatter<'_>, parts: &[Value]) -> fmt::Result {
     for (index, part) in parts.iter().enumerate() {

@@ -346,9 +346,7 @@ impl Socket {
         attributes: impl FnOnce(&mut Writer),
     ) -> Result<(), Error> {
         let request = Request { kind: nft(kind), flags: NLM_F_DUMP, family: Some(id.family()) };
-        let answers = self.request(request, ("list table", id), attributes)?;
-        answers.iter().for_each(|bytes| listing.read(bytes));
-        Ok(())
+        self.stream(request, ("list table", id), attributes, |bytes| listing.read(bytes))
     }
 }
 

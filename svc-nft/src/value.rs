@@ -4,6 +4,7 @@ use std::{
     cmp::Ordering,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
 };
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -199,8 +200,9 @@ pub enum Value {
     PortRange(u16, u16),
     /// IPv4 addresses from the first to the second, both included. Only in sets with the interval flag.
     Ipv4Range(Ipv4Addr, Ipv4Addr),
-    /// IPv6 addresses from the first to the second, both included. Only in sets with the interval flag.
-    Ipv6Range(Ipv6Addr, Ipv6Addr),
+    /// IPv6 addresses from the first to the second, both included. Only in sets with the interval flag. Elsewhere than in
+    /// the value, for it is rare and every other one would be as large.
+    Ipv6Range(Arc<[Ipv6Addr; 2]>),
 }
 
 impl Value {
@@ -222,7 +224,7 @@ impl Value {
         match Ipv6Net::new(first, 128 - u8::try_from(host).unwrap_or(128)) {
             _ if first == last => Self::Ipv6(first),
             Ok(net) if net.network() == first && net.broadcast() == last => Self::Ipv6Net(net),
-            _ => Self::Ipv6Range(first, last),
+            _ => Self::Ipv6Range([first, last].into()),
         }
     }
 
@@ -253,7 +255,7 @@ impl Value {
             }
             Self::PortRange(first, last) => (first.to_be_bytes()[..].into(), last.to_be_bytes()[..].into()),
             Self::Ipv4Range(first, last) => (first.octets()[..].into(), last.octets()[..].into()),
-            Self::Ipv6Range(first, last) => (first.octets()[..].into(), last.octets()[..].into()),
+            Self::Ipv6Range(range) => (range[0].octets()[..].into(), range[1].octets()[..].into()),
             single => (single.bytes(), single.bytes()),
         }
     }
@@ -291,7 +293,8 @@ impl Value {
         match self {
             Self::Ipv4(address) | Self::Ipv4Range(address, _) => address.to_bits().into(),
             Self::Ipv4Net(net) => net.network().to_bits().into(),
-            Self::Ipv6(address) | Self::Ipv6Range(address, _) => address.to_bits(),
+            Self::Ipv6(address) => address.to_bits(),
+            Self::Ipv6Range(range) => range[0].to_bits(),
             Self::Ipv6Net(net) => net.network().to_bits(),
             Self::Proto(proto) => proto.number().into(),
             Self::Port(port) | Self::PortRange(port, _) => (*port).into(),
@@ -372,7 +375,7 @@ impl fmt::Display for Value {
             Self::Ipv6Net(net) => write!(f, "{}", net.trunc()),
             Self::PortRange(first, last) => write!(f, "{first}-{last}"),
             Self::Ipv4Range(first, last) => write!(f, "{first}-{last}"),
-            Self::Ipv6Range(first, last) => write!(f, "{first}-{last}"),
+            Self::Ipv6Range(range) => write!(f, "{}-{}", range[0], range[1]),
         }
     }
 }

@@ -93,6 +93,10 @@ impl Plan {
         self.services.values().map(AsRef::as_ref)
     }
 
+    pub(crate) fn services_by_name(&self) -> &Map<ObjectName, Arc<ServicePlan>> {
+        &self.services
+    }
+
     /// The part of one Service.
     #[must_use]
     pub fn service(&self, name: &ObjectName) -> Option<&ServicePlan> {

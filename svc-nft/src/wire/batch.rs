@@ -13,16 +13,19 @@ const ELEMENT_BYTES: usize = 60_000;
 pub struct Message {
     /// The number of the command.
     pub command: usize,
-    /// The numbers of the command's elements that are in this message, and where each begins in it.
-    pub(crate) elements: Vec<(usize, usize)>,
+    /// The number of the first of the command's elements that are in this message.
+    pub(crate) first: usize,
+    /// Where in the message each of them begins.
+    pub(crate) starts: Vec<u32>,
 }
 
 impl Message {
     /// The number of the element at this offset of the message.
     #[cfg(feature = "netlink")]
     pub(crate) fn element_at(&self, offset: usize) -> Option<usize> {
-        let after = self.elements.partition_point(|(_, start)| *start <= offset);
-        self.elements.get(after.checked_sub(1)?).map(|(element, _)| *element)
+        let offset = u32::try_from(offset).ok()?;
+        let after = self.starts.partition_point(|start| *start <= offset);
+        Some(self.first + after.checked_sub(1)?)
     }
 }
 
@@ -90,20 +93,14 @@ impl Encoder {
             return self.elements(index, command, set, elements);
         }
         let mut written = Ok(());
-        self.message(index, command, Vec::new(), |writer| {
+        self.message(index, command, |writer| {
             written = attributes(writer, command, index);
         });
         written.map_err(|problem| Error::unsendable(index, command, problem.0))
     }
 
-    fn message(
-        &mut self,
-        index: usize,
-        command: &Command,
-        elements: Vec<(usize, usize)>,
-        attributes: impl FnOnce(&mut Writer),
-    ) {
-        self.messages.push(Message { command: index, elements });
+    fn message(&mut self, index: usize, command: &Command, attributes: impl FnOnce(&mut Writer)) {
+        self.messages.push(Message { command: index, first: 0, starts: Vec::new() });
         let sequence = u32::try_from(self.messages.len()).unwrap_or(u32::MAX);
         self.last = self.writer.len();
         let (kind, flags) = kind_and_flags(command);
@@ -124,23 +121,24 @@ impl Encoder {
         let mut from = 0;
         while from < elements.len() {
             let start = self.writer.len();
-            let mut offsets = Vec::with_capacity(elements.len().min(ELEMENTS));
-            self.message(index, command, Vec::new(), |writer| {
+            let mut starts = Vec::with_capacity((elements.len() - from).min(ELEMENTS));
+            self.message(index, command, |writer| {
                 writer.text(NFTA_SET_ELEM_LIST_TABLE, command.table.name());
                 writer.text(NFTA_SET_ELEM_LIST_SET, set.name());
                 writer.nested(NFTA_SET_ELEM_LIST_ELEMENTS, |writer| {
                     for element in &elements[from..] {
-                        if offsets.len() >= ELEMENTS || writer.len() - start > ELEMENT_BYTES {
+                        if starts.len() >= ELEMENTS || writer.len() - start > ELEMENT_BYTES {
                             break;
                         }
-                        offsets.push((from + offsets.len(), writer.len() - start));
+                        starts.push(u32::try_from(writer.len() - start).unwrap_or(u32::MAX));
                         element::write(writer, set, element);
                     }
                 });
             });
-            from += offsets.len();
+            let first = from;
+            from += starts.len();
             if let Some(message) = self.messages.last_mut() {
-                message.elements = offsets;
+                (message.first, message.starts) = (first, starts);
             }
         }
         Ok(())

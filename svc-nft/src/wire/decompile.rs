@@ -375,7 +375,7 @@ fn range(expr: Expr, first: &[u8], last: &[u8]) -> Option<Value> {
         }
         DataType::Ipv6Addr => {
             let address = |bytes: &[u8]| Some(<[u8; 16]>::try_from(bytes).ok()?.into());
-            Some(Value::Ipv6Range(address(first)?, address(last)?))
+            Some(Value::Ipv6Range([address(first)?, address(last)?].into()))
         }
         _ => None,
     }

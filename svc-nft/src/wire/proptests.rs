@@ -158,6 +158,6 @@ proptest! {
         let sizes: Vec<_> = messages(encoded.bytes()).iter().map(|message| message.payload.len()).collect();
         prop_assert_eq!(sizes.len(), count.div_ceil(400) as usize);
         prop_assert!(sizes.iter().all(|size| *size < 65_536));
-        prop_assert_eq!(encoded.messages().iter().map(|message| message.elements.len()).sum::<usize>(), count as usize);
+        prop_assert_eq!(encoded.messages().iter().map(|message| message.starts.len()).sum::<usize>(), count as usize);
     }
 }

@@ -1,6 +1,6 @@
 //! The kernel's side of a sync: adopt what is there, or remove it.
 
-use svc_nft::{Batch, Dataplane as Nftables, Table, TableId};
+use svc_nft::{Batch, Chain, Dataplane as Nftables, Table, TableId};
 
 use super::memory;
 use super::piecemeal;
@@ -35,9 +35,7 @@ pub(super) fn resync(
         let generation = kernel.generation()?;
         let mut batch = leftovers(kernel, backend, rules, before)?;
         let current = list(kernel, rules, before)?;
-        for (wanted, current) in wanted(rules, before).iter().zip(&current) {
-            batch.append(wanted.diff(current.as_ref()));
-        }
+        batch.append(rules.over(current, memory_of(before).as_ref()));
         let applied = match batch.is_empty() {
             true => Ok(generation),
             false if attempt < ATTEMPTS => apply_at(kernel, generation, &batch),
@@ -49,29 +47,21 @@ pub(super) fn resync(
             }
             Err(error) if error.is_stale() && attempt < ATTEMPTS => {}
             Err(error) if error.is_transient() || error.is_permission_denied() => return Err(error.into()),
-            Err(_) => return by_pieces(kernel, rules, before, current),
+            Err(_) => return by_pieces(kernel, rules, before),
         }
     }
     Ok(Resynced::default())
 }
 
-fn by_pieces(
-    kernel: &mut dyn Nftables,
-    rules: &Rules,
-    before: &mut Before,
-    current: Vec<Option<Table>>,
-) -> Result<Resynced, Error> {
+fn by_pieces(kernel: &mut dyn Nftables, rules: &Rules, before: &mut Before) -> Result<Resynced, Error> {
+    let current = list(kernel, rules, before)?;
     let frame = wanted(&rules.only([]), before);
     let rejections = piecemeal::settle(kernel, &frame, rules, current)?;
     // What is left to do: to remove what nobody wants, and to let packets in where the table is new.
     let generation = kernel.generation()?;
     let current = list(kernel, rules, before)?;
-    let mut batch = Batch::new();
     let rules = rules.without(rejections.iter().map(Rejection::service));
-    for (wanted, current) in wanted(&rules, before).iter().zip(&current) {
-        batch.append(wanted.diff(current.as_ref()));
-    }
-    piecemeal::apply(kernel, batch)?;
+    piecemeal::apply(kernel, rules.over(current, memory_of(before).as_ref()))?;
     Ok(Resynced { rejections, generation, changed: true })
 }
 
@@ -89,10 +79,15 @@ pub(super) fn apply_at(
 /// The tables as they should be, the memory of settings included.
 fn wanted(rules: &Rules, before: &Before) -> Vec<Table> {
     let mut wanted = rules.tables();
-    if let Some(first) = wanted.first_mut().filter(|_| !before.is_empty()) {
-        first.insert_chain(memory::chain(before));
+    if let (Some(first), Some(memory)) = (wanted.first_mut(), memory_of(before)) {
+        first.insert_chain(memory);
     }
     wanted
+}
+
+/// The chain that remembers settings, where any were changed.
+fn memory_of(before: &Before) -> Option<Chain> {
+    (!before.is_empty()).then(|| memory::chain(before))
 }
 
 /// The tables as they are.

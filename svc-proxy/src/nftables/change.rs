@@ -1,7 +1,6 @@
 //! From one compiled plan to another: what differs, as one batch.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use svc_model::ObjectName;
 use svc_nft::{Batch, Chain, Element, Key, Name, Set};
@@ -30,18 +29,16 @@ impl Change {
     /// Compares the parts of these Services.
     pub(crate) fn new(new: &FamilyRules, old: &FamilyRules, services: &BTreeSet<ObjectName>) -> Self {
         let mut change = Change::default();
-        let nothing = Arc::new(Fragment::default());
         let mut shared = BTreeSet::new();
-        for name in services {
-            let before = old.fragments.get(name).unwrap_or(&nothing);
-            let after = new.fragments.get(name).unwrap_or(&nothing);
-            change.compare(before, after);
-            shared.extend(before.shared.iter().chain(&after.shared));
+        for name in services.iter().filter(|name| !new.is_same(old, name)) {
+            change.compare(old.fragment(name), new.fragment(name));
+            shared.extend(old.shared(name));
+            shared.extend(new.shared(name));
         }
         for item in shared {
-            match (old.shared.contains_key(item), new.shared.contains_key(item)) {
-                (false, true) => change.add_shared(item),
-                (true, false) => change.remove_shared(item),
+            match (old.has(&item), new.has(&item)) {
+                (false, true) => change.add_shared(&item),
+                (true, false) => change.remove_shared(&item),
                 _ => {}
             }
         }
@@ -84,30 +81,27 @@ impl Change {
         }
     }
 
-    fn compare(&mut self, old: &Arc<Fragment>, new: &Arc<Fragment>) {
-        if Arc::ptr_eq(old, new) {
-            return;
-        }
-        self.compare_elements(&old.elements, &new.elements);
+    fn compare(&mut self, old: Fragment, new: Fragment) {
+        self.compare_elements(old.elements, new.elements);
         let find = |chains: &[Chain], name: &Name| chains.iter().position(|chain| chain.name() == name);
-        for chain in &new.chains {
+        let lacks = |sets: &[Set], set: &Set| !sets.iter().any(|other| other.name() == set.name());
+        let gone = old.chains.iter().filter(|chain| find(&new.chains, chain.name()).is_none());
+        self.old_chains.extend(gone.map(|chain| chain.name().clone()));
+        self.old_sets.extend(old.sets.iter().filter(|set| lacks(&new.sets, set)).cloned());
+        for chain in new.chains {
             match find(&old.chains, chain.name()) {
-                None => self.new_chains.push(chain.clone()),
-                Some(at) if old.chains[at] != *chain => self.changed_chains.push(chain.clone()),
+                None => self.new_chains.push(chain),
+                Some(at) if old.chains[at] != chain => self.changed_chains.push(chain),
                 Some(_) => {}
             }
         }
-        let gone = old.chains.iter().filter(|chain| find(&new.chains, chain.name()).is_none());
-        self.old_chains.extend(gone.map(|chain| chain.name().clone()));
-        let lacks = |sets: &[Set], set: &Set| !sets.iter().any(|other| other.name() == set.name());
-        self.new_sets.extend(new.sets.iter().filter(|set| lacks(&old.sets, set)).cloned());
-        self.old_sets.extend(old.sets.iter().filter(|set| lacks(&new.sets, set)).cloned());
+        self.new_sets.extend(new.sets.into_iter().filter(|set| lacks(&old.sets, set)));
     }
 
     /// Walks two sorted lists side by side.
-    fn compare_elements(&mut self, old: &[(Map, Element)], new: &[(Map, Element)]) {
+    fn compare_elements(&mut self, old: Vec<(Map, Element)>, new: Vec<(Map, Element)>) {
         let position = |(map, element): &(Map, Element)| (*map, element.key().clone());
-        let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+        let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
         loop {
             let order = match (old.peek(), new.peek()) {
                 (None, None) => return,
@@ -117,9 +111,9 @@ impl Change {
             };
             let gone = if order.is_le() { old.next() } else { None };
             let come = if order.is_ge() { new.next() } else { None };
-            if gone.map(|(_, element)| element) != come.map(|(_, element)| element) {
-                gone.into_iter().for_each(|(map, element)| self.remove(*map, element.key()));
-                come.into_iter().for_each(|(map, element)| self.add(*map, element.clone()));
+            if gone.as_ref().map(|(_, element)| element) != come.as_ref().map(|(_, element)| element) {
+                gone.into_iter().for_each(|(map, element)| self.remove(map, element.key().clone()));
+                come.into_iter().for_each(|(map, element)| self.add(map, element));
             }
         }
     }
@@ -128,21 +122,21 @@ impl Change {
         self.new_elements.entry(map).or_default().push(element);
     }
 
-    fn remove(&mut self, map: Map, key: &Key) {
-        self.old_elements.entry(map).or_default().push(key.clone());
+    fn remove(&mut self, map: Map, key: Key) {
+        self.old_elements.entry(map).or_default().push(key);
     }
 
     fn add_shared(&mut self, shared: &Shared) {
-        match shared {
-            Shared::Chain(chain) => self.new_shared.push(*chain),
-            Shared::Element(map, key) => self.add(*map, Element::new(key.clone())),
+        match (shared, shared.element()) {
+            (Shared::Chain(chain), _) => self.new_shared.push(*chain),
+            (_, element) => element.into_iter().for_each(|(map, key)| self.add(map, Element::new(key))),
         }
     }
 
     fn remove_shared(&mut self, shared: &Shared) {
-        match shared {
-            Shared::Chain(chain) => self.old_chains.push(chain.name()),
-            Shared::Element(map, key) => self.remove(*map, key),
+        match (shared, shared.element()) {
+            (Shared::Chain(chain), _) => self.old_chains.push(chain.name()),
+            (_, element) => element.into_iter().for_each(|(map, key)| self.remove(map, key)),
         }
     }
 }

@@ -117,12 +117,12 @@ impl Map {
 }
 
 /// A frontend as the parts of a map's key: without an address for node ports.
-pub(crate) fn frontend_parts(key: FrontendKey) -> Vec<Value> {
-    let mut parts = vec![proto(key.protocol).into(), Value::Port(key.port)];
-    if let Destination::Address(address) = key.destination {
-        parts.insert(0, address.into());
-    }
-    parts
+pub(crate) fn frontend_parts(key: FrontendKey) -> impl Iterator<Item = Value> {
+    let address = match key.destination {
+        Destination::Address(address) => Some(address.into()),
+        Destination::NodePort(_) => None,
+    };
+    address.into_iter().chain([proto(key.protocol).into(), Value::Port(key.port)])
 }
 
 /// An endpoint as map data.

@@ -11,29 +11,31 @@ use svc_nft::{Batch, Chain, Element, Name, Set, Table, TableId};
 use super::base;
 use super::change::Change;
 use super::dialect::Dialect;
-use super::fragment::Fragment;
+use super::fragment::{self, Fragment};
 use super::map;
-use super::shared::Shared;
+use super::shared::{self, Shared};
 use crate::Plan;
+use crate::plan::ServicePlan;
 
 /// Says that a table is ours: tables of our name without it belong to someone else.
 pub(crate) const MARKER: &str = "managed by svc-proxy";
 
 /// The rules of a plan: one table per family that the node has an address of.
 ///
-/// Displays as `nft list ruleset` would. Cloning is O(1).
+/// They keep the plan, not its elements: each Service's part is compiled when somebody asks for it, so that rules in force
+/// cost as little memory as the plan itself. Displays as `nft list ruleset` would. Cloning is O(1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
     families: Vec<FamilyRules>,
 }
 
 /// One table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct FamilyRules {
     pub(crate) dialect: Arc<Dialect>,
-    pub(crate) fragments: Map<ObjectName, Arc<Fragment>>,
+    services: Map<ObjectName, Arc<ServicePlan>>,
     /// How many Services use what is shared.
-    pub(crate) shared: Map<Shared, usize>,
+    shared: Map<Shared, u32>,
 }
 
 impl Rules {
@@ -53,8 +55,10 @@ impl Rules {
     pub fn update(&mut self, plan: &Plan, services: &BTreeSet<ObjectName>) {
         for family in &mut self.families {
             for name in services {
-                family.replace(name, plan);
+                family.put(name, plan.services_by_name().get(name).cloned());
             }
+            // One tree for both, however many changes there were.
+            family.services = plan.services_by_name().clone();
         }
     }
 
@@ -70,6 +74,27 @@ impl Rules {
     #[must_use]
     pub fn diff_of(&self, from: &Rules, services: &BTreeSet<ObjectName>) -> Batch {
         self.batch(from, |_, _| services.clone())
+    }
+
+    /// What brings all of it into a kernel that has none of these tables: the same as loading [`tables`](Self::tables),
+    /// without holding them. `more` goes into the first table.
+    #[must_use]
+    pub fn load(&self, more: Option<&Chain>) -> Batch {
+        self.over(vec![None; self.families.len()], more)
+    }
+
+    /// What brings a kernel to these rules that lists these tables, in the order of [`table_ids`](Self::table_ids). What
+    /// is right already is taken out of a listing while it is compared, so there are never two whole tables in memory.
+    pub(crate) fn over(&self, listed: Vec<Option<Table>>, more: Option<&Chain>) -> Batch {
+        let mut batch = Batch::new();
+        for (at, (family, listed)) in self.families.iter().zip(listed).enumerate() {
+            let more = more.filter(|_| at == 0);
+            match listed {
+                None => family.load(more, &mut batch),
+                Some(listed) => _ = batch.append(family.over(listed, more)),
+            }
+        }
+        batch
     }
 
     /// The tables as values: what a kernel should list.
@@ -95,16 +120,16 @@ impl Rules {
         let mut rules = Self { families: self.families.iter().map(empty).collect() };
         for name in services {
             for (family, all) in rules.families.iter_mut().zip(&self.families) {
-                family.put(name, all.fragments.get(name).cloned());
+                family.put(name, all.services.get(name).cloned());
             }
         }
         rules
     }
 
-    /// The Services that have any part in these rules.
+    /// The Services that these rules are for.
     #[must_use]
     pub fn services(&self) -> BTreeSet<ObjectName> {
-        self.families.iter().flat_map(|family| family.fragments.keys()).cloned().collect()
+        self.families.iter().flat_map(|family| family.services.keys()).cloned().collect()
     }
 
     /// As [`tables`](Self::tables), but only what Services put there: a part of a table.
@@ -134,28 +159,45 @@ impl Rules {
 
 impl FamilyRules {
     fn new(dialect: Arc<Dialect>) -> Self {
-        Self { dialect, fragments: Map::new_sync(), shared: Map::new_sync() }
+        Self { dialect, services: Map::new_sync(), shared: Map::new_sync() }
     }
 
-    fn replace(&mut self, name: &ObjectName, plan: &Plan) {
-        let new = plan.service(name).map(|service| Fragment::new(&self.dialect, service));
-        self.put(name, new.filter(|fragment| !fragment.is_empty()).map(Arc::new));
+    /// What a Service asks for; nothing where there is no such Service.
+    pub(crate) fn fragment(&self, name: &ObjectName) -> Fragment {
+        self.services.get(name).map(|service| Fragment::new(&self.dialect, service)).unwrap_or_default()
     }
 
-    fn put(&mut self, name: &ObjectName, new: Option<Arc<Fragment>>) {
-        if let Some(old) = self.fragments.get(name).cloned() {
-            old.shared.iter().for_each(|shared| self.release(shared));
-            self.fragments.remove_mut(name);
+    pub(crate) fn shared(&self, name: &ObjectName) -> BTreeSet<Shared> {
+        self.services.get(name).map(|service| shared::of(&self.dialect, service)).unwrap_or_default()
+    }
+
+    pub(crate) fn has(&self, shared: &Shared) -> bool {
+        self.shared.contains_key(shared)
+    }
+
+    /// Whether the two have the very same plan of a Service.
+    pub(crate) fn is_same(&self, other: &FamilyRules, name: &ObjectName) -> bool {
+        match (self.services.get(name), other.services.get(name)) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    fn put(&mut self, name: &ObjectName, new: Option<Arc<ServicePlan>>) {
+        if let Some(old) = self.services.get(name).cloned() {
+            shared::of(&self.dialect, &old).iter().for_each(|shared| self.release(shared));
+            self.services.remove_mut(name);
         }
         if let Some(new) = new {
-            new.shared.iter().for_each(|shared| self.hold(shared));
-            self.fragments.insert_mut(name.clone(), new);
+            shared::of(&self.dialect, &new).into_iter().for_each(|shared| self.hold(shared));
+            self.services.insert_mut(name.clone(), new);
         }
     }
 
-    fn hold(&mut self, shared: &Shared) {
-        let users = self.shared.get(shared).copied().unwrap_or(0);
-        self.shared.insert_mut(shared.clone(), users + 1);
+    fn hold(&mut self, shared: Shared) {
+        let users = self.shared.get(&shared).copied().unwrap_or(0);
+        self.shared.insert_mut(shared, users + 1);
     }
 
     fn release(&mut self, shared: &Shared) {
@@ -166,45 +208,97 @@ impl FamilyRules {
     }
 
     fn differing(&self, other: &FamilyRules) -> BTreeSet<ObjectName> {
-        let names = self.fragments.keys().chain(other.fragments.keys());
-        let is_same = |name: &ObjectName| match (self.fragments.get(name), other.fragments.get(name)) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            _ => false,
-        };
-        names.filter(|name| !is_same(name)).cloned().collect()
+        let names = self.services.keys().chain(other.services.keys());
+        names.filter(|name| !self.is_same(other, name)).cloned().collect()
     }
 
     fn table(&self) -> Table {
-        let declared = map::Map::all(&self.dialect).map(|map| (map, map.declaration(&self.dialect)));
-        let table = self.fill(declared.collect(), base::chains(&self.dialect));
-        table.comment(MARKER)
+        let mut table = self.frame(None);
+        self.add_objects(&mut table);
+        self.each_element(|map, element| insert(&mut table, map, element));
+        table
     }
 
+    /// What does not depend on Services.
+    fn frame(&self, more: Option<&Chain>) -> Table {
+        let table = Table::with_id(self.dialect.table.clone()).comment(MARKER);
+        let sets = map::Map::all(&self.dialect).map(|map| map.declaration(&self.dialect));
+        let chains = base::chains(&self.dialect).into_iter().chain(more.cloned());
+        chains.fold(sets.fold(table, Table::set), Table::chain)
+    }
+
+    /// What Services put there, and the sets that it is in.
     fn part(&self) -> Table {
-        self.fill(BTreeMap::new(), Vec::new())
+        let mut sets: BTreeMap<map::Map, Set> = BTreeMap::new();
+        self.each_element(|map, element| {
+            sets.entry(map).or_insert_with(|| map.declaration(&self.dialect)).insert(element);
+        });
+        let mut table = sets.into_values().fold(Table::with_id(self.dialect.table.clone()), Table::set);
+        self.add_objects(&mut table);
+        table
     }
 
-    /// A table of these sets and chains, and of everything that Services put there.
-    fn fill(&self, mut sets: BTreeMap<map::Map, Set>, mut chains: Vec<Chain>) -> Table {
-        let dialect = &self.dialect;
-        let mut put =
-            |map: map::Map, it| drop(sets.entry(map).or_insert_with(|| map.declaration(dialect)).insert(it));
-        for fragment in self.fragments.values() {
-            for (map, element) in &fragment.elements {
-                put(*map, element.clone());
+    fn load(&self, more: Option<&Chain>, batch: &mut Batch) {
+        let mut table = self.frame(more);
+        self.add_objects(&mut table);
+        let mut elements: BTreeMap<map::Map, Vec<Element>> = BTreeMap::new();
+        self.each_element(|map, element| elements.entry(map).or_default().push(element));
+        batch.load_with(&table, |batch| {
+            for (map, elements) in elements {
+                batch.add_elements(table.id(), &map.declaration(&self.dialect), elements);
             }
-        }
-        for shared in self.shared.keys() {
-            match shared {
-                Shared::Element(map, key) => put(*map, Element::new(key.clone())),
-                Shared::Chain(chain) => chains.push(chain.chain(dialect)),
+        });
+    }
+
+    fn over(&self, mut listed: Table, more: Option<&Chain>) -> Batch {
+        let mut wanted = self.frame(more);
+        self.add_objects(&mut wanted);
+        self.each_element(|map, element| {
+            let declared = wanted.find_set(map.name());
+            let held = listed.find_set_mut(map.name());
+            let held = held.filter(|held| declared.is_some_and(|declared| held.is_like(declared)));
+            match held.filter(|held| held.get(element.key()).is_some_and(|held| held.same(&element))) {
+                Some(held) => drop(held.remove(element.key())),
+                None => insert(&mut wanted, map, element),
             }
+        });
+        wanted.diff(&listed)
+    }
+
+    fn each_element(&self, mut each: impl FnMut(map::Map, Element)) {
+        for service in self.services.values() {
+            fragment::elements(&self.dialect, service)
+                .into_iter()
+                .for_each(|(map, element)| each(map, element));
         }
-        let own = || self.fragments.values();
-        let table = sets.into_values().fold(Table::with_id(dialect.table.clone()), Table::set);
-        let table = own().flat_map(|fragment| &fragment.sets).cloned().fold(table, Table::set);
-        chains.extend(own().flat_map(|fragment| &fragment.chains).cloned());
-        chains.into_iter().fold(table, Table::chain)
+        for (map, key) in self.shared.keys().filter_map(Shared::element) {
+            each(map, Element::new(key));
+        }
+    }
+
+    /// Puts in the sets and chains that Services have for themselves, and the chains that they share.
+    fn add_objects(&self, table: &mut Table) {
+        let own = self.services.values().map(|service| fragment::objects(&self.dialect, service));
+        let (sets, chains): (Vec<_>, Vec<_>) = own.unzip();
+        sets.into_iter().flatten().for_each(|set| table.insert_set(set));
+        let shared = self.shared.keys().filter_map(|shared| shared.chain(&self.dialect));
+        shared.chain(chains.into_iter().flatten()).for_each(|chain| table.insert_chain(chain));
+    }
+}
+
+/// Two are equal when they do the same, whatever plans they were made from.
+impl PartialEq for FamilyRules {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |name: &ObjectName| {
+            self.shared(name) == other.shared(name) && self.fragment(name) == other.fragment(name)
+        };
+        self.dialect == other.dialect && self.differing(other).iter().all(same)
+    }
+}
+
+fn insert(table: &mut Table, map: map::Map, element: Element) {
+    if let Some(set) = table.find_set_mut(map.name()) {
+        set.insert(element);
     }
 }
 

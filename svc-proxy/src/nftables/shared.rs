@@ -1,15 +1,75 @@
 //! What several Services use together: chains for a number of endpoints, and elements that two of them may ask for.
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use svc_nft::{Chain, Key, Name, Rule, Statement};
+use svc_model::Protocol;
+use svc_nft::{Chain, Key, Name, Rule, Statement, Value};
 
 use super::dialect::Dialect;
-use super::map::Map;
+use super::map::{Map, proto};
+use super::own::count;
+use crate::plan::{Destination, Frontend, FrontendKind, Outcome, PortPlan, ServicePlan};
 
-/// Something that exists as long as any Service uses it.
+/// Something that exists as long as any Service uses it. Small: there is one for each address and endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Shared {
     Chain(SharedChain),
-    Element(Map, Key),
+    /// A ClusterIP in use.
+    ClusterIp(IpAddr),
+    /// An endpoint that may talk to itself.
+    Hairpin(Protocol, IpAddr, u16),
+    /// A port where load balancers ask.
+    HealthCheck(u16),
+}
+
+impl Shared {
+    pub(crate) fn element(&self) -> Option<(Map, Key)> {
+        Some(match *self {
+            Shared::Chain(_) => return None,
+            Shared::ClusterIp(address) => (Map::ClusterIps, Key::from(address)),
+            Shared::Hairpin(protocol, address, port) => {
+                let (address, proto): (Value, Value) = (address.into(), proto(protocol).into());
+                (Map::Hairpins, Key::new([address.clone(), address, proto, Value::Port(port)]))
+            }
+            Shared::HealthCheck(port) => (Map::HealthChecks, Key::from(Value::Port(port))),
+        })
+    }
+
+    pub(crate) fn chain(&self, dialect: &Dialect) -> Option<Chain> {
+        let Shared::Chain(chain) = self else { return None };
+        Some(chain.chain(dialect))
+    }
+}
+
+/// What a Service has in common with others.
+pub(crate) fn of(dialect: &Dialect, service: &ServicePlan) -> BTreeSet<Shared> {
+    let mut shared = BTreeSet::new();
+    if let Some(check) = service.health_check().filter(|_| dialect.compat.accept_health_checks) {
+        shared.insert(Shared::HealthCheck(check.port()));
+    }
+    for port in service.ports().iter().filter(|port| port.family() == dialect.family) {
+        for frontend in port.frontends_in_force() {
+            if let (FrontendKind::ClusterIp, Destination::Address(address)) =
+                (frontend.kind(), frontend.key().destination)
+            {
+                shared.insert(Shared::ClusterIp(address));
+            }
+            if port.affinity().is_none() && forwards(frontend) {
+                shared.insert(Shared::Chain(SharedChain::of(port, frontend)));
+            }
+        }
+        if port.frontends_in_force().any(forwards) {
+            let reachable = port.cluster_endpoints().iter().chain(port.local_endpoints());
+            let address = reachable.map(|endpoint| endpoint.address());
+            shared.extend(address.map(|to| Shared::Hairpin(port.name().protocol(), to.ip(), to.port())));
+        }
+    }
+    shared
+}
+
+/// Whether anything is led on from here.
+pub(crate) fn forwards(frontend: &Frontend) -> bool {
+    !matches!(frontend.outcome(), Outcome::Reject | Outcome::Drop)
 }
 
 /// A chain that depends on nothing but how many endpoints there are to choose from.
@@ -28,6 +88,20 @@ pub(crate) enum SharedChain {
 }
 
 impl SharedChain {
+    /// The chain that a frontend leads to.
+    pub(crate) fn of(port: &PortPlan, frontend: &Frontend) -> Self {
+        let (cluster, local) = (count(port.cluster_endpoints()), count(port.local_endpoints()));
+        match (frontend.kind(), frontend.outcome()) {
+            (FrontendKind::NodePort, Outcome::Local) => Self::NodePortLocal { cluster: 0, local },
+            (_, Outcome::Local) => Self::Spread(local),
+            (FrontendKind::ClusterIp, _) => Self::Spread(cluster),
+            (FrontendKind::NodePort, Outcome::BySource) => Self::NodePortLocal { cluster, local },
+            (FrontendKind::NodePort, _) => Self::NodePort(cluster),
+            (_, Outcome::BySource) => Self::ExternalLocal { cluster, local },
+            (_, _) => Self::External(cluster),
+        }
+    }
+
     pub(crate) fn name(self) -> Name {
         match self {
             SharedChain::Spread(count) => format!("spread-{count}"),
