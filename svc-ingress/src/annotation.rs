@@ -226,8 +226,7 @@ impl Policies {
             "proxy-connect-timeout" => self.connect_timeout = value::seconds(text)?,
             "proxy-read-timeout" => self.read_timeout = value::seconds(text)?,
             "proxy-send-timeout" => self.send_timeout = value::seconds(text)?,
-            "backend-protocol" if text.eq_ignore_ascii_case("HTTP") => {}
-            "backend-protocol" => return Err("is not supported: only HTTP is".to_owned()),
+            "backend-protocol" => self.protocol = text.parse()?,
             "proxy-next-upstream" => {
                 self.next_upstream = self.next_upstream.clone().with_causes(text.parse()?);
             }

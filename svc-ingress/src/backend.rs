@@ -134,7 +134,7 @@ impl NextUpstream {
 }
 
 /// As nginx has it: all methods but these three.
-fn is_idempotent(method: &Method) -> bool {
+pub(crate) fn is_idempotent(method: &Method) -> bool {
     !matches!(method.as_str(), "POST" | "LOCK" | "PATCH")
 }
 

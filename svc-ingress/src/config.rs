@@ -9,8 +9,12 @@ use svc_model::ObjectName;
 
 use crate::error::ConfigError;
 
+mod clients;
+
 #[cfg(test)]
 mod tests;
+
+pub use clients::Clients;
 
 /// How paths are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +84,7 @@ pub struct IngressConfig {
     read_timeout: Duration,
     send_timeout: Duration,
     header_timeout: Duration,
+    clients: Clients,
 }
 
 impl Default for IngressConfig {
@@ -97,6 +102,7 @@ impl Default for IngressConfig {
             read_timeout: Duration::from_secs(60),
             send_timeout: Duration::from_secs(60),
             header_timeout: Duration::from_secs(60),
+            clients: Clients::default(),
         }
     }
 }
@@ -178,6 +184,12 @@ impl IngressConfig {
     #[must_use]
     pub fn header_timeout(&self) -> Duration {
         self.header_timeout
+    }
+
+    /// How clients are met.
+    #[must_use]
+    pub fn clients(&self) -> &Clients {
+        &self.clients
     }
 }
 
@@ -274,6 +286,13 @@ impl IngressConfigBuilder {
         self
     }
 
+    /// How clients are met.
+    #[must_use]
+    pub fn clients(mut self, clients: Clients) -> Self {
+        self.config.clients = clients;
+        self
+    }
+
     /// Checks and finishes.
     ///
     /// # Errors
@@ -288,6 +307,8 @@ impl IngressConfigBuilder {
             ("read_timeout", config.read_timeout),
             ("send_timeout", config.send_timeout),
             ("header_timeout", config.header_timeout),
+            ("keep_alive", config.clients.keep_alive()),
+            ("body_timeout", config.clients.body_timeout()),
         ];
         match timeouts.into_iter().find(|(_, timeout)| timeout.is_zero()) {
             Some((field, _)) => Err(ConfigError::ZeroTimeout { field }),

@@ -1,28 +1,27 @@
 //! The server: listens, follows the store, and swaps tables under running connections.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use svc_model::store::Watch;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 use crate::config::IngressConfig;
 use crate::error::ServeError;
-use crate::sys::{Connect, Listening, Tcp, is_of_one_connection};
+use crate::sys::{Connect, Listening, Tcp};
 use crate::table::RouteTable;
-use crate::tls::acceptor;
+use crate::tls::{Connectors, acceptor};
 
+mod activity;
 mod asked;
 mod builder;
+mod client_stream;
 mod connection;
-mod exchange;
+mod deadline;
 mod handle;
 mod login;
 mod policy;
@@ -30,6 +29,7 @@ mod reply;
 mod router;
 mod tunnel;
 mod upstream;
+mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -39,9 +39,7 @@ pub use handle::{Bound, Handle, Stopped};
 
 use login::Logins;
 use router::Router;
-
-const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
-const DRAIN: Duration = Duration::from_secs(30);
+use worker::Worker;
 
 /// An Ingress router that is about to listen.
 #[derive(Debug)]
@@ -49,6 +47,7 @@ pub struct Server<C: Connect = Tcp> {
     http: Vec<Listening>,
     https: Vec<Listening>,
     config: IngressConfig,
+    workers: usize,
     connect: C,
 }
 
@@ -80,49 +79,69 @@ impl<C: Connect> Server<C> {
         let no_random = |_| std::io::Error::other("the system gives no random bytes");
         let logins =
             Logins::new().map_err(|error| ServeError::new("start", "the server", no_random(error)))?;
-        let tls = acceptor(Arc::clone(&table));
-        let tls = tls.map_err(|error| ServeError::new("set up", "TLS", std::io::Error::other(error)))?;
-        let router = Arc::new(Router::new(Arc::clone(&table), self.connect, logins));
-        let (http, bound_http) = bind(self.http)?;
-        let (https, bound_https) = bind(self.https)?;
-        let mut listeners = JoinSet::new();
+        let no_tls = |error| ServeError::new("set up", "TLS", std::io::Error::other(error));
+        let tls = acceptor(Arc::clone(&table)).map_err(no_tls)?;
+        let connectors = Connectors::new().map_err(no_tls)?;
+        let router = Router::new(Arc::clone(&table), self.connect, connectors, logins);
+        let (mut http, bound_http) = bind(self.http, self.workers)?;
+        let (mut https, bound_https) = bind(self.https, self.workers)?;
         let stop = reports.stop();
-        for listener in http {
-            listeners.spawn(accept(listener, None, Arc::clone(&router), stop.clone()));
+        // Dropped with this future: then the other threads end too.
+        let (_alive, alive) = watch::channel(());
+        let mut others = Vec::new();
+        for number in 1..self.workers {
+            let worker = Worker {
+                http: take(&mut http),
+                https: take(&mut https),
+                tls: tls.clone(),
+                router: router.fork(),
+            };
+            let spawned = worker.spawn(number, stop.clone(), alive.clone());
+            others
+                .push(spawned.map_err(|error| ServeError::new("start", format!("worker {number}"), error))?);
         }
-        for listener in https {
-            listeners.spawn(accept(listener, Some(tls.clone()), Arc::clone(&router), stop.clone()));
-        }
+        let worker = Worker { http: take(&mut http), https: take(&mut https), tls, router };
         reports.bound(Bound::new(bound_http, bound_https));
-        let mut stopping = stop;
-        tokio::select! {
-            () = follow(watch, &table, &reports) => {}
-            () = connection::stopped(&mut stopping) => {}
+        let served = tokio::select! {
+            served = worker.serve(stop) => served,
+            never = follow(watch, &table, &reports) => match never {},
+        };
+        served.map_err(|error| ServeError::new("serve in", "worker 0", error))?;
+        for (number, ended) in (1..).zip(others) {
+            let served = ended.await.unwrap_or_else(|_| Err(std::io::Error::other("the thread has ended")));
+            served.map_err(|error| ServeError::new("serve in", format!("worker {number}"), error))?;
         }
-        while listeners.join_next().await.is_some() {}
         Ok(())
     }
 }
 
-fn bind(listening: Vec<Listening>) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), ServeError> {
+/// A worker's listeners off those of all.
+fn take(listeners: &mut [Vec<TcpListener>]) -> Vec<TcpListener> {
+    listeners.iter_mut().filter_map(Vec::pop).collect()
+}
+
+/// Each address with a socket for every worker.
+fn bind(
+    listening: Vec<Listening>,
+    workers: usize,
+) -> Result<(Vec<Vec<TcpListener>>, Vec<SocketAddr>), ServeError> {
     let mut listeners = Vec::new();
     let mut addresses = Vec::new();
     for listening in listening {
-        let name = format!("{listening:?}");
-        let name = match &listening {
-            Listening::Address { address, .. } => address.to_string(),
-            Listening::Socket(_) => name,
-        };
-        let listener = listening.bind().map_err(|error| ServeError::new("listen on", &name, error))?;
-        let address = listener.local_addr().map_err(|error| ServeError::new("listen on", &name, error))?;
+        let name = listening.to_string();
+        let bound = listening.bind(workers).and_then(|sockets| {
+            let address = sockets.first().ok_or(std::io::ErrorKind::InvalidInput)?.local_addr()?;
+            Ok((sockets, address))
+        });
+        let (sockets, address) = bound.map_err(|error| ServeError::new("listen on", name, error))?;
         addresses.push(address);
-        listeners.push(listener);
+        listeners.push(sockets);
     }
     Ok((listeners, addresses))
 }
 
 /// Keeps the table up to date; never ends: without a store what was known is served on.
-async fn follow(mut watch: Watch, table: &ArcSwap<RouteTable>, reports: &handle::Reports) {
+async fn follow(mut watch: Watch, table: &ArcSwap<RouteTable>, reports: &handle::Reports) -> Infallible {
     report(None, &table.load());
     while let Ok((snapshot, delta)) = watch.changed().await {
         let next = table.load().update(&snapshot, &delta);
@@ -142,38 +161,4 @@ fn report(before: Option<&RouteTable>, table: &RouteTable) {
     for problem in report.problems().iter().filter(|problem| !known.contains(problem)) {
         tracing::warn!(revision = %report.revision(), "{problem}");
     }
-}
-
-async fn accept<C: Connect>(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    router: Arc<Router<C>>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => {
-                    let (tls, router, stop) = (tls.clone(), Arc::clone(&router), stop.clone());
-                    connections.spawn(async move {
-                        if let Err(error) = connection::serve(stream, address, tls, router, stop).await {
-                            tracing::debug!(%address, %error, "connection ended");
-                        }
-                    });
-                }
-                Err(error) if is_of_one_connection(&error) => {}
-                // Out of descriptors or memory: there will be some again once other connections end.
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept");
-                    tokio::time::sleep(PAUSE_AFTER_ERROR).await;
-                }
-            },
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            () = connection::stopped(&mut stop) => break,
-        }
-    }
-    drop(listener);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(DRAIN, drained).await;
 }

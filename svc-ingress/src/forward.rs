@@ -4,10 +4,14 @@
 use std::net::IpAddr;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SERVER,
-    STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SERVER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::authority::Authority;
+use crate::config::Clients;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +39,82 @@ const HOP_BY_HOP: [HeaderName; 12] = [
     HeaderName::from_static("http2-settings"),
 ];
 
+/// Who a request is from and how it came, as far as that is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Origin {
+    /// The client.
+    pub address: IpAddr,
+    /// Over TLS.
+    pub https: bool,
+    /// The port that the client came to.
+    pub port: u16,
+    /// The host that the client asked a trusted proxy for, where that says.
+    pub host: Option<Authority>,
+    /// `X-Forwarded-For` of a trusted proxy, where the backend is to see all of it.
+    pub forwarded_for: Option<HeaderValue>,
+}
+
+impl Origin {
+    /// The origin of a request with these fields on a connection from `peer` to our `port`. What the fields say counts only
+    /// if the peer is a trusted proxy: the client is then the last address of `X-Forwarded-For` that is no trusted proxy
+    /// itself, or the first of all.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, peer: IpAddr, https: bool, port: u16, clients: &Clients) -> Self {
+        let peer = peer.to_canonical();
+        if !clients.trusts(peer) {
+            return Self { address: peer, https, port, host: None, forwarded_for: None };
+        }
+        let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+        let first = |name: &str| text(name)?.split(',').next().map(str::trim);
+        let https = match first("x-forwarded-proto").map(str::to_ascii_lowercase).as_deref() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => https,
+        };
+        Self {
+            address: real_address(headers, peer, clients),
+            https,
+            port: first("x-forwarded-port").and_then(|port| port.parse().ok()).unwrap_or(port),
+            host: first("x-forwarded-host").and_then(Authority::parse),
+            forwarded_for: if clients.full_forwarded_for() {
+                full_forwarded_for(headers, peer)
+            } else {
+                None
+            },
+        }
+    }
+}
+
+/// Walks from the nearest proxy to the client, as nginx does with `real_ip_recursive`.
+fn real_address(headers: &HeaderMap, peer: IpAddr, clients: &Clients) -> IpAddr {
+    let values: Vec<&str> =
+        headers.get_all(FORWARDED_FOR).into_iter().filter_map(|value| value.to_str().ok()).collect();
+    let mut address = peer;
+    for text in values.iter().flat_map(|value| value.split(',')).rev() {
+        if !clients.trusts(address) {
+            break;
+        }
+        let Some(before) = parse_address(text.trim()) else { break };
+        address = before;
+    }
+    address
+}
+
+/// An address, perhaps with a port.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
+    text.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
+}
+
+fn full_forwarded_for(headers: &HeaderMap, peer: IpAddr) -> Option<HeaderValue> {
+    let mut values: Vec<&str> =
+        headers.get_all(FORWARDED_FOR).into_iter().filter_map(|value| value.to_str().ok()).collect();
+    let peer = peer.to_string();
+    values.push(&peer);
+    HeaderValue::from_str(&values.join(", ")).ok()
+}
+
 /// What a backend is told of the client's connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Client<'a> {
@@ -42,13 +122,21 @@ pub struct Client<'a> {
     https: bool,
     port: u16,
     host: &'a str,
+    forwarded_for: Option<&'a HeaderValue>,
 }
 
 impl<'a> Client<'a> {
     /// A client at `address` that reached the router at `port` and asked for `host`.
     #[must_use]
     pub fn new(address: IpAddr, https: bool, port: u16, host: &'a str) -> Self {
-        Self { address, https, port, host }
+        Self { address, https, port, host, forwarded_for: None }
+    }
+
+    /// With an `X-Forwarded-For` that names the proxies too.
+    #[must_use]
+    pub fn with_forwarded_for(mut self, forwarded_for: Option<&'a HeaderValue>) -> Self {
+        self.forwarded_for = forwarded_for;
+        self
     }
 }
 
@@ -71,7 +159,7 @@ pub fn to_backend(headers: &mut HeaderMap, client: Client<'_>, upgrade: Option<H
     let host = HeaderValue::from_str(client.host).ok();
     let fields = [
         ("x-real-ip", address.clone()),
-        ("x-forwarded-for", address),
+        ("x-forwarded-for", client.forwarded_for.cloned().or(address)),
         ("x-forwarded-host", host),
         ("x-forwarded-port", Some(HeaderValue::from(client.port))),
         ("x-forwarded-proto", Some(scheme.clone())),
@@ -89,9 +177,29 @@ pub fn to_backend(headers: &mut HeaderMap, client: Client<'_>, upgrade: Option<H
     }
 }
 
-/// Turns a backend's fields into those for the client.
+/// Whether the client takes fields after the body (RFC 9110 section 6.5.1).
+#[must_use]
+pub fn takes_trailers(headers: &HeaderMap) -> bool {
+    tokens(headers, &TE).any(|token| token.eq_ignore_ascii_case("trailers"))
+}
+
+/// Leaves of the fields after a body those that may stand there: none that frames, routes or authenticates a message
+/// (RFC 9110 section 6.5.1).
+pub fn keep_trailers(trailers: &mut HeaderMap) {
+    remove_hop_by_hop(trailers);
+    remove_ambiguous(trailers);
+    let odd =
+        [HOST, AUTHORIZATION, COOKIE, SET_COOKIE, CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, REQUEST_ID];
+    odd.iter().for_each(|name| drop(trailers.remove(name)));
+    let names: Vec<HeaderName> = trailers.keys().filter(|name| is_kept(name)).cloned().collect();
+    names.iter().for_each(|name| drop(trailers.remove(name)));
+}
+
+/// Turns a backend's fields into those for the client. `Trailer` stays: those fields are passed on.
 pub fn to_client(headers: &mut HeaderMap, hsts: bool) {
+    let trailer = headers.remove(TRAILER);
     remove_hop_by_hop(headers);
+    set(headers, TRAILER, trailer);
     headers.remove(SERVER);
     if hsts {
         headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
@@ -129,7 +237,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Fields that a client cannot have removed by naming them in `Connection`: what stands behind relies on them.
 fn is_kept(name: &HeaderName) -> bool {
-    let relied_on = [HOST, AUTHORIZATION, COOKIE, http::header::CONTENT_LENGTH, REQUEST_ID];
+    let relied_on = [HOST, AUTHORIZATION, COOKIE, CONTENT_LENGTH, REQUEST_ID];
     relied_on.contains(name) || name.as_str().starts_with("x-forwarded-") || name == "x-real-ip"
 }
 

@@ -77,7 +77,7 @@
 //!                  +---- table (RouteTable) ----+         pure: Snapshot -> hosts, locations, pools; report
 //!                             |
 //!   hygiene, authority, path, forward, redirect, auth     pure: what one request and one reply must be
-//!   upstream                                              pure: HTTP/1.1 towards backends, sans-IO
+//!   upstream, proxy_protocol                              pure: HTTP/1.1 towards backends, balancers' headers, sans-IO
 //!   state                                                 pure: idle connections, takes `now`
 //!                             |
 //!                          driver                         hyper and rustls towards clients; tasks, timers
@@ -108,6 +108,7 @@ pub mod forward;
 pub mod htpasswd;
 pub mod hygiene;
 pub mod path;
+pub mod proxy_protocol;
 pub mod redirect;
 pub mod rewrite;
 pub mod state;

@@ -1,7 +1,6 @@
 //! Idle connections to endpoints: which may be used again. Knows no sockets and no clock.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 #[cfg(test)]
@@ -51,22 +50,23 @@ impl<C> Pooled<C> {
     }
 }
 
-/// Idle connections by endpoint; those of one endpoint are used last in, first out.
+/// Idle connections by endpoint (`K`: its address and how it is spoken to); those of one endpoint are used last in, first
+/// out.
 #[derive(Debug)]
-pub struct IdlePool<C> {
-    idle: BTreeMap<SocketAddr, Vec<Pooled<C>>>,
+pub struct IdlePool<K, C> {
+    idle: BTreeMap<K, Vec<Pooled<C>>>,
     count: usize,
 }
 
-impl<C> Default for IdlePool<C> {
+impl<K, C> Default for IdlePool<K, C> {
     fn default() -> Self {
         Self { idle: BTreeMap::new(), count: 0 }
     }
 }
 
-impl<C> IdlePool<C> {
+impl<K: Ord + Copy, C> IdlePool<K, C> {
     /// The connection to an endpoint that was used last, if any is young enough.
-    pub fn take(&mut self, endpoint: SocketAddr, now: Instant) -> Option<Pooled<C>> {
+    pub fn take(&mut self, endpoint: K, now: Instant) -> Option<Pooled<C>> {
         let connections = self.idle.get_mut(&endpoint)?;
         let taken = connections.pop().filter(|connection| connection.is_fresh(now));
         match taken {
@@ -79,7 +79,7 @@ impl<C> IdlePool<C> {
 
     /// Keeps a connection whose response ended exactly where it should; closed instead if it is old or there are too
     /// many.
-    pub fn put(&mut self, endpoint: SocketAddr, mut connection: Pooled<C>, now: Instant) {
+    pub fn put(&mut self, endpoint: K, mut connection: Pooled<C>, now: Instant) {
         connection.uses += 1;
         connection.idle_since = now;
         if connection.uses >= MAX_USES || !connection.is_fresh(now) {
@@ -115,7 +115,7 @@ impl<C> IdlePool<C> {
         self.count == 0
     }
 
-    fn forget(&mut self, endpoint: SocketAddr) {
+    fn forget(&mut self, endpoint: K) {
         self.idle.remove(&endpoint);
         self.count = self.idle.values().map(Vec::len).sum();
     }

@@ -1,11 +1,12 @@
 //! Sockets: listening ones, and those to endpoints.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Makes connections to endpoints. [`Tcp`] does it with the kernel, [`crate::fake::Network`] in memory.
 pub trait Connect: Clone + Send + Sync + 'static {
@@ -39,21 +40,35 @@ pub(crate) enum Listening {
 }
 
 impl Listening {
-    /// Accepted connections inherit `TCP_NODELAY`.
-    pub(crate) fn bind(self) -> io::Result<TcpListener> {
+    /// So many sockets on the address, in this thread's network namespace. Accepted connections inherit `TCP_NODELAY`.
+    pub(crate) fn bind(self, sockets: usize) -> io::Result<Vec<std::net::TcpListener>> {
         let (address, reuse_port) = match self {
-            Self::Socket(socket) => {
-                socket.set_nonblocking(true)?;
-                return TcpListener::from_std(socket);
-            }
+            Self::Socket(socket) => return (0..sockets).map(|_| socket.try_clone()).collect(),
             Self::Address { address, reuse_port } => (address, reuse_port),
         };
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_reuseaddr(true)?;
-        socket.set_reuseport(reuse_port)?;
-        socket.set_nodelay(true)?;
-        socket.bind(address)?;
-        socket.listen(1024)
+        let first = bind(address, reuse_port)?;
+        // The port may have been left to the kernel.
+        let address = first.local_addr()?;
+        let others = (1..sockets).map(|_| bind(address, reuse_port));
+        std::iter::once(Ok(first)).chain(others).collect()
+    }
+}
+
+fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<std::net::TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(reuse_port)?;
+    socket.set_nodelay(true)?;
+    socket.bind(address)?;
+    socket.listen(1024)?.into_std()
+}
+
+impl fmt::Display for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address { address, .. } => address.fmt(f),
+            Self::Socket(socket) => write!(f, "{socket:?}"),
+        }
     }
 }
 
@@ -64,12 +79,4 @@ pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
     };
     let kinds = [ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable];
     kinds.contains(&error.kind())
-}
-
-/// Whether a plain connection begins with the preface of HTTP/2 (RFC 9113 section 3.4). Clients send it in one piece.
-pub(crate) async fn begins_with_http2(stream: &TcpStream) -> io::Result<bool> {
-    const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    let mut first = [0; PREFACE.len()];
-    let length = stream.peek(&mut first).await?;
-    Ok(length == PREFACE.len() && first == *PREFACE)
 }

@@ -14,7 +14,11 @@ use svc_model::Secret;
 #[cfg(feature = "driver")]
 mod acceptor;
 #[cfg(feature = "driver")]
+mod connector;
+#[cfg(feature = "driver")]
 pub(crate) use acceptor::acceptor;
+#[cfg(feature = "driver")]
+pub(crate) use connector::Connectors;
 
 #[cfg(test)]
 mod tests;

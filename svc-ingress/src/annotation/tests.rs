@@ -63,7 +63,7 @@ fn what_protects_a_backend_fails_closed() {
         &[("auth-tls-secret", "shop/ca")],
         &[("whitelist-source-range", "10.0.0.0/8, nonsense")],
         &[("satisfy", "any")],
-        &[("backend-protocol", "GRPC")],
+        &[("backend-protocol", "FCGI")],
         &[("rewrite-target", "no path")],
     ];
     for annotations in rows {

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use http::HeaderValue;
+
 use crate::authority::Authority;
 
 /// What a listener knows of one client connection.
@@ -27,13 +29,17 @@ pub(super) struct Asked {
     pub(super) https: bool,
     /// The port that the client came to.
     pub(super) port: u16,
+    /// What the client asked a trusted proxy for, where that says.
+    pub(super) forwarded_host: Option<Authority>,
+    pub(super) forwarded_for: Option<HeaderValue>,
     pub(super) peer: Peer,
 }
 
 impl Asked {
     /// The value of `Host` for the backend.
     pub(super) fn host(&self) -> String {
-        let host = self.authority.host();
-        self.authority.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        let authority = self.forwarded_host.as_ref().unwrap_or(&self.authority);
+        let host = authority.host();
+        authority.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 }

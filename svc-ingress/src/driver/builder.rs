@@ -1,6 +1,7 @@
 //! Where a server listens and with what settings.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 
 use crate::config::IngressConfig;
 use crate::error::ConfigError;
@@ -52,13 +53,14 @@ pub struct ServerBuilder<C: Connect = Tcp> {
     https: Vec<Listen>,
     config: IngressConfig,
     reuse_port: bool,
+    workers: usize,
     connect: C,
 }
 
 impl Default for ServerBuilder {
     fn default() -> Self {
         let config = IngressConfig::default();
-        Self { http: Vec::new(), https: Vec::new(), config, reuse_port: false, connect: Tcp }
+        Self { http: Vec::new(), https: Vec::new(), config, reuse_port: false, workers: 1, connect: Tcp }
     }
 }
 
@@ -84,7 +86,16 @@ impl<C: Connect> ServerBuilder<C> {
         self
     }
 
-    /// Lets several servers, one for each core, listen on the same address (`SO_REUSEPORT`).
+    /// Serves with so many threads, one for each core at best; 1 unless set, which is the thread that polls the server's
+    /// future. Each has sockets of its own on every address (`SO_REUSEPORT`), between which the kernel spreads connections,
+    /// and connections of its own to endpoints.
+    #[must_use]
+    pub fn workers(mut self, workers: NonZeroUsize) -> Self {
+        self.workers = workers.get();
+        self
+    }
+
+    /// Lets several servers listen on the same address (`SO_REUSEPORT`).
     #[must_use]
     pub fn reuse_port(mut self, reuse: bool) -> Self {
         self.reuse_port = reuse;
@@ -94,8 +105,8 @@ impl<C: Connect> ServerBuilder<C> {
     /// Reaches endpoints in another way than TCP from the driving thread.
     #[must_use]
     pub fn connect<D: Connect>(self, connect: D) -> ServerBuilder<D> {
-        let Self { http, https, config, reuse_port, connect: _ } = self;
-        ServerBuilder { http, https, config, reuse_port, connect }
+        let Self { http, https, config, reuse_port, workers, connect: _ } = self;
+        ServerBuilder { http, https, config, reuse_port, workers, connect }
     }
 
     /// Checks and finishes. No socket is opened yet.
@@ -107,9 +118,16 @@ impl<C: Connect> ServerBuilder<C> {
         if self.http.is_empty() && self.https.is_empty() {
             return Err(ConfigError::NoListener);
         }
-        let read = |all: Vec<Listen>| all.into_iter().map(|listen| listen.read(self.reuse_port)).collect();
+        let reuse_port = self.reuse_port || self.workers > 1;
+        let read = |all: Vec<Listen>| all.into_iter().map(|listen| listen.read(reuse_port)).collect();
         let (http, https): (Result<_, _>, Result<_, _>) = (read(self.http), read(self.https));
-        Ok(Server { http: http?, https: https?, config: self.config, connect: self.connect })
+        Ok(Server {
+            http: http?,
+            https: https?,
+            config: self.config,
+            workers: self.workers,
+            connect: self.connect,
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! One client connection: TLS, protocol, requests, and the tunnel that it may turn into.
+//! One client connection: what it is, its requests, and the tunnel that it may turn into.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -9,6 +9,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -18,9 +21,13 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::sys::{Connect, begins_with_http2};
+use crate::sys::Connect;
 
+use super::activity::{Activity, Counted};
 use super::asked::Peer;
+use super::client_stream::ClientStream;
+use super::deadline::CoarseTimer;
+use super::reply::ReplyBody;
 use super::router::Router;
 
 const MAX_HEAD: usize = 40 * 1024;
@@ -28,6 +35,11 @@ const MAX_FIELDS: usize = 100;
 const MAX_HEADER_LIST: u32 = 32 * 1024;
 const MAX_STREAMS: u32 = 128;
 const MAX_RESETS: usize = 20;
+const MAX_UNSENT: usize = 64 * 1024;
+/// As HAProxy and nginx wait for a PROXY protocol header.
+const PROXY_PATIENCE: Duration = Duration::from_secs(5);
+/// On a plain port behind a load balancer that ended TLS there.
+const HTTPS_PORT: u16 = 443;
 
 /// Where a request leaves the tunnel that its connection becomes: the connection's own task carries it.
 #[derive(Clone, Default)]
@@ -60,12 +72,23 @@ pub(super) async fn serve<C: Connect>(
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let port = stream.local_addr()?.port();
-    let peer = Peer { address, https: tls.is_some(), port, tunnel: TunnelSlot::default() };
-    let patience = router.table.load().config().header_timeout();
+    let mut peer = Peer { address, https: tls.is_some(), port, tunnel: TunnelSlot::default() };
+    let (patience, body_timeout, proxied) = {
+        let table = router.table.load();
+        let clients = table.config().clients();
+        (table.config().header_timeout(), clients.body_timeout(), clients.proxy_protocol())
+    };
     let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+    let mut stream = ClientStream::new(stream, body_timeout);
+    if proxied {
+        let header = timeout(PROXY_PATIENCE, stream.proxy_header()).await.map_err(late)??;
+        peer.address = header.source().unwrap_or(peer.address);
+        peer.port = header.destination().map_or(peer.port, |destination| destination.port());
+        peer.https |= header.destination().is_some() && peer.port == HTTPS_PORT;
+    }
     match tls {
         None => {
-            let http2 = timeout(patience, begins_with_http2(&stream)).await.map_err(late)??;
+            let http2 = timeout(patience, stream.begins_with_http2()).await.map_err(late)??;
             requests(stream, http2, peer, router, stop).await
         }
         Some(tls) => {
@@ -87,38 +110,68 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     C: Connect,
 {
-    let patience = router.table.load().config().header_timeout();
-    let tunnel = peer.tunnel.clone();
-    let service = service_fn(move |request| {
-        let (router, peer) = (Arc::clone(&router), peer.clone());
-        async move { Ok::<_, Infallible>(router.handle(request, peer).await) }
-    });
+    let (patience, activity) = {
+        let table = router.table.load();
+        let clients = table.config().clients();
+        let activity = Activity::new(clients.keep_alive(), clients.keep_alive_requests());
+        (table.config().header_timeout().min(clients.keep_alive()), activity)
+    };
     let stream = TokioIo::new(stream);
+    let tunnel = peer.tunnel.clone();
     if http2 {
+        let counted = activity.clone();
+        let service = service_fn(move |request| {
+            let (router, peer, count) = (Arc::clone(&router), peer.clone(), counted.begin());
+            async move {
+                let reply = router.handle(request, peer).await;
+                Ok::<_, Infallible>(reply.map(|body| Counted::new(body, count)))
+            }
+        });
         let connection = http2_builder(patience).serve_connection(stream, service);
-        return until_stopped(connection, http2::Connection::graceful_shutdown, &mut stop).await;
+        let over = async {
+            tokio::select! {
+                () = stopped(&mut stop) => {}
+                () = activity.is_over() => {}
+            }
+        };
+        return until(over, connection, http2::Connection::graceful_shutdown).await;
     }
+    let service = service_fn(move |request| {
+        let (router, peer, last) = (Arc::clone(&router), peer.clone(), activity.is_last());
+        async move { Ok::<_, Infallible>(handle_http1(&router, request, peer, last).await) }
+    });
     let connection = http1_builder(patience).serve_connection(stream, service).with_upgrades();
-    until_stopped(connection, http1::UpgradeableConnection::graceful_shutdown, &mut stop).await?;
+    until(stopped(&mut stop), connection, http1::UpgradeableConnection::graceful_shutdown).await?;
+    // A tunnel goes on while the server drains: who talks through it may not be able to go elsewhere at once.
     if let Some(tunnel) = tunnel.take() {
-        tokio::select! {
-            () = tunnel => {}
-            () = stopped(&mut stop) => {}
-        }
+        tunnel.await;
     }
     Ok(())
 }
 
-/// Drives a connection; once the server is to stop, only until its current requests are answered.
-async fn until_stopped<F: Future<Output = hyper::Result<()>>>(
+async fn handle_http1<C: Connect>(
+    router: &Router<C>,
+    request: Request<Incoming>,
+    peer: Peer,
+    last: bool,
+) -> Response<ReplyBody<C::Stream>> {
+    let mut reply = router.handle(request, peer).await;
+    if last && !reply.status().is_informational() {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    reply
+}
+
+/// Drives a connection; once it is `over`, only until its current requests are answered.
+async fn until<F: Future<Output = hyper::Result<()>>>(
+    over: impl Future<Output = ()>,
     connection: F,
     shutdown: impl FnOnce(Pin<&mut F>),
-    stop: &mut watch::Receiver<bool>,
 ) -> io::Result<()> {
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = stopped(stop) => {
+        () = over => {
             shutdown(connection.as_mut());
             connection.await
         }
@@ -128,7 +181,7 @@ async fn until_stopped<F: Future<Output = hyper::Result<()>>>(
 
 fn http1_builder(patience: Duration) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(patience);
+    builder.timer(CoarseTimer::default()).header_read_timeout(patience);
     builder.max_buf_size(MAX_HEAD).max_headers(MAX_FIELDS).writev(false);
     builder
 }
@@ -137,7 +190,7 @@ fn http2_builder(patience: Duration) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new()).keep_alive_interval(patience).keep_alive_timeout(patience);
     builder.max_concurrent_streams(MAX_STREAMS).max_header_list_size(MAX_HEADER_LIST);
-    builder.max_pending_accept_reset_streams(MAX_RESETS);
+    builder.max_pending_accept_reset_streams(MAX_RESETS).max_send_buf_size(MAX_UNSENT);
     builder
 }
 

@@ -1,24 +1,20 @@
 //! Bodies and short answers of the router's own.
 
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::state::IdlePool;
+use crate::forward::keep_trailers;
 use crate::upstream::Event;
 
-use super::exchange::{Exchange, ExchangeError};
-
-/// The idle connections of a server.
-pub(super) type Idle<S> = Arc<Mutex<IdlePool<S>>>;
+use super::upstream::{Exchange, ExchangeError, Http2Body, Idle, Key};
 
 /// The body of a response: text of the router's own, or what a backend sends.
 #[expect(
@@ -28,19 +24,21 @@ pub(super) type Idle<S> = Arc<Mutex<IdlePool<S>>>;
 pub(super) enum ReplyBody<S> {
     Text(Bytes),
     Backend(BackendBody<S>),
+    Http2(Http2Body),
 }
 
 /// A response as it is read from its connection; the connection goes back to the pool at the exact end.
 pub(super) struct BackendBody<S> {
     exchange: Option<Exchange<S>>,
-    endpoint: SocketAddr,
+    key: Key,
     idle: Idle<S>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> BackendBody<S> {
     /// The rest of an exchange after its head.
-    pub(super) fn new(exchange: Exchange<S>, endpoint: SocketAddr, idle: Idle<S>) -> Self {
-        let mut body = Self { exchange: Some(exchange), endpoint, idle };
+    pub(super) fn new(mut exchange: Exchange<S>, key: Key, idle: Idle<S>) -> Self {
+        exchange.commit();
+        let mut body = Self { exchange: Some(exchange), key, idle };
         body.finish_if_over();
         body
     }
@@ -52,7 +50,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> BackendBody<S> {
                 self.finish_if_over();
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
-            Ok(Event::Trailers(trailers)) => {
+            Ok(Event::Trailers(mut trailers)) => {
+                keep_trailers(&mut trailers);
                 self.finish_if_over();
                 Poll::Ready(Some(Ok(Frame::trailers(trailers))))
             }
@@ -61,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> BackendBody<S> {
                 Poll::Ready(None)
             }
             Err(error) => {
-                tracing::debug!(endpoint = %self.endpoint, %error, "response broken off");
+                tracing::debug!(endpoint = %self.key.0, %error, "response broken off");
                 self.exchange = None;
                 Poll::Ready(Some(Err(error)))
             }
@@ -84,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> BackendBody<S> {
     fn finish(&mut self) {
         let Some(connection) = self.exchange.take().and_then(Exchange::into_reusable) else { return };
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.put(self.endpoint, connection, Instant::now());
+        idle.put(self.key, connection, Instant::now());
     }
 }
 
@@ -100,6 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
             Self::Text(text) if text.is_empty() => Poll::Ready(None),
             Self::Text(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
             Self::Backend(body) => body.poll(cx),
+            Self::Http2(body) => body.poll(cx),
         }
     }
 
@@ -107,6 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
         match self {
             Self::Text(text) => text.is_empty(),
             Self::Backend(body) => body.exchange.is_none(),
+            Self::Http2(body) => body.is_end_stream(),
         }
     }
 
@@ -117,6 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
                 let known = body.exchange.as_ref().map_or(Some(0), Exchange::remaining);
                 known.map_or_else(SizeHint::new, SizeHint::with_exact)
             }
+            Self::Http2(body) => body.size_hint(),
         }
     }
 }
@@ -130,6 +132,14 @@ pub(super) fn status<S>(status: StatusCode) -> Response<ReplyBody<S>> {
         response
             .headers_mut()
             .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    response
+}
+
+/// Ends the client's connection after the reply: what follows on it may not be what it seems.
+pub(super) fn close<S>(mut response: Response<ReplyBody<S>>, version: Version) -> Response<ReplyBody<S>> {
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

@@ -7,36 +7,60 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use crate::forward::{self, Client, REQUEST_ID};
+use crate::authority::Authority;
+use crate::forward::{self, Client, Origin, REQUEST_ID};
 use crate::hygiene;
 use crate::sys::Connect;
 use crate::table::{Route, RouteTable};
+use crate::tls::Connectors;
 
 use super::asked::{Asked, Peer};
 use super::login::Logins;
 use super::policy;
-use super::reply::{Idle, ReplyBody, status};
-use super::upstream::{Outgoing, send};
+use super::reply::{ReplyBody, close, status};
+use super::upstream::{Idle, Outgoing, Senders, send};
 
-/// What all requests share.
+/// What all requests of a worker share. Tables, logins and whatever else is known belong to all workers; connections to
+/// endpoints are each worker's own, so that no thread waits for another.
 #[derive(Debug)]
 pub(super) struct Router<C: Connect> {
     pub(super) table: Arc<ArcSwap<RouteTable>>,
     pub(super) connect: C,
+    pub(super) connectors: Connectors,
     pub(super) idle: Idle<C::Stream>,
+    pub(super) senders: Senders,
     pub(super) logins: Logins,
     request_ids: RandomState,
     requests: AtomicU64,
 }
 
 impl<C: Connect> Router<C> {
-    pub(super) fn new(table: Arc<ArcSwap<RouteTable>>, connect: C, logins: Logins) -> Self {
-        let (idle, requests) = (Idle::default(), AtomicU64::new(0));
-        Self { table, connect, idle, logins, request_ids: RandomState::new(), requests }
+    pub(super) fn new(
+        table: Arc<ArcSwap<RouteTable>>,
+        connect: C,
+        connectors: Connectors,
+        logins: Logins,
+    ) -> Self {
+        Self {
+            table,
+            connect,
+            connectors,
+            idle: Idle::default(),
+            senders: Senders::default(),
+            logins,
+            request_ids: RandomState::new(),
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    /// A router for another worker.
+    pub(super) fn fork(&self) -> Self {
+        let table = Arc::clone(&self.table);
+        Self::new(table, self.connect.clone(), self.connectors.clone(), self.logins.clone())
     }
 
     /// Answers a request; what goes wrong is an answer too.
@@ -57,9 +81,8 @@ impl<C: Connect> Router<C> {
             Ok(None) => return status(StatusCode::NOT_FOUND),
             Err(_) => return close(status(StatusCode::BAD_REQUEST), version),
         };
-        let hsts = peer.https && route.location().has_certificate() && self.table.load().config().hsts();
-        let client = peer.address.ip().to_canonical();
-        let asked = Asked { authority, target, client, https: peer.https, port: peer.port, peer };
+        let asked = self.asked(&parts.headers, authority, target, peer);
+        let hsts = asked.https && route.location().has_certificate() && self.table.load().config().hsts();
         let mut response = self.answer(parts, body, &route, &asked).await;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             forward::to_client_switched(response.headers_mut());
@@ -67,6 +90,21 @@ impl<C: Connect> Router<C> {
             forward::to_client(response.headers_mut(), hsts);
         }
         response
+    }
+
+    fn asked(&self, headers: &HeaderMap, authority: Authority, target: String, peer: Peer) -> Asked {
+        let table = self.table.load();
+        let origin = Origin::of(headers, peer.address.ip(), peer.https, peer.port, table.config().clients());
+        Asked {
+            authority,
+            target,
+            client: origin.address,
+            https: origin.https,
+            port: origin.port,
+            forwarded_host: origin.host,
+            forwarded_for: origin.forwarded_for,
+            peer,
+        }
     }
 
     async fn answer(
@@ -100,6 +138,7 @@ impl<C: Connect> Router<C> {
         let upgrade = forward::upgrade(&parts.headers).filter(|_| parts.version == Version::HTTP_11);
         let host = asked.host();
         let client = Client::new(asked.client, asked.https, asked.port, &host);
+        let client = client.with_forwarded_for(asked.forwarded_for.as_ref());
         forward::to_backend(&mut parts.headers, client, upgrade.clone());
         if !parts.headers.contains_key(&REQUEST_ID) {
             parts.headers.insert(REQUEST_ID, self.request_id());
@@ -114,12 +153,4 @@ impl<C: Connect> Router<C> {
         let (high, low) = (self.request_ids.hash_one((number, 0)), self.request_ids.hash_one((number, 1)));
         HeaderValue::from_str(&format!("{high:016x}{low:016x}")).unwrap_or(HeaderValue::from_static("-"))
     }
-}
-
-/// What follows on the connection may not be what it seems.
-fn close<S>(mut response: Response<ReplyBody<S>>, version: Version) -> Response<ReplyBody<S>> {
-    if version < Version::HTTP_2 {
-        response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }

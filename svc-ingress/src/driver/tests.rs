@@ -14,14 +14,19 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Bound, Handle, Server};
-use crate::config::IngressConfig;
+use crate::config::{Clients, IngressConfig};
 
+mod backends;
 mod differential;
 mod endpoints;
+mod flow;
 mod http1;
 mod login;
+mod proxied;
+mod retry;
 mod tls;
 mod upgrade;
+mod workers;
 
 const CLASS: &str = "
 kind: IngressClass
@@ -217,5 +222,6 @@ async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
 
 fn quick() -> IngressConfig {
     let short = Duration::from_millis(100);
-    IngressConfig::builder().header_timeout(short).read_timeout(short).build().unwrap()
+    let clients = Clients::default().with_body_timeout(short);
+    IngressConfig::builder().header_timeout(short).read_timeout(short).clients(clients).build().unwrap()
 }

@@ -90,7 +90,7 @@ proptest! {
         let body = chunks.concat();
         let mut chunked = BytesMut::from(&b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"[..]);
         chunks.iter().for_each(|chunk| emit_chunk(chunk, &mut chunked));
-        emit_last_chunk(&mut chunked);
+        emit_last_chunk(&http::HeaderMap::new(), &mut chunked);
         let mut sized = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
         sized.extend_from_slice(&body);
         for bytes in [&chunked[..], &sized[..]] {

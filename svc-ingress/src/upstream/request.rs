@@ -52,14 +52,7 @@ impl<'a> RequestHead<'a> {
         buffer.put_slice(b" HTTP/1.1\r\nhost: ");
         put_visible(buffer, self.host);
         buffer.put_slice(b"\r\n");
-        for (name, value) in self.headers {
-            if name != HOST && name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
-                buffer.put_slice(name.as_str().as_bytes());
-                buffer.put_slice(b": ");
-                buffer.put_slice(value.as_bytes());
-                buffer.put_slice(b"\r\n");
-            }
-        }
+        emit_fields(self.headers, buffer);
         self.emit_framing(buffer);
         buffer.put_slice(b"\r\n");
     }
@@ -93,7 +86,20 @@ pub fn emit_chunk(data: &[u8], buffer: &mut BytesMut) {
     buffer.put_slice(b"\r\n");
 }
 
-/// Appends the end of a chunked body.
-pub fn emit_last_chunk(buffer: &mut BytesMut) {
-    buffer.put_slice(b"0\r\n\r\n");
+/// Appends the end of a chunked body with the fields that follow it. Fields that frame a message are passed over.
+pub fn emit_last_chunk(trailers: &HeaderMap, buffer: &mut BytesMut) {
+    buffer.put_slice(b"0\r\n");
+    emit_fields(trailers, buffer);
+    buffer.put_slice(b"\r\n");
+}
+
+fn emit_fields(headers: &HeaderMap, buffer: &mut BytesMut) {
+    for (name, value) in headers {
+        if name != HOST && name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
+            buffer.put_slice(name.as_str().as_bytes());
+            buffer.put_slice(b": ");
+            buffer.put_slice(value.as_bytes());
+            buffer.put_slice(b"\r\n");
+        }
+    }
 }

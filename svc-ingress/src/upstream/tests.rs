@@ -201,6 +201,6 @@ fn chunks_end_only_when_told() {
     let mut buffer = BytesMut::new();
     emit_chunk(b"", &mut buffer);
     emit_chunk(b"0123456789abcdef", &mut buffer);
-    emit_last_chunk(&mut buffer);
+    emit_last_chunk(&HeaderMap::new(), &mut buffer);
     assert_eq!(buffer, &b"10\r\n0123456789abcdef\r\n0\r\n\r\n"[..]);
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::tls::provider;
 
 /// A certificate for these names, and the Secret that holds it.
-fn certificate(secret: &str, names: &[&str]) -> (CertificateDer<'static>, String) {
+pub(super) fn certificate(secret: &str, names: &[&str]) -> (CertificateDer<'static>, String) {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let issued = rcgen::generate_simple_self_signed(names).unwrap();
     let indent = |pem: String| pem.lines().map(|line| format!("    {line}\n")).collect::<String>();
@@ -20,7 +20,7 @@ fn certificate(secret: &str, names: &[&str]) -> (CertificateDer<'static>, String
     (issued.cert.der().clone(), yaml)
 }
 
-async fn connect(
+pub(super) async fn connect(
     address: SocketAddr,
     name: &str,
     trusted: &[&CertificateDer<'static>],
@@ -36,11 +36,30 @@ async fn connect(
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(name.to_owned()).unwrap(), stream).await
 }
 
+/// A client that takes any certificate.
+pub(super) async fn unverified(stream: TcpStream, name: &'static str) -> TlsStream<TcpStream> {
+    let connectors = crate::tls::Connectors::new().unwrap();
+    let connector = connectors.of(crate::backend::BackendProtocol::Https);
+    connector.connect(ServerName::try_from(name).unwrap(), stream).await.unwrap()
+}
+
+/// A server with a certificate of its own making.
+pub(super) fn acceptor_of(alpn: &[u8]) -> tokio_rustls::TlsAcceptor {
+    let issued = rcgen::generate_simple_self_signed(["backend".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+    let builder =
+        rustls::ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = builder.unwrap().with_no_client_auth();
+    let mut config = builder.with_single_cert(vec![issued.cert.der().clone()], key).unwrap();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    tokio_rustls::TlsAcceptor::from(Arc::new(config))
+}
+
 fn presented(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
     stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
 }
 
-fn tls(host: &str, secret: &str) -> String {
+pub(super) fn tls(host: &str, secret: &str) -> String {
     format!("tls: [{{hosts: [\"{host}\"], secretName: {secret}}}]")
 }
 
@@ -148,4 +167,96 @@ async fn http2(stream: impl hyper::rt::Read + hyper::rt::Write + Send + Unpin + 
     let differs = Request::get(format!("{scheme}://foo.example/")).header("host", "bar.example");
     let response = client.send_request(differs.body(Full::default()).unwrap()).await.unwrap();
     assert_eq!(response.status(), 400);
+}
+
+#[test]
+fn a_name_without_certificate_gets_a_self_signed_one_as_under_ingress_nginx() {
+    for (mode, serves) in [(crate::Mode::Nginx, true), (crate::Mode::Strict, false)] {
+        let config = IngressConfig::builder().mode(mode).build().unwrap();
+        let text = ingress("foo.example", "", &tls("foo.example", "absent"));
+        with_server(config, &text, |running| async move {
+            running.apply(&service(&[echo().await])).await;
+            let stream = TcpStream::connect(running.https()).await.unwrap();
+            let connectors = crate::tls::Connectors::new().unwrap();
+            let connector = connectors.of(crate::backend::BackendProtocol::Https);
+            let name = ServerName::try_from("foo.example").unwrap();
+            match connector.connect(name, stream).await {
+                Ok(stream) => {
+                    assert!(serves);
+                    let shown = presented(&stream);
+                    let holds = |text: &[u8]| shown.windows(text.len()).any(|part| part == text);
+                    assert!(holds(b"Kubernetes Ingress Controller Fake Certificate"));
+                    let response =
+                        client_over(stream).await.send_request(get("foo.example", "/")).await.unwrap();
+                    // HSTS would lock people out who cannot pass the warning.
+                    assert!(!response.headers().contains_key("strict-transport-security"));
+                }
+                Err(_) => assert!(!serves),
+            }
+        });
+    }
+}
+
+/// Whether a second handshake, for another name perhaps, resumes the session of the first.
+fn resumes(tickets: bool, second: &'static str) -> bool {
+    let (foo, secret) = certificate("foo-tls", &["foo.example", "bar.example"]);
+    let text = ingress("foo.example", "", &tls("foo.example", "foo-tls"))
+        + &ingress("bar.example", "", &tls("bar.example", "foo-tls"))
+        + &secret;
+    let clients = Clients::default().with_session_tickets(tickets);
+    let resumed = Arc::new(std::sync::Mutex::new(false));
+    let result = Arc::clone(&resumed);
+    with_server(IngressConfig::builder().clients(clients).build().unwrap(), &text, |running| async move {
+        running.apply(&service(&[echo().await])).await;
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(foo).unwrap();
+        let builder =
+            rustls::ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+        let mut config = builder.unwrap().with_root_certificates(roots).with_no_client_auth();
+        config.resumption = rustls::client::Resumption::store(Arc::new(OneSession::default()));
+        let connector = TlsConnector::from(Arc::new(config));
+        for name in ["foo.example", second] {
+            let stream = TcpStream::connect(running.https()).await.unwrap();
+            let stream = connector.connect(ServerName::try_from(name).unwrap(), stream).await.unwrap();
+            let kind = stream.get_ref().1.handshake_kind();
+            *result.lock().unwrap() = kind == Some(rustls::HandshakeKind::Resumed);
+            assert_eq!(fetch(&mut client_over(stream).await, name, "/").await.0, 200);
+        }
+    });
+    *resumed.lock().unwrap()
+}
+
+/// Offers a session under whatever name, as a client could that means ill.
+#[derive(Debug, Default)]
+struct OneSession(std::sync::Mutex<Vec<rustls::client::Tls13ClientSessionValue>>);
+
+impl rustls::client::ClientSessionStore for OneSession {
+    fn set_kx_hint(&self, _: ServerName<'static>, _: rustls::NamedGroup) {}
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<rustls::NamedGroup> {
+        None
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, _: rustls::client::Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<rustls::client::Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, value: rustls::client::Tls13ClientSessionValue) {
+        self.0.lock().unwrap().push(value);
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<rustls::client::Tls13ClientSessionValue> {
+        self.0.lock().unwrap().pop()
+    }
+}
+
+#[test]
+fn sessions_are_resumed_if_that_is_set_and_never_under_another_name() {
+    assert!(!resumes(false, "foo.example"));
+    assert!(resumes(true, "foo.example"));
+    assert!(!resumes(true, "bar.example"));
 }

@@ -8,19 +8,23 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
-use http_body::Body as _;
-use hyper::body::Incoming;
+use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::state::Pooled;
 use crate::upstream::{Event, Expected, ResponseDecoder, ResponseError, emit_chunk, emit_last_chunk};
 
+use super::link::Link;
+use super::outgoing::RequestBody;
+
+/// How much is read at once: grows while the endpoint fills it.
 const READ_SIZE: usize = 16 * 1024;
+const MAX_READ_SIZE: usize = 64 * 1024;
 
 /// Why there is no response, or no more of it.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ExchangeError {
+pub(in crate::driver) enum ExchangeError {
     #[error("connection to the endpoint: {0}")]
     Io(#[from] io::Error),
     #[error(transparent)]
@@ -33,35 +37,43 @@ pub(super) enum ExchangeError {
     BodyTooLarge,
     #[error("the client broke off its request's body: {0}")]
     Client(hyper::Error),
+    #[error("HTTP/2 to the endpoint: {0}")]
+    Http2(hyper::Error),
 }
 
-/// The body of a request on its way to the backend.
+/// The request's body on its way out.
 #[derive(Debug)]
 pub(super) struct Sending {
-    pub(super) body: Option<Incoming>,
-    pub(super) chunked: bool,
-    /// How many bytes the client may send.
-    pub(super) left: u64,
+    body: Option<RequestBody>,
+    chunked: bool,
+    ended: bool,
 }
 
-/// How long the endpoint may pause.
+impl Sending {
+    pub(super) fn new(body: Option<RequestBody>, chunked: bool) -> Self {
+        let ended = !chunked && body.as_ref().is_none_or(RequestBody::is_over);
+        Self { body, chunked, ended }
+    }
+}
+
+/// How long the endpoint may pause, and the client in its body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pauses {
     pub(super) read: Duration,
     pub(super) send: Duration,
+    pub(super) body: Duration,
 }
 
 #[derive(Debug)]
-pub(super) struct Exchange<S> {
-    upstream: Pooled<S>,
+pub(in crate::driver) struct Exchange<S> {
+    upstream: Pooled<Link<S>>,
     decoder: ResponseDecoder,
     input: BytesMut,
     output: BytesMut,
     sending: Sending,
     pauses: Pauses,
     progress: Instant,
-    // One timer for the whole exchange, looked at when it fires: setting it anew at every read would cost more.
-    timer: Option<Pin<Box<Sleep>>>,
+    read_size: usize,
     received: bool,
     /// Why no more can be sent; the backend may have answered before it stopped reading.
     send_error: Option<io::Error>,
@@ -70,7 +82,7 @@ pub(super) struct Exchange<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
     /// Begins with the request's head in `output`.
     pub(super) fn new(
-        upstream: Pooled<S>,
+        upstream: Pooled<Link<S>>,
         output: BytesMut,
         sending: Sending,
         expected: Expected,
@@ -84,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
             sending,
             pauses,
             progress: Instant::now(),
-            timer: None,
+            read_size: READ_SIZE,
             received: false,
             send_error: None,
         }
@@ -96,12 +108,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
     }
 
     /// How many bytes of the response's body are to come, where that is known.
-    pub(super) fn remaining(&self) -> Option<u64> {
+    pub(in crate::driver) fn remaining(&self) -> Option<u64> {
         self.decoder.remaining()
     }
 
     /// The next event of the response.
-    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, ExchangeError>> {
+    pub(in crate::driver) fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Event, ExchangeError>> {
         self.poll_send(cx)?;
         loop {
             if let Some(event) = self.decoder.poll_event(&mut self.input)? {
@@ -122,14 +137,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
     }
 
     /// The connection after the response's exact end, for another request; `None` if anything was odd.
-    pub(super) fn into_reusable(self) -> Option<Pooled<S>> {
-        let sent = self.sending.body.is_none() && self.output.is_empty() && self.send_error.is_none();
+    pub(in crate::driver) fn into_reusable(self) -> Option<Pooled<Link<S>>> {
+        let sent = self.sending.ended && self.output.is_empty() && self.send_error.is_none();
         (sent && self.decoder.is_reusable() && self.input.is_empty()).then_some(self.upstream)
     }
 
     /// The connection after 101, and the bytes of the other protocol that came with it.
-    pub(super) fn into_switched(self) -> (S, BytesMut) {
+    pub(super) fn into_switched(self) -> (Link<S>, BytesMut) {
         (self.upstream.into_inner(), self.input)
+    }
+
+    /// The request's body, for another endpoint.
+    pub(super) fn body(&self) -> Option<&RequestBody> {
+        self.sending.body.as_ref()
+    }
+
+    pub(super) fn into_body(self) -> Option<RequestBody> {
+        self.sending.body
+    }
+
+    /// The response is passed on: the request will not be sent again.
+    pub(in crate::driver) fn commit(&mut self) {
+        if let Some(body) = &mut self.sending.body {
+            body.keep_nothing();
+        }
     }
 
     fn handle_eof(&mut self) -> Result<Event, ExchangeError> {
@@ -139,10 +170,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.input.capacity() - self.input.len() < READ_SIZE / 4 {
-            self.input.reserve(READ_SIZE);
+            self.input.reserve(self.read_size);
         }
+        let room = self.input.capacity() - self.input.len();
         // The future holds no state: dropping it between polls loses nothing.
-        pin!(self.upstream.get_mut().read_buf(&mut self.input)).poll(cx)
+        let read = ready!(pin!(self.upstream.get_mut().read_buf(&mut self.input)).poll(cx))?;
+        if read == room {
+            self.read_size = (self.read_size * 2).min(MAX_READ_SIZE);
+        }
+        Poll::Ready(Ok(read))
     }
 
     /// Sends what can be sent now. An error of the connection is kept for when reading ends too.
@@ -175,43 +211,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
 
     /// Takes the next piece of the client's body; `false` once there is none.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, ExchangeError>> {
-        let Some(body) = &mut self.sending.body else { return Poll::Ready(Ok(false)) };
-        let frame = ready!(Pin::new(body).poll_frame(cx)).transpose().map_err(ExchangeError::Client)?;
+        let Some(body) = self.sending.body.as_mut().filter(|_| !self.sending.ended) else {
+            return Poll::Ready(Ok(false));
+        };
+        let frame = ready!(body.poll_frame(cx)).transpose()?;
         self.progress = Instant::now();
         match frame.map(hyper::body::Frame::into_data) {
-            None => {
-                self.sending.body = None;
-                if self.sending.chunked {
-                    emit_last_chunk(&mut self.output);
-                }
-            }
-            Some(Ok(data)) => {
-                let left = self.sending.left.checked_sub(data.len() as u64);
-                self.sending.left = left.ok_or(ExchangeError::BodyTooLarge)?;
-                match self.sending.chunked {
-                    true => emit_chunk(&data, &mut self.output),
-                    false => self.output.extend_from_slice(&data),
-                }
-            }
-            // Trailers of a request are not passed on.
-            Some(Err(_)) => {}
+            None => self.end_body(&HeaderMap::new()),
+            Some(Ok(data)) if self.sending.chunked => emit_chunk(&data, &mut self.output),
+            Some(Ok(data)) => self.output.extend_from_slice(&data),
+            Some(Err(frame)) => self.end_body(&frame.into_trailers().unwrap_or_default()),
         }
         Poll::Ready(Ok(true))
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, ExchangeError>> {
-        loop {
-            let pause = if self.output.is_empty() { self.pauses.read } else { self.pauses.send };
-            let deadline = self.progress + pause;
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-            ready!(timer.as_mut().poll(cx));
-            if Instant::now() >= deadline {
-                let waits_for_client = self.sending.body.is_some() && self.output.is_empty();
-                let error =
-                    if waits_for_client { ExchangeError::ClientTimeout } else { ExchangeError::Timeout };
-                return Poll::Ready(Err(error));
-            }
-            timer.as_mut().reset(deadline);
+    fn end_body(&mut self, trailers: &HeaderMap) {
+        self.sending.ended = true;
+        if self.sending.chunked {
+            emit_last_chunk(trailers, &mut self.output);
         }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, ExchangeError>> {
+        let waits_for_client = !self.sending.ended && self.output.is_empty();
+        let pause = match self.output.is_empty() {
+            true if waits_for_client => self.pauses.body,
+            true => self.pauses.read,
+            false => self.pauses.send,
+        };
+        let at = self.progress + pause;
+        ready!(self.upstream.get_mut().deadline.poll(cx, at));
+        Poll::Ready(Err(if waits_for_client { ExchangeError::ClientTimeout } else { ExchangeError::Timeout }))
     }
 }

@@ -1,0 +1,87 @@
+//! HTTP/1.1 to an endpoint: on an idle connection if there is one.
+
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use crate::annotation::Policies;
+use crate::driver::router::Router;
+use crate::state::Pooled;
+use crate::sys::Connect;
+use crate::upstream::{Event, RequestFraming, ResponseError, ResponseHead};
+
+use super::exchange::{Exchange, ExchangeError, Pauses, Sending};
+use super::link::{Key, Link};
+use super::{Failure, Outgoing};
+
+/// A response's head with the rest of its exchange.
+pub(super) struct Answer<S> {
+    pub(super) head: ResponseHead,
+    pub(super) switched: bool,
+    pub(super) exchange: Exchange<S>,
+}
+
+/// Asks one endpoint: on an idle connection if there is one, on a new one if that turned out to be closed.
+pub(super) async fn ask<C: Connect>(
+    router: &Router<C>,
+    outgoing: &mut Outgoing,
+    policies: &Policies,
+    key: Key,
+) -> Result<Answer<C::Stream>, Failure> {
+    // An upgrade gets a connection that is surely open.
+    let idle = if outgoing.upgrade { None } else { take_idle(router, key, outgoing.is_repeatable()).await };
+    if let Some(connection) = idle {
+        match exchange(router, connection, outgoing, policies).await {
+            Err(Failure::Exchange(error, true))
+                if !matches!(error, ExchangeError::Timeout)
+                    && outgoing.is_repeatable()
+                    && outgoing.rewind() => {}
+            result => return result,
+        }
+    }
+    let link = Link::connect(router, key, policies.connect_timeout()).await?;
+    exchange(router, Pooled::new(link, Instant::now()), outgoing, policies).await
+}
+
+/// An idle connection on which nothing has happened.
+async fn take_idle<C: Connect>(
+    router: &Router<C>,
+    key: Key,
+    repeatable: bool,
+) -> Option<Pooled<Link<C::Stream>>> {
+    if !repeatable {
+        // Lets the runtime hear of connections that ended meanwhile: this request has one try only.
+        tokio::task::yield_now().await;
+    }
+    loop {
+        let mut idle = router.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = idle.take(key, Instant::now())?;
+        drop(idle);
+        if connection.get_mut().is_silent() {
+            return Some(connection);
+        }
+    }
+}
+
+async fn exchange<C: Connect>(
+    router: &Router<C>,
+    connection: Pooled<Link<C::Stream>>,
+    outgoing: &mut Outgoing,
+    policies: &Policies,
+) -> Result<Answer<C::Stream>, Failure> {
+    let body = router.table.load().config().clients().body_timeout();
+    let pauses = Pauses { read: policies.read_timeout(), send: policies.send_timeout(), body };
+    let chunked = outgoing.framing == RequestFraming::Chunked;
+    let sending = Sending::new(outgoing.body.take(), chunked);
+    let mut exchange = Exchange::new(connection, outgoing.emit(), sending, outgoing.expected(), pauses);
+    let result = loop {
+        match std::future::poll_fn(|cx| exchange.poll_event(cx)).await {
+            Ok(Event::Informational(_)) => {}
+            Ok(Event::Head(head)) => return Ok(Answer { head, switched: false, exchange }),
+            Ok(Event::Switched(head)) => return Ok(Answer { head, switched: true, exchange }),
+            Ok(_) => break Failure::Exchange(ResponseError::Head.into(), false),
+            Err(error) => break Failure::Exchange(error, exchange.is_unanswered()),
+        }
+    };
+    outgoing.body = exchange.into_body();
+    Err(result)
+}

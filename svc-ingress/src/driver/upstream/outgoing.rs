@@ -1,0 +1,183 @@
+//! A request as the backend will see it, and its body, the beginning of which can be sent again.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use http_body::Body as _;
+use hyper::body::{Frame, Incoming};
+
+use crate::backend::is_idempotent;
+use crate::upstream::{Expected, RequestFraming, RequestHead};
+
+use super::ExchangeError;
+
+// What nginx keeps in memory of a body is of this order too (`client_body_buffer_size`).
+const MAX_KEPT: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub(in crate::driver) struct Outgoing {
+    pub(super) parts: Parts,
+    pub(super) target: String,
+    pub(super) host: String,
+    pub(super) upgrade: bool,
+    pub(super) framing: RequestFraming,
+    /// In here between tries.
+    pub(super) body: Option<RequestBody>,
+}
+
+impl Outgoing {
+    /// `limit` is for the body, in bytes.
+    pub(in crate::driver) fn new(
+        parts: Parts,
+        body: Incoming,
+        target: String,
+        host: String,
+        upgrade: bool,
+        limit: u64,
+    ) -> Self {
+        let empty = body.is_end_stream();
+        let announced = parts.headers.contains_key(CONTENT_LENGTH);
+        let framing = match body.size_hint().exact() {
+            Some(0) if !announced => RequestFraming::Empty,
+            Some(length) => RequestFraming::Length(length),
+            None if empty => RequestFraming::Empty,
+            None => RequestFraming::Chunked,
+        };
+        let body = Some(RequestBody::new((!empty).then_some(body), limit));
+        Self { parts, target, host, upgrade, framing, body }
+    }
+
+    pub(super) fn method(&self) -> &Method {
+        &self.parts.method
+    }
+
+    pub(super) fn expected(&self) -> Expected {
+        match self.parts.method {
+            _ if self.upgrade => Expected::Upgrade,
+            Method::HEAD => Expected::NoBody,
+            _ => Expected::Body,
+        }
+    }
+
+    pub(super) fn emit(&self) -> BytesMut {
+        let mut head = BytesMut::new();
+        let Parts { method, headers, .. } = &self.parts;
+        RequestHead::new(method, &self.target, &self.host, headers, self.framing).emit(&mut head);
+        head
+    }
+
+    /// Sending it twice does what sending it once does, and it can be sent twice.
+    pub(super) fn is_repeatable(&self) -> bool {
+        let body = self.body.as_ref().is_some_and(RequestBody::is_repeatable);
+        body && !self.upgrade && is_idempotent(&self.parts.method)
+    }
+
+    /// Makes it ready for another endpoint; `false` if the body cannot be had again.
+    pub(super) fn rewind(&mut self) -> bool {
+        !self.upgrade && self.body.as_mut().is_some_and(RequestBody::rewind)
+    }
+}
+
+/// The body of a request on its way to a backend. As long as it is small enough it is kept for another endpoint.
+#[derive(Debug)]
+pub(in crate::driver) struct RequestBody {
+    incoming: Option<Incoming>,
+    /// How many bytes the client may still send.
+    left: u64,
+    kept: Vec<Bytes>,
+    trailers: Option<HeaderMap>,
+    /// How much of what is kept was given out, and whether that is all that the client sent so far.
+    given: usize,
+    trailers_given: bool,
+    whole: bool,
+}
+
+impl RequestBody {
+    fn new(incoming: Option<Incoming>, limit: u64) -> Self {
+        Self {
+            incoming,
+            left: limit,
+            kept: Vec::new(),
+            trailers: None,
+            given: 0,
+            trailers_given: false,
+            whole: true,
+        }
+    }
+
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.whole
+    }
+
+    fn rewind(&mut self) -> bool {
+        (self.given, self.trailers_given) = (0, false);
+        self.whole
+    }
+
+    /// Nothing is left to send.
+    pub(super) fn is_over(&self) -> bool {
+        self.incoming.is_none()
+            && self.given == self.kept.len()
+            && (self.trailers.is_none() || self.trailers_given)
+    }
+
+    /// No further try will be made: nothing has to be kept.
+    pub(super) fn keep_nothing(&mut self) {
+        self.whole = false;
+        if self.given == self.kept.len() {
+            (self.kept, self.given) = (Vec::new(), 0);
+        }
+    }
+
+    /// The next piece; `None` at the end.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
+        if let Some(kept) = self.kept.get(self.given) {
+            self.given += 1;
+            return Poll::Ready(Some(Ok(Frame::data(kept.clone()))));
+        }
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(self.last()) };
+        let frame = match ready!(Pin::new(incoming).poll_frame(cx)) {
+            None => {
+                self.incoming = None;
+                return Poll::Ready(self.last());
+            }
+            Some(Err(error)) => return Poll::Ready(Some(Err(ExchangeError::Client(error)))),
+            Some(Ok(frame)) => frame,
+        };
+        match frame.into_data() {
+            Ok(data) => Poll::Ready(Some(self.take(data).map(Frame::data))),
+            Err(frame) => {
+                let mut trailers = frame.into_trailers().unwrap_or_default();
+                crate::forward::keep_trailers(&mut trailers);
+                (self.trailers, self.incoming) = (Some(trailers), None);
+                Poll::Ready(self.last())
+            }
+        }
+    }
+
+    fn take(&mut self, data: Bytes) -> Result<Bytes, ExchangeError> {
+        self.left = self.left.checked_sub(data.len() as u64).ok_or(ExchangeError::BodyTooLarge)?;
+        let kept: usize = self.kept.iter().map(Bytes::len).sum();
+        self.whole &= kept + data.len() <= MAX_KEPT;
+        if self.whole {
+            self.kept.push(data.clone());
+            self.given += 1;
+        } else {
+            (self.kept, self.given) = (Vec::new(), 0);
+        }
+        Ok(data)
+    }
+
+    fn last(&mut self) -> Option<Result<Frame<Bytes>, ExchangeError>> {
+        let trailers = self.trailers.clone().filter(|_| !self.trailers_given)?;
+        self.trailers_given = true;
+        Some(Ok(Frame::trailers(trailers)))
+    }
+}
