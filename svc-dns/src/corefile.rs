@@ -23,6 +23,7 @@ mod problem;
 mod rewrite;
 mod surroundings;
 mod template;
+mod tls;
 mod words;
 
 use std::fmt;
@@ -35,6 +36,7 @@ pub use self::{
     plan::{Host, Listen, Plan, Scheme, ServerPlan, SitePlan},
     problem::{Place, Problem, Problems, Severity},
     surroundings::{Nowhere, Surroundings},
+    tls::TlsPlan,
 };
 
 /// A Corefile as it is written: imports, snippets and variables are filled in.

@@ -57,6 +57,14 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A certificate, a key or a list of authorities cannot be used. What is in it is not told.
+    #[error("{field}: {problem}")]
+    Tls {
+        /// Which of them.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Something that others do and this does not.
     #[error("{what} is not supported; {instead}")]
     Unsupported {

@@ -2,7 +2,7 @@
 //! outside the zone. It follows the [DNS specification] of Kubernetes (schema 1.1.0).
 //!
 //! It is an authority for a cluster's zones and its reverse zones, and a forwarder with a cache for everything else. It is no
-//! recursive resolver, does not sign, and asks upstream servers by UDP and TCP only.
+//! recursive resolver, does not sign, and asks upstream servers by UDP, TCP and TLS.
 //!
 //! ```text
 //!            Snapshot, Delta                           queries
@@ -91,7 +91,7 @@
 //! |---|---|
 //! | kernel, modules | nothing beyond UDP and TCP |
 //! | capabilities | `CAP_NET_BIND_SERVICE` for ports below 1024 |
-//! | features | `driver` (default): server and forwarder, on tokio. Without it neither tokio nor sockets. |
+//! | features | `driver` (default): server and forwarder, on tokio. Without it neither tokio nor sockets. `tls`: DNS over TLS with clients and upstream servers, on rustls and aws-lc-rs. `https`: DNS over HTTPS with clients, on hyper |
 //! | cancel safety | every `async fn` here may be dropped at any await; a dropped server future closes its sockets |
 //! | MSRV | 1.89 |
 //!
@@ -124,6 +124,8 @@ mod forwarder;
 mod front;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 mod hosts;
+#[cfg(feature = "https")]
+mod https;
 mod index;
 #[cfg(feature = "driver")]
 mod kube_dns;
@@ -141,6 +143,8 @@ pub mod rewrite;
 mod sys;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 pub mod template;
+#[cfg(feature = "tls")]
+mod tls;
 mod zone;
 
 pub use access::{Access, Action};
@@ -149,7 +153,7 @@ pub use autopath::Autopath;
 pub use cache::{Cache, CacheConfig, CacheConfigBuilder, CacheStats, Prefetch, Stale, StaleMode, StoreStats};
 pub use config::{Cidr, Compat, LabelExpression, PodRecords, Zone, ZoneBuilder};
 #[cfg(feature = "driver")]
-pub use driver::{Bound, Handle, Server, ServerBuilder, Stats, Status};
+pub use driver::{Bound, Handle, Pages, Server, ServerBuilder, Stats, Status};
 pub use error::{ConfigError, ServerError};
 pub use explain::{Explained, Explanation, Source};
 pub use forward::Forward;
@@ -165,3 +169,5 @@ pub use hosts::{Hosts, HostsProblem};
 pub use kube_dns::KubeDns;
 pub use resolv_conf::{ResolvConf, ResolvConfProblem};
 pub use responder::{Client, Outcome, Responder, Transfer, Transport};
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsClient, TlsClientBuilder};

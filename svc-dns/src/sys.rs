@@ -14,7 +14,7 @@ pub(crate) use self::{
     batch::{BATCH, BatchSocket, Inbox, Outbox},
     datagrams::{Datagrams, Peer},
     interfaces::{any_address, interface_addresses},
-    sockets::{Listener, Sockets},
+    sockets::{Listener, Scheme, Sockets, Speech},
     upstream::{Connections, frame},
 };
 

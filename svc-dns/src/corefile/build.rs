@@ -56,12 +56,37 @@ impl ServerPlan {
         let targets = self.sites().iter().flat_map(SitePlan::forwards).flat_map(ForwardPlan::targets);
         let servers = targets.filter_map(|target| match target {
             Target::File(path) => Some(path.clone()),
-            Target::Server(_) => None,
+            Target::Server(_) | Target::Tls(_) => None,
         });
         let mut files: Vec<String> = hosts.chain(servers).collect();
         files.sort();
         files.dedup();
         files
+    }
+}
+
+#[cfg(feature = "tls")]
+impl ServerPlan {
+    /// What this server shows clients that speak TLS or HTTPS, read through `around`; `None`: no such clients.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or is not what it should be.
+    pub fn tls(&self, around: &dyn Surroundings) -> Result<Option<crate::Tls>, Problems> {
+        let Some(plan) = &self.tls else { return Ok(None) };
+        let read = |path: &str| around.read(path).map_err(|why| format!("{path}: {why}"));
+        let built = || -> Result<crate::Tls, String> {
+            let (chain, key) = (read(&plan.certificate)?, read(&plan.key)?);
+            let (chain, key) = (chain.as_bytes(), key.as_bytes());
+            let tls = match &plan.clients {
+                None => crate::Tls::from_pem(chain, key),
+                Some((authorities, optional)) => {
+                    let authorities = read(authorities)?;
+                    crate::Tls::with_client_authorities(chain, key, authorities.as_bytes(), *optional)
+                }
+            };
+            tls.map_err(|error| error.to_string())
+        };
+        built().map(Some).map_err(|problem| Problems::of_error(&plan.place, format!("tls: {problem}")))
     }
 }
 
@@ -93,10 +118,14 @@ impl SitePlan {
         let mut routes = Vec::new();
         for plan in &self.forwards {
             let servers = plan.servers(around, problems);
+            let tls = match servers.iter().any(|(_, over_tls)| *over_tls) {
+                true => plan.over_tls(around, problems),
+                false => None,
+            };
             let network = || Connections::new(plan.expire, plan.max_idle);
             for zone in &self.zones {
                 for from in plan.from.iter().filter_map(|from| narrower(zone, from)) {
-                    let route = plan.route(from, &servers).network(network()).of_site(zone);
+                    let route = plan.route(from, &servers, tls.as_ref()).network(network()).of_site(zone);
                     routes.push(cache.iter().fold(route, |route, cache| route.cache(cache.clone())));
                 }
             }
@@ -118,11 +147,12 @@ fn narrower(zone: &Name, from: &Name) -> Option<Name> {
 }
 
 impl ForwardPlan {
-    fn servers(&self, around: &dyn Surroundings, problems: &mut Problems) -> Vec<SocketAddr> {
+    fn servers(&self, around: &dyn Surroundings, problems: &mut Problems) -> Vec<(SocketAddr, bool)> {
         let mut servers = Vec::new();
         for target in &self.to {
             match target {
-                Target::Server(address) => servers.push(*address),
+                Target::Server(address) => servers.push((*address, false)),
+                Target::Tls(address) => servers.push((*address, true)),
                 Target::File(path) => match around.read(path) {
                     Ok(text) => {
                         let (conf, wrong) = ResolvConf::parse(&text);
@@ -132,7 +162,7 @@ impl ForwardPlan {
                         if conf.servers().is_empty() {
                             problems.error(&self.place, format!("forward: {path} names no server"));
                         }
-                        servers.extend_from_slice(conf.servers());
+                        servers.extend(conf.servers().iter().map(|server| (*server, false)));
                     }
                     Err(why) => problems.error(&self.place, format!("forward: {path}: {why}")),
                 },
@@ -141,7 +171,7 @@ impl ForwardPlan {
         servers
     }
 
-    fn route(&self, domain: Name, servers: &[SocketAddr]) -> RouteBuilder {
+    fn route(&self, domain: Name, servers: &[(SocketAddr, bool)], tls: Option<&OverTls>) -> RouteBuilder {
         let (interval, name, recursion) = self.probe.clone();
         let route = Route::builder(domain)
             .policy(match self.policy {
@@ -162,9 +192,60 @@ impl ForwardPlan {
             .next(self.next.iter().copied())
             .next_on_nodata(self.next_on_nodata);
         let route = self.except.iter().fold(route, RouteBuilder::except);
-        servers.iter().fold(route, |route, server| route.server(*server))
+        servers.iter().fold(route, |route, (server, over_tls)| match tls.filter(|_| *over_tls) {
+            #[cfg(feature = "tls")]
+            Some(tls) => route.server_by(*server, std::sync::Arc::clone(tls)),
+            _ => route.server(*server),
+        })
+    }
+
+    /// The way to servers over TLS; nothing, and a problem, where there is none.
+    #[cfg(feature = "tls")]
+    fn over_tls(&self, around: &dyn Surroundings, problems: &mut Problems) -> Option<OverTls> {
+        let built = self.tls_client(around).map_err(|problem| {
+            problems.error(&self.place, format!("forward: tls: {problem}"));
+        });
+        let network = Connections::new(self.expire, self.max_idle).over_tls(&built.ok()?);
+        Some(std::sync::Arc::new(network))
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls_client(&self, around: &dyn Surroundings) -> Result<crate::TlsClient, String> {
+        let read = |path: &str| around.read(path).map_err(|why| format!("{path}: {why}"));
+        let authorities = match &self.tls.authorities {
+            Some(path) => read(path)?,
+            None => {
+                let of_system = SYSTEM_AUTHORITIES.iter().find_map(|path| around.read(path).ok());
+                of_system.ok_or("this system has no list of authorities; name one: tls CA")?
+            }
+        };
+        let mut client = crate::TlsClient::builder().authorities(authorities.as_bytes());
+        if let Some(name) = &self.tls.server_name {
+            client = client.server_name(name);
+        }
+        if let Some((certificate, key)) = &self.tls.identity {
+            client = client.identity(read(certificate)?.as_bytes(), read(key)?.as_bytes());
+        }
+        client.build().map_err(|error| error.to_string())
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn over_tls(&self, _around: &dyn Surroundings, problems: &mut Problems) -> Option<OverTls> {
+        problems.error(&self.place, "forward: tls:// needs svc-dns with its feature `tls`");
+        None
     }
 }
+
+/// The way to servers within TLS.
+#[cfg(feature = "tls")]
+type OverTls = std::sync::Arc<dyn crate::Exchange>;
+#[cfg(not(feature = "tls"))]
+type OverTls = std::convert::Infallible;
+
+/// Where distributions keep the authorities that everybody believes.
+#[cfg(feature = "tls")]
+const SYSTEM_AUTHORITIES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 impl Listen {
     /// The addresses to listen on: those of the interface where one is named, all of the host where nothing is.

@@ -93,7 +93,7 @@ const ALL: &[(&str, State, &str)] = &[
     ("sign", Refused, "answers are not signed"),
     ("template", Supported, ""),
     ("timeouts", LeftOut, "connections have time limits of their own"),
-    ("tls", Refused, "the Corefile sets up no certificates; the embedder does"),
+    ("tls", Supported, ""),
     ("trace", LeftOut, "there is no tracing of this kind"),
     ("transfer", Supported, ""),
     ("tsig", Refused, "messages are not signed"),

@@ -1,10 +1,15 @@
 //! `forward FROM TO... { ... }`
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use super::{
     Directive, Place, Problems,
     hosts::under,
+    tls::TlsForward,
     words::{all_zones, duration, rcodes, server, zones},
 };
 use crate::message::{Name, Rcode};
@@ -26,6 +31,8 @@ pub struct ForwardPlan {
     pub(super) next_on_nodata: bool,
     pub(super) expire: Duration,
     pub(super) max_idle: usize,
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "nobody is asked over TLS"))]
+    pub(super) tls: TlsForward,
     pub(super) place: Place,
 }
 
@@ -35,6 +42,8 @@ pub struct ForwardPlan {
 pub enum Target {
     /// A server.
     Server(SocketAddr),
+    /// A server that is asked over TLS.
+    Tls(SocketAddr),
     /// The name servers in a file such as `/etc/resolv.conf`.
     File(String),
 }
@@ -65,6 +74,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Server(address) => address.fmt(f),
+            Self::Tls(address) => write!(f, "tls://{address}"),
             Self::File(path) => f.write_str(path),
         }
     }
@@ -104,10 +114,11 @@ pub(super) fn forward(directive: &Directive, root: &str, problems: &mut Problems
         next_on_nodata: false,
         expire: Duration::from_secs(10),
         max_idle: 64,
+        tls: TlsForward::default(),
         place: directive.place.clone(),
     };
     for option in &directive.body {
-        plan.option(directive, option, problems);
+        plan.option(directive, option, root, problems);
     }
     Some(plan)
 }
@@ -117,8 +128,13 @@ fn target(word: &str, directive: &Directive, root: &str, problems: &mut Problems
         return Some(Target::Server(server.socket()));
     }
     let why = match word.split_once("://") {
-        Some(("tls", _)) => "servers are not asked over TLS; name one that answers plain DNS",
-        Some(("https", _)) => "servers are not asked over HTTPS; name one that answers plain DNS",
+        Some(("tls", server)) => match over_tls(server) {
+            Some(address) => return Some(Target::Tls(address)),
+            None => "write tls:// and an address; names of servers are not looked up",
+        },
+        Some(("https", _)) => {
+            "servers are not asked over HTTPS; name one that answers plain DNS or DNS over TLS"
+        }
         Some(_) => "its protocol is not known",
         None if word.contains('/') => return Some(Target::File(under(root, word))),
         None => {
@@ -129,8 +145,15 @@ fn target(word: &str, directive: &Directive, root: &str, problems: &mut Problems
     None
 }
 
+/// An address, port 853 where none is written.
+fn over_tls(word: &str) -> Option<SocketAddr> {
+    const PORT: u16 = 853;
+    let bare = || word.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, PORT));
+    word.parse().ok().or_else(bare)
+}
+
 impl ForwardPlan {
-    fn option(&mut self, forward: &Directive, option: &Directive, problems: &mut Problems) {
+    fn option(&mut self, forward: &Directive, option: &Directive, root: &str, problems: &mut Problems) {
         let number = |word: &str| word.parse::<usize>().ok();
         match option.name.as_str() {
             "except" => self.except.extend(all_zones(option, &option.words, problems)),
@@ -161,10 +184,14 @@ impl ForwardPlan {
                 &option.place,
                 "forward: max_connect_attempts is left out: each server is asked twice at most anyway",
             ),
-            "tls" | "tls_servername" | "doh_method" => problems.error(
-                &option.place,
-                format!("forward: {}: servers are not asked over TLS or HTTPS", option.name),
-            ),
+            "tls" => self.tls.files(option, root, problems),
+            "tls_servername" => {
+                let name = |word: &str| word.parse::<Name>().ok().map(|_| word.to_owned());
+                self.tls.server_name = option.one("name", name, problems);
+            }
+            "doh_method" => {
+                problems.error(&option.place, "forward: doh_method: servers are not asked over HTTPS");
+            }
             "resolver" => problems.error(
                 &option.place,
                 "forward: resolver: names of servers are not looked up; write their addresses",

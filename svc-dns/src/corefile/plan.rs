@@ -12,6 +12,7 @@ use super::{
     kubernetes::{Kubernetes, kubernetes},
     rewrite::rewrite,
     template::template,
+    tls::{TlsPlan, tls},
     words::all_zones,
 };
 use crate::{
@@ -32,6 +33,9 @@ pub struct ServerPlan {
     zone: Option<Zone>,
     sites: Vec<SitePlan>,
     operations: Operations,
+    pub(super) tls: Option<TlsPlan>,
+    /// Of its first block.
+    place: Option<Place>,
     kubernetes: Vec<Kubernetes>,
 }
 
@@ -145,6 +149,12 @@ impl ServerPlan {
     #[must_use]
     pub fn sites(&self) -> &[SitePlan] {
         &self.sites
+    }
+
+    /// Its certificate and key, for clients that speak TLS or HTTPS.
+    #[must_use]
+    pub fn tls_files(&self) -> Option<&TlsPlan> {
+        self.tls.as_ref()
     }
 
     /// What is about running it.
@@ -295,6 +305,8 @@ impl ServerPlan {
             zone: None,
             sites: Vec::new(),
             operations: Operations::default(),
+            tls: None,
+            place: None,
             kubernetes: Vec::new(),
         }
     }
@@ -310,15 +322,17 @@ impl ServerPlan {
         let mut site = SitePlan::new(zones);
         for directive in &block.directives {
             if !self.operations.take(directive, problems) && !site.take(directive, root, problems) {
-                self.take(directive, &site.zones, problems);
+                self.take(directive, &site.zones, root, problems);
             }
         }
         self.operations.needs_pods |= site.autopath.is_some();
+        self.place.get_or_insert_with(|| block.place.clone());
         self.sites.push(site);
     }
 
-    fn take(&mut self, directive: &Directive, zones: &[Name], problems: &mut Problems) {
+    fn take(&mut self, directive: &Directive, zones: &[Name], root: &str, problems: &mut Problems) {
         match directive.name.as_str() {
+            "tls" => self.tls = tls(directive, root, problems).or(self.tls.take()),
             "kubernetes" => self.kubernetes.push(kubernetes(directive, zones, problems)),
             "transfer" => self.transfer(directive, problems),
             "bind" | "root" => {}
@@ -347,6 +361,10 @@ impl ServerPlan {
 
     /// What can be told only when all blocks are known.
     fn finish(&mut self, problems: &mut Problems) {
+        let within_tls = self.listen.iter().find(|listen| listen.scheme != Scheme::Dns);
+        if let (Some(listen), Some(place), None) = (within_tls, &self.place, &self.tls) {
+            problems.error(place, format!("{listen} needs a certificate and its key: tls CERT KEY"));
+        }
         let Some((first, others)) = self.kubernetes.split_first() else {
             if let Some(place) = self.sites.iter().find_map(|site| site.autopath.as_ref()) {
                 problems.error(place, "autopath @kubernetes needs the kubernetes directive");

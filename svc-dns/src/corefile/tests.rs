@@ -262,7 +262,7 @@ fn the_node_local_caches() {
 
 #[test]
 fn blocks_at_other_addresses_are_other_servers() {
-    let text = ".:53 example.org:5353 tls://secure.example {\n forward . 10.0.0.1\n}\n.:5353 {\n forward . 10.0.0.2\n}";
+    let text = ".:53 example.org:5353 tls://secure.example {\n forward . 10.0.0.1\n tls cert.pem key.pem\n}\n.:5353 {\n forward . 10.0.0.2\n}";
     let plan = plan(text, &node());
     let shown: Vec<String> = plan.servers().iter().map(|server| server.listen()[0].to_string()).collect();
     assert_eq!(shown, ["dns://:53", "dns://:5353", "tls://:853"]);
@@ -407,8 +407,12 @@ const REFUSED: &[(&str, &str)] = &[
     ("cache {\n disable nothing\n}", "error: cache: disable takes success or denial, not \"nothing\""),
     ("forward .", "error: forward: name at least one server, or /etc/resolv.conf"),
     (
-        "forward . tls://9.9.9.9",
-        "error: forward: \"tls://9.9.9.9\": servers are not asked over TLS; name one that answers plain DNS",
+        "forward . tls://dns.quad9.net",
+        "error: forward: \"tls://dns.quad9.net\": write tls:// and an address; names of servers are not looked up",
+    ),
+    (
+        "forward . https://9.9.9.9/dns-query",
+        "error: forward: \"https://9.9.9.9/dns-query\": servers are not asked over HTTPS; name one that answers plain DNS or DNS over TLS",
     ),
     (
         "forward . dns.example",
@@ -421,8 +425,26 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("forward . 10.0.0.1 {\n failover OOPS\n}", "error: failover: \"OOPS\" is no response code"),
     (
-        "forward . 10.0.0.1 {\n tls_servername x\n}",
-        "error: forward: tls_servername: servers are not asked over TLS or HTTPS",
+        "forward . 10.0.0.1 {\n tls_servername not..aname\n}",
+        "error: tls_servername: \"not..aname\" is no name",
+    ),
+    ("forward . 10.0.0.1 {\n tls a b c d\n}", "error: forward: tls takes [CERT KEY] [CA]"),
+    (
+        "forward . 10.0.0.1 {\n doh_method GET\n}",
+        "error: forward: doh_method: servers are not asked over HTTPS",
+    ),
+    ("tls cert.pem", "error: tls takes CERT KEY [CA]"),
+    (
+        "tls cert.pem key.pem {\n client_auth verify_if_given\n}",
+        "error: tls: client_auth needs the authorities: tls CERT KEY CA",
+    ),
+    (
+        "tls cert.pem key.pem ca.pem {\n client_auth require\n}",
+        "error: tls: client_auth: certificates are verified or not asked for: write verify_if_given or require_and_verify",
+    ),
+    (
+        "tls cert.pem key.pem ca.pem {\n client_auth maybe\n}",
+        "error: tls: client_auth takes nocert, verify_if_given or require_and_verify",
     ),
     ("rewrite edns0 local set 0xffee abcd", "error: rewrite: the field edns0 is not supported"),
     ("rewrite name regex (.* x", "error: rewrite: regular expression"),
@@ -598,4 +620,64 @@ fn the_table_of_directives_is_sorted_and_in_the_docs() {
         let row = row.unwrap_or_else(|| panic!("{name} is not in docs/corefile.md"));
         assert!(row.contains(&state.to_string()), "{row}: {state}");
     }
+}
+
+#[test]
+fn servers_within_tls_need_a_certificate() {
+    let text = ".:53 tls://. {\n forward . 10.0.0.1\n}\nhttps://.:8443 {\n forward . 10.0.0.1\n}";
+    assert_eq!(
+        problems(text),
+        "Corefile:1: error: tls://:853 needs a certificate and its key: tls CERT KEY\n\
+         Corefile:4: error: https://:8443 needs a certificate and its key: tls CERT KEY"
+    );
+    let plan = plan(
+        "tls://. {\n root /etc/dns\n tls cert.pem /run/key.pem ca.pem {\n  client_auth require_and_verify\n }\n}",
+        &node(),
+    );
+    let files = plan.servers()[0].tls_files().unwrap();
+    assert_eq!((files.certificate.as_str(), files.key.as_str()), ("/etc/dns/cert.pem", "/run/key.pem"));
+    assert_eq!(files.clients, Some(("/etc/dns/ca.pem".to_owned(), false)));
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn certificates_are_read_through_the_surroundings() {
+    let signed = rcgen::generate_simple_self_signed(["dns.test".to_owned()]).unwrap();
+    let around = node()
+        .file("/tls/cert.pem", &signed.cert.pem())
+        .file("/tls/key.pem", &signed.signing_key.serialize_pem())
+        .file("/tls/ca.pem", &signed.cert.pem());
+    let front = |block: &str| {
+        let plan = plan(block, &around);
+        let front = plan.servers()[0].front(&around).map(drop).map_err(|problems| problems.to_string());
+        (
+            front,
+            plan.servers()[0].tls(&around).map(|tls| tls.is_some()).map_err(|problems| problems.to_string()),
+        )
+    };
+    let wrong = |text: &str| Err::<(), _>(text.to_owned());
+    assert_eq!(front("tls://. {\n tls /tls/cert.pem /tls/key.pem\n}"), (Ok(()), Ok(true)));
+    assert_eq!(front(". {\n forward . 10.0.0.1\n}"), (Ok(()), Ok(false)));
+    assert_eq!(
+        front("tls://. {\n tls /tls/cert.pem /tls/none.pem\n}").1,
+        Err("Corefile:2: error: tls: /tls/none.pem: there is no such file".to_owned())
+    );
+    assert_eq!(
+        front("tls://. {\n tls /tls/cert.pem /tls/cert.pem\n}").1,
+        Err("Corefile:2: error: tls: key: it is no PEM with a private key".to_owned())
+    );
+    let forward =
+        |options: &str| front(&format!(". {{\n forward . tls://9.9.9.9 10.0.0.1 {{\n {options}\n }}\n}}")).0;
+    assert_eq!(forward("tls /tls/ca.pem\n tls_servername dns.quad9.net"), Ok(()));
+    assert_eq!(forward("tls /tls/cert.pem /tls/key.pem /tls/ca.pem"), Ok(()));
+    assert_eq!(
+        forward("tls_servername x"),
+        wrong("Corefile:2: error: forward: tls: this system has no list of authorities; name one: tls CA")
+    );
+    assert_eq!(
+        forward("tls /tls/key.pem"),
+        wrong(
+            "Corefile:2: error: forward: tls: authorities: there is no PEM with a certificate of an authority"
+        )
+    );
 }

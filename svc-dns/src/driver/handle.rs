@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use svc_model::Revision;
 use tokio::sync::{Notify, watch};
 
-use crate::{Front, error::ServerError, metrics::Metrics, responder::Responder, sys::Listener};
+use crate::{Front, error::ServerError, metrics::Metrics, responder::Responder, sys::Scheme};
 
 /// Watches and stops a running server. When all clones are dropped the server stops: it takes no more queries, gives the answers
 /// it still owes, and its future ends.
@@ -38,14 +38,16 @@ impl View {
         self.status.borrow().clone()
     }
 
-    pub(super) fn metrics(&self) -> String {
+    /// What has been counted, under the address that clients know first.
+    pub(super) fn counted(&self) -> Vec<String> {
         let bound = self.status().bound.unwrap_or_default();
-        let address = bound.udp.first().or(bound.tcp.first());
-        let server = address.map_or_else(String::new, |address| match address.ip() {
-            all if all.is_unspecified() => format!("dns://:{}", address.port()),
-            _ => format!("dns://{address}"),
+        let first = [("dns", &bound.udp), ("dns", &bound.tcp), ("tls", &bound.tls), ("https", &bound.https)];
+        let first = first.iter().find_map(|(scheme, list)| Some((scheme, list.first()?)));
+        let server = first.map_or_else(String::new, |(scheme, address)| match address.ip() {
+            all if all.is_unspecified() => format!("{scheme}://:{}", address.port()),
+            _ => format!("{scheme}://{address}"),
         });
-        self.metrics.text(&server, &self.fronts.load().stats())
+        self.metrics.lines(&server, &self.fronts.load().stats())
     }
 }
 
@@ -83,6 +85,10 @@ pub struct Bound {
     pub udp: Vec<SocketAddr>,
     /// For connections.
     pub tcp: Vec<SocketAddr>,
+    /// For connections within TLS.
+    pub tls: Vec<SocketAddr>,
+    /// For HTTPS.
+    pub https: Vec<SocketAddr>,
     /// For health, readiness and metrics.
     pub operations: Vec<SocketAddr>,
 }
@@ -99,8 +105,12 @@ pub struct Status {
     pub revision: Revision,
     /// It was told to stop and goes on for a while.
     pub stopping: bool,
+    /// Addresses that cannot be bound; they are tried again.
+    pub unbound: Vec<(SocketAddr, ServerError)>,
     /// Why it ended.
     pub failure: Option<ServerError>,
+    /// For health, readiness and metrics, as long as nothing else is bound.
+    pages: Vec<SocketAddr>,
 }
 
 /// What a server has done since it was started.
@@ -215,7 +225,21 @@ impl Handle {
     /// What has been counted, in the text that Prometheus reads, under the names that CoreDNS uses.
     #[must_use]
     pub fn metrics(&self) -> String {
-        self.view.metrics()
+        Metrics::page(self.view.counted())
+    }
+
+    pub(super) fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    /// Waits until more is bound than before; gives what is bound then. Cancel safe.
+    ///
+    /// # Errors
+    /// As [`ready`](Self::ready).
+    pub async fn bound_more(&self, before: &Bound) -> Result<Bound, ServerError> {
+        self.wait_for(|status| status.bound.as_ref().is_some_and(|bound| bound != before))
+            .await
+            .map(|status| status.bound.unwrap_or_default())
     }
 
     /// Stops the server, although clones of this handle live on.
@@ -286,14 +310,43 @@ impl Progress {
         self.status.send_modify(|status| status.stopping = true);
     }
 
-    pub(super) fn bound(&self, listeners: &[Listener], operations: Vec<SocketAddr>, responder: &Responder) {
-        let mut bound = Bound { operations, ..Bound::default() };
-        for listener in listeners {
-            let list = if let Listener::Tcp(_) = listener { &mut bound.tcp } else { &mut bound.udp };
-            list.extend(listener.address());
+    /// Sockets are bound.
+    pub(super) fn bound(&self, more: Vec<(Scheme, SocketAddr)>) {
+        if more.is_empty() {
+            return;
         }
-        self.status.send_modify(|status| status.bound = Some(bound));
-        self.serving(responder);
+        self.status.send_modify(|status| {
+            let bound = status.bound.get_or_insert_default();
+            bound.operations.append(&mut status.pages);
+            for (scheme, address) in more {
+                match scheme {
+                    Scheme::Udp => &mut bound.udp,
+                    Scheme::Tcp => &mut bound.tcp,
+                    Scheme::Tls => &mut bound.tls,
+                    Scheme::Https => &mut bound.https,
+                }
+                .push(address);
+            }
+        });
+    }
+
+    /// Health, readiness and metrics are told at this address.
+    pub(super) fn has_page(&self, address: SocketAddr) {
+        self.status.send_modify(|status| match &mut status.bound {
+            Some(bound) => bound.operations.push(address),
+            None => status.pages.push(address),
+        });
+    }
+
+    /// An address cannot be bound.
+    pub(super) fn unbound(&self, address: SocketAddr, error: ServerError) {
+        tracing::error!(%error, "it is tried again");
+        self.status.send_modify(|status| status.unbound.push((address, error)));
+    }
+
+    pub(super) fn bound_after_all(&self, address: SocketAddr) {
+        tracing::info!(%address, "listens after all");
+        self.status.send_modify(|status| status.unbound.retain(|(other, _)| *other != address));
     }
 
     pub(super) fn serving(&self, responder: &Responder) {

@@ -4,19 +4,24 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     io,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{Shared, handle::count};
-use crate::{Client, Forward, Outcome, Transfer, metrics::Tally, sys::frame};
+use crate::{
+    Client, Forward, Outcome, Transfer,
+    metrics::Tally,
+    sys::{Speech, frame},
+};
 
 /// No query is longer: who announces one is cut off.
 const LONGEST_QUERY: usize = 4096;
@@ -28,7 +33,12 @@ const SEND_AT: usize = 64 * 1024;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections until told to stop; then waits for those that are open.
-pub(super) async fn serve(listener: &TcpListener, shared: &Shared, mut stop: watch::Receiver<()>) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    speech: Speech,
+    shared: &Arc<Shared>,
+    mut stop: watch::Receiver<()>,
+) {
     let tally = shared.metrics.tally();
     let mut connections = FuturesUnordered::new();
     let mut clients: HashMap<IpAddr, usize> = HashMap::new();
@@ -42,7 +52,7 @@ pub(super) async fn serve(listener: &TcpListener, shared: &Shared, mut stop: wat
                     let open = clients.entry(client.ip()).or_default();
                     if *open < shared.limits.per_client {
                         *open += 1;
-                        connections.push(converse(stream, client, shared, &tally, stop.clone()));
+                        connections.push(converse(stream, client, &speech, shared, &tally, stop.clone()));
                     }
                 }
                 Err(error) => {
@@ -67,18 +77,43 @@ fn leave(clients: &mut HashMap<IpAddr, usize>, client: IpAddr) {
 async fn converse(
     stream: TcpStream,
     client: SocketAddr,
-    shared: &Shared,
-    tally: &Tally,
+    speech: &Speech,
+    shared: &Arc<Shared>,
+    tally: &Arc<Tally>,
     stop: watch::Receiver<()>,
 ) -> IpAddr {
-    if let Err(error) = Connection::new(stream, client, shared, tally).run(stop).await {
+    if let Err(error) = speak(stream, client, speech, shared, tally, stop).await {
         tracing::debug!(%client, %error, "connection");
     }
     client.ip()
 }
 
-struct Connection<'s> {
+async fn speak(
     stream: TcpStream,
+    client: SocketAddr,
+    speech: &Speech,
+    shared: &Arc<Shared>,
+    tally: &Arc<Tally>,
+    stop: watch::Receiver<()>,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    match speech {
+        Speech::Plain => Connection::new(stream, client, shared, tally).run(stop).await,
+        #[cfg(feature = "tls")]
+        Speech::Tls(acceptor) => {
+            let stream = timeout(shared.limits.idle, acceptor.accept(stream)).await??;
+            Connection::new(stream, client, shared, tally).run(stop).await
+        }
+        #[cfg(feature = "https")]
+        Speech::Https(acceptor) => {
+            let stream = timeout(shared.limits.idle, acceptor.accept(stream)).await??;
+            super::https::converse(stream, client, shared, tally, stop).await
+        }
+    }
+}
+
+struct Connection<'s, S> {
+    stream: S,
     client: Client,
     shared: &'s Shared,
     tally: &'s Tally,
@@ -93,8 +128,8 @@ struct Connection<'s> {
     closing: bool,
 }
 
-impl<'s> Connection<'s> {
-    fn new(stream: TcpStream, client: SocketAddr, shared: &'s Shared, tally: &'s Tally) -> Self {
+impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
+    fn new(stream: S, client: SocketAddr, shared: &'s Shared, tally: &'s Tally) -> Self {
         let deadline = Instant::now() + shared.limits.idle;
         let [received, answer, sending] = [const { Vec::new() }; 3];
         Self {
@@ -187,7 +222,11 @@ impl<'s> Connection<'s> {
     /// Sends what there is. A client that does not read it in time is cut off.
     async fn send(&mut self) -> io::Result<()> {
         if !self.sending.is_empty() {
-            timeout(self.shared.limits.idle, self.stream.write_all(&self.sending)).await??;
+            let sent = async {
+                self.stream.write_all(&self.sending).await?;
+                self.stream.flush().await
+            };
+            timeout(self.shared.limits.idle, sent).await??;
             self.sending.clear();
         }
         Ok(())

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{Transport, fake::FakeUpstream, sys::frame};
+use crate::{Forwarder, Transport, fake::FakeUpstream, sys::frame};
 
 fn objects(text: &str) -> Vec<Object> {
     let (objects, problems) = yaml::read(text).stored();
@@ -611,4 +611,63 @@ async fn a_client_with_too_many_connections_keeps_nobody_else_out() {
         assert_eq!(answers(&read_framed(&mut other).await), ["A 10.96.0.1"]);
     })
     .await;
+}
+
+#[cfg(feature = "https")]
+mod encrypted;
+
+#[tokio::test]
+async fn an_address_in_use_is_served_as_soon_as_it_is_free() {
+    let address = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
+    for threads in [0, 1] {
+        let taken = TcpListener::bind(address).await.unwrap();
+        let store = Store::new();
+        store.apply(service("web", "10.96.0.1"));
+        let builder = Server::builder(zone()).threads(threads).listen(address).keep_trying(true);
+        with_server(builder, &store, async |handle, server| {
+            let name = "web.default.svc.cluster.local.";
+            assert_ne!(server, address);
+            assert_eq!(answers(&by_udp(server, name, RecordType::A).await), ["A 10.96.0.1"]);
+            let status = handle.status();
+            assert_eq!(status.unbound.len(), 1);
+            assert_eq!(status.unbound[0].0, address);
+            assert!(status.unbound[0].1.is_exists());
+            let before = status.bound.unwrap();
+            drop(taken);
+            let bound = handle.bound_more(&before).await.unwrap();
+            assert_eq!((&bound.udp[1..], &bound.tcp[1..]), (&[address][..], &[address][..]));
+            assert_eq!(answers(&by_udp(address, name, RecordType::A).await), ["A 10.96.0.1"]);
+            assert_eq!(answers(&by_tcp(address, name, RecordType::A).await), ["A 10.96.0.1"]);
+            assert!(handle.status().unbound.is_empty());
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn several_servers_have_one_page() {
+    let store = Store::new();
+    let build = || Server::builder(zone()).listen("127.0.0.1:0").synced(true).build().unwrap();
+    let ((one, run_one), (other, run_other)) =
+        (build().drive(store.watch()), build().drive(Store::new().watch()));
+    let pages = Pages::of(&[one.clone(), other.clone()]);
+    let (address, told) = pages.serve("127.0.0.1:0".parse().unwrap()).unwrap();
+    let test = async move {
+        let servers = [one.ready().await.unwrap().udp[0], other.ready().await.unwrap().udp[0]];
+        for server in servers {
+            by_udp(server, "web.default.svc.cluster.local.", RecordType::A).await;
+        }
+        assert_eq!(status(&page(address, "/ready").await), "200");
+        let metrics = page(address, "/metrics").await;
+        for server in servers {
+            let line =
+                format!("coredns_dns_requests_total{{server=\"dns://{server}\",zone=\"cluster.local.\"");
+            assert!(metrics.contains(&line), "{metrics}");
+        }
+    };
+    tokio::select! {
+        (a, b) = async { tokio::join!(run_one, run_other) } => panic!("{a:?} {b:?}"),
+        () = told => {}
+        () = test => {}
+    }
 }

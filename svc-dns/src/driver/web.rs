@@ -9,7 +9,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::handle::{Status, View};
+use super::handle::View;
+use crate::metrics::Metrics;
 
 /// Who asks has to be done by then.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,13 +22,13 @@ const CONNECTIONS: usize = 64;
 const LONGEST_REQUEST: usize = 8192;
 
 /// Answers until it is dropped.
-pub(super) async fn serve(listener: &TcpListener, view: View) {
+pub(super) async fn serve(listener: &TcpListener, views: &[View]) {
     let mut open = FuturesUnordered::new();
     loop {
         tokio::select! {
             Some(()) = open.next() => {}
             accepted = listener.accept(), if open.len() < CONNECTIONS => match accepted {
-                Ok((stream, _)) => open.push(converse(stream, &view)),
+                Ok((stream, _)) => open.push(converse(stream, views)),
                 Err(error) => {
                     tracing::debug!(%error, "accept");
                     sleep(PAUSE).await;
@@ -37,10 +38,10 @@ pub(super) async fn serve(listener: &TcpListener, view: View) {
     }
 }
 
-async fn converse(mut stream: TcpStream, view: &View) {
+async fn converse(mut stream: TcpStream, views: &[View]) {
     let answered = timeout(PATIENCE, async {
         let request = request(&mut stream).await?;
-        stream.write_all(Page::of(&request, view).message().as_bytes()).await?;
+        stream.write_all(Page::of(&request, views).message().as_bytes()).await?;
         stream.shutdown().await
     });
     match answered.await {
@@ -69,22 +70,30 @@ struct Page {
 }
 
 impl Page {
-    fn of(request: &[u8], view: &View) -> Self {
+    fn of(request: &[u8], views: &[View]) -> Self {
         let text = String::from_utf8_lossy(request);
         let mut words = text.split_ascii_whitespace();
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let path = target.split('?').next().unwrap_or_default();
         match (method, path) {
             ("GET" | "HEAD", "/health") => Self::new("200 OK", "OK"),
-            ("GET" | "HEAD", "/ready") => Self::ready(&view.status()),
-            ("GET" | "HEAD", "/metrics") => Self::new("200 OK", view.metrics()),
+            ("GET" | "HEAD", "/ready") => Self::ready(views),
+            ("GET" | "HEAD", "/metrics") => {
+                Self::new("200 OK", Metrics::page(views.iter().flat_map(View::counted)))
+            }
             ("GET" | "HEAD", _) => Self::new("404 Not Found", "/health, /ready and /metrics are here\n"),
             _ => Self::new("405 Method Not Allowed", "GET only\n"),
         }
     }
 
-    fn ready(status: &Status) -> Self {
-        let missing = [(!status.synced, "kubernetes"), (status.stopping, "lameduck")];
+    fn ready(views: &[View]) -> Self {
+        let statuses: Vec<_> = views.iter().map(View::status).collect();
+        let any = |what: fn(&super::Status) -> bool| statuses.iter().any(what);
+        let missing = [
+            (any(|status| status.bound.is_none()), "listen"),
+            (any(|status| !status.synced), "kubernetes"),
+            (any(|status| status.stopping), "lameduck"),
+        ];
         let missing: Vec<&str> =
             missing.into_iter().filter_map(|(missing, what)| missing.then_some(what)).collect();
         if missing.is_empty() {

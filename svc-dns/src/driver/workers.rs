@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const HANDED_OVER: usize = 4096;
 
 /// The threads of a server. Dropped, they answer what the kernel has received and end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Workers {
     sockets: Vec<Arc<BatchSocket>>,
     threads: Vec<JoinHandle<()>>,
@@ -46,13 +46,24 @@ pub(super) struct Owed {
     pub(super) since: Instant,
 }
 
+/// The threads' end of the way to the future. When all are gone nothing more will be owed.
+#[derive(Clone, Debug)]
+pub(super) struct HandOver(mpsc::Sender<Owed>);
+
+impl HandOver {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Owed>) {
+        let (sender, owed) = mpsc::channel(HANDED_OVER);
+        (Self(sender), owed)
+    }
+}
+
 impl Workers {
     /// Starts a thread for each socket.
     pub(super) fn start(
         sockets: Vec<Arc<BatchSocket>>,
         shared: &Arc<Shared>,
-    ) -> Result<(Self, mpsc::Receiver<Owed>), ServerError> {
-        let (hand_over, owed) = mpsc::channel(HANDED_OVER);
+        hand_over: &HandOver,
+    ) -> Result<Self, ServerError> {
         let mut workers = Self { sockets, threads: Vec::new() };
         for (number, socket) in workers.sockets.iter().enumerate() {
             let worker = Worker {
@@ -67,7 +78,7 @@ impl Workers {
                 thread.map_err(|cause| ServerError::new("start a thread for", socket.address(), cause))?,
             );
         }
-        Ok((workers, owed))
+        Ok(workers)
     }
 
     /// Lets the threads take what has been received, and no more.
@@ -119,7 +130,7 @@ async fn resolve(owed: Owed, shared: &Shared) -> (Owed, Vec<u8>) {
 struct Worker {
     socket: Arc<BatchSocket>,
     shared: Arc<Shared>,
-    hand_over: mpsc::Sender<Owed>,
+    hand_over: HandOver,
     tally: Arc<Tally>,
     /// Its own.
     counters: Arc<Counters>,
@@ -168,7 +179,7 @@ impl Worker {
 
     fn hand_over(&self, forward: Box<Forward>, peer: Peer, index: usize, inbox: &Inbox, outbox: &mut Outbox) {
         let owed = Owed { socket: Arc::clone(&self.socket), peer, forward, since: Instant::now() };
-        if let Err(mpsc::error::TrySendError::Full(owed)) = self.hand_over.try_send(owed) {
+        if let Err(mpsc::error::TrySendError::Full(owed)) = self.hand_over.0.try_send(owed) {
             owed.forward.finish(Err(Rcode::SERVFAIL), outbox.next());
             outbox.owe(inbox, index);
         }

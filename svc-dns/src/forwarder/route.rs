@@ -223,7 +223,7 @@ pub struct RouteBuilder {
     domain: Result<Name, ConfigError>,
     site: Option<Name>,
     except: Domains,
-    servers: Vec<Result<SocketAddr, ConfigError>>,
+    servers: Vec<Named>,
     policy: Option<Policy>,
     protocol: Protocol,
     max_fails: u32,
@@ -236,6 +236,9 @@ pub struct RouteBuilder {
     cache: Option<Cache>,
     network: Option<Arc<dyn Exchange>>,
 }
+
+/// A server, and how it is asked if not as the others.
+type Named = (Result<SocketAddr, ConfigError>, Option<Arc<dyn Exchange>>);
 
 /// More servers in one route are a mistake.
 const MOST_SERVERS: usize = 15;
@@ -264,7 +267,30 @@ impl RouteBuilder {
     /// Adds a server; 15 at most. A route without servers refuses the names of its domain.
     #[must_use]
     pub fn server<S: TryInto<ServerAddress, Error = E>, E: Into<ConfigError>>(mut self, server: S) -> Self {
-        self.servers.push(address(server));
+        self.servers.push((address(server), None));
+        self
+    }
+
+    /// Adds a server that is asked over TLS (RFC 7858), however the client asks. Write the port: 853 is the usual one.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn server_over_tls<S: TryInto<ServerAddress, Error = E>, E: Into<ConfigError>>(
+        self,
+        server: S,
+        client: &crate::TlsClient,
+    ) -> Self {
+        let network = crate::sys::Connections::default().over_tls(client);
+        self.server_by(server, Arc::new(network))
+    }
+
+    /// Adds a server that is asked in a way of its own.
+    #[cfg(feature = "tls")]
+    pub(crate) fn server_by<S: TryInto<ServerAddress, Error = E>, E: Into<ConfigError>>(
+        mut self,
+        server: S,
+        network: Arc<dyn Exchange>,
+    ) -> Self {
+        self.servers.push((address(server), Some(network)));
         self
     }
 
@@ -366,9 +392,12 @@ impl RouteBuilder {
     ) -> Result<Route, ConfigError> {
         let domain = self.domain?;
         let network = self.network.as_ref().unwrap_or(network);
-        let addresses: Vec<SocketAddr> = self.servers.into_iter().collect::<Result<_, _>>()?;
-        if addresses.len() > MOST_SERVERS {
-            let given = format!("{} servers for {domain}", addresses.len());
+        let upstream = |(address, own): Named| {
+            Ok(Arc::new(Upstream::new(address?, own.unwrap_or_else(|| Arc::clone(network)))))
+        };
+        let servers: Vec<_> = self.servers.into_iter().map(upstream).collect::<Result<_, ConfigError>>()?;
+        if servers.len() > MOST_SERVERS {
+            let given = format!("{} servers for {domain}", servers.len());
             return Err(ConfigError::Range { field: "upstream", given, range: "1 to 15 servers" });
         }
         let max_concurrent = self.max_concurrent.unwrap_or(defaults.max_concurrent);
@@ -380,10 +409,7 @@ impl RouteBuilder {
             domain: domain.to_lowercase(),
             site: self.site,
             except: self.except,
-            servers: addresses
-                .into_iter()
-                .map(|address| Arc::new(Upstream::new(address, Arc::clone(network))))
-                .collect(),
+            servers,
             policy: self.policy.unwrap_or(defaults.policy),
             protocol: self.protocol,
             patience: defaults.patience,

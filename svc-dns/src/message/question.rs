@@ -15,7 +15,7 @@ pub struct Question<'m> {
 
 impl<'m> Question<'m> {
     /// Reads the question behind the header. A compressed name has nothing to point at: an error.
-    pub(super) fn parse(message: &'m [u8]) -> Result<Self, ParseError> {
+    pub(crate) fn parse(message: &'m [u8]) -> Result<Self, ParseError> {
         let mut at = Header::LEN;
         loop {
             let length = *message.get(at).ok_or(ParseError { at, expected: "a label" })?;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::forwarder::ForwardStats;
 use crate::message::{Query, RecordType};
 
 fn tallied(zone: &Zone, queries: &[(&str, RecordType, u8)]) -> Metrics {
@@ -32,7 +33,7 @@ fn queries_are_counted_by_zone_type_and_code() {
             ("example.org", RecordType::new(4711), 0),
         ],
     );
-    let text = metrics.text("dns://:53", &Default::default());
+    let text = Metrics::page(metrics.lines("dns://:53", &Default::default()));
     for line in [
         r#"coredns_dns_requests_total{server="dns://:53",zone="cluster.local.",view="",proto="udp",family="1",type="A"} 2"#,
         r#"coredns_dns_requests_total{server="dns://:53",zone="cluster.local.",view="",proto="udp",family="1",type="SOA"} 1"#,
@@ -52,8 +53,8 @@ fn queries_are_counted_by_zone_type_and_code() {
 
 #[test]
 fn each_metric_has_its_type_once_and_its_lines_together() {
-    let text = tallied(&zone(), &[("cluster.local", RecordType::A, 0), ("a.b", RecordType::A, 0)])
-        .text("dns://:53", &Default::default());
+    let metrics = tallied(&zone(), &[("cluster.local", RecordType::A, 0), ("a.b", RecordType::A, 0)]);
+    let text = Metrics::page(metrics.lines("dns://:53", &Default::default()));
     let types: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
     let mut once = types.clone();
     once.sort();
@@ -71,6 +72,23 @@ fn tallies_of_several_threads_are_added_up() {
         let _counted =
             metrics.tally().answered(&query, Client::tcp(([0, 0, 0, 0, 0, 0, 0, 1], 1).into()), &query);
     }
-    let text = metrics.text("dns://:53", &Default::default());
+    let text = Metrics::page(metrics.lines("dns://:53", &Default::default()));
     assert!(text.contains(r#"proto="tcp",family="2",type="A"} 3"#), "{text}");
+}
+
+#[test]
+fn what_several_servers_count_is_one_page() {
+    let one = || tallied(&zone(), &[("cluster.local", RecordType::A, 0)]);
+    let forward = ForwardStats { rejected: 2, ..ForwardStats::default() };
+    let lines = [one().lines("dns://:53", &forward), one().lines("tls://:853", &forward)].concat();
+    let text = Metrics::page(lines);
+    for line in [
+        "coredns_forward_max_concurrent_rejects_total 4",
+        r#"coredns_dns_requests_total{server="dns://:53",zone="cluster.local.",view="",proto="udp",family="1",type="A"} 1"#,
+        r#"coredns_dns_requests_total{server="tls://:853",zone="cluster.local.",view="",proto="udp",family="1",type="A"} 1"#,
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line}\nis not in\n{text}");
+    }
+    let build: Vec<&str> = text.lines().filter(|line| line.starts_with("coredns_build_info")).collect();
+    assert!(build.len() == 1 && build[0].ends_with(" 1"), "{build:?}");
 }

@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, PoisonError, atomic::AtomicU64},
 };
 
+use indexmap::IndexMap;
+
 use super::{
     Counts, Metrics, RCODES, Tally, TransportCounts,
     histogram::{Buckets, DURATIONS, SIZES, Total},
@@ -19,16 +21,21 @@ use crate::{
 const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
 
 impl Metrics {
-    /// All counts. `server` is where it listens, `dns://:53` say.
-    pub(crate) fn text(&self, server: &str, forward: &ForwardStats) -> String {
+    /// A page of the lines of one or several servers.
+    pub(crate) fn page(lines: impl IntoIterator<Item = String>) -> String {
+        in_families(lines)
+    }
+
+    /// All counts, a line each. `server` is where it listens, `dns://:53` say.
+    pub(crate) fn lines(&self, server: &str, forward: &ForwardStats) -> Vec<String> {
         let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut page = Page { text: String::new(), server, tallies };
+        let mut page = Page { lines: Vec::new(), server, tallies };
         page.about(&self.zone_names());
         for (number, zone) in self.zone_names().iter().enumerate() {
             page.zone(number, zone);
         }
         page.forward(forward);
-        page.in_families()
+        page.lines
     }
 
     fn zone_names(&self) -> Vec<String> {
@@ -47,7 +54,7 @@ impl Metrics {
 }
 
 struct Page<'m> {
-    text: String,
+    lines: Vec<String>,
     server: &'m str,
     tallies: Vec<Arc<Tally>>,
 }
@@ -55,7 +62,7 @@ struct Page<'m> {
 impl Page<'_> {
     fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
         let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
-        let _ = writeln!(self.text, "{name}{braces} {value}");
+        self.lines.push(format!("{name}{braces} {value}"));
     }
 
     fn about(&mut self, zones: &[String]) {
@@ -189,22 +196,26 @@ impl Page<'_> {
             self.line(name, labels, count);
         }
     }
+}
 
-    /// The lines of a metric have to stand together, behind its type.
-    fn in_families(self) -> String {
-        let mut families: Vec<(&str, Vec<&str>)> = Vec::new();
-        for line in self.text.lines() {
-            let name = family(line);
-            match families.iter_mut().find(|(other, _)| *other == name) {
-                Some((_, lines)) => lines.push(line),
-                None => families.push((name, vec![line])),
-            }
-        }
-        families.iter().fold(String::new(), |mut page, (name, lines)| {
-            let _ = writeln!(page, "# TYPE {name} {}\n{}", kind(name), lines.join("\n"));
-            page
-        })
+/// The lines of a metric have to stand together, behind its type; what several servers have under the same labels is added up.
+fn in_families(lines: impl IntoIterator<Item = String>) -> String {
+    let mut families: IndexMap<String, IndexMap<String, f64>> = IndexMap::new();
+    for line in lines {
+        let Some((series, value)) = line.rsplit_once(' ') else { continue };
+        let (family, value) = (family(series), value.parse().unwrap_or(0.0));
+        let sum = families.entry(family.to_owned()).or_default().entry(series.to_owned()).or_default();
+        // What is on is on, however many have it.
+        let state = matches!(family, "coredns_build_info" | "coredns_plugin_enabled");
+        *sum = if state { sum.max(value) } else { *sum + value };
     }
+    families.iter().fold(String::new(), |mut page, (name, series)| {
+        let _ = writeln!(page, "# TYPE {name} {}", kind(name));
+        series.iter().for_each(|(series, value)| {
+            let _ = writeln!(page, "{series} {value}");
+        });
+        page
+    })
 }
 
 /// The metric that a line is about: `x` for `x_bucket`, `x_sum` and `x_count`.

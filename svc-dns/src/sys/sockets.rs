@@ -1,12 +1,14 @@
 //! Sockets that clients reach.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
+#[cfg(feature = "tls")]
+use tokio_rustls::TlsAcceptor;
 
 use super::{BatchSocket, Datagrams};
 use crate::error::ServerError;
@@ -21,7 +23,42 @@ pub(crate) enum Listener {
     Udp(Datagrams),
     /// For as many threads.
     Batches(Vec<Arc<BatchSocket>>),
-    Tcp(TcpListener),
+    Streams(TcpListener, Speech),
+}
+
+/// What is spoken at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "https"), allow(dead_code, reason = "not everything is spoken"))]
+pub(crate) enum Scheme {
+    Udp,
+    Tcp,
+    Tls,
+    Https,
+}
+
+/// What is spoken on connections.
+#[derive(Clone)]
+pub(crate) enum Speech {
+    /// Messages with their length in front (RFC 7766).
+    Plain,
+    /// The same within TLS (RFC 7858).
+    #[cfg(feature = "tls")]
+    Tls(TlsAcceptor),
+    /// HTTPS (RFC 8484).
+    #[cfg(feature = "https")]
+    Https(TlsAcceptor),
+}
+
+impl fmt::Debug for Speech {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "Plain",
+            #[cfg(feature = "tls")]
+            Self::Tls(_) => "Tls",
+            #[cfg(feature = "https")]
+            Self::Https(_) => "Https",
+        })
+    }
 }
 
 /// How often a free port is looked for that both protocols can have.
@@ -57,7 +94,7 @@ impl Sockets {
         loop {
             let udp = Self::udp(address, threads).await?;
             match Self::tcp(udp.address().unwrap_or(address)) {
-                Ok(tcp) => return Ok([udp, Listener::Tcp(tcp)]),
+                Ok(tcp) => return Ok([udp, Listener::Streams(tcp, Speech::Plain)]),
                 Err(error) if address.port() != 0 || attempt == ATTEMPTS || !error.is_exists() => {
                     return Err(error);
                 }
@@ -76,12 +113,17 @@ impl Sockets {
 }
 
 impl Listener {
-    /// The sockets that threads serve.
-    pub(crate) fn batches(&self) -> Option<&[Arc<BatchSocket>]> {
-        match self {
-            Self::Batches(sockets) => Some(sockets),
-            _ => None,
-        }
+    /// The address, with what is spoken there.
+    pub(crate) fn bound(&self) -> Option<(Scheme, SocketAddr)> {
+        let scheme = match self {
+            Self::Udp(_) | Self::Batches(_) => Scheme::Udp,
+            Self::Streams(_, Speech::Plain) => Scheme::Tcp,
+            #[cfg(feature = "tls")]
+            Self::Streams(_, Speech::Tls(_)) => Scheme::Tls,
+            #[cfg(feature = "https")]
+            Self::Streams(_, Speech::Https(_)) => Scheme::Https,
+        };
+        self.address().ok().map(|address| (scheme, address))
     }
 
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
@@ -90,7 +132,7 @@ impl Listener {
             Self::Batches(sockets) => {
                 sockets.first().map(|socket| socket.address()).ok_or_else(|| io::ErrorKind::NotFound.into())
             }
-            Self::Tcp(listener) => listener.local_addr(),
+            Self::Streams(listener, _) => listener.local_addr(),
         }
     }
 }
