@@ -1,59 +1,104 @@
 //! The `dns` program: what its options mean, and serving until it is interrupted.
 
 mod configured;
+mod explain;
 mod following;
 mod options;
+mod source;
 
-use anyhow::Context as _;
-use svc_dns::{Handle, Server, Zone};
-use svc_model::store::Store;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use futures_util::future::{join_all, try_join_all};
+use svc_dns::corefile::Scheme;
+use svc_dns::{Bound, Handle, Pages, Server, Zone};
+use svc_model::Kind;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
-pub use self::options::Options;
-use self::{configured::Configured, following::Following};
-use crate::manifests;
+use self::configured::{Configured, Read};
+pub use self::options::{Options, Task};
+use self::{following::Following, source::Source};
 
-/// Serves until it is interrupted or told to terminate.
+/// After this time it serves what has been read, also if that is not all: what is not found is SERVFAIL until then.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between attempts to listen at an address that is in use.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// Serves until it is interrupted or told to terminate, or explains an answer.
 ///
 /// # Errors
-/// When the options or the Corefile cannot be, or an address cannot be bound.
+/// When the options or the Corefile cannot be.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let (store, is_read, follow) = manifests::follow_stored(&options.manifests);
-    let mut following = Following::new(options)?;
+    let task = options.task.clone();
+    let corefile = options.corefile.as_deref().map(Read::new).transpose()?;
+    let Source { store, mut read, run } = Source::new(&options, kinds(&options, corefile.as_ref()))?;
+    let mut following = Following::new(options, store.clone(), corefile);
     let stopped = async {
-        is_read.await.context("the directory was never read")?;
+        let is_read = read.wait_for(|read| *read);
+        match (timeout(PATIENCE, is_read).await, &task) {
+            (Ok(is_read), _) => drop(is_read.context("the objects were never read")?),
+            (Err(_), Some(_)) => bail!("the objects could not be read within 5 s"),
+            (Err(_), None) => {
+                eprintln!("error: not all objects could be read yet: what is not known is SERVFAIL")
+            }
+        }
+        following.has_objects();
+        if let Some(Task::Explain { name, kind, client }) = task {
+            return explain::explain(following.configured()?, &store.snapshot(), &name, &kind, &client);
+        }
         loop {
             // A change that needs other sockets or another zone begins anew; everything else goes over while serving.
             let configured = following.configured()?;
-            if serve(configured, &mut following, &store).await? {
+            if serve(configured, &mut following, &store, read.clone()).await? {
                 return anyhow::Ok(());
             }
         }
     };
     tokio::select! {
-        () = follow => Ok(()),
+        () = run => Ok(()),
         stopped = stopped => stopped,
     }
+}
+
+/// What has to be known of a cluster. Pods are many, and ConfigMaps are nobody's business but for the one.
+fn kinds(options: &Options, corefile: Option<&Read>) -> Vec<Kind> {
+    let mut kinds = vec![Kind::EndpointSlice, Kind::Namespace, Kind::Service];
+    if corefile.map_or_else(|| options.needs_pods(), Read::needs_pods) {
+        kinds.push(Kind::Pod);
+    }
+    if options.kube_dns {
+        kinds.push(Kind::ConfigMap);
+    }
+    kinds
 }
 
 /// True when it is time to end; false when the configuration needs new servers.
 async fn serve(
     configured: Vec<Configured>,
     following: &mut Following,
-    store: &Store,
+    store: &svc_model::store::Store,
+    mut read: watch::Receiver<bool>,
 ) -> anyhow::Result<bool> {
-    let mut handles = Vec::new();
-    let mut serving = Vec::new();
+    let (mut handles, mut serving, mut pages) = (Vec::new(), Vec::new(), Vec::new());
     for one in configured {
+        pages.extend_from_slice(&one.operations);
         let (handle, serve) = one.server()?.drive(store.watch());
         handles.push(handle);
         serving.push(serve);
     }
-    let served = futures_util::future::try_join_all(serving);
-    let ended = async {
-        for handle in &handles {
-            announce(handle).await?;
+    // Several blocks of a Corefile may name the same address.
+    pages.sort();
+    pages.dedup();
+    let synced = async {
+        if read.wait_for(|read| *read).await.is_ok() {
+            handles.iter().for_each(Handle::set_synced);
         }
+        std::future::pending::<()>().await;
+    };
+    let ended = async {
         let end = tokio::select! {
             end = interrupted() => end.map(|()| true),
             () = following.changed(&handles) => Ok(false),
@@ -61,21 +106,55 @@ async fn serve(
         handles.iter().for_each(Handle::stop);
         end
     };
-    let (served, ended) = tokio::join!(served, ended);
+    let beside = async {
+        let announced = join_all(handles.iter().map(announce));
+        let told = join_all(pages.iter().map(|address| tell(*address, &handles)));
+        tokio::join!(announced, told, synced);
+    };
+    let until_ended = async { tokio::join!(try_join_all(serving), ended) };
+    let (served, ended) = tokio::select! {
+        both = until_ended => both,
+        () = async { beside.await; std::future::pending().await } => unreachable!("it never ends"),
+    };
     served?;
     ended
 }
 
-/// The first line on standard output has the address.
-async fn announce(handle: &Handle) -> anyhow::Result<()> {
-    let bound = handle.bound().await?;
-    for address in bound.udp {
-        println!("answers at {address}, UDP and TCP, until it is interrupted (Ctrl-C)");
+/// The first line on standard output has the address. Addresses that come later get a line then.
+async fn announce(handle: &Handle) {
+    let mut said = Bound::default();
+    let mut next = handle.bound().await;
+    while let Ok(bound) = next {
+        for (before, now, how) in [
+            (&said.udp, &bound.udp, "UDP and TCP"),
+            (&said.tls, &bound.tls, "TLS"),
+            (&said.https, &bound.https, "HTTPS at /dns-query"),
+        ] {
+            for address in &now[before.len()..] {
+                println!("answers at {address}, {how}, until it is interrupted (Ctrl-C)");
+            }
+        }
+        next = handle.bound_more(&bound).await;
+        said = bound;
     }
-    for address in bound.operations {
-        println!("health, readiness and metrics at http://{address}");
+}
+
+/// Health, readiness and metrics of all servers, at one address.
+async fn tell(address: SocketAddr, handles: &[Handle]) {
+    let pages = Pages::of(handles);
+    let mut said = false;
+    loop {
+        match pages.serve(address) {
+            Ok((bound, told)) => {
+                println!("health, readiness and metrics at http://{bound}");
+                return told.await;
+            }
+            Err(error) if !said => eprintln!("error: {error}; the rest is served, and it is tried again"),
+            Err(_) => {}
+        }
+        said = true;
+        sleep(TRY_AGAIN).await;
     }
-    Ok(())
 }
 
 async fn interrupted() -> anyhow::Result<()> {
@@ -94,11 +173,17 @@ fn no_zone() -> anyhow::Result<Zone> {
 impl Configured {
     fn server(self) -> anyhow::Result<Server> {
         let zone = self.zone.map_or_else(no_zone, Ok)?;
-        // The directory has been read: what is not there does not exist.
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let server =
-            Server::builder(zone).front(self.front).synced(true).threads(threads).lameduck(self.lameduck);
-        let server = self.operations.into_iter().fold(server, |server, at| server.operations(at));
-        Ok(self.listen.into_iter().fold(server, |server, at| server.listen(at)).build()?)
+        let server = Server::builder(zone).front(self.front).synced_when_told().keep_trying(true);
+        let mut server = server.threads(threads).lameduck(self.lameduck);
+        for (scheme, address) in self.listen {
+            server = match (scheme, &self.tls) {
+                (Scheme::Dns, _) => server.listen(address),
+                (Scheme::Tls, Some(tls)) => server.tls(address, tls.clone()),
+                (Scheme::Https, Some(tls)) => server.https(address, tls.clone()),
+                _ => bail!("{address}: there is no certificate and key; write tls CERT KEY in the Corefile"),
+            };
+        }
+        Ok(server.build()?)
     }
 }

@@ -183,8 +183,9 @@ impl Zone {
         self.fallthrough.iter().any(|domain| name.suffix_of(domain).is_some())
     }
 
-    /// Whether the addresses of pods are to be known.
-    pub(crate) fn knows_pods(&self) -> bool {
+    /// Whether the addresses of pods are to be known: then Pods have to be in the store.
+    #[must_use]
+    pub fn knows_pods(&self) -> bool {
         self.pod_names || self.pods == PodRecords::Verified
     }
 

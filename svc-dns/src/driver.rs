@@ -43,12 +43,21 @@ pub struct Server {
     zone: Zone,
     listen: Vec<Listen>,
     front: Front,
-    synced: bool,
+    synced: Synced,
     limits: Limits,
     threads: usize,
     operations: Vec<SocketAddr>,
     lameduck: Duration,
     keep_trying: bool,
+}
+
+/// When names that are not found are known not to exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Synced {
+    FromStart,
+    /// As soon as there is something in the store.
+    WithSomething,
+    WhenTold,
 }
 
 /// An address that is in use is tried again after this time.
@@ -146,7 +155,7 @@ impl Server {
         let late: FuturesUnordered<_> =
             opened.late_pages.iter().map(|address| page_later(*address, &views, &progress)).collect();
         tokio::select! {
-            () = follow::follow(watch, &shared, &progress) => {}
+            () = follow::follow(watch, &shared, &progress, self.synced) => {}
             () = serving => {}
             () = shared.upkeep() => {}
             () = forever(pages.collect::<()>()) => {}
@@ -162,7 +171,11 @@ impl Server {
         let reached = bound.chain(self.listen.iter().map(Listen::address)).map(|address| address.ip());
         let responder = Responder::new(self.zone.clone().reached_at(reached), &snapshot)
             .serial(unix_seconds())
-            .synced(self.synced || snapshot.revision() > Revision::default())
+            .synced(match self.synced {
+                Synced::FromStart => true,
+                Synced::WithSomething => snapshot.revision() > Revision::default(),
+                Synced::WhenTold => progress.is_told_synced(),
+            })
             .forwarding(self.front.forwarder().is_some());
         Shared {
             responder: ArcSwap::from_pointee(responder),

@@ -4,18 +4,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use svc_dns::corefile::{Corefile, Operations, Plan, Problems, Scheme, ServerPlan, Surroundings, System};
-use svc_dns::{Front, Zone};
+use svc_dns::{Front, Tls, Zone};
 
 use super::options::Options;
 
 /// What one server is made of.
 pub(super) struct Configured {
-    pub(super) listen: Vec<SocketAddr>,
+    pub(super) listen: Vec<(Scheme, SocketAddr)>,
     /// `None`: it only forwards.
     pub(super) zone: Option<Zone>,
     pub(super) front: Front,
+    /// For clients that speak TLS or HTTPS.
+    pub(super) tls: Option<Tls>,
     /// Where health, readiness and metrics are told.
     pub(super) operations: Vec<SocketAddr>,
     pub(super) lameduck: Duration,
@@ -59,6 +61,11 @@ impl Read {
         Ok(Self { corefile, plan, around })
     }
 
+    /// Whether the addresses of pods have to be known.
+    pub(super) fn needs_pods(&self) -> bool {
+        self.plan.servers().iter().filter_map(ServerPlan::zone).any(Zone::knows_pods)
+    }
+
     /// The rules and forwarders of its servers, with what their files say now.
     pub(super) fn fronts(&self) -> anyhow::Result<Vec<Front>> {
         let mut fronts = Vec::new();
@@ -86,7 +93,7 @@ impl Read {
 
     /// All there is to serve.
     pub(super) fn configured(&self, options: &Options) -> anyhow::Result<Vec<Configured>> {
-        let given = options.addresses()?;
+        let given: Vec<_> = options.addresses()?.into_iter().map(|address| (Scheme::Dns, address)).collect();
         let servers = self.plan.servers();
         ensure!(
             given.is_empty() || servers.len() == 1,
@@ -97,13 +104,12 @@ impl Read {
         for (server, front) in servers.iter().zip(self.fronts()?) {
             let mut listen = given.clone();
             for at in server.listen().iter().filter(|_| given.is_empty()) {
-                if at.scheme != Scheme::Dns {
-                    bail!("{at}: this program has no certificates; only dns:// blocks are served");
-                }
-                listen.extend(at.addresses().with_context(|| format!("bind {at}"))?);
+                let addresses = at.addresses().with_context(|| format!("bind {at}"))?;
+                listen.extend(addresses.into_iter().map(|address| (at.scheme, address)));
             }
+            let tls = server.tls(&self.around).map_err(|problems| refuse(&problems))?;
             let (zone, operations) = (server.zone().cloned(), options.operations()?);
-            let one = Configured { listen, zone, front, operations, lameduck: Duration::ZERO };
+            let one = Configured { listen, zone, front, tls, operations, lameduck: Duration::ZERO };
             all.push(one.operated(server.operations()));
         }
         Ok(all)

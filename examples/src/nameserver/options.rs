@@ -6,22 +6,30 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
+use svc_dns::corefile::Scheme;
 use svc_dns::{
-    Autopath, Cache, CacheConfig, Compat, Forwarder, ForwarderBuilder, Front, Hosts, PodRecords,
+    Autopath, Cache, CacheConfig, Compat, Forwarder, ForwarderBuilder, Front, Hosts, KubeDns, PodRecords,
     ServerAddress, Site, Zone,
 };
 
 use super::configured::Configured;
 
-/// Answers DNS for the Services in a directory of Kubernetes manifests, follows its edits, and forwards other names.
+/// Answers DNS for the Services in a directory of Kubernetes manifests or in a cluster, follows its changes, and forwards other
+/// names.
 ///
 /// Try it: `dns --manifests DIR`, and `dig @127.0.0.1 -p 5300 web.default.svc.cluster.local` elsewhere.
 #[derive(Clone, Debug, Parser)]
 pub struct Options {
+    /// Something else than serving.
+    #[command(subcommand)]
+    pub task: Option<Task>,
     /// The directory; it is followed as it is edited. Objects are read as a cluster stores them: nothing is allocated.
     #[arg(long, value_name = "DIR")]
-    pub manifests: PathBuf,
+    pub manifests: Option<PathBuf>,
+    /// Take the objects of the cluster that this kubeconfig leads to.
+    #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
+    pub kubeconfig: Option<PathBuf>,
     /// Listen here, UDP and TCP; may be given several times. 127.0.0.1:5300, or what the Corefile says.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Vec<String>,
@@ -61,9 +69,29 @@ pub struct Options {
     /// Tell health, readiness and metrics over HTTP here: /health, /ready, /metrics.
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<String>,
-    /// Do what this Corefile says; of the options only --manifests, --listen and --metrics count then.
+    /// Also take stub domains and upstream servers from the ConfigMap `kube-dns` in `kube-system`, as kube-dns did.
+    #[arg(long)]
+    pub kube_dns: bool,
+    /// Do what this Corefile says; of the options only --manifests, --kubeconfig, --listen and --metrics count then.
     #[arg(long, value_name = "FILE")]
     pub corefile: Option<PathBuf>,
+}
+
+/// What can be done with the zones besides serving them.
+#[derive(Clone, Debug, Subcommand)]
+#[non_exhaustive]
+pub enum Task {
+    /// Say which object gives which record to a question, or why there is none.
+    Explain {
+        /// The name asked for.
+        name: String,
+        /// The type asked for.
+        #[arg(default_value = "A")]
+        kind: String,
+        /// Who asks: an address, with or without a port.
+        #[arg(default_value = "127.0.0.1")]
+        client: String,
+    },
 }
 
 /// Modes of pod records.
@@ -88,12 +116,25 @@ pub enum Side {
     Coredns,
 }
 
+/// The forwarder of a front.
+pub(super) enum Forwarding {
+    /// The one that there is, with its cache and what it knows of its servers.
+    As(Option<Forwarder>),
+    /// Another one.
+    Anew(KubeDns),
+}
+
 fn stub(text: &str) -> Result<(String, String), String> {
     let (domain, server) = text.split_once('=').ok_or("it has no `=`; write corp.example=10.1.0.53")?;
     Ok((domain.to_owned(), server.to_owned()))
 }
 
 impl Options {
+    /// Whether the addresses of pods have to be known.
+    pub(super) fn needs_pods(&self) -> bool {
+        self.autopath || matches!(self.pods, Pods::Verified)
+    }
+
     /// The addresses of `--listen`.
     pub(super) fn addresses(&self) -> anyhow::Result<Vec<SocketAddr>> {
         let parse = |text: &String| Ok(text.parse::<ServerAddress>()?.socket());
@@ -107,17 +148,23 @@ impl Options {
     }
 
     /// What to serve, with a forwarder that is there already if it is.
-    pub(super) fn configured(&self, forwarder: Option<Forwarder>) -> anyhow::Result<Configured> {
+    pub(super) fn configured(&self, forwarder: Forwarding) -> anyhow::Result<Configured> {
         let mut listen = self.addresses()?;
         if listen.is_empty() {
             listen.push(([127, 0, 0, 1], 5300).into());
         }
         let front = self.front(forwarder)?;
-        let (zone, operations) = (Some(self.zones()?), self.operations()?);
-        Ok(Configured { listen, zone, front, operations, lameduck: Duration::ZERO })
+        Ok(Configured {
+            listen: listen.into_iter().map(|address| (Scheme::Dns, address)).collect(),
+            zone: Some(self.zones()?),
+            front,
+            tls: None,
+            operations: self.operations()?,
+            lameduck: Duration::ZERO,
+        })
     }
 
-    fn zones(&self) -> anyhow::Result<Zone> {
+    pub(super) fn zones(&self) -> anyhow::Result<Zone> {
         let (first, others) = self.zone.split_first().context("--zone: name the zone")?;
         let mut zone = Zone::builder(first.as_str())
             .ttl(Duration::from_secs(self.ttl.into()))
@@ -140,7 +187,7 @@ impl Options {
         Ok(zone)
     }
 
-    fn front(&self, forwarder: Option<Forwarder>) -> anyhow::Result<Front> {
+    fn front(&self, forwarding: Forwarding) -> anyhow::Result<Front> {
         let mut site = Site::builder(".");
         if let Some(hosts) = self.read_hosts() {
             site = site.hosts(hosts);
@@ -150,21 +197,26 @@ impl Options {
         }
         let rules = self.hosts.is_some() || self.autopath;
         let front = if rules { Front::new().site(site.build()?) } else { Front::new() };
-        match forwarder {
-            Some(forwarder) => Ok(front.forward(forwarder)),
-            None if self.upstream.is_empty() && self.stub.is_empty() => Ok(front),
-            None => Ok(front.forward(self.forwarder()?)),
-        }
+        let forwarder = match forwarding {
+            Forwarding::As(forwarder) => forwarder,
+            Forwarding::Anew(kube_dns) => self.forwarder(&kube_dns)?,
+        };
+        Ok(forwarder.into_iter().fold(front, Front::forward))
     }
 
-    fn forwarder(&self) -> anyhow::Result<Forwarder> {
-        let forwarder = Forwarder::builder().cache(Cache::new(CacheConfig::default())).detect_loops(true);
+    /// Nothing is forwarded unless somebody says where to.
+    fn forwarder(&self, kube_dns: &KubeDns) -> anyhow::Result<Option<Forwarder>> {
+        let given = !self.upstream.is_empty() || !self.stub.is_empty();
+        if !given && kube_dns.stubs().is_empty() && kube_dns.upstreams().is_empty() {
+            return Ok(None);
+        }
+        let forwarder = kube_dns.forwarder().cache(Cache::new(CacheConfig::default())).detect_loops(true);
         let upstream = |all: ForwarderBuilder, server: &String| all.upstream(server.as_str());
         let forwarder = self.upstream.iter().fold(forwarder, upstream);
         let stub = |all: ForwarderBuilder, (domain, server): &(String, String)| {
             all.stub(domain.as_str(), [server.as_str()])
         };
-        Ok(self.stub.iter().fold(forwarder, stub).build()?)
+        Ok(Some(self.stub.iter().fold(forwarder, stub).build()?))
     }
 
     /// A hosts file that is not there yet has no names.

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Limits, Listen, Server};
+use super::{Limits, Listen, Server, Synced};
 #[cfg(feature = "tls")]
 use crate::Tls;
 use crate::{Forwarder, Front, ServerAddress, Zone, error::ConfigError};
@@ -13,7 +13,7 @@ pub struct ServerBuilder {
     zone: Zone,
     listen: Vec<Result<Listen, ConfigError>>,
     front: Front,
-    synced: bool,
+    synced: Synced,
     limits: Limits,
     threads: usize,
     operations: Vec<Result<SocketAddr, ConfigError>>,
@@ -27,7 +27,7 @@ impl ServerBuilder {
             zone,
             listen: Vec::new(),
             front: Front::new(),
-            synced: false,
+            synced: Synced::WithSomething,
             limits: Limits { connections: 1024, per_client: 64, idle: Duration::from_secs(10) },
             threads: 0,
             operations: Vec::new(),
@@ -109,7 +109,15 @@ impl ServerBuilder {
     /// there is something in the store.
     #[must_use]
     pub fn synced(mut self, synced: bool) -> Self {
-        self.synced = synced;
+        self.synced = if synced { Synced::FromStart } else { Synced::WithSomething };
+        self
+    }
+
+    /// The store holds all there is when [`Handle::set_synced`](super::Handle::set_synced) says so, however much is in it before: for
+    /// sources that list one kind of objects after the other.
+    #[must_use]
+    pub fn synced_when_told(mut self) -> Self {
+        self.synced = Synced::WhenTold;
         self
     }
 

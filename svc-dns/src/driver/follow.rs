@@ -1,21 +1,38 @@
 //! Following the store.
 
-use std::{future, sync::Arc};
+use std::sync::Arc;
 
 use svc_model::store::Watch;
 
-use super::{Shared, handle::Progress};
+use super::{Shared, Synced, handle::Progress};
 use crate::{responder::Responder, sys::unix_seconds};
 
 /// Goes over to each new snapshot and says so; never ends.
-pub(super) async fn follow(mut watch: Watch, shared: &Shared, progress: &Progress) {
-    while let Ok((snapshot, delta)) = watch.changed().await {
-        let mut next = Responder::clone(&shared.responder.load()).synced(true);
-        next.update(&snapshot, &delta, unix_seconds());
+pub(super) async fn follow(mut watch: Watch, shared: &Shared, progress: &Progress, synced: Synced) {
+    let mut told = progress.told_synced();
+    let mut open = true;
+    loop {
+        let mut next = tokio::select! {
+            changed = watch.changed(), if open => match changed {
+                Ok((snapshot, delta)) => {
+                    let mut next = Responder::clone(&shared.responder.load());
+                    next.update(&snapshot, &delta, unix_seconds());
+                    next
+                }
+                Err(_) => {
+                    tracing::debug!("the store is gone; its last state is served from now on");
+                    open = false;
+                    continue;
+                }
+            },
+            Ok(()) = told.changed() => Responder::clone(&shared.responder.load()),
+            else => return std::future::pending().await,
+        };
+        if synced != Synced::WhenTold || *told.borrow() {
+            next = next.synced(true);
+        }
         let next = Arc::new(next);
         shared.responder.store(Arc::clone(&next));
         progress.serving(&next);
     }
-    tracing::debug!("the store is gone; its last state is served from now on");
-    future::pending().await
 }

@@ -21,6 +21,7 @@ use crate::{Front, error::ServerError, metrics::Metrics, responder::Responder, s
 #[derive(Clone, Debug)]
 pub struct Handle {
     alive: Arc<watch::Sender<()>>,
+    synced: Arc<watch::Sender<bool>>,
     view: View,
 }
 
@@ -209,6 +210,12 @@ impl Handle {
         self.view.fronts.changed.notify_waiters();
     }
 
+    /// The store holds all there is: from now on names that are not found do not exist. For servers that wait to be
+    /// [told](super::ServerBuilder::synced_when_told).
+    pub fn set_synced(&self) {
+        self.synced.send_replace(true);
+    }
+
     /// What the server has done.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -265,17 +272,19 @@ impl Handle {
 #[derive(Debug)]
 pub(super) struct Progress {
     stop: watch::Receiver<()>,
+    synced: watch::Receiver<bool>,
     status: watch::Sender<Status>,
     view: View,
 }
 
 pub(super) fn pair(front: Front, metrics: Metrics) -> (Handle, Progress) {
     let (alive, stop) = watch::channel(());
+    let (set_synced, synced) = watch::channel(false);
     let (sender, status) = watch::channel(Status::default());
     let fronts = Arc::new(Fronts { current: ArcSwap::from_pointee(front), changed: Notify::new() });
     let view = View { status, counters: Arc::default(), fronts, metrics: Arc::new(metrics) };
-    let handle = Handle { alive: Arc::new(alive), view: view.clone() };
-    (handle, Progress { stop, status: sender, view })
+    let handle = Handle { alive: Arc::new(alive), synced: Arc::new(set_synced), view: view.clone() };
+    (handle, Progress { stop, synced, status: sender, view })
 }
 
 impl Progress {
@@ -283,6 +292,14 @@ impl Progress {
     pub(super) async fn stopped(&self) {
         // Closed: the last handle is gone.
         let _closed = self.stop.clone().changed().await;
+    }
+
+    pub(super) fn is_told_synced(&self) -> bool {
+        *self.synced.borrow()
+    }
+
+    pub(super) fn told_synced(&self) -> watch::Receiver<bool> {
+        self.synced.clone()
     }
 
     pub(super) fn view(&self) -> View {

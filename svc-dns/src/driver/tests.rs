@@ -671,3 +671,22 @@ async fn several_servers_have_one_page() {
         () = test => {}
     }
 }
+
+#[tokio::test]
+async fn what_is_not_found_is_unknown_until_everything_was_listed() {
+    let store = Store::new();
+    store.apply(service("web", "10.96.0.1"));
+    with_server(Server::builder(zone()).synced_when_told(), &store, async |handle, server| {
+        let code = async |name: &str| by_udp(server, name, RecordType::A).await.metadata.response_code;
+        let (there, absent) = ("web.default.svc.cluster.local.", "db.default.svc.cluster.local.");
+        assert_eq!((code(there).await, code(absent).await), (ResponseCode::NoError, ResponseCode::ServFail));
+        store.apply(service("api", "10.96.0.2"));
+        handle.serving(store.snapshot().revision()).await.unwrap();
+        assert_eq!(code(absent).await, ResponseCode::ServFail);
+        assert!(!handle.status().synced);
+        handle.set_synced();
+        handle.ready().await.unwrap();
+        assert_eq!((code(there).await, code(absent).await), (ResponseCode::NoError, ResponseCode::NXDomain));
+    })
+    .await;
+}
