@@ -109,7 +109,8 @@ async fn serve(
     let beside = async {
         let announced = join_all(handles.iter().map(announce));
         let told = join_all(pages.iter().map(|address| tell(*address, &handles)));
-        tokio::join!(announced, told, synced);
+        // In this order: the addresses of servers are told first.
+        tokio::join!(biased; announced, told, synced);
     };
     let until_ended = async { tokio::join!(try_join_all(serving), ended) };
     let (served, ended) = tokio::select! {
@@ -146,8 +147,13 @@ async fn tell(address: SocketAddr, handles: &[Handle]) {
     loop {
         match pages.serve(address) {
             Ok((bound, told)) => {
-                println!("health, readiness and metrics at http://{bound}");
-                return told.await;
+                let say = async {
+                    if join_all(handles.iter().map(Handle::bound)).await.iter().any(Result::is_ok) {
+                        println!("health, readiness and metrics at http://{bound}");
+                    }
+                };
+                tokio::join!(told, say);
+                return;
             }
             Err(error) if !said => eprintln!("error: {error}; the rest is served, and it is tried again"),
             Err(_) => {}
