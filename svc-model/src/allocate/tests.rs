@@ -52,6 +52,17 @@ fn the_static_band_comes_last() {
 }
 
 #[test]
+fn the_static_band_of_node_ports_comes_last_and_may_be_asked_for() {
+    let mut ports = NodePorts::new(30_000..=32_767, 3);
+    ports.claim(30_007, &owner("by-hand")).unwrap();
+    let all: Vec<_> = (0..2767).map(|index| ports.allocate(&owner(&format!("s{index}"))).unwrap()).collect();
+    let dynamic = 2768 - 86;
+    assert!(all[..dynamic].iter().all(|port| *port >= 30_086), "the upper part first");
+    assert!(all[dynamic..].iter().all(|port| *port < 30_086));
+    assert!(ports.allocate(&owner("late")).is_err());
+}
+
+#[test]
 fn a_conflict_names_the_holder() {
     let mut addresses = ClusterIps::new("10.0.0.0/24".parse().unwrap(), 1);
     addresses.claim(ip("10.0.0.10"), &owner("dns")).unwrap();

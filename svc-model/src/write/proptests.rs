@@ -1,5 +1,6 @@
 //! Laws of reading, writing, filling in and judging.
 
+mod fields;
 mod stored;
 
 use proptest::prelude::*;

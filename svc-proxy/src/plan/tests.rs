@@ -232,6 +232,27 @@ fn nobody_takes_a_cluster_ip_by_naming_it() {
 }
 
 #[test]
+fn two_balancers_at_one_address_are_both_named() {
+    let balancer = |name: &str, ip: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: {name}, namespace: default}}, spec: {{type: LoadBalancer, \
+               clusterIP: {ip}, ports: [{{port: 80}}]}}, status: {{loadBalancer: {{ingress: [{{ip: 192.0.2.1}}]}}}}}}\n---\n"
+        )
+    };
+    let both = format!("{}{}", balancer("b", "10.96.0.2"), balancer("a", "10.96.0.1"));
+    let plan = Plan::new(&snapshot(&both), &node());
+    let problems: Vec<_> = plan.problems().iter().map(ToString::to_string).collect();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let said = &problems[0];
+    assert!(
+        said.starts_with(
+            "Service default/b: status.loadBalancer.ingress TCP 192.0.2.1:80 is in use by default/a"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
 fn the_loser_gets_the_address_when_the_winner_goes() {
     let shared = |name: &str, ip: &str| claimant(name, &format!("clusterIP: {ip}, externalIPs: [192.0.2.1]"));
     let before = snapshot(&format!("{}{}", shared("a", "10.96.0.1"), shared("b", "10.96.0.2")));

@@ -198,6 +198,17 @@ fn an_unreadable_range_does_not_open_the_address() {
     }
 }
 
+/// Validation reads the annotation, proxies do not.
+#[test]
+fn an_annotation_restricts_nobody() {
+    let key = "service.beta.kubernetes.io/load-balancer-source-ranges";
+    let service = stored(&format!(
+        r#"{{"metadata": {{"name": "web", "annotations": {{"{key}": "10.0.0.0/8"}}}},
+            "spec": {{"type": "LoadBalancer", "clusterIP": "10.96.0.9", "ports": [{{"port": 80}}]}}}}"#
+    ));
+    assert!(!service.restricts_sources() && service.source_ranges().is_empty());
+}
+
 #[test]
 fn a_missing_ip_mode_is_vip() {
     let service = stored(

@@ -29,6 +29,8 @@ fn services_that_are_fine() {
         r#"{"ports": [{"port": 80}], "clusterIP": "10.96.0.10", "clusterIPs": ["10.96.0.10"], "ipFamilies": ["IPv4"]}"#,
         r#"{"ports": [{"port": 80}], "sessionAffinity": "ClientIP",
             "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 86400}}}"#,
+        r#"{"ports": [{"port": 80}], "sessionAffinity": "ClientIP",
+            "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 1}}}"#,
         r#"{"ports": [{"port": 80}], "ipFamilyPolicy": "PreferDualStack", "trafficDistribution": "PreferClose"}"#,
     ] {
         assert_eq!(of_service(text, &ranges()), Vec::<String>::new(), "{text}");
@@ -124,6 +126,10 @@ fn node_ports() {
                 r#"{"type": "NodePort", "clusterIP": "None", "ports": [{"port": 80}]}"#,
                 "spec.clusterIP: None may not be used with type NodePort",
             ),
+            (
+                r#"{"type": "LoadBalancer", "clusterIP": "None", "ports": [{"port": 80}]}"#,
+                "spec.clusterIP: None may not be used with type LoadBalancer",
+            ),
         ],
         &ranges(),
     );
@@ -192,6 +198,10 @@ fn addresses() {
 fn addresses_and_families_agree() {
     let swapped = r#"{"ports": [{"port": 80}], "ipFamilies": ["IPv4", "IPv6"], "clusterIP": "fd00:10:96::5", "clusterIPs": ["fd00:10:96::5", "10.96.0.5"], "ipFamilyPolicy": "RequireDualStack"}"#;
     assert_eq!(of_service(swapped, &dual_stack()).len(), 2);
+    let three = r#"{"ports": [{"port": 80}], "clusterIP": "10.96.0.5", "clusterIPs": ["10.96.0.5", "fd00:10:96::5", "10.96.0.6"], "ipFamilyPolicy": "RequireDualStack"}"#;
+    let found = of_service(three, &dual_stack());
+    let fault = "spec.clusterIPs[2]: 10.96.0.6 is a second address of IPv4: one per family";
+    assert!(found.iter().any(|it| it == fault), "{found:?}");
     let single =
         r#"{"ports": [{"port": 80}], "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4", "IPv6"]}"#;
     assert_eq!(
@@ -210,6 +220,11 @@ fn external_ips() {
         (
             r#""externalIPs": ["0.0.0.0"]"#,
             "spec.externalIPs[0]: 0.0.0.0 is the unspecified address: it names no host",
+        ),
+        (r#""externalIPs": ["::"]"#, "spec.externalIPs[0]: :: is the unspecified address: it names no host"),
+        (
+            r#""externalIPs": ["203.0.113.7", "::1"]"#,
+            "spec.externalIPs[1]: ::1 is a loopback address: every host has its own",
         ),
         (
             r#""externalIPs": ["169.254.1.1"]"#,
@@ -256,6 +271,10 @@ fn external_names() {
                 "spec.clusterIP: 10.96.0.1 may not be set for type ExternalName",
             ),
             (
+                r#"{"type": "ExternalName", "externalName": "example.com", "clusterIP": "None"}"#,
+                "spec.clusterIP: None may not be set for type ExternalName",
+            ),
+            (
                 r#"{"type": "ExternalName", "externalName": "example.com", "ipFamilyPolicy": "SingleStack"}"#,
                 "spec.ipFamilyPolicy: may not be set for type ExternalName",
             ),
@@ -294,6 +313,10 @@ fn policies_and_balancers() {
         (
             r#""loadBalancerClass": "a/b""#,
             "spec.loadBalancerClass: `a/b` may only be set for type LoadBalancer",
+        ),
+        (
+            r#""type": "LoadBalancer", "loadBalancerClass": "a b""#,
+            "spec.loadBalancerClass: `a b` is not a qualified name (`name` or `example.com/name`; at most 63 letters, digits, `-`, `_`, `.`)",
         ),
         (
             r#""allocateLoadBalancerNodePorts": true"#,
