@@ -79,6 +79,8 @@ pub struct IngressConfig {
     default_backend: Option<ServiceRef>,
     default_certificate: Option<ObjectName>,
     hsts: bool,
+    local_targets: bool,
+    cross_namespace: bool,
     body_size: u64,
     connect_timeout: Duration,
     read_timeout: Duration,
@@ -97,6 +99,8 @@ impl Default for IngressConfig {
             default_backend: None,
             default_certificate: None,
             hsts: true,
+            local_targets: false,
+            cross_namespace: false,
             body_size: 1024 * 1024,
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(60),
@@ -154,6 +158,18 @@ impl IngressConfig {
     #[must_use]
     pub fn hsts(&self) -> bool {
         self.hsts
+    }
+
+    /// Whether requests that annotations make the router send may go to loopback and link-local addresses.
+    #[must_use]
+    pub fn allows_local_targets(&self) -> bool {
+        self.local_targets
+    }
+
+    /// Whether annotations may name Secrets of other namespaces.
+    #[must_use]
+    pub fn allows_cross_namespace(&self) -> bool {
+        self.cross_namespace
     }
 
     /// The largest request body in bytes; 0 for no limit.
@@ -248,6 +264,21 @@ impl IngressConfigBuilder {
     #[must_use]
     pub fn hsts(mut self, hsts: bool) -> Self {
         self.config.hsts = hsts;
+        self
+    }
+
+    /// Lets requests that annotations make the router send (`auth-url`) go to loopback and link-local addresses, where
+    /// services listen that trust everybody on the machine (CVE-2025-24514 and its kind). For tests.
+    #[must_use]
+    pub fn allow_local_targets(mut self, allow: bool) -> Self {
+        self.config.local_targets = allow;
+        self
+    }
+
+    /// Lets annotations name Secrets of other namespaces.
+    #[must_use]
+    pub fn allow_cross_namespace(mut self, allow: bool) -> Self {
+        self.config.cross_namespace = allow;
         self
     }
 

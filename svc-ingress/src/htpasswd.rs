@@ -1,4 +1,13 @@
 //! htpasswd files: who may log in. Hashes are read once; checking one is a pure function that may take 100 ms.
+//!
+//! | stored | is |
+//! |---|---|
+//! | `$2a$`, `$2b$`, `$2y$` | bcrypt, up to cost 16 |
+//! | `$apr1$` | Apache's MD5 |
+//! | `$1$`, `$5$`, `$6$` | crypt(3)'s MD5, SHA-256 and SHA-512, up to 1 000 000 rounds |
+//! | 13 characters | crypt(3)'s DES |
+//! | `{SHA}`, `{SSHA}` | SHA-1, without and with salt |
+//! | `{PLAIN}` | the password itself |
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,8 +15,11 @@ use std::fmt;
 #[cfg(test)]
 mod tests;
 
-mod apr1;
+mod base64;
+mod des_crypt;
 mod hash;
+mod md5_crypt;
+mod sha_crypt;
 
 use hash::Hash;
 
@@ -30,16 +42,14 @@ pub enum HtpasswdError {
         /// The line, from 1.
         line: usize,
     },
-    /// Not one of the three supported hashes.
-    #[error(
-        "line {line} has no bcrypt ($2y$), {{SHA}} or $apr1$ hash: this user cannot log in; write it with `htpasswd -B`"
-    )]
+    /// No hash of a known form.
+    #[error("line {line} has no hash of a known form: this user cannot log in; write it with `htpasswd -B`")]
     Hash {
         /// The line, from 1.
         line: usize,
     },
     /// No user at all can log in.
-    #[error("has no user with a bcrypt ($2y$), {{SHA}} or $apr1$ hash")]
+    #[error("has no user with a hash of a known form")]
     Empty,
 }
 

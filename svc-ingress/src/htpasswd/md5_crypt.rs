@@ -1,33 +1,30 @@
-//! `$apr1$`: Apache's MD5 password hash, crypt(3)'s `$1$` with another magic, 1000 rounds.
+//! `$1$`, crypt(3)'s MD5 password hash of 1000 rounds, and `$apr1$`, which Apache made of it with another magic.
 
 use md5::{Digest as _, Md5};
 
-const MAGIC: &str = "$apr1$";
-const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+use super::base64::{is_encoded, push};
 
-/// The salt of a well-formed `$apr1$salt$hash`.
-pub(super) fn salt(text: &str) -> Option<&str> {
-    let (salt, hash) = text.strip_prefix(MAGIC)?.split_once('$')?;
-    let valid = !salt.is_empty()
-        && salt.len() <= 8
-        && hash.len() == 22
-        && hash.bytes().all(|b| ALPHABET.contains(&b));
-    valid.then_some(salt)
+/// Magic and salt of a well-formed `$1$salt$hash` or `$apr1$salt$hash`.
+pub(super) fn parse(text: &str) -> Option<(&str, &str)> {
+    let magic = ["$1$", "$apr1$"].into_iter().find(|magic| text.starts_with(magic))?;
+    let (salt, hash) = text.strip_prefix(magic)?.split_once('$')?;
+    let valid = !salt.is_empty() && salt.len() <= 8 && hash.len() == 22 && is_encoded(hash);
+    valid.then_some((magic, salt))
 }
 
 /// The full text of the hash of a password.
-pub(super) fn hash(password: &[u8], salt: &str) -> String {
-    let mut digest = first(password, salt.as_bytes());
+pub(super) fn hash(password: &[u8], magic: &str, salt: &str) -> String {
+    let mut digest = first(password, magic, salt.as_bytes());
     for round in 0..1000 {
         digest = stretch(round, digest, password, salt.as_bytes());
     }
-    format!("{MAGIC}{salt}${}", encode(&digest))
+    format!("{magic}{salt}${}", encode(&digest))
 }
 
-fn first(password: &[u8], salt: &[u8]) -> [u8; 16] {
+fn first(password: &[u8], magic: &str, salt: &[u8]) -> [u8; 16] {
     let inner: [u8; 16] =
         Md5::new().chain_update(password).chain_update(salt).chain_update(password).finalize().into();
-    let mut outer = Md5::new().chain_update(password).chain_update(MAGIC).chain_update(salt);
+    let mut outer = Md5::new().chain_update(password).chain_update(magic).chain_update(salt);
     for chunk in password.chunks(16) {
         outer.update(inner.get(..chunk.len()).unwrap_or(&inner));
     }
@@ -64,16 +61,8 @@ fn encode(d: &[u8; 16]) -> String {
     ];
     let mut text = String::with_capacity(22);
     for [high, middle, low] in groups {
-        push_base64(&mut text, u32::from_be_bytes([0, high, middle, low]), 4);
+        push(&mut text, u32::from_be_bytes([0, high, middle, low]), 4);
     }
-    push_base64(&mut text, u32::from(d[11]), 2);
+    push(&mut text, u32::from(d[11]), 2);
     text
-}
-
-fn push_base64(text: &mut String, mut value: u32, digits: usize) {
-    for _ in 0..digits {
-        let index = usize::from((value & 0x3f) as u8);
-        text.push(char::from(ALPHABET[index]));
-        value >>= 6;
-    }
 }
