@@ -204,7 +204,7 @@ impl Policies {
                 problems.push(policies.refuse(key, &message));
             }
         }
-        if let Err((key, message)) = policies.set_auth(annotations, namespace) {
+        if let Err((key, message)) = policies.set_auth(annotations, namespace, config) {
             problems.push(policies.refuse(key, &message));
         }
         (policies, problems)
@@ -256,6 +256,7 @@ impl Policies {
         &mut self,
         annotations: &BTreeMap<String, String>,
         namespace: &str,
+        config: &IngressConfig,
     ) -> Result<(), (&'static str, String)> {
         let text = |key: &str| annotations.get(&format!("{PREFIX}{key}")).map(|value| value.trim());
         match text("auth-type") {
@@ -265,7 +266,8 @@ impl Policies {
         }
         let secret =
             text("auth-secret").ok_or(("auth-secret", "is missing: name the htpasswd Secret".to_owned()))?;
-        let secret = value::secret(secret, namespace).map_err(|message| ("auth-secret", message))?;
+        let secret = value::secret(secret, namespace, config.allows_cross_namespace())
+            .map_err(|message| ("auth-secret", message))?;
         let secret_type = match text("auth-secret-type") {
             None | Some("" | "auth-file") => AuthSecretType::File,
             Some("auth-map") => AuthSecretType::Map,

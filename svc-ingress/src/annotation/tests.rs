@@ -90,3 +90,14 @@ fn everything_else_that_is_wrong_is_reported_and_ignored() {
         assert_eq!(policies, Policies::new(&IngressConfig::default()), "{key}");
     }
 }
+
+#[test]
+fn secrets_of_other_namespaces_need_a_setting() {
+    let annotations = [("auth-type", "basic"), ("auth-secret", "other/users")];
+    let map =
+        annotations.iter().map(|(key, value)| (format!("{PREFIX}{key}"), (*value).to_owned())).collect();
+    let config = IngressConfig::builder().allow_cross_namespace(true).build().unwrap();
+    let (policies, problems) = Policies::parse(&map, "shop", &config);
+    assert!(problems.is_empty() && policies.denied().is_none());
+    assert_eq!(policies.auth().unwrap().secret().to_string(), "other/users");
+}

@@ -47,16 +47,16 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     parsed.collect()
 }
 
-/// A Secret, `name` or `namespace/name`, in the Ingress's own namespace.
-pub(super) fn secret(text: &str, namespace: &str) -> Result<ObjectName, String> {
+/// A Secret, `name` or `namespace/name`; in the Ingress's own namespace unless others are allowed.
+pub(super) fn secret(text: &str, namespace: &str, others: bool) -> Result<ObjectName, String> {
     let (own, name) = text.split_once('/').unwrap_or((namespace, text));
-    if name.is_empty() || name.contains('/') {
+    if own.is_empty() || name.is_empty() || name.contains('/') {
         return Err("is not a Secret's name".to_owned());
     }
-    if own != namespace {
+    if own != namespace && !others {
         return Err(format!("is in namespace {own}: the Secret has to be in the Ingress's own, {namespace}"));
     }
-    Ok(ObjectName::new(namespace, name))
+    Ok(ObjectName::new(own, name))
 }
 
 /// Text that may stand between quotes in a header.

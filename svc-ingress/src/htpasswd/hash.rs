@@ -75,7 +75,9 @@ impl Hash {
                 Some(format!("{{SSHA}}{}", STANDARD.encode([digest.as_slice(), &salt].concat())))
             }
             Kind::Plain => Some(format!("{{PLAIN}}{password}")),
-            Kind::Md5 => md5_crypt::parse(&self.text).map(|(magic, salt)| md5_crypt::hash(bytes, magic, salt)),
+            Kind::Md5 => {
+                md5_crypt::parse(&self.text).map(|(magic, salt)| md5_crypt::hash(bytes, magic, salt))
+            }
             Kind::Sha2 => Recipe::parse(&self.text).map(|recipe| recipe.hash(bytes)),
             Kind::Des => des_crypt::salt(&self.text).map(|salt| des_crypt::hash(bytes, salt)),
         }

@@ -106,12 +106,30 @@ fn hashes_of_crypt_are_those_of_glibc() {
         ("", "$5$rounds=10000$saltstringsaltst$sDnWwZ0qdQHPqtZu31j2fTtF2j2HEn5hOEwtvixOSE0"),
         ("password", "$5$rounds=10000$saltstringsaltst$DnR6.aMZDwOMqtynA.o2eobA3dYZepULoyGw/CZ4ID0"),
         (LONG, "$5$rounds=10000$saltstringsaltst$aHLPNAxTMGHUJlifxl.CvSOok/F2MswO7/7f8AYzY00"),
-        ("", "$6$saltstring$kyGrqt6gmjAdtFLPrflEFifSYLCWWq1pyx95SvqinLDy2UHmj0sTF0MSLMwxPFZc3tu5kQckI8fks0zOPda3n1"),
-        ("password", "$6$saltstring$adDbXsJjcDlq2662QPgd.tkSOVmnG9Tt3oXl4HR60SusC3AGjirnDenVZp3DGwLwqy6iYKCzannhaX9DR72nN1"),
-        (LONG, "$6$saltstring$r5FbPnsT7URYUsahrzagiSe5qjMVcc4aIz4X/mGwcVrnmMFlL3Lc8rvt2wmefWBX6ISnvkok7t7EnQQT6JsW20"),
-        ("", "$6$rounds=1400$anotherlongsalt$3NHQ3rRULF.qohmbTME5iW4NCJ8bQQVf0l4fCuihY7XTeHLacnca12JvIXTbR9Yr8wF4yqyJtSO4eec/9mmOa."),
-        ("password", "$6$rounds=1400$anotherlongsalt$jjf9poG5TFCiZFUupSV7K/QnQ3sxpgHHRdZo25EkyC25PB1jHaS503E6Zv5U6cuB8nWcPIQa1ftVKKxLtS/Kb/"),
-        (LONG, "$6$rounds=1400$anotherlongsalt$MBJFuiukpUwkBsZoL5BYF2zYL3qnC65Yhceb7OQLG.8WA2tgjI6IKLBqGZle4KM4onx37tQUzRqroQd6.dxzR0"),
+        (
+            "",
+            "$6$saltstring$kyGrqt6gmjAdtFLPrflEFifSYLCWWq1pyx95SvqinLDy2UHmj0sTF0MSLMwxPFZc3tu5kQckI8fks0zOPda3n1",
+        ),
+        (
+            "password",
+            "$6$saltstring$adDbXsJjcDlq2662QPgd.tkSOVmnG9Tt3oXl4HR60SusC3AGjirnDenVZp3DGwLwqy6iYKCzannhaX9DR72nN1",
+        ),
+        (
+            LONG,
+            "$6$saltstring$r5FbPnsT7URYUsahrzagiSe5qjMVcc4aIz4X/mGwcVrnmMFlL3Lc8rvt2wmefWBX6ISnvkok7t7EnQQT6JsW20",
+        ),
+        (
+            "",
+            "$6$rounds=1400$anotherlongsalt$3NHQ3rRULF.qohmbTME5iW4NCJ8bQQVf0l4fCuihY7XTeHLacnca12JvIXTbR9Yr8wF4yqyJtSO4eec/9mmOa.",
+        ),
+        (
+            "password",
+            "$6$rounds=1400$anotherlongsalt$jjf9poG5TFCiZFUupSV7K/QnQ3sxpgHHRdZo25EkyC25PB1jHaS503E6Zv5U6cuB8nWcPIQa1ftVKKxLtS/Kb/",
+        ),
+        (
+            LONG,
+            "$6$rounds=1400$anotherlongsalt$MBJFuiukpUwkBsZoL5BYF2zYL3qnC65Yhceb7OQLG.8WA2tgjI6IKLBqGZle4KM4onx37tQUzRqroQd6.dxzR0",
+        ),
         ("", "{SSHA}spXRFxNal2PaKC59rnOlyn0+WxFzYWx0"),
         ("password", "{SSHA}yI6cZwQadOA1e+/f+T+H3eCQQhRzYWx0"),
         ("password", "{PLAIN}password"),

@@ -253,7 +253,9 @@ fn users(auth: &BasicAuth, snapshot: &Snapshot) -> Result<(Htpasswd, Vec<String>
         }
     };
     if users.is_empty() {
-        return Err(format!("Secret {name} has no user with a hash of a known form: write one with `htpasswd -B`"));
+        return Err(format!(
+            "Secret {name} has no user with a hash of a known form: write one with `htpasswd -B`"
+        ));
     }
     Ok((users, problems.into_iter().map(|problem| format!("Secret {name} {problem}")).collect()))
 }
