@@ -183,7 +183,7 @@ pub use ingress::{
     BackendPort, Ingress, IngressBackend, IngressClass, IngressClassParameters, IngressPath, IngressRule,
     IngressTls, PathType,
 };
-pub use node::{Namespace, Node, NodeAddress, ZONE_LABEL};
+pub use node::{Namespace, Node, NodeAddress, Taint, ZONE_LABEL};
 pub use object::{Condition, InvalidObjectName, Kind, Meta, Object, ObjectName, ObjectRef};
 pub use pod::{ContainerPort, Pod, PodPhase};
 pub use problem::{Problem, Problems};

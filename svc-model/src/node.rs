@@ -14,9 +14,38 @@ pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 pub struct Node {
     pub(crate) meta: Meta,
     pub(crate) pod_cidrs: Vec<IpNet>,
+    pub(crate) taints: Vec<Taint>,
     pub(crate) addresses: Vec<NodeAddress>,
     pub(crate) ready: bool,
     pub(crate) allocatable_cpu: Option<u64>,
+}
+
+/// One of `spec.taints`: why pods, or load balancers, had better keep away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Taint {
+    pub(crate) key: String,
+    pub(crate) value: String,
+    pub(crate) effect: String,
+}
+
+impl Taint {
+    /// What it is about, such as `ToBeDeletedByClusterAutoscaler`.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// More about it; often empty.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    #[must_use]
+    pub fn effect(&self) -> &str {
+        &self.effect
+    }
 }
 
 /// One of `status.addresses`.
@@ -52,6 +81,12 @@ impl Node {
     #[must_use]
     pub fn pod_cidrs(&self) -> &[IpNet] {
         &self.pod_cidrs
+    }
+
+    /// `spec.taints`.
+    #[must_use]
+    pub fn taints(&self) -> &[Taint] {
+        &self.taints
     }
 
     /// `status.addresses`.

@@ -24,7 +24,7 @@ pub use ingress::{
     IngressPath, IngressRule, IngressSpec, IngressStatus, IngressTls, ResourceBackend, ServiceBackend,
 };
 pub use meta::{Condition, ObjectMeta, TargetRef};
-pub use node::{Namespace, Node, NodeAddress, NodeSpec, NodeStatus, Quantity};
+pub use node::{Namespace, Node, NodeAddress, NodeSpec, NodeStatus, Quantity, Taint};
 pub use pod::{Container, ContainerPort, Pod, PodIp, PodSpec, PodStatus};
 pub use secret::{ConfigMap, Secret};
 pub use service::{

@@ -1,6 +1,6 @@
 //! The loop that keeps a kernel in step with a store.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use svc_model::store::Watch;
 use svc_nft::Batch;
@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::conntrack::tracker::Tracker;
+use crate::metrics::{Metrics, Sync};
 use crate::nftables::{self, Rules};
 use crate::state::{State, Step};
 use crate::sysctl::settle::{self, Before};
@@ -143,13 +144,15 @@ impl Proxy {
     /// time: batches are atomic.
     pub fn drive(self, watch: Watch) -> (Handle, impl Future<Output = ()> + Send) {
         let (commands, inbox) = mpsc::unbounded_channel();
-        let (reports, handle) = handle::pair(commands);
+        let metrics = Metrics::new(SystemTime::now());
+        let (reports, handle) = handle::pair(commands, metrics.clone());
         let driver = move || {
             let state = State::new(&watch.snapshot(), &self.node, &self.backend);
             Driver {
                 proxy: self,
                 state,
                 tracker: Tracker::default(),
+                metrics,
                 watch,
                 open: true,
                 inbox,
@@ -169,6 +172,7 @@ struct Driver {
     state: State,
     /// Flows that the rules would have decided otherwise.
     tracker: Tracker,
+    metrics: Metrics,
     watch: Watch,
     /// The store may still change.
     open: bool,
@@ -187,6 +191,7 @@ impl Driver {
         loop {
             let recheck = Instant::now() + RECHECK;
             let wake = self.sync().unwrap_or(recheck).min(recheck);
+            let before = self.watch.snapshot();
             tokio::select! {
                 biased;
                 command = self.inbox.recv() => match command {
@@ -206,6 +211,7 @@ impl Driver {
                     Ok((snapshot, delta)) => {
                         self.state.handle_change(&snapshot, &delta);
                         self.tracker.note(delta.services());
+                        self.metrics.changed(&before, &snapshot, &delta, SystemTime::now());
                     }
                     Err(_closed) => self.open = false,
                 },
@@ -246,10 +252,13 @@ impl Driver {
         if self.state.failures() > 0 || self.state.programmed() != plan.revision() {
             return;
         }
-        let Some(sweep) = self.tracker.poll_sweep(plan, Instant::now().into_std()) else { return };
+        self.metrics.programmed(SystemTime::now());
+        let start = Instant::now();
+        let Some(sweep) = self.tracker.poll_sweep(plan, start.into_std()) else { return };
         match sweep::forget(&mut *self.proxy.dataplane, sweep) {
             Ok(forgotten) => {
                 self.tracker.handle_swept(plan);
+                self.metrics.swept(start.elapsed(), forgotten);
                 self.reports.swept(forgotten, None);
             }
             Err(error) => {
@@ -263,14 +272,16 @@ impl Driver {
     fn sync_rules(&mut self) -> (Option<Instant>, Option<Error>) {
         let mut error = None;
         loop {
-            let result = match self.state.poll_step(Instant::now().into_std()) {
+            let start = Instant::now();
+            let (sync, result) = match self.state.poll_step(start.into_std()) {
                 Step::Wait(_) if self.before != self.remembered && self.state.failures() == 0 => {
-                    self.remember()
+                    (Sync::Partial, self.remember())
                 }
                 Step::Wait(until) => return (until.map(Instant::from_std), error),
-                Step::Apply(batch) => self.apply(&batch),
-                Step::Resync(rules) => self.resync(&rules),
+                Step::Apply(batch) => (Sync::Partial, self.apply(&batch)),
+                Step::Resync(rules) => (Sync::Full, self.resync(&rules)),
             };
+            self.metrics.synced(sync, start.elapsed(), result.is_ok(), SystemTime::now());
             if let Err(failure) = result {
                 tracing::warn!(%failure, "rules not applied; those in force stay");
                 error = Some(failure);

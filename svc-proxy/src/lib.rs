@@ -91,9 +91,12 @@
 //! [`semantics`] says what connections to Services mean where kube-proxy's back ends disagree; [`Compat`] takes their
 //! side.
 //!
-//! Features: `driver` (default) adds [`Proxy`] and [`sys`]; without it there is no tokio and no I/O.
+//! Features: `driver` (default) adds [`Proxy`] and [`sys`]; without it there is no tokio and no I/O. `health` adds the HTTP
+//! servers of `healthCheckNodePort`, `/healthz`, `/livez` and `/metrics`, and with them hyper.
 //! Futures: all of [`Handle`] is cancel safe; the loop may be dropped at any time. MSRV: 1.89.
 
+#[cfg(feature = "driver")]
+mod civil;
 mod config;
 pub mod conntrack;
 mod dataplane;
@@ -102,6 +105,10 @@ mod dataplane;
 mod driver;
 mod error;
 pub mod fake;
+#[cfg(feature = "health")]
+pub mod health;
+#[cfg(feature = "driver")]
+pub mod metrics;
 pub mod nftables;
 pub mod packet;
 pub mod plan;

@@ -3,7 +3,7 @@
 use super::{address, cidr};
 use crate::problem::Findings;
 use crate::wire::{self, Quantity};
-use crate::{Meta, Node, NodeAddress};
+use crate::{Meta, Node, NodeAddress, Taint};
 
 pub(super) fn node(wire: &wire::Node, meta: Meta, findings: &mut Findings<'_>) -> Node {
     let spec = wire.spec.clone().unwrap_or_default();
@@ -19,6 +19,7 @@ pub(super) fn node(wire: &wire::Node, meta: Meta, findings: &mut Findings<'_>) -
         pod_cidrs: cidrs
             .filter_map(|(index, text)| findings.parsed(&format!("spec.podCIDRs[{index}]"), cidr(text)))
             .collect(),
+        taints: spec.taints.iter().flatten().map(taint).collect(),
         addresses: status
             .addresses
             .iter()
@@ -36,6 +37,11 @@ pub(super) fn node(wire: &wire::Node, meta: Meta, findings: &mut Findings<'_>) -
             .is_none_or(|it| it.status.as_deref() == Some("True")),
         allocatable_cpu: cpu.and_then(|cpu| findings.parsed("status.allocatable.cpu", millis(&text(cpu)))),
     }
+}
+
+fn taint(wire: &wire::Taint) -> Taint {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    Taint { key: text(&wire.key), value: text(&wire.value), effect: text(&wire.effect) }
 }
 
 /// Types that Kubernetes may yet invent are passed over.

@@ -12,7 +12,7 @@ use crate::endpoints::{LEADER_ANNOTATION, SKIP_LABEL};
 use crate::{
     AddressType, ContainerPort, Endpoint, EndpointAddress, EndpointPort, EndpointSlice, EndpointSubset,
     Endpoints, Meta, Node, NodeAddress, Object, ObjectName, Pod, PodPhase, Protocol, SERVICE_NAME_LABEL,
-    TargetRef, ZONE_LABEL,
+    Taint, TargetRef, ZONE_LABEL,
 };
 
 const ZONES: [&str; 2] = ["east", "west"];
@@ -207,10 +207,18 @@ pub(super) fn node(index: usize) -> impl Strategy<Value = Object> {
     let v4 = ipnet::Ipv4Net::new_assert(Ipv4Addr::new(10, 244, net, 0), 24);
     let v6 = ipnet::Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, 0x10, 0x244, net.into(), 0, 0, 0, 0), 64);
     prop_oneof![5 => Just(zone_of(name)), 1 => Just(None)].prop_map(move |zone| {
+        // Where nobody knows the zone, the node is on its way out.
+        let leaving = Taint {
+            key: "ToBeDeletedByClusterAutoscaler".to_owned(),
+            value: String::new(),
+            effect: "NoSchedule".to_owned(),
+        };
+        let taints = if zone.is_none() { vec![leaving] } else { Vec::new() };
         let zone = zone.map(|zone| (ZONE_LABEL.to_owned(), zone.to_owned()));
         let node = Node {
             meta: Meta { labels: zone.into_iter().collect(), ..meta(ObjectName::cluster(name)) },
             pod_cidrs: vec![v4.into(), v6.into()],
+            taints,
             addresses: vec![
                 NodeAddress::InternalIp(IpAddr::V4(Ipv4Addr::new(172, 20, 10, 2 + net))),
                 NodeAddress::Hostname(name.to_owned()),

@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 
 use super::{list, meta};
 use crate::wire::{self, Quantity};
-use crate::{Node, NodeAddress};
+use crate::{Node, NodeAddress, Taint};
 
 pub(super) fn node(node: &Node) -> wire::Node {
     let cidrs = list(node.pod_cidrs().iter().map(ToString::to_string));
+    let taints = list(node.taints().iter().map(taint));
     let cpu = node.allocatable_cpu().map(|millis| Quantity::Text(cpu(millis)));
     let ready = if node.ready() { "True" } else { "False" };
     wire::Node {
         metadata: meta(node.meta()),
-        spec: cidrs.map(|cidrs| wire::NodeSpec { pod_cidr: cidrs.first().cloned(), pod_cidrs: Some(cidrs) }),
+        spec: (cidrs.is_some() || taints.is_some()).then(|| wire::NodeSpec {
+            pod_cidr: cidrs.as_ref().and_then(|cidrs| cidrs.first().cloned()),
+            pod_cidrs: cidrs,
+            taints,
+        }),
         status: Some(wire::NodeStatus {
             addresses: list(node.addresses().iter().map(address)),
             allocatable: cpu.map(|cpu| BTreeMap::from([("cpu".to_owned(), cpu)])),
@@ -23,6 +28,11 @@ pub(super) fn node(node: &Node) -> wire::Node {
             }]),
         }),
     }
+}
+
+fn taint(taint: &Taint) -> wire::Taint {
+    let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    wire::Taint { key: text(taint.key()), value: text(taint.value()), effect: text(taint.effect()) }
 }
 
 /// As Kubernetes writes it: `4`, or `3920m`.

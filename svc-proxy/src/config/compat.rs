@@ -12,6 +12,27 @@ pub enum ProxyMode {
     Nftables,
 }
 
+impl ProxyMode {
+    /// Every mode.
+    pub const ALL: [ProxyMode; 3] = [ProxyMode::Iptables, ProxyMode::Ipvs, ProxyMode::Nftables];
+
+    /// As `--proxy-mode` has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ProxyMode::Iptables => "iptables",
+            ProxyMode::Ipvs => "ipvs",
+            ProxyMode::Nftables => "nftables",
+        }
+    }
+}
+
+impl std::fmt::Display for ProxyMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// Questions in which kube-proxy's back ends differ from one another. The plan has one meaning for all back ends, which
 /// is the safe one: every setting off. [`upstream`](Self::upstream) takes kube-proxy's side of one mode in all of them;
 /// each can be set alone.

@@ -4,6 +4,7 @@ use svc_model::Revision;
 use svc_model::store::{Progress, Reached};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::metrics::Metrics;
 use crate::plan::Problem;
 use crate::state::State;
 use crate::sysctl::SysctlReport;
@@ -150,12 +151,13 @@ pub struct Handle {
     commands: mpsc::UnboundedSender<Command>,
     status: watch::Receiver<Status>,
     revisions: Reached,
+    metrics: Metrics,
 }
 
-pub(super) fn pair(commands: mpsc::UnboundedSender<Command>) -> (Reports, Handle) {
+pub(super) fn pair(commands: mpsc::UnboundedSender<Command>, metrics: Metrics) -> (Reports, Handle) {
     let (status, status_reader) = watch::channel(Status::default());
     let revisions = Progress::new();
-    let handle = Handle { commands, status: status_reader, revisions: revisions.reached() };
+    let handle = Handle { commands, status: status_reader, revisions: revisions.reached(), metrics };
     (Reports { status, revisions, flows: Flows::default() }, handle)
 }
 
@@ -186,6 +188,12 @@ impl Handle {
     #[must_use]
     pub fn statuses(&self) -> watch::Receiver<Status> {
         self.status.clone()
+    }
+
+    /// What the proxy counts.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.clone()
     }
 
     /// Gives the node other settings: other addresses, other Service ranges. The rules follow in one batch. Ignored by a
