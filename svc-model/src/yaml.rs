@@ -20,7 +20,7 @@ pub use manifests::Manifests;
 
 use crate::wire::Manifest;
 use crate::{Kind, Object, Problem};
-use limits::{MAX_DOCUMENTS, MAX_TEXT_BYTES};
+use limits::{MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, MAX_TEXT_BYTES};
 
 /// Reads all documents of a text. Never fails as a whole: see [`Manifests::problems`]. O(length of the text).
 ///
@@ -62,6 +62,36 @@ pub fn read(text: &str) -> Manifests {
         }
     }
     manifests
+}
+
+/// Every document of a text as something that is not an object of a cluster, such as the configuration of a program: within
+/// the same limits, each by itself. The field that is wrong is named. Empty documents are left out.
+///
+/// ```
+/// let documents = svc_model::yaml::documents::<std::collections::BTreeMap<String, u16>>("a: 1\n---\nb: many\n");
+/// assert_eq!(documents[0].as_ref().unwrap()["a"], 1);
+/// assert_eq!(documents[1].as_ref().unwrap_err().field(), "b");
+/// ```
+#[must_use]
+pub fn documents<T: serde::de::DeserializeOwned>(text: &str) -> Vec<Result<T, Problem>> {
+    let object = |line: usize| format!("document at line {line}");
+    if text.len() > MAX_DOCUMENT_BYTES {
+        let message = format!("{} bytes are more than the {MAX_DOCUMENT_BYTES} that are read", text.len());
+        return vec![Err(Problem::unnamed(object(1), "", message))];
+    }
+    let parsed = document::documents(text).take(MAX_DOCUMENTS).map(|(line, document)| {
+        let value =
+            document::parse(document, line).map_err(|error| Problem::unnamed(object(line), "", error))?;
+        if value.is_null() {
+            return Ok(None);
+        }
+        let wrong = |error: serde_path_to_error::Error<yaml_serde::Error>| {
+            let field = shown(&error.path().to_string());
+            Problem::unnamed(object(line), field, shown(&error.into_inner().to_string()))
+        };
+        serde_path_to_error::deserialize(value).map(Some).map_err(wrong)
+    });
+    parsed.filter_map(Result::transpose).collect()
 }
 
 /// One document of any type, within the limits: the field that is wrong, and why.

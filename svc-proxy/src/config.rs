@@ -44,6 +44,7 @@ pub struct Node {
     masquerade_all: bool,
     masquerade_bit: u8,
     compat: Compat,
+    conntrack_at_least: Vec<(&'static str, u64)>,
 }
 
 impl Node {
@@ -91,6 +92,12 @@ impl Node {
     #[must_use]
     pub fn compat(&self) -> &Compat {
         &self.compat
+    }
+
+    /// The kernel settings of connection tracking that have to have at least these values.
+    #[must_use]
+    pub fn conntrack_at_least(&self) -> &[(&'static str, u64)] {
+        &self.conntrack_at_least
     }
 
     /// Traffic to ClusterIPs is masqueraded whatever its source.

@@ -92,7 +92,8 @@
 //! side.
 //!
 //! Features: `driver` (default) adds [`Proxy`] and [`sys`]; without it there is no tokio and no I/O. `health` adds the HTTP
-//! servers of `healthCheckNodePort`, `/healthz`, `/livez` and `/metrics`, and with them hyper.
+//! servers of `healthCheckNodePort`, `/healthz`, `/livez` and `/metrics`, and with them hyper. `config-file` reads
+//! `KubeProxyConfiguration` ([`kube_proxy`]).
 //! Futures: all of [`Handle`] is cancel safe; the loop may be dropped at any time. MSRV: 1.89.
 
 #[cfg(feature = "driver")]
@@ -107,6 +108,8 @@ mod error;
 pub mod fake;
 #[cfg(feature = "health")]
 pub mod health;
+#[cfg(feature = "config-file")]
+pub mod kube_proxy;
 #[cfg(feature = "driver")]
 pub mod metrics;
 pub mod nftables;

@@ -52,10 +52,46 @@ pub enum Finding {
     Failed(Error),
 }
 
+/// The value that a setting has to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// 1
+    On,
+    /// This, or more: nobody's larger value is lowered.
+    AtLeast(u64),
+}
+
+impl Wanted {
+    pub(crate) fn value(self) -> u64 {
+        match self {
+            Wanted::On => 1,
+            Wanted::AtLeast(least) => least,
+        }
+    }
+
+    #[cfg(feature = "driver")]
+    pub(crate) fn is_met_by(self, value: &str) -> bool {
+        match self {
+            Wanted::On => value == "1",
+            Wanted::AtLeast(least) => value.parse().is_ok_and(|value: u64| value >= least),
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wanted::On => f.write_str("1"),
+            Wanted::AtLeast(least) => write!(f, "at least {least}"),
+        }
+    }
+}
+
 /// One setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     name: &'static str,
+    wanted: Wanted,
     needed_for: &'static str,
     value: Option<String>,
     finding: Finding,
@@ -68,10 +104,16 @@ impl Checked {
         self.name
     }
 
-    /// The value found; it has to be 1.
+    /// The value found; [`needed`](Self::needed) is what it has to be.
     #[must_use]
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()
+    }
+
+    /// The least value that will do.
+    #[must_use]
+    pub fn needed(&self) -> u64 {
+        self.wanted.value()
     }
 
     /// What that means.
@@ -89,16 +131,19 @@ impl Checked {
 
 impl fmt::Display for Checked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Checked { name, needed_for, value, finding } = self;
+        let Checked { name, wanted, needed_for, value, finding } = self;
         let value = value.as_deref().unwrap_or("nothing");
         match finding {
             Finding::Fine => write!(f, "{name} = {value}"),
-            Finding::Absent => write!(f, "{name} is absent: {needed_for} needs it (`modprobe br_netfilter`)"),
-            Finding::Wrong => {
-                write!(f, "{name} = {value}: {needed_for} needs 1; set it, or allow the proxy to")
+            Finding::Absent => {
+                let module = if name.starts_with("net/bridge") { "br_netfilter" } else { "nf_conntrack" };
+                write!(f, "{name} is absent: {needed_for} needs it (`modprobe {module}`)")
             }
-            Finding::Set => write!(f, "{name} = 1 (was {value})"),
-            Finding::Failed(error) => write!(f, "{error}; {needed_for} needs it to be 1"),
+            Finding::Wrong => {
+                write!(f, "{name} = {value}: {needed_for} needs {wanted}; set it, or allow the proxy to")
+            }
+            Finding::Set => write!(f, "{name} = {} (was {value})", wanted.value()),
+            Finding::Failed(error) => write!(f, "{error}; {needed_for} needs it to be {wanted}"),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Collecting a node's settings.
 
 use std::fmt;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
 use svc_model::AddressType;
 
 use super::{Compat, Detector, Node, NodeError, NodePortAddresses};
@@ -23,6 +25,7 @@ pub struct NodeBuilder {
     masquerade_all: bool,
     masquerade_bit: u8,
     compat: Compat,
+    conntrack_at_least: Vec<(&'static str, u64)>,
 }
 
 impl NodeBuilder {
@@ -41,6 +44,7 @@ impl NodeBuilder {
             masquerade_all: false,
             masquerade_bit: 14,
             compat: Compat::default(),
+            conntrack_at_least: Vec::new(),
         }
     }
 
@@ -48,6 +52,12 @@ impl NodeBuilder {
     /// [`families`](Self::families) are chosen.
     pub fn address(mut self, address: impl fmt::Display) -> Self {
         self.addresses.push(address.to_string());
+        self
+    }
+
+    /// Makes this the primary address of its family, whatever else was added.
+    pub fn primary_address(mut self, address: IpAddr) -> Self {
+        self.addresses.insert(0, address.to_string());
         self
     }
 
@@ -67,6 +77,12 @@ impl NodeBuilder {
     /// Adds the range of all pods of the cluster.
     pub fn cluster_cidr(mut self, cidr: impl fmt::Display) -> Self {
         self.cluster_cidrs.push(cidr.to_string());
+        self
+    }
+
+    /// The ranges of all pods of the cluster, in place of those that were added.
+    pub fn cluster_cidrs(mut self, cidrs: &[IpNet]) -> Self {
+        self.cluster_cidrs = cidrs.iter().map(ToString::to_string).collect();
         self
     }
 
@@ -109,6 +125,14 @@ impl NodeBuilder {
         self
     }
 
+    /// Connection tracking has at least these values in these settings (paths below `/proc/sys`): looked at, or set, as other
+    /// settings of the kernel are, and never lowered. What kube-proxy's configuration says is
+    /// `kube_proxy::Conntrack::at_least`. None unless set.
+    pub fn conntrack_at_least(mut self, settings: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
+        self.conntrack_at_least = settings.into_iter().collect();
+        self
+    }
+
     /// Masquerade all traffic to ClusterIPs.
     pub fn masquerade_all(mut self, yes: bool) -> Self {
         self.masquerade_all = yes;
@@ -141,6 +165,7 @@ impl NodeBuilder {
             masquerade_all: self.masquerade_all,
             masquerade_bit: self.masquerade_bit,
             compat: self.compat,
+            conntrack_at_least: self.conntrack_at_least,
         };
         check(&node)?;
         Ok(node)

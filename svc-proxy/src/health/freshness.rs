@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn health_goes_by_the_oldest_change_that_is_not_in_force() {
-        let (start, wall) = (Instant::now(), SystemTime::UNIX_EPOCH);
+        let (start, wall) = (tokio::time::Instant::now().into_std(), SystemTime::UNIX_EPOCH);
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut freshness = Freshness::default();
         freshness.handle_wanted(revision(1), at(0));

@@ -80,6 +80,39 @@ fn reports_say_what_to_do() {
 #[test]
 fn families_of_the_node_decide_what_is_needed() {
     let node = Node::builder("a").address("fd00::1").build().unwrap();
-    let names: Vec<_> = needed(&node).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<_> = needed(&node).into_iter().map(|setting| setting.name).collect();
     assert_eq!(names, ["net/ipv6/conf/all/forwarding", "net/bridge/bridge-nf-call-ip6tables"]);
+}
+
+#[test]
+fn connection_tracking_is_raised_and_never_lowered() {
+    const MAX: &str = "net/netfilter/nf_conntrack_max";
+    let node = Node::builder("a").address("10.0.0.1").conntrack_at_least([(MAX, 131_072)]).build().unwrap();
+    for (value, expected, after) in [
+        ("65536", Finding::Set, "131072"),
+        ("131072", Finding::Fine, "131072"),
+        ("262144", Finding::Fine, "262144"),
+    ] {
+        let mut sysctls = values(&[(FORWARD, "1"), (MAX, value)]);
+        let mut before = Before::new();
+        note(&mut sysctls, &node, &mut before);
+        let report = check(&mut sysctls, &node, &before);
+        let entry = report.entries().iter().find(|entry| entry.name() == MAX).unwrap();
+        assert_eq!((entry.finding(), entry.needed()), (&expected, 131_072));
+        assert_eq!(sysctls.0[MAX], after);
+        assert_eq!(restore(&mut sysctls, &before), []);
+        assert_eq!(sysctls.0[MAX], value);
+    }
+    let report = check(&mut values(&[(MAX, "65536")]), &node, &Before::new());
+    let text = report.to_string();
+    assert!(text.contains("net/netfilter/nf_conntrack_max = 65536: the configuration of connection tracking needs at least 131072"), "{text}");
+}
+
+#[test]
+fn what_could_not_be_set_is_no_error_of_the_clean_up() {
+    let mut sysctls = values(&[(FORWARD, "locked")]);
+    let mut before = Before::new();
+    note(&mut sysctls, &node(), &mut before);
+    assert!(check(&mut sysctls, &node(), &before).problems().next().is_some());
+    assert_eq!(restore(&mut sysctls, &before), []);
 }
