@@ -9,7 +9,7 @@ use crate::progress::Progress;
 use crate::workspace::Workspace;
 
 const LIBRARIES: &[&str] =
-    &["svc-model", "svc-nft", "svc-lab", "svc-proxy", "svc-overlay", "svc-dns", "svc-ingress"];
+    &["svc-model", "svc-ipvs", "svc-nft", "svc-lab", "svc-proxy", "svc-overlay", "svc-dns", "svc-ingress"];
 
 /// In this order the builds of two neighbours have the most in common.
 const FEATURES: &[&[&str]] = &[&["--all-features"], &[], &["--no-default-features"]];

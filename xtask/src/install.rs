@@ -36,6 +36,14 @@ const WANTED: &[Wanted] = &[
         package: "knot",
         tests: "the tests that compare svc-dns with another server of its zone",
     },
+    Wanted {
+        program: "ipvsadm",
+        package: "ipvsadm",
+        tests: "the tests that compare our virtual servers with its listing",
+    },
+    Wanted { program: "qemu-system-x86_64", package: "qemu-system-x86", tests: "the virtual machines" },
+    Wanted { program: "busybox", package: "busybox-static", tests: "the virtual machines" },
+    Wanted { program: "kmod", package: "kmod", tests: "the virtual machines" },
     Wanted { program: "g++", package: "g++", tests: "the fuzz targets (all but their seeds)" },
 ];
 

@@ -1,4 +1,4 @@
-//! Contributor commands: `cargo xtask test|bless|bench|fuzz`.
+//! Contributor commands: `cargo xtask test|bless|bench|fuzz|vm`.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -19,6 +19,7 @@ mod skips;
 mod stage;
 mod test;
 mod tour;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -38,7 +39,9 @@ Everything a contributor runs.
   cargo xtask bench [FILTER]       the benches; `bench proxy/kernel` stands beside the nft program in one run
   cargo xtask bench dns-peers [N]  svc-dns beside nsd, knot and unbound where they are installed: a table, N rounds
   cargo xtask fuzz [TARGET] [--seconds N]
-                                   libFuzzer on one target or all, 60 s each unless told otherwise";
+                                   libFuzzer on one target or all, 60 s each unless told otherwise
+  cargo xtask vm [--suite NAME] [--release NAME] [-- ARGS]
+                                   kernel tests on Debian's stock kernels, emulated: IPVS and the rest";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -62,6 +65,7 @@ fn run(args: &[String]) -> anyhow::Result<()> {
         }
         ["bench", rest @ ..] => Call::parse("cargo bench --package benches --").args(rest).run(&workspace),
         ["fuzz", rest @ ..] => fuzz::command(&workspace, rest),
+        ["vm", rest @ ..] => vm::command(&workspace, rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -43,6 +43,11 @@ impl Workspace {
         self.target.join("fuzz")
     }
 
+    /// Kernels, and what virtual machines boot into.
+    pub(crate) fn vm(&self) -> PathBuf {
+        self.target.join("vm")
+    }
+
     /// Whether commands run as root.
     pub(crate) fn is_root(&self) -> bool {
         Call::parse("id -u").ask(self).is_some_and(|uid| uid.trim() == "0")

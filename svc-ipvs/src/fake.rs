@@ -1,0 +1,163 @@
+//! IPVS in memory, for tests of programs that use this crate.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Activity, Command, Dataplane, Destination, Error, Info, ListedDestination, Refusal, Scheduler, Service,
+    ServiceId, Stats, Timeouts,
+};
+
+const ENOENT: i32 = 2;
+const ESRCH: i32 = 3;
+const EEXIST: i32 = 17;
+const ERANGE: i32 = 34;
+
+/// IPVS in memory: holds to the kernel's rules of what exists and what may be changed. The same tests run on it and on
+/// the kernel. It looks at no packets: connections are what [`connect`](Self::connect) says.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    services: BTreeMap<ServiceId, (Service, BTreeMap<std::net::SocketAddr, ListedDestination>)>,
+    timeouts: Timeouts,
+    schedulers: Vec<Scheduler>,
+    commands: Vec<Command>,
+    failures: Vec<i32>,
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Kernel {
+    /// Without virtual servers, with every scheduler.
+    #[must_use]
+    pub fn new() -> Self {
+        let schedulers = Scheduler::ALL.to_vec();
+        let timeouts = Timeouts::new(900, 120, 300);
+        Self { services: BTreeMap::new(), timeouts, schedulers, commands: Vec::new(), failures: Vec::new() }
+    }
+
+    /// The same with these schedulers only.
+    #[must_use]
+    pub fn with_schedulers(mut self, schedulers: &[Scheduler]) -> Self {
+        self.schedulers = schedulers.to_vec();
+        self
+    }
+
+    /// Every command that took effect, in order.
+    #[must_use]
+    pub fn commands(&self) -> &[Command] {
+        &self.commands
+    }
+
+    /// Makes the next call of [`apply`](Dataplane::apply) fail with this errno before anything is changed.
+    pub fn fail_next(&mut self, errno: i32) {
+        self.failures.push(errno);
+    }
+
+    /// Says how many connections a destination has; nothing happens if there is none.
+    pub fn connect(&mut self, service: ServiceId, to: std::net::SocketAddr, activity: Activity) {
+        if let Some(listed) =
+            self.services.get_mut(&service).and_then(|(_, destinations)| destinations.get_mut(&to))
+        {
+            listed.activity = activity;
+        }
+    }
+
+    fn command(&mut self, command: &Command) -> Result<(), i32> {
+        match command {
+            Command::AddService(service) => {
+                self.check(service)?;
+                if self.services.contains_key(&service.id()) {
+                    return Err(EEXIST);
+                }
+                self.services.insert(service.id(), (service.clone(), BTreeMap::new()));
+            }
+            Command::SetService(service) => {
+                if !self.services.contains_key(&service.id()) {
+                    return Err(ESRCH);
+                }
+                self.check(service)?;
+                self.service(service.id())?.0 = service.clone();
+            }
+            Command::DeleteService(id) => {
+                self.services.remove(id).ok_or(ESRCH)?;
+            }
+            Command::AddDestination(id, destination) => {
+                let (_, destinations) = self.service(*id)?;
+                check_thresholds(destination)?;
+                if destinations.contains_key(&destination.address()) {
+                    return Err(EEXIST);
+                }
+                let new = ListedDestination::new(destination.clone(), Activity::default(), Stats::default());
+                destinations.insert(destination.address(), new);
+            }
+            Command::SetDestination(id, destination) => {
+                let (_, destinations) = self.service(*id)?;
+                check_thresholds(destination)?;
+                destinations.get_mut(&destination.address()).ok_or(ENOENT)?.destination = destination.clone();
+            }
+            Command::DeleteDestination(id, address) => {
+                self.service(*id)?.1.remove(address).ok_or(ENOENT)?;
+            }
+            Command::SetTimeouts(timeouts) => {
+                let change = |old: &mut u32, new| *old = if new == 0 { *old } else { new };
+                change(&mut self.timeouts.tcp, timeouts.tcp);
+                change(&mut self.timeouts.tcp_fin, timeouts.tcp_fin);
+                change(&mut self.timeouts.udp, timeouts.udp);
+            }
+        }
+        Ok(())
+    }
+
+    fn service(
+        &mut self,
+        id: ServiceId,
+    ) -> Result<&mut (Service, BTreeMap<std::net::SocketAddr, ListedDestination>), i32> {
+        self.services.get_mut(&id).ok_or(ESRCH)
+    }
+
+    fn check(&self, service: &Service) -> Result<(), i32> {
+        match service.scheduler() {
+            Some(scheduler) if !self.schedulers.contains(&scheduler) => Err(ENOENT),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_thresholds(destination: &Destination) -> Result<(), i32> {
+    if destination.lower_threshold() > destination.upper_threshold() { Err(ERANGE) } else { Ok(()) }
+}
+
+impl Dataplane for Kernel {
+    fn apply(&mut self, commands: &[Command]) -> Result<Vec<Refusal>, Error> {
+        if !self.failures.is_empty() {
+            return Err(Error::os("apply IPVS commands", self.failures.remove(0)));
+        }
+        let mut refused = Vec::new();
+        for (number, command) in commands.iter().enumerate() {
+            match self.command(command) {
+                Ok(()) => self.commands.push(command.clone()),
+                Err(errno) => refused.push(Refusal::new(number, command, errno)),
+            }
+        }
+        Ok(refused)
+    }
+
+    fn services(&mut self) -> Result<Vec<(Service, Stats)>, Error> {
+        Ok(self.services.values().map(|(service, _)| (service.clone(), Stats::default())).collect())
+    }
+
+    fn destinations(&mut self, of: ServiceId) -> Result<Vec<ListedDestination>, Error> {
+        Ok(self.services.get(&of).map(|(_, all)| all.values().cloned().collect()).unwrap_or_default())
+    }
+
+    fn info(&mut self) -> Result<Info, Error> {
+        Ok(Info { version: [1, 2, 1], connection_table: 4096 })
+    }
+
+    fn timeouts(&mut self) -> Result<Timeouts, Error> {
+        Ok(self.timeouts)
+    }
+}

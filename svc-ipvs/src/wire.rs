@@ -1,0 +1,26 @@
+//! The `IPVS` generic-netlink family, version 1: bytes to values and back. Source: `linux/ip_vs.h`.
+
+mod attr;
+mod destination;
+#[cfg(feature = "netlink")]
+pub(crate) mod message;
+#[cfg(test)]
+mod proptests;
+mod service;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod uapi;
+
+pub use destination::parse_destination;
+pub use service::parse_service;
+
+#[cfg(test)]
+pub(crate) use {destination::write_destination, service::write_service};
+#[cfg(feature = "netlink")]
+pub(crate) use {stats::parse_info, stats::parse_timeouts};
+
+/// Bytes that are no message of the family: what was missing or did not fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the kernel's answer has no valid {0}")]
+pub struct Malformed(pub(crate) &'static str);

@@ -1,0 +1,145 @@
+//! Generic-netlink messages: `struct nlmsghdr`, `struct genlmsghdr`, attributes.
+
+use netlink_packet_core::{DefaultNla, Emitable, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader};
+
+use super::{
+    attr::{Attrs, emit, text, u32},
+    destination::{write_address, write_destination},
+    service::{write_id, write_service},
+    uapi::*,
+};
+use crate::{Command, ServiceId};
+
+pub(crate) const NLMSG_ERROR: u16 = 2;
+pub(crate) const NLMSG_DONE: u16 = 3;
+const HEADER: usize = 16;
+/// Command, version, two reserved bytes.
+const GENERIC: usize = 4;
+
+const GENL_ID_CTRL: u16 = 16;
+const CTRL_CMD_GETFAMILY: u8 = 3;
+const CTRL_VERSION: u8 = 2;
+const CTRL_ATTR_FAMILY_ID: u16 = 1;
+const CTRL_ATTR_FAMILY_NAME: u16 = 2;
+
+/// Where a message goes and what comes back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) family: u16,
+    pub(crate) flags: u16,
+    pub(crate) sequence: u32,
+}
+
+/// The request for the number of the family.
+pub(crate) fn get_family(sequence: u32) -> Vec<u8> {
+    let head = Head { family: GENL_ID_CTRL, flags: 0, sequence };
+    message(head, CTRL_CMD_GETFAMILY, CTRL_VERSION, &[text(CTRL_ATTR_FAMILY_NAME, IPVS_GENL_NAME)])
+}
+
+pub(crate) fn family_id(answer: &Received<'_>) -> Option<u16> {
+    answer.attrs().u16(CTRL_ATTR_FAMILY_ID)
+}
+
+/// One command.
+pub(crate) fn command(head: Head, command: &Command) -> Vec<u8> {
+    let (number, attributes) = match command {
+        Command::AddService(service) => (IPVS_CMD_NEW_SERVICE, vec![write_service(service)]),
+        Command::SetService(service) => (IPVS_CMD_SET_SERVICE, vec![write_service(service)]),
+        Command::DeleteService(id) => (IPVS_CMD_DEL_SERVICE, vec![write_id(*id)]),
+        Command::AddDestination(id, to) => (IPVS_CMD_NEW_DEST, vec![write_id(*id), write_destination(to)]),
+        Command::SetDestination(id, to) => (IPVS_CMD_SET_DEST, vec![write_id(*id), write_destination(to)]),
+        Command::DeleteDestination(id, to) => (IPVS_CMD_DEL_DEST, vec![write_id(*id), write_address(*to)]),
+        Command::SetTimeouts(timeouts) => {
+            let timeouts = [
+                (IPVS_CMD_ATTR_TIMEOUT_TCP, timeouts.tcp),
+                (IPVS_CMD_ATTR_TIMEOUT_TCP_FIN, timeouts.tcp_fin),
+                (IPVS_CMD_ATTR_TIMEOUT_UDP, timeouts.udp),
+            ];
+            (IPVS_CMD_SET_CONFIG, timeouts.map(|(kind, seconds)| u32(kind, seconds)).to_vec())
+        }
+    };
+    message(head, number, IPVS_GENL_VERSION, &attributes)
+}
+
+/// A question.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Question {
+    Services,
+    Destinations(ServiceId),
+    Info,
+    Timeouts,
+}
+
+pub(crate) fn question(head: Head, question: Question) -> Vec<u8> {
+    let (number, attributes) = match question {
+        Question::Services => (IPVS_CMD_GET_SERVICE, vec![]),
+        Question::Destinations(of) => (IPVS_CMD_GET_DEST, vec![write_id(of)]),
+        Question::Info => (IPVS_CMD_GET_INFO, vec![]),
+        Question::Timeouts => (IPVS_CMD_GET_CONFIG, vec![]),
+    };
+    message(head, number, IPVS_GENL_VERSION, &attributes)
+}
+
+fn message(head: Head, command: u8, version: u8, attributes: &[DefaultNla]) -> Vec<u8> {
+    let attributes = emit(attributes);
+    let mut bytes = vec![0; HEADER];
+    bytes.extend([command, version, 0, 0]);
+    bytes.extend(attributes);
+    let mut header = NetlinkHeader::default();
+    header.length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    header.message_type = head.family;
+    header.flags = NLM_F_REQUEST | head.flags;
+    header.sequence_number = head.sequence;
+    header.emit(&mut bytes);
+    bytes
+}
+
+/// Whether a request of ours asks for a list.
+pub(crate) fn is_dump(request: &[u8]) -> bool {
+    NetlinkBuffer::new_checked(request).is_ok_and(|buffer| buffer.flags() & NLM_F_DUMP != 0)
+}
+
+/// One message that was received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received<'a> {
+    pub(crate) kind: u16,
+    pub(crate) sequence: u32,
+    payload: &'a [u8],
+}
+
+impl<'a> Received<'a> {
+    /// The errno of an `NLMSG_ERROR`, and of what ends a dump; 0 is an acknowledgement.
+    pub(crate) fn errno(&self) -> Option<i32> {
+        let ends = matches!(self.kind, NLMSG_ERROR | NLMSG_DONE);
+        let code = self.payload.first_chunk::<4>().map_or(0, |bytes| i32::from_ne_bytes(*bytes));
+        ends.then_some(code.wrapping_neg())
+    }
+
+    pub(crate) fn attrs(&self) -> Attrs<'a> {
+        Attrs(self.payload.get(GENERIC..).unwrap_or_default())
+    }
+
+    /// What stands inside the service or the destination that this tells of.
+    pub(crate) fn service(&self) -> Option<&'a [u8]> {
+        self.attrs().bytes(IPVS_CMD_ATTR_SERVICE)
+    }
+
+    pub(crate) fn destination(&self) -> Option<&'a [u8]> {
+        self.attrs().bytes(IPVS_CMD_ATTR_DEST)
+    }
+}
+
+/// Splits what one receive gave; ends at the first malformed message.
+pub(crate) fn split(mut bytes: &[u8]) -> impl Iterator<Item = Received<'_>> {
+    std::iter::from_fn(move || {
+        let buffer = NetlinkBuffer::new_checked(bytes).ok()?;
+        let length = usize::try_from(buffer.length()).ok()?;
+        let received = Received {
+            kind: buffer.message_type(),
+            sequence: buffer.sequence_number(),
+            payload: bytes.get(HEADER..length)?,
+        };
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(received)
+    })
+}
