@@ -1,9 +1,9 @@
 //! The Kubernetes API as a source of objects: list and watch, into a [`Store`].
 //!
-//! A small client of its own over hyper and rustls (aws-lc-rs): no cache beside the store, one connection for each kind
-//! (and namespace, where [`Kube::namespaces`] says which), pages of 500 objects, bookmarks, resumption after disconnects, a new list (of which only the differences count) when
-//! the server has forgotten where we were. What it does not need it drops while it decodes: a connection holds one
-//! object at a time, a list one page.
+//! A small client of its own over hyper and rustls (aws-lc-rs): no cache beside the store, pages of 500 objects, bookmarks,
+//! resumption after disconnects, a new list (of which only the differences count) when the server has forgotten where we were.
+//! Each kind (in each namespace, where [`Kube::namespaces`] names them) has one connection, which carries one request after
+//! the other. What it does not need it drops while it decodes: a connection holds one object at a time, a list one page.
 //!
 //! Objects are read as `stored`: nothing is defaulted, allocated or derived.
 //!
@@ -33,7 +33,8 @@
 //! # Credentials
 //!
 //! A kubeconfig (`certificate-authority`, `client-certificate` and `client-key` as files or data, `token`, `tokenFile`) or
-//! a pod's service account. Files are read again for every connection. Exec plugins are not supported, and are named.
+//! a pod's service account. Files of certificates are read again for every connection, and those of tokens for every request.
+//! Exec plugins are not supported, and are named.
 
 mod backoff;
 mod cluster;

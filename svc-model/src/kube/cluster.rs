@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::kubeconfig;
 use crate::sys::credentials;
 
-/// An API server and the credentials for it. Files of certificates and tokens are read again for every connection, so
-/// that they may rotate.
+/// An API server and the credentials for it. Files of certificates are read again for every connection, and those of tokens
+/// for every request, so that they may rotate.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     pub(crate) address: Address,

@@ -19,7 +19,7 @@ use super::resource::Resource;
 use super::status::{State, Status};
 use super::{Cluster, Settings, decode, referenced};
 use crate::store::Store;
-use crate::sys::api::{self, Answer};
+use crate::sys::api::{self, Answer, Channel};
 use crate::{Kind, ObjectName};
 
 /// The largest error that is read.
@@ -130,9 +130,10 @@ impl Follower {
     /// Lists, watches, and begins again, for ever.
     async fn reflect(&self, reflector: &mut Reflector) {
         let mut backoff = Backoff::between(self.settings.least_wait, self.settings.most_wait);
+        let mut idle = None;
         loop {
             let mut progress = false;
-            let done = self.once(reflector, &mut progress).await;
+            let done = self.once(reflector, &mut idle, &mut progress).await;
             if progress {
                 backoff.succeeded();
             }
@@ -151,13 +152,18 @@ impl Follower {
     }
 
     /// One request and its answer. `progress`: something came of it.
-    async fn once(&self, reflector: &mut Reflector, progress: &mut bool) -> Result<(), Failure> {
+    async fn once(
+        &self,
+        reflector: &mut Reflector,
+        idle: &mut Option<Channel>,
+        progress: &mut bool,
+    ) -> Result<(), Failure> {
         let least = self.settings.watch_seconds;
         let seconds = least + u64::from(api::chance()) % least;
         match reflector.request(seconds) {
             Request::List(path) => {
                 let late = |_| Failure::Unreachable("a page takes too long".to_owned());
-                let body = timeout(PAGE_PATIENCE, self.page(&path)).await.map_err(late)??;
+                let body = timeout(PAGE_PATIENCE, self.page(&path, idle)).await.map_err(late)??;
                 let page = decode::page(reflector.resource().kind(), &body).map_err(Failure::Garbage)?;
                 *progress = true;
                 if let Some(change) = reflector.page(page) {
@@ -168,18 +174,26 @@ impl Follower {
             Request::Watch(path) => {
                 let life = Duration::from_secs(seconds) + self.settings.watch_grace;
                 let silent = |_| Failure::Unreachable("the watch does not end".to_owned());
-                timeout(life, self.watch(&path, reflector, progress)).await.map_err(silent)?
+                timeout(life, self.watch(&path, reflector, idle, progress)).await.map_err(silent)?
             }
         }
     }
 
-    async fn page(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        let mut answer = self.get(path).await?;
-        whole(&mut answer, self.settings.max_page_bytes).await?.ok_or(Failure::TooLarge)
+    async fn page(&self, path: &str, idle: &mut Option<Channel>) -> Result<Vec<u8>, Failure> {
+        let mut answer = self.get(path, idle).await?;
+        let page = whole(&mut answer, self.settings.max_page_bytes).await?.ok_or(Failure::TooLarge);
+        *idle = answer.body.into_idle();
+        page
     }
 
-    async fn watch(&self, path: &str, reflector: &mut Reflector, progress: &mut bool) -> Result<(), Failure> {
-        let mut answer = self.get(path).await?;
+    async fn watch(
+        &self,
+        path: &str,
+        reflector: &mut Reflector,
+        idle: &mut Option<Channel>,
+        progress: &mut bool,
+    ) -> Result<(), Failure> {
+        let mut answer = self.get(path, idle).await?;
         self.publish(reflector.resource(), |state| state.trouble = None);
         let mut lines = Lines::default();
         while let Some(bytes) = answer.body.next().await.map_err(Failure::Unreachable)? {
@@ -191,17 +205,19 @@ impl Follower {
                 change.into_iter().for_each(|change| self.apply(reflector, change));
             }
         }
+        *idle = answer.body.into_idle();
         Ok(())
     }
 
-    async fn get(&self, path: &str) -> Result<Answer, Failure> {
-        let mut answer = api::get(&self.cluster, path).await.map_err(Failure::Unreachable)?;
+    async fn get(&self, path: &str, idle: &mut Option<Channel>) -> Result<Answer, Failure> {
+        let mut answer = api::get(&self.cluster, path, idle.take()).await.map_err(Failure::Unreachable)?;
         if answer.code == 200 {
             return Ok(answer);
         }
         let body = whole(&mut answer, MAX_ERROR_BYTES).await?.unwrap_or_default();
         let mut status = decode::status(&body);
         status.code = answer.code;
+        *idle = answer.body.into_idle();
         Err(Failure::Refused { status, retry_after: answer.retry_after })
     }
 

@@ -152,6 +152,44 @@ fn after_a_disconnect_it_goes_on_where_it_was() {
     });
 }
 
+#[test]
+fn one_request_after_the_other_goes_over_one_connection() {
+    let open = |server: &Server| {
+        server.keep_open();
+        (0..5).for_each(|index| server.set("services", &format!("shop/c{index}"), service("10.0.0.3")));
+        server.next("services", Fault::Status(503, ""));
+        kube(server)
+    };
+    following(open, async |cluster| {
+        cluster.handle.ready().await.unwrap();
+        // A refused page, the four pages of the list, and three watches that the server ended in good order.
+        for round in 1..=3 {
+            cluster.server.asked_times(round, |asked| asked.is_watch()).await;
+            let name = format!("shop/d{round}");
+            cluster.server.set("services", &name, service("10.0.0.4"));
+            cluster.until(|snapshot| names(snapshot).len() == 7 + round).await;
+            cluster.server.disconnect();
+        }
+        cluster.server.asked_times(4, |asked| asked.is_watch()).await;
+        assert_eq!((cluster.server.connections(), cluster.lists("services")), (1, 2));
+    });
+}
+
+#[test]
+fn a_connection_that_the_server_closed_is_replaced_without_a_word() {
+    let many = |server: &Server| {
+        (0..5).for_each(|index| server.set("services", &format!("shop/c{index}"), service("10.0.0.3")));
+        kube(server)
+    };
+    following(many, async |cluster| {
+        cluster.handle.ready().await.unwrap();
+        cluster.server.asked_for(|asked| asked.is_watch()).await;
+        // This server closes after each answer: nobody was told of a failure, and nothing was waited for.
+        assert_eq!((cluster.server.connections(), cluster.server.asked().len()), (5, 5));
+        assert_eq!(cluster.handle.problems(), []);
+    });
+}
+
 /// What vanished while the server forgot is removed, and what stayed is not touched.
 fn relisted(forget: fn(&Server)) {
     following(kube, async |cluster| {

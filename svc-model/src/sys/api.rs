@@ -1,4 +1,5 @@
-//! HTTP to an API server: one connection a request, with the credentials as their files stand at that moment.
+//! HTTP to an API server: one request after the other over one connection, as long as the server keeps it open. A token is
+//! read for every request, certificates for every connection, as their files stand at that moment.
 
 use std::future::{Future, poll_fn};
 use std::path::Path;
@@ -33,26 +34,41 @@ pub(crate) struct Answer {
 
 /// Reads the body; drives the connection meanwhile.
 pub(crate) struct Body {
-    connection: Option<Connection>,
+    channel: Channel,
     incoming: Incoming,
+    is_read: bool,
+}
+
+/// A connection, and the way to send over it.
+pub(crate) struct Channel {
+    sender: Sender,
+    /// Until it breaks.
+    connection: Option<Connection>,
 }
 
 type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Asks for a path with its query.
-pub(crate) async fn get(cluster: &Cluster, path: &str) -> Result<Answer, String> {
+type Sender = http1::SendRequest<Empty<Bytes>>;
+
+/// Asks for a path with its query. Over `idle`, if the server still listens there.
+pub(crate) async fn get(cluster: &Cluster, path: &str, idle: Option<Channel>) -> Result<Answer, String> {
     let token = match &cluster.token {
         Some(source) => Some(load(source).await?),
         None => None,
     };
+    let request = || request(cluster, path, token.as_deref());
     let late = |_| format!("no answer within {} s", PATIENCE.as_secs());
-    let (sender, connection) = timeout(PATIENCE, connect(cluster)).await.map_err(late)??;
-    timeout(PATIENCE, ask(cluster, path, token, sender, connection)).await.map_err(late)?
+    if let Some(idle) = idle {
+        // The server may have closed it long ago, which shows only now; asking once more does no harm.
+        if let Ok(answer) = timeout(PATIENCE, ask(request()?, idle)).await.map_err(late)? {
+            return Ok(answer);
+        }
+    }
+    let channel = timeout(PATIENCE, connect(cluster)).await.map_err(late)??;
+    timeout(PATIENCE, ask(request()?, channel)).await.map_err(late)?
 }
 
-type Sender = http1::SendRequest<Empty<Bytes>>;
-
-async fn connect(cluster: &Cluster) -> Result<(Sender, Connection), String> {
+async fn connect(cluster: &Cluster) -> Result<Channel, String> {
     let address = &cluster.address;
     let stream = TcpStream::connect((address.host.as_str(), address.port)).await;
     let stream = stream.map_err(|error| format!("{}: {error}", address.authority()))?;
@@ -70,14 +86,14 @@ async fn connect(cluster: &Cluster) -> Result<(Sender, Connection), String> {
     }
 }
 
-async fn handshake<S>(stream: S) -> Result<(Sender, Connection), String>
+async fn handshake<S>(stream: S) -> Result<Channel, String>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
     let (sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     // What breaks the connection is told by the body, or by the request.
-    Ok((sender, Box::pin(async move { drop(connection.await) })))
+    Ok(Channel { sender, connection: Some(Box::pin(async move { drop(connection.await) })) })
 }
 
 async fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
@@ -113,13 +129,9 @@ fn named(path: &Path, error: &str) -> String {
     format!("{}: {error}", path.display())
 }
 
-async fn ask(
-    cluster: &Cluster,
-    path: &str,
-    token: Option<Vec<u8>>,
-    mut sender: Sender,
-    connection: Connection,
-) -> Result<Answer, String> {
+type Request = hyper::Request<Empty<Bytes>>;
+
+fn request(cluster: &Cluster, path: &str, token: Option<&[u8]>) -> Result<Request, String> {
     let address = &cluster.address;
     let mut request = hyper::Request::get(format!("{}{path}", address.prefix))
         .header(HOST, address.authority())
@@ -128,18 +140,22 @@ async fn ask(
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, [b"Bearer ", token.trim_ascii()].concat());
     }
-    let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
-    let mut connection = Some(connection);
+    request.body(Empty::new()).map_err(|error| error.to_string())
+}
+
+async fn ask(request: Request, mut channel: Channel) -> Result<Answer, String> {
+    let Channel { sender, connection } = &mut channel;
     let mut response = std::pin::pin!(sender.send_request(request));
     let response = poll_fn(|cx| {
-        drive(&mut connection, cx);
+        drive(connection, cx);
         response.as_mut().poll(cx)
     });
     let (head, incoming) = response.await.map_err(|error| error.to_string())?.into_parts();
     let retry_after =
         head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let retry_after = retry_after.map(Duration::from_secs);
-    Ok(Answer { code: head.status.as_u16(), retry_after, body: Body { connection, incoming } })
+    let body = Body { channel, incoming, is_read: false };
+    Ok(Answer { code: head.status.as_u16(), retry_after, body })
 }
 
 fn drive(connection: &mut Option<Connection>, cx: &mut std::task::Context<'_>) {
@@ -153,11 +169,14 @@ impl Body {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, String> {
         loop {
             let frame = poll_fn(|cx| {
-                drive(&mut self.connection, cx);
+                drive(&mut self.channel.connection, cx);
                 Pin::new(&mut self.incoming).poll_frame(cx)
             });
             match frame.await {
-                None => return Ok(None),
+                None => {
+                    self.is_read = true;
+                    return Ok(None);
+                }
                 Some(Err(error)) => return Err(error.to_string()),
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
@@ -166,6 +185,11 @@ impl Body {
                 }
             }
         }
+    }
+
+    /// The connection for the next request, if this answer was read to its end and the server left it open.
+    pub(crate) fn into_idle(self) -> Option<Channel> {
+        (self.is_read && self.channel.connection.is_some()).then_some(self.channel)
     }
 }
 

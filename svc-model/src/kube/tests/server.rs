@@ -35,6 +35,10 @@ struct State {
     rules: Option<Vec<Rule>>,
     /// Bytes of each piece that is written.
     piece: usize,
+    /// How many connections there were.
+    connections: usize,
+    /// Connections are left open after an answer. Otherwise they are closed, without a word before.
+    keeps_open: bool,
 }
 
 /// Who may list and watch what: a line of a Role.
@@ -101,6 +105,7 @@ impl Server {
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                serving.state().connections += 1;
                 let (server, tls) = (serving.clone(), tls.clone());
                 tokio::spawn(async move {
                     match tls {
@@ -193,6 +198,15 @@ impl Server {
         self.state().token = Some(token.to_owned());
     }
 
+    pub(super) fn keep_open(&self) {
+        self.state().keeps_open = true;
+    }
+
+    /// How many connections there were up to now.
+    pub(super) fn connections(&self) -> usize {
+        self.state().connections
+    }
+
     pub(super) fn pieces_of(&self, bytes: usize) {
         self.state().piece = bytes;
     }
@@ -216,6 +230,14 @@ impl Server {
     }
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S) -> std::io::Result<()> {
+        self.serve_one(&mut stream).await?;
+        while self.state().keeps_open {
+            self.serve_one(&mut stream).await?;
+        }
+        Ok(())
+    }
+
+    async fn serve_one<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: &mut S) -> std::io::Result<()> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await?);
@@ -225,16 +247,16 @@ impl Server {
         let refused = self.note(&asked, &head);
         self.changed.send_modify(|number| *number += 1);
         match refused {
-            Some(Fault::Hangup) => Ok(()),
+            Some(Fault::Hangup) => Err(std::io::ErrorKind::ConnectionAborted.into()),
             Some(Fault::Body(body)) => {
-                self.head(&mut stream, 200, "").await?;
-                self.write(&mut stream, &body).await?;
+                self.head(stream, 200, "").await?;
+                self.write(stream, &body).await?;
                 stream.write_all(b"0\r\n\r\n").await?;
-                stream.shutdown().await
+                stream.flush().await
             }
-            Some(Fault::Status(code, headers)) => self.refuse(&mut stream, code, headers).await,
-            None if asked.is_watch() => self.watch(&mut stream, &asked).await,
-            None => self.list(&mut stream, &asked).await,
+            Some(Fault::Status(code, headers)) => self.refuse(stream, code, headers).await,
+            None if asked.is_watch() => self.watch(stream, &asked).await,
+            None => self.list(stream, &asked).await,
         }
     }
 
@@ -326,6 +348,9 @@ impl Server {
             for (version, event) in events {
                 seen = version;
                 self.write(stream, format!("{event}\n").as_bytes()).await?;
+            }
+            if over && self.state().keeps_open {
+                return stream.write_all(b"0\r\n\r\n").await;
             }
             if over {
                 return Ok(());
