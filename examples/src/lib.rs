@@ -10,6 +10,7 @@ pub mod apps;
 pub mod certificates;
 pub mod client;
 pub mod cluster;
+pub mod kube_proxy;
 pub mod leases;
 pub mod manifests;
 #[allow(clippy::exhaustive_structs, reason = "the options of one program")]

@@ -1,13 +1,13 @@
 //! The node stack: overlay and proxy of one node, composed. The tour runs it on the lab's nodes, `node` on a real one.
 
 use std::future::Future;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
 use ipnet::Ipv4Net;
 use svc_model::store::Watch;
 use svc_overlay::{Leases, Overlay, Pods};
-use svc_proxy::{Node, Proxy, SysctlPolicy};
+use svc_proxy::{Node, Proxy, SysctlPolicy, health, kube_proxy};
 
 /// What a node has to know of itself and its cluster.
 #[derive(Clone, Debug)]
@@ -27,6 +27,12 @@ pub struct StackConfig {
     pub vtep_mac: Option<String>,
     /// The link to the other nodes.
     pub underlay: String,
+    /// What kube-proxy's configuration says of the proxy.
+    pub kube_proxy: Option<kube_proxy::Configuration>,
+    /// Where the proxy answers `/healthz` and `/livez`.
+    pub healthz: Option<SocketAddr>,
+    /// Where it answers `/metrics`.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl StackConfig {
@@ -43,6 +49,9 @@ impl StackConfig {
             service_cidr: Ipv4Net::new_assert([10, 96, 0, 0].into(), 12),
             vtep_mac: None,
             underlay: "eth0".to_owned(),
+            kube_proxy: None,
+            healthz: None,
+            metrics: None,
         })
     }
 }
@@ -54,7 +63,24 @@ impl StackConfig {
     /// A setting that makes no sense.
     pub fn proxy_node(&self) -> anyhow::Result<Node> {
         let node = Node::builder(&self.name).address(self.address).pod_cidr(self.pod_cidr);
-        Ok(node.cluster_cidr(self.cluster_cidr).service_cidr(self.service_cidr).build()?)
+        let node = node.cluster_cidr(self.cluster_cidr).service_cidr(self.service_cidr);
+        let Some(configuration) = &self.kube_proxy else { return Ok(node.build()?) };
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let tracking = configuration.conntrack().at_least(processors);
+        Ok(configuration.node(node).conntrack_at_least(tracking).build()?)
+    }
+
+    /// The servers beside the proxy. Every `healthCheckNodePort` is served in any case.
+    ///
+    /// # Errors
+    /// A setting that makes no sense.
+    pub fn health(&self) -> anyhow::Result<health::Server> {
+        let mut server = health::Server::builder(self.proxy_node()?);
+        if let Some(configuration) = &self.kube_proxy {
+            server = server.stale_after(2 * configuration.sync_period());
+        }
+        server = self.healthz.into_iter().fold(server, health::ServerBuilder::healthz);
+        Ok(self.metrics.into_iter().fold(server, health::ServerBuilder::metrics).build())
     }
 }
 
@@ -68,6 +94,8 @@ pub struct NodeStack {
     pub pods: Pods,
     /// The proxy's end.
     pub proxy: svc_proxy::Handle,
+    /// The end of the servers that answer for it.
+    pub health: health::Handle,
 }
 
 impl NodeStack {
@@ -91,12 +119,13 @@ impl NodeStack {
         }
         let (overlay, carry) = overlay.build()?.drive();
         let (proxy, program) =
-            Proxy::builder(config.proxy_node()?).sysctls(SysctlPolicy::Set).build().drive(watch);
+            Proxy::builder(config.proxy_node()?).sysctls(SysctlPolicy::Set).build().drive(watch.clone());
+        let (health, answer) = config.health()?.drive(watch, &proxy);
         let pods = overlay.pods();
         let run = async move {
-            tokio::join!(carry, program);
+            tokio::join!(carry, program, answer);
         };
-        Ok((Self { overlay, pods, proxy }, run))
+        Ok((Self { overlay, pods, proxy, health }, run))
     }
 
     /// Takes away everything that the stack put in the kernel.
@@ -104,6 +133,7 @@ impl NodeStack {
     /// # Errors
     /// What could not be taken away; the rest is.
     pub async fn clean_up(self) -> anyhow::Result<()> {
+        drop(self.health);
         let proxy = self.proxy.clean_up().await.context("proxy");
         let overlay = self.overlay.clean_up().await.context("overlay");
         proxy.map(drop).and(overlay.map(drop))

@@ -76,6 +76,7 @@ fn main() -> ExitCode {
         lab("dns_forwards_to_unbound", |lab| Box::pin(dns_forwards_to_unbound(lab))),
         lab("ingress_routes_to_endpoints", |lab| Box::pin(ingress_routes_to_endpoints(lab))),
         lab("node_serves_all_and_cleans_up", |lab| Box::pin(node_serves_all_and_cleans_up(lab))),
+        lab("node_follows_the_configuration_of_kube_proxy", |lab| Box::pin(node_follows_configuration(lab))),
         lab("node_names_a_missing_underlay", |lab| Box::pin(node_names_a_missing_underlay(lab))),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -476,6 +477,81 @@ async fn node_serves_all_and_cleans_up(lab: Lab) -> anyhow::Result<()> {
     let after = a.dump().await?;
     ensure!(before == after, "it left something:\nbefore {before}\nafter {after}");
     Ok(())
+}
+
+/// A Service at a node port, which load balancers ask after.
+const BALANCED: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: LoadBalancer, clusterIP: 10.96.0.80, externalTrafficPolicy: Local, healthCheckNodePort: 32001,
+       ports: [{port: 80, nodePort: 30080}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 8080}]
+endpoints: [{addresses: [172.20.10.3], nodeName: a}]
+";
+
+async fn node_follows_configuration(lab: Lab) -> anyhow::Result<()> {
+    let (a, b) = hosts(&lab).await?;
+    a.add_address("eth0", "192.168.7.2/32").await?;
+    b.add_route("192.168.7.2/32", "172.20.10.2").await?;
+    let (directory, elsewhere) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    fs::write(directory.path().join("web.yaml"), BALANCED)?;
+    let config = elsewhere.path().join("config.conf");
+    let write = |fields: &str| {
+        let head =
+            "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: nftables\n";
+        fs::write(&config, format!("{head}oomScoreAdj: -999\n{fields}\n"))
+    };
+    write("metricsBindAddress: 0.0.0.0")?;
+    let mut command = Command::new(NODE);
+    command.args(["--name", "a", "--address", "172.20.10.2", "--pod-cidr", "10.244.2.0/24"]);
+    command.args(["--manifests", text(directory.path()), "--proxy-config", text(&config)]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut program = a.command(command).spawn().await?;
+    let mut said = BufReader::new(program.stdout.take().context("output is piped")?).lines();
+    let mut errors = BufReader::new(program.stderr.take().context("errors are piped")?).lines();
+    until_line(&mut errors, "config.conf: KubeProxyConfiguration: oomScoreAdj: has no effect").await?;
+    until_line(&mut said, "is in step").await?;
+
+    let get = async |to: &str, target: &str| -> anyhow::Result<_> {
+        Get::new(to.parse()?).target(target).send_from(&b).await
+    };
+    let reply = get("172.20.10.2:10256", "/healthz").await?;
+    ensure!(reply.body().contains("\"nodeEligible\": true"), "{}", reply.body());
+    let reply = get("172.20.10.2:10249", "/metrics").await?;
+    ensure!(reply.body().contains("kubeproxy_sync_proxy_rules_duration_seconds_count"), "{}", reply.body());
+    let reply = get("172.20.10.2:32001", "/").await?;
+    ensure!(reply.body().contains("\"localEndpoints\": 1"), "{}", reply.body());
+    ensure!(get("192.168.7.2:32001", "/").await.is_err(), "that is not the primary address");
+
+    write("nodePortAddresses: [somewhere]")?;
+    until_line(&mut errors, "nodePortAddresses[0]: `somewhere` is not a range").await?;
+    ensure!(get("172.20.10.2:32001", "/").await.is_ok(), "what was in force does not go on");
+    write("nodePortAddresses: [192.168.7.0/24]\nmetricsBindAddress: 0.0.0.0")?;
+    until_line(&mut said, "goes on with what the proxy's configuration says now").await?;
+    while get("192.168.7.2:32001", "/").await.is_err() {}
+    while get("172.20.10.2:32001", "/").await.is_ok() {}
+    program.signal(2)?;
+    ensure!(program.wait().await?.success(), "it did not end well");
+    Ok(())
+}
+
+/// Waits for a line with this text.
+async fn until_line<R: tokio::io::AsyncBufRead + Unpin>(
+    lines: &mut tokio::io::Lines<R>,
+    text: &str,
+) -> anyhow::Result<()> {
+    loop {
+        let line = lines.next_line().await?.with_context(|| format!("it ended without `{text}`"))?;
+        if line.contains(text) {
+            return Ok(());
+        }
+    }
 }
 
 async fn node_names_a_missing_underlay(lab: Lab) -> anyhow::Result<()> {

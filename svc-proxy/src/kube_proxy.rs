@@ -56,6 +56,7 @@ use svc_model::{Problem, yaml};
 
 use crate::{Detector, NodeBuilder, NodePortAddresses, ProxyMode};
 
+mod change;
 mod conntrack;
 mod fields;
 mod go_duration;
@@ -64,6 +65,7 @@ mod section;
 #[cfg(test)]
 mod tests;
 
+pub use change::Change;
 pub use conntrack::Conntrack;
 use section::{Findings, Section};
 

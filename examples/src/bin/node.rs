@@ -1,12 +1,13 @@
 //! The full node stack on one machine: overlay, pods' proxy, cluster DNS and Ingress over one directory of manifests.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
+use examples::kube_proxy::ConfigFile;
 use examples::stack::{NodeStack, StackConfig};
 use examples::{leases, show};
 use ipnet::Ipv4Net;
@@ -15,6 +16,7 @@ use svc_model::ControlPlane;
 use svc_model::dir::{DirHandle, ManifestDir};
 use svc_model::store::Store;
 use svc_overlay::Leases;
+use svc_proxy::kube_proxy::Change;
 
 /// Runs what a Kubernetes node needs for Services, in the network namespace it is started in (needs CAP_NET_ADMIN).
 ///
@@ -59,6 +61,15 @@ struct Options {
     /// Where it listens for HTTPS.
     #[arg(long, value_name = "ADDRESS")]
     https: Option<String>,
+    /// kube-proxy's configuration (KubeProxyConfiguration); it is followed as it is edited.
+    #[arg(long, value_name = "FILE")]
+    proxy_config: Option<PathBuf>,
+    /// Where the proxy answers /healthz and /livez; by default where its configuration says, if there is one.
+    #[arg(long, value_name = "ADDRESS")]
+    healthz: Option<SocketAddr>,
+    /// Where it answers /metrics; by default where its configuration says, if there is one.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
     /// Leave everything in the kernel at the end.
     #[arg(long)]
     leave: bool,
@@ -73,7 +84,9 @@ async fn main() -> anyhow::Result<()> {
     let control = ControlPlane::builder().service_cidr(options.service_cidr.into()).build();
     let (objects, follow) = ManifestDir::new(&options.manifests).follow(control, store.clone());
     // The kernel: overlay and proxy.
-    let (stack, carry) = NodeStack::new(&options.stack(), options.leases()?, store.watch())?;
+    let proxy_config = options.proxy_config.as_deref().map(ConfigFile::read).transpose()?;
+    let config = options.stack(proxy_config.as_ref());
+    let (stack, carry) = NodeStack::new(&config, options.leases()?, store.watch())?;
     // What announces stands behind the gate of what programs.
     let (dns, names) = options.dns()?.drive(store.watch().behind(stack.proxy.revisions()));
     let (router, routes) = options.ingress()?.drive(store.watch().behind(stack.proxy.revisions()));
@@ -86,6 +99,7 @@ async fn main() -> anyhow::Result<()> {
             served = &mut serving => served.map(drop),
             interrupted = tokio::signal::ctrl_c() => interrupted.context("waiting for Ctrl-C"),
             () = report(&objects, &stack) => Ok(()),
+            () = follow_config(proxy_config, config, &stack) => Ok(()),
             ended = announce(&options.name, &store, &objects, (&dns, &router)) => ended,
         };
         // Requests under way are answered before the rules go.
@@ -121,6 +135,7 @@ async fn announce(
 async fn report(objects: &DirHandle, stack: &NodeStack) {
     let mut objects = objects.clone();
     let mut proxy = stack.proxy.statuses();
+    let mut health = stack.health.statuses();
     let mut overlay = Vec::new();
     loop {
         let known = overlay.clone();
@@ -134,6 +149,13 @@ async fn report(objects: &DirHandle, stack: &NodeStack) {
                 Some(problems) => problems.iter().for_each(|problem| eprintln!("error: {problem}")),
                 None => return,
             },
+            changed = health.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let status = health.borrow_and_update();
+                status.problems().iter().for_each(|problem| eprintln!("error: {problem}; tried again"));
+            }
             changed = proxy.changed() => {
                 if changed.is_err() {
                     return;
@@ -141,14 +163,41 @@ async fn report(objects: &DirHandle, stack: &NodeStack) {
                 let status = proxy.borrow_and_update();
                 status.problems().iter().for_each(|problem| eprintln!("error: {problem}"));
                 status.error().into_iter().for_each(|error| eprintln!("error: {error}"));
+                status.conntrack_error().into_iter().for_each(|error| eprintln!("error: {error}"));
             }
         }
     }
 }
 
+/// Goes over to what the file says as it is edited; never ends.
+async fn follow_config(file: Option<ConfigFile>, mut config: StackConfig, stack: &NodeStack) {
+    let Some(mut file) = file else { return std::future::pending().await };
+    loop {
+        let before = file.changed().await;
+        for change in before.changes(file.configuration()) {
+            if matches!(change, Change::Servers | Change::Ipvs | Change::Hostname | Change::Mode { .. }) {
+                eprintln!("warning: {change:?} takes effect with the next start");
+            }
+        }
+        config.kube_proxy = Some(file.configuration().clone());
+        match config.proxy_node() {
+            Ok(node) => {
+                stack.proxy.reconfigure(node.clone());
+                stack.health.reconfigure(node);
+                println!("goes on with what the proxy's configuration says now");
+            }
+            Err(error) => eprintln!("error: what was in force goes on: {error:#}"),
+        }
+    }
+}
+
 impl Options {
-    fn stack(&self) -> StackConfig {
+    fn stack(&self, file: Option<&ConfigFile>) -> StackConfig {
+        let said = file.map(ConfigFile::configuration);
         StackConfig {
+            kube_proxy: said.cloned(),
+            healthz: self.healthz.or_else(|| said?.healthz_address()),
+            metrics: self.metrics.or_else(|| said?.metrics_address()),
             name: self.name.clone(),
             address: self.address,
             pod_cidr: self.pod_cidr,

@@ -189,6 +189,28 @@ fn connection_tracking_is_as_large_as_the_machine_asks_for() {
 }
 
 #[test]
+fn changes_say_what_it_takes_to_follow() {
+    let mode = |from, to| Change::Mode { from, to };
+    let (iptables, nftables) = (Some(ProxyMode::Iptables), Some(ProxyMode::Nftables));
+    for (before, after, expected) in [
+        ("", "", vec![]),
+        ("", "oomScoreAdj: 3", vec![]),
+        ("mode: iptables", "mode: nftables", vec![mode(iptables, nftables)]),
+        ("", "mode: nftables", vec![mode(None, nftables)]),
+        ("", "nodePortAddresses: [10.0.0.0/8]", vec![Change::Node]),
+        ("", "iptables: {masqueradeAll: true}", vec![Change::Node]),
+        // Of another mode than that of the file.
+        ("", "nftables: {masqueradeAll: true}", vec![]),
+        ("", "metricsBindAddress: 0.0.0.0:10249", vec![Change::Servers]),
+        ("", "ipvs: {scheduler: lc}", vec![Change::Ipvs]),
+        ("", "conntrack: {min: 1}", vec![Change::Conntrack]),
+        ("", "hostnameOverride: a", vec![Change::Hostname]),
+    ] {
+        assert_eq!(good(before).changes(&good(after)), expected, "{before} -> {after}");
+    }
+}
+
+#[test]
 fn ipvs_is_read() {
     let read = good("ipvs: {scheduler: wlc, strictARP: true, excludeCIDRs: [10.1.0.0/16], tcpTimeout: 15m}");
     let ipvs = read.ipvs();

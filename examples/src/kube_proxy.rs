@@ -1,0 +1,72 @@
+//! The file that kube-proxy is configured by, read and followed.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use svc_proxy::ProxyMode;
+use svc_proxy::kube_proxy::{self, Configuration};
+
+/// The file is looked at this often.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// The file, as it was last good.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    path: PathBuf,
+    text: String,
+    configuration: Configuration,
+}
+
+impl ConfigFile {
+    /// Reads it. What has no effect is said on standard error.
+    ///
+    /// # Errors
+    /// It cannot be read, or not be meant.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let configuration = kube_proxy::read(&text).with_context(|| path.display().to_string())?;
+        let file = Self { path: path.to_owned(), text, configuration };
+        file.warn();
+        Ok(file)
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// Waits until it says something else, and gives what it said before. A file that is wrong is told once, and changes
+    /// nothing.
+    pub async fn changed(&mut self) -> Configuration {
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            // Between two writes of an editor there may be no file.
+            let Ok(text) = std::fs::read_to_string(&self.path) else { continue };
+            if std::mem::replace(&mut self.text, text) == self.text {
+                continue;
+            }
+            match kube_proxy::read(&self.text) {
+                Ok(newer) if newer == self.configuration => {}
+                Ok(newer) => {
+                    let before = std::mem::replace(&mut self.configuration, newer);
+                    self.warn();
+                    return before;
+                }
+                Err(invalid) => {
+                    eprintln!("error: {}: what was in force goes on:\n{invalid}", self.path.display());
+                }
+            }
+        }
+    }
+
+    fn warn(&self) {
+        let path = self.path.display();
+        self.configuration.warnings().iter().for_each(|warning| eprintln!("warning: {path}: {warning}"));
+        if self.configuration.mode() != Some(ProxyMode::Nftables) {
+            let mode = self.configuration.mode().unwrap_or(ProxyMode::Iptables);
+            eprintln!("warning: {path}: mode: {mode} is not available here: rules are those of nftables");
+        }
+    }
+}
