@@ -21,6 +21,7 @@ mod reason;
 mod rules;
 mod shared;
 mod trace;
+mod whose;
 
 #[cfg(test)]
 mod proptests;
@@ -36,6 +37,7 @@ pub use cause::CausedCommand;
 pub(crate) use reason::{reason_of_chain, reason_of_set};
 pub(crate) use rules::MARKER;
 pub use rules::Rules;
+pub(crate) use whose::LongNames;
 
 /// What the tables are called unless told otherwise.
 const TABLE: &str = "svc-proxy";

@@ -68,7 +68,8 @@ impl Batch {
 
     /// The same, to be refused unless the rule set is at this generation.
     pub(crate) fn encode_at(&self, generation: Option<u32>) -> Result<Encoded, Error> {
-        let mut encoder = Encoder { writer: Writer::default(), messages: Vec::new(), last: 0 };
+        let writer = Writer::with_capacity(self.commands().iter().map(likely_bytes).sum());
+        let mut encoder = Encoder { writer, messages: Vec::new(), last: 0 };
         message::write_batch(&mut encoder.writer, NFNL_MSG_BATCH_BEGIN, 0, |writer| {
             if let Some(generation) = generation {
                 writer.be32(NFNL_BATCH_GENID, generation);
@@ -78,6 +79,14 @@ impl Batch {
             encoder.command(index, command)?;
         }
         Ok(encoder.finish())
+    }
+}
+
+/// About how long the netlink form of a command is: bytes that have to move while they grow are there twice.
+fn likely_bytes(command: &Command) -> usize {
+    match &command.object {
+        Object::Elements { elements, .. } => 64 + 72 * elements.len(),
+        _ => 256,
     }
 }
 

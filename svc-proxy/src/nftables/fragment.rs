@@ -7,6 +7,7 @@ use super::dialect::Dialect;
 use super::map::{Map, endpoint_data, frontend_parts};
 use super::own::{Affinity, firewall, firewall_name, is_guarded};
 use super::shared::{SharedChain, forwards};
+use super::whose;
 use crate::plan::{Destination, Endpoint, Frontend, FrontendKind, Outcome, PortPlan, ServicePlan};
 
 /// Elements, chains and sets that belong to one Service alone.
@@ -49,6 +50,7 @@ pub(crate) fn elements(dialect: &Dialect, service: &ServicePlan) -> Vec<(Map, El
 pub(crate) fn objects(dialect: &Dialect, service: &ServicePlan) -> (Vec<Set>, Vec<Chain>) {
     let (mut sets, mut chains) = (Vec::new(), Vec::new());
     for (port, affinity) in ports(dialect, service) {
+        chains.extend(whose::chain(port.name()));
         chains.extend(firewall(dialect, port));
         if let Some(affinity) = affinity.filter(|_| port.frontends_in_force().any(forwards)) {
             let (more_sets, more_chains) = affinity.objects();
@@ -129,5 +131,5 @@ fn by_destination(frontend: &Frontend, (address, node_port): (Map, Map)) -> Map 
 
 /// A verdict for a frontend, with the Service port that wants it as comment.
 fn mapping(port: &PortPlan, frontend: &Frontend, verdict: Verdict) -> Element {
-    Element::mapping(Key::new(frontend_parts(frontend.key())), verdict).comment(port.name().to_string())
+    Element::mapping(Key::new(frontend_parts(frontend.key())), verdict).comment(whose::comment(port.name()))
 }

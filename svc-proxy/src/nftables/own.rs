@@ -7,6 +7,7 @@ use svc_nft::{Chain, CmpOp, Expr, Name, Set, SetFlag, Statement, Value};
 
 use super::dialect::Dialect;
 use super::map::proto;
+use super::whose::own_name;
 use crate::plan::{Endpoint, Frontend, Outcome, PortPlan, ServicePortName};
 
 /// Clients whose endpoint one affinity set remembers; beyond that, new ones are spread without being remembered.
@@ -134,12 +135,6 @@ pub(crate) fn firewall(dialect: &Dialect, port: &PortPlan) -> Option<Chain> {
 
 pub(crate) fn firewall_name(port: &ServicePortName) -> Name {
     own_name("firewall", port).into()
-}
-
-fn own_name(kind: &str, port: &ServicePortName) -> String {
-    let (service, protocol) = (port.service(), port.protocol().as_str());
-    let name = format!("{kind}-{}/{}/{protocol}", service.namespace(), service.name());
-    if port.port().is_empty() { name } else { format!("{name}/{}", port.port()) }
 }
 
 /// Endpoints are far fewer than 2^32.

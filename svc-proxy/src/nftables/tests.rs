@@ -1,6 +1,7 @@
 use svc_model::{Snapshot, yaml};
 
 use super::*;
+use crate::trace::Outcome;
 use crate::{Compat, Node, NodeBuilder, NodePortAddresses};
 
 const WEB: &str = "
@@ -98,4 +99,56 @@ fn whom_a_list_of_ranges_does_not_name_is_kept_out() {
     assert!(
         !rules(&other_family, compat(|it| it.open_source_ranges = true)).contains("chain firewall-default")
     );
+}
+
+/// A namespace and a port of 63 characters, a Service of 253: longer than any comment, and with its port than any name
+/// in the kernel.
+#[test]
+fn the_longest_names_are_told_in_full() {
+    let [namespace, port] = ["n".repeat(63), "p".repeat(63)];
+    let services = ["x", "y"].map(|end| format!("{}{end}", "s".repeat(252)));
+    let mut snapshot = Snapshot::default();
+    for (at, name) in services.iter().enumerate() {
+        let text =
+            format!("{}---\n{}", WEB.replace("AFFINITY", "ClientIP"), SLICE.trim_start_matches("---\n"));
+        let text = text.replace("port: 80,", &format!("name: {port}, port: 80,"));
+        let text = text.replace("port: 8080", &format!("name: {port}, port: 8080"));
+        let text = text.replace("namespace: default", &format!("namespace: {namespace}"));
+        let text = text
+            .replace("name: web,", &format!("name: {name},"))
+            .replace("service-name: web", &format!("service-name: {name}"));
+        let text = text
+            .replace("name: web-1", &format!("name: web-{at}"))
+            .replace("10.96.0.80", &format!("10.96.0.{}", 80 + at));
+        let text = text
+            .replace("192.0.2.70", &format!("192.0.2.{}", 70 + at))
+            .replace("30080", &format!("3008{at}"));
+        let (objects, problems) = yaml::read(&text).stored();
+        assert!(problems.is_empty(), "{problems:?}");
+        snapshot = snapshot.with(objects, []).0;
+    }
+    let rules = Plan::new(&snapshot, &node().build().unwrap()).compile(&Backend::default());
+    for table in rules.tables() {
+        assert!(table.chains().iter().all(|chain| chain.name().len() <= 255));
+        assert!(table.sets().iter().all(|set| set.name().len() <= 255));
+    }
+    for (at, name) in services.iter().enumerate() {
+        let whole = format!("{namespace}/{name}:{port}");
+        for (flow, outcome) in [
+            (format!("TCP 10.244.1.9 10.96.0.{}:80", 80 + at), Outcome::Forward),
+            (format!("TCP 198.51.100.9 192.0.2.{}:80", 70 + at), Outcome::Forward),
+            (format!("TCP 203.0.113.9 192.0.2.{}:80", 70 + at), Outcome::Drop),
+            (format!("TCP 10.244.1.9 10.96.0.{}:81", 80 + at), Outcome::Reject),
+        ] {
+            let trace = rules.trace(&flow.parse().unwrap()).unwrap();
+            assert_eq!(trace.outcome(), outcome, "{trace}");
+            let named = if outcome == Outcome::Reject { whole.split(':').next() } else { Some(&*whole) };
+            assert_eq!(trace.object(), named);
+            assert!(trace.path().iter().all(|step| step.object() == named), "{trace}");
+        }
+    }
+    let nothing = Plan::new(&Snapshot::default(), &node().build().unwrap()).compile(&Backend::default());
+    for caused in rules.caused_diff(&nothing) {
+        assert!(!caused.services().is_empty(), "{caused}");
+    }
 }

@@ -26,6 +26,7 @@ impl Claims {
     pub(crate) fn add(&mut self, plan: &ServicePlan) {
         for (key, kind, name) in plan.claims() {
             let mut claims = self.claims.get(&key).cloned().unwrap_or_default();
+            claims.reserve_exact(1);
             claims.push(Claim { kind, name: Arc::clone(name) });
             claims.sort();
             self.claims.insert_mut(key, claims);

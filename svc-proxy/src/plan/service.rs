@@ -159,7 +159,9 @@ impl ServicePlan {
         let reader = Reader { snapshot, service, node, place: Place::new(node.name(), zone) };
         #[cfg(test)]
         COMPUTED.with(|computed| computed.set(computed.get() + 1));
-        let ports: Vec<_> = service.ports().iter().flat_map(|port| reader.port_plans(port)).collect();
+        let mut ports: Vec<_> = service.ports().iter().flat_map(|port| reader.port_plans(port)).collect();
+        // There are as many of these as Services, and most have one port.
+        ports.shrink_to_fit();
         let health_check = HealthCheck::new(snapshot, service, node.name());
         (!ports.is_empty()).then(|| Self { name: name.clone(), ports, health_check })
     }

@@ -18,7 +18,7 @@ pub const PORT: u16 = 9376;
 pub struct Cluster {
     pub client: Host,
     pub node: Host,
-    _remote: Host,
+    pub remote: Host,
     /// 10.244.2.65, .66, .67 on the node's bridge; the first two serve.
     pub pods: Vec<Host>,
     pub store: Store,
@@ -52,7 +52,7 @@ impl Cluster {
         }
         let store = Store::new();
         let (handle, driver) = start(&node, &store, node_config());
-        Ok(Self { client, node, _remote: remote, pods, store, handle, driver })
+        Ok(Self { client, node, remote, pods, store, handle, driver })
     }
 
     /// Applies manifests and waits until the kernel has them.

@@ -12,6 +12,7 @@
 
 mod cluster;
 mod frontends;
+mod killed;
 mod life;
 mod policies;
 mod text;
@@ -25,11 +26,15 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
+    if let Ok(manifests) = std::env::var(killed::MANIFESTS) {
+        return killed::drive(&manifests);
+    }
     svc_lab::enter();
     let trials = [
         frontends::trials(),
         policies::trials(),
         life::trials(),
+        killed::trials(),
         trouble::trials(),
         truth::trials(),
         text::trials(),

@@ -4,7 +4,7 @@ use libtest_mimic::Trial;
 use svc_lab::{Lab, Result};
 use svc_model::{Kind, ObjectName, ObjectRef, yaml};
 use svc_nft::{Batch, DataType, Dataplane as _, Family, Set, Socket, Statement, TableId};
-use svc_proxy::{Plan, Proxy, SysctlPolicy, nftables};
+use svc_proxy::{Dataplane as _, Plan, Proxy, SysctlPolicy, nftables};
 
 use crate::cluster::{Cluster, node_config, web};
 use crate::life::{add_foreign, generation};
@@ -55,14 +55,18 @@ async fn repair(lab: Lab) -> Result {
     Ok(())
 }
 
-/// No chain can have a name as long as this Service's.
+/// What a batch about this address asks for besides does not exist, so the kernel refuses it whole.
+const BAD: &str = "10.96.0.81";
+
 async fn refused(lab: Lab) -> Result {
-    let cluster = Cluster::new(&lab).await?;
+    let mut cluster = Cluster::new(&lab).await?;
+    let proxy = Proxy::builder(node_config()).sysctls(SysctlPolicy::Set).dataplane(Spoilt::default()).build();
+    let (handle, run) = proxy.drive(cluster.store.watch());
+    (cluster.handle, cluster.driver) = (handle, cluster.node.spawn(move || run));
     cluster.apply(&web("type: ClusterIP", "", &["a"])).await?;
-    let long = "x".repeat(250);
     let bad = web("sessionAffinity: ClientIP", "", &["a"])
-        .replace("10.96.0.80", "10.96.0.81")
-        .replace("name: web", &format!("name: {long}"));
+        .replace("10.96.0.80", BAD)
+        .replace("name: web", "name: bad");
     let (objects, problems) = yaml::read(&bad).stored();
     assert!(problems.is_empty(), "{problems:?}");
     let next = web("type: ClusterIP", "", &["b"]).replace("10.96.0.80", "10.96.0.82").replace("web", "next");
@@ -71,12 +75,70 @@ async fn refused(lab: Lab) -> Result {
     cluster.handle.programmed(revision).await?;
     let status = cluster.handle.status();
     let [rejection] = status.rejections() else { panic!("{status:?}") };
-    assert_eq!(rejection.service().name(), long, "{rejection}");
+    assert_eq!(rejection.service().name(), "bad", "{rejection}");
     assert_eq!(ask(&cluster.pods[2], "10.96.0.80:80").await?.server, "a");
     assert_eq!(ask(&cluster.pods[2], "10.96.0.82:80").await?.server, "b");
-    cluster.delete([ObjectRef::new(Kind::Service, ObjectName::new("default", &*long))]).await?;
+    cluster.delete([ObjectRef::new(Kind::Service, ObjectName::new("default", "bad"))]).await?;
     assert!(cluster.handle.status().rejections().is_empty());
     Ok(())
+}
+
+/// The kernel, asked for something impossible in every batch that is about one address.
+#[derive(Debug, Default)]
+struct Spoilt(svc_proxy::sys::Kernel);
+
+impl Spoilt {
+    fn spoil(batch: &Batch) -> Batch {
+        let mut batch = batch.clone();
+        if batch
+            .to_string()
+            .lines()
+            .any(|line| line.starts_with("add") && line.contains(&format!("{BAD} . tcp")))
+        {
+            batch.delete_chain(&ours(), "nowhere");
+        }
+        batch
+    }
+}
+
+impl svc_proxy::Dataplane for Spoilt {
+    fn nftables(&mut self) -> &mut dyn svc_nft::Dataplane {
+        self
+    }
+
+    fn conntrack(&mut self) -> &mut dyn svc_nft::conntrack::Conntrack {
+        self.0.conntrack()
+    }
+
+    fn local_addresses(&mut self) -> std::io::Result<Vec<std::net::IpAddr>> {
+        self.0.local_addresses()
+    }
+
+    fn sysctls(&mut self) -> &mut dyn svc_proxy::sysctl::Sysctls {
+        self.0.sysctls()
+    }
+}
+
+impl svc_nft::Dataplane for Spoilt {
+    fn apply(&mut self, batch: &Batch) -> std::result::Result<(), svc_nft::Error> {
+        self.0.nftables().apply(&Self::spoil(batch))
+    }
+
+    fn generation(&mut self) -> std::result::Result<u32, svc_nft::Error> {
+        self.0.nftables().generation()
+    }
+
+    fn apply_at(&mut self, generation: u32, batch: &Batch) -> std::result::Result<(), svc_nft::Error> {
+        self.0.nftables().apply_at(generation, &Self::spoil(batch))
+    }
+
+    fn list_table(&mut self, table: &TableId) -> std::result::Result<Option<svc_nft::Table>, svc_nft::Error> {
+        self.0.nftables().list_table(table)
+    }
+
+    fn list_tables(&mut self) -> std::result::Result<Vec<TableId>, svc_nft::Error> {
+        self.0.nftables().list_tables()
+    }
 }
 
 async fn large(lab: Lab) -> Result {

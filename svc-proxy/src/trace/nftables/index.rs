@@ -7,6 +7,7 @@ use svc_nft::{
     Chain, ChainType, Data, Element, Hook, Name, Policy, Rule, Set, SetFlag, Table, TableId, Value,
 };
 
+use crate::nftables::LongNames;
 use crate::trace::RuleAt;
 
 /// One table.
@@ -80,15 +81,11 @@ impl IndexedTable {
         let id = Arc::new((table.id().clone(), table.id().to_string()));
         let chains: Vec<_> = table.chains().iter().map(|chain| IndexedChain::new(&id, chain)).collect();
         let places = chains.iter().enumerate().map(|(place, chain)| (chain.name.clone(), place)).collect();
-        let sets = table.sets().iter().map(|set| (set.name().clone(), IndexedSet::new(set))).collect();
-        Self {
-            id: table.id().clone(),
-            is_ours: table.comment_text() == Some(crate::nftables::MARKER),
-            chains,
-            places,
-            sets,
-            owners: owners(table),
-        }
+        let is_ours = table.comment_text() == Some(crate::nftables::MARKER);
+        let names = if is_ours { LongNames::of(table) } else { LongNames::default() };
+        let sets =
+            table.sets().iter().map(|set| (set.name().clone(), IndexedSet::new(set, &names))).collect();
+        Self { id: table.id().clone(), is_ours, chains, places, sets, owners: owners(table, &names) }
     }
 
     pub(super) fn chain(&self, name: &Name) -> Option<&IndexedChain> {
@@ -129,10 +126,12 @@ impl IndexedChain {
 }
 
 impl IndexedSet {
-    fn new(set: &Set) -> Self {
+    fn new(set: &Set, names: &LongNames) -> Self {
         let interval = set.has(SetFlag::Interval);
-        let (ranges, exact): (Vec<_>, Vec<_>) =
-            set.elements().map(entry).partition(|(key, _)| interval && key.iter().any(is_range));
+        let (ranges, exact): (Vec<_>, Vec<_>) = set
+            .elements()
+            .map(|element| entry(element, names))
+            .partition(|(key, _)| interval && key.iter().any(is_range));
         Self {
             name: set.name().clone(),
             parts: set.key_type().types().len(),
@@ -151,8 +150,9 @@ impl IndexedSet {
     }
 }
 
-fn entry(element: &Element) -> (Box<[Value]>, Entry) {
-    let entry = Entry { data: element.data().cloned(), object: element.comment_text().map(Arc::from) };
+fn entry(element: &Element, names: &LongNames) -> (Box<[Value]>, Entry) {
+    let object = element.comment_text().map(|comment| names.whose(comment));
+    let entry = Entry { data: element.data().cloned(), object };
     (element.key().parts().into(), entry)
 }
 
@@ -168,12 +168,13 @@ fn is_range(value: &Value) -> bool {
 }
 
 /// The Service of each address, without the port.
-fn owners(table: &Table) -> HashMap<Value, Arc<str>> {
+fn owners(table: &Table, names: &LongNames) -> HashMap<Value, Arc<str>> {
     let elements = table.sets().iter().filter(|set| set.data_type().is_some()).flat_map(Set::elements);
     let owned = elements.filter_map(|element| {
         let address = element.key().parts().first()?;
         let is_address = matches!(address, Value::Ipv4(_) | Value::Ipv6(_));
-        let service = element.comment_text()?.split(':').next()?;
+        let port = names.whose(element.comment_text()?);
+        let service = port.split(':').next()?;
         is_address.then(|| (address.clone(), Arc::from(service)))
     });
     owned.collect()

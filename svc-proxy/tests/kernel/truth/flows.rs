@@ -21,8 +21,9 @@ use crate::cluster::PORT;
 /// How long an answer that must not come is waited for, and one that must.
 const SILENCE: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How many wait at once on each host.
-const AT_ONCE: usize = 200;
+/// How many wait at once on each host: all hosts together must not fill the backlog of a server that has no time, for a
+/// client would wait in vain whose connection was lost there.
+const AT_ONCE: usize = 50;
 
 /// One packet, and all that follow it.
 #[derive(Clone, Debug)]

@@ -122,7 +122,7 @@ pub struct Truth {
 }
 
 impl Truth {
-    pub async fn new(lab: &Lab, protocols: &[Protocol]) -> Result<Self> {
+    pub async fn new(lab: &Lab, config: Node, protocols: &[Protocol]) -> Result<Self> {
         let client = host(lab, "client", |net| net.client).await?;
         let node = host(lab, "server2", |net| net.node).await?;
         let other = host(lab, "server3", |net| net.other).await?;
@@ -138,22 +138,7 @@ impl Truth {
             pod.add_route("default", "fd00:244:2::1").await?;
             pod.run(|| traffic::until_refused("[fd00:244:2::1]:9")).await;
         }
-        for net in &Net::ALL {
-            for host in [&client, &other] {
-                for range in net.ranges {
-                    host.add_route(range, net.node).await?;
-                }
-            }
-            other.add_address("lo", format!("{}/{}", net.remote, if net.v6 { 128 } else { 32 })).await?;
-            other.add_route(if net.v6 { "fd00:244:2::/64" } else { "10.244.2.0/24" }, net.node).await?;
-            node.add_route(if net.v6 { "fd00:244:5::/64" } else { "10.244.5.0/24" }, net.other).await?;
-        }
-        // Every refusal counts here.
-        for (name, value) in
-            [("net/ipv4/icmp_ratemask", 0), ("net/ipv6/icmp/ratelimit", 0), ("net/ipv6/icmp/ratemask", 0)]
-        {
-            node.set_sysctl(name, value).await?;
-        }
+        lead_the_ways(&client, &node, &other).await?;
         let arrivals = Arrivals::default();
         for (host, name) in [(&pods[0], "a"), (&pods[1], "b"), (&other, "remote")] {
             traffic::serve(host, name, PORT).await?;
@@ -163,7 +148,7 @@ impl Truth {
             flows::serve_sctp(host, name, &arrivals).await?;
         }
         let (store, shapes) = (Store::new(), shapes(protocols));
-        let proxy = Proxy::builder(config()).sysctls(SysctlPolicy::Set).build();
+        let proxy = Proxy::builder(config).sysctls(SysctlPolicy::Set).build();
         let (handle, run) = proxy.drive(store.watch());
         let driver = node.spawn(move || run);
         let manifests: String =
@@ -197,6 +182,41 @@ impl Truth {
     }
 }
 
+/// Everything goes by the node, and answers come back by it, whoever sees whose address.
+async fn lead_the_ways(client: &Host, node: &Host, other: &Host) -> Result {
+    for net in &Net::ALL {
+        for host in [client, other] {
+            for range in net.ranges {
+                host.add_route(range, net.node).await?;
+            }
+        }
+        other.add_address("lo", format!("{}/{}", net.remote, if net.v6 { 128 } else { 32 })).await?;
+        other.add_route(if net.v6 { "fd00:244:2::/64" } else { "10.244.2.0/24" }, net.node).await?;
+        node.add_route(if net.v6 { "fd00:244:5::/64" } else { "10.244.5.0/24" }, net.other).await?;
+    }
+    for (client, node) in [("172.20.10.50/32", Net::ALL[0].node), ("fd00:20::50/128", Net::ALL[1].node)] {
+        other.add_route(client, node).await?;
+    }
+    for bridged in
+        Net::ALL.iter().map(|net| (if net.v6 { "fd00:244:2::/64" } else { "10.244.2.0/24" }, net.node))
+    {
+        client.add_route(bridged.0, bridged.1).await?;
+    }
+    for name in ["net/ipv4/conf/all/send_redirects", "net/ipv4/conf/eth0/send_redirects"] {
+        node.set_sysctl(name, 0).await?;
+    }
+    for host in [client, other] {
+        host.set_sysctl("net/ipv6/conf/eth0/accept_redirects", 0).await?;
+    }
+    // Every refusal counts here.
+    for (name, value) in
+        [("net/ipv4/icmp_ratemask", 0), ("net/ipv6/icmp/ratelimit", 0), ("net/ipv6/icmp/ratemask", 0)]
+    {
+        node.set_sysctl(name, value).await?;
+    }
+    Ok(())
+}
+
 async fn host(lab: &Lab, name: &str, address: impl Fn(&Net) -> &'static str) -> Result<Host> {
     let [v4, v6] = &Net::ALL;
     let host =
@@ -204,12 +224,6 @@ async fn host(lab: &Lab, name: &str, address: impl Fn(&Net) -> &'static str) -> 
     host.add_address("eth0", format!("{}/64", address(v6))).await?;
     host.add_route("default", "fd00:20::1").await?;
     Ok(host)
-}
-
-fn config() -> Node {
-    let node = Node::builder("server2").address(Net::ALL[0].node).address(Net::ALL[1].node);
-    let node = node.cluster_cidr("10.244.0.0/16").cluster_cidr("fd00:244::/32");
-    node.service_cidr("10.96.0.0/12").service_cidr("fd00:96::/112").build().unwrap()
 }
 
 impl Shape {
