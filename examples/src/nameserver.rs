@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use futures_util::future::{join_all, try_join_all};
 use svc_dns::corefile::Scheme;
-use svc_dns::{Bound, Handle, Pages, Server, Zone};
+use svc_dns::{Bound, Handle, LogEvents, Pages, Server, ServerBuilder, Zone};
 use svc_model::Kind;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -182,6 +182,13 @@ impl Configured {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let server = Server::builder(zone).front(self.front).synced_when_told().keep_trying(true);
         let mut server = server.threads(threads).lameduck(self.lameduck);
+        server = self.rate_limit.into_iter().fold(server, ServerBuilder::rate_limit);
+        if let Some(log) = self.log {
+            let (log, events) = log.channel();
+            // A thread of its own: who does not read the output keeps no query waiting.
+            std::thread::Builder::new().name("log".to_owned()).spawn(move || print(events))?;
+            server = server.query_log(log);
+        }
         for (scheme, address) in self.listen {
             server = match (scheme, &self.tls) {
                 (Scheme::Dns, _) => server.listen(address),
@@ -191,5 +198,18 @@ impl Configured {
             };
         }
         Ok(server.build()?)
+    }
+}
+
+/// Prints queries until there are no more; what was lost meanwhile is told with the next one.
+fn print(mut events: LogEvents) {
+    let mut told = 0;
+    while let Some(event) = events.blocking_next() {
+        let lost = events.lost();
+        if lost > told {
+            println!("[WARNING] {} queries are missing here: they were not printed in time", lost - told);
+            told = lost;
+        }
+        println!("[INFO] {event}");
     }
 }

@@ -21,6 +21,7 @@ mod parser;
 mod plan;
 mod problem;
 mod rewrite;
+mod rrl;
 mod surroundings;
 mod template;
 mod tls;

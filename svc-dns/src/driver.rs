@@ -7,6 +7,7 @@ mod handle;
 mod https;
 mod listen;
 mod pages;
+mod programming;
 mod tcp;
 mod udp;
 mod web;
@@ -30,9 +31,10 @@ use self::{
     workers::HandOver,
 };
 use crate::{
-    Forward, Front, Zone,
+    Client, Forward, Front, LogSender, RateLimit, Zone,
     error::ServerError,
-    metrics::Metrics,
+    metrics::{Counted, Metrics, Tally},
+    rate::{Limiter, Verdict},
     responder::Responder,
     sys::{Listener, Sockets, unix_seconds},
 };
@@ -49,6 +51,8 @@ pub struct Server {
     operations: Vec<SocketAddr>,
     lameduck: Duration,
     keep_trying: bool,
+    rate_limit: Option<RateLimit>,
+    query_log: Option<LogSender>,
 }
 
 /// When names that are not found are known not to exist.
@@ -79,9 +83,32 @@ struct Shared {
     limits: Limits,
     counters: Arc<Counters>,
     metrics: Arc<Metrics>,
+    limiter: Option<Arc<Limiter>>,
+    log: Option<LogSender>,
 }
 
 impl Shared {
+    /// Counts an answer, and tells the log of it. `None`: the client has had enough of its kind, it is not to be sent.
+    fn note(
+        &self,
+        tally: &Tally,
+        query: &[u8],
+        client: Client,
+        answer: &mut Vec<u8>,
+        since: std::time::Instant,
+    ) -> Option<Counted> {
+        if let Some(limiter) = &self.limiter
+            && limiter.check(query, client, std::time::Instant::now(), answer) == Verdict::Drop
+        {
+            tally.asked(query, client);
+            return None;
+        }
+        if let Some(log) = &self.log {
+            log.note(query, client, answer, || since.elapsed());
+        }
+        Some(tally.answered(query, client, answer))
+    }
+
     async fn resolve(&self, forward: &Forward) -> Vec<u8> {
         handle::count(&self.counters.forwarded);
         self.fronts.current().resolve(forward).await
@@ -118,7 +145,8 @@ impl Server {
     /// # Errors
     /// The future ends with an error if an address cannot be bound, unless it has to [keep trying](ServerBuilder::keep_trying).
     pub fn drive(self, watch: Watch) -> (Handle, impl Future<Output = Result<(), ServerError>> + Send) {
-        let (handle, progress) = handle::pair(self.front.clone(), Metrics::new(&self.zone));
+        let limiter = self.rate_limit.clone().map(|limit| Limiter::new(limit, std::time::Instant::now()));
+        let (handle, progress) = handle::pair(self.front.clone(), Metrics::new(&self.zone), limiter);
         (handle, self.run(watch, progress))
     }
 
@@ -183,6 +211,8 @@ impl Server {
             limits: self.limits,
             counters: progress.counters(),
             metrics: progress.shared_metrics(),
+            limiter: progress.limiter(),
+            log: self.query_log.clone(),
         }
     }
 

@@ -8,7 +8,13 @@ mod search;
 mod site;
 mod special;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 pub use self::site::{Site, SiteBuilder};
 use crate::{
@@ -33,6 +39,16 @@ use crate::{
 pub struct Front {
     sites: Arc<Vec<Site>>,
     forwarder: Option<Forwarder>,
+    counts: Arc<Counts>,
+}
+
+/// What happened in front of the zone.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Answers about `localhost`.
+    local: AtomicU64,
+    /// Answers that were found on a search path.
+    walked: AtomicU64,
 }
 
 impl Front {
@@ -60,6 +76,18 @@ impl Front {
     #[must_use]
     pub fn forwarder(&self) -> Option<&Forwarder> {
         self.forwarder.as_ref()
+    }
+
+    /// Queries for `localhost` that [`local`](SiteBuilder::local) answered.
+    #[must_use]
+    pub fn local_answers(&self) -> u64 {
+        self.counts.local.load(Ordering::Relaxed)
+    }
+
+    /// Queries that were answered with what a search path led to.
+    #[must_use]
+    pub fn paths_walked(&self) -> u64 {
+        self.counts.walked.load(Ordering::Relaxed)
     }
 
     /// The rules.
@@ -148,13 +176,20 @@ impl Front {
         out: &mut Vec<u8>,
     ) -> Outcome {
         let outcome = site.respond(responder, message, query, client, out);
+        if site.answers_locally(query) {
+            self.counts.local.fetch_add(1, Ordering::Relaxed);
+        }
         if matches!(outcome, Outcome::Answer) && self.forwarder.is_some() {
             // Recursion is to be had, whoever answered this one.
             out[3] |= Header::RA.to_be_bytes()[1];
         }
         match site.autopath() {
             Some(autopath) if matches!(outcome, Outcome::Answer) && rcode(out) == Rcode::NXDOMAIN => {
-                search::walk(autopath, site, responder, message, query, client, out)
+                let outcome = search::walk(autopath, site, responder, message, query, client, out);
+                if matches!(outcome, Outcome::Answer) && rcode(out) != Rcode::NXDOMAIN {
+                    self.counts.walked.fetch_add(1, Ordering::Relaxed);
+                }
+                outcome
             }
             _ => outcome,
         }
@@ -204,6 +239,7 @@ impl Front {
                 for candidate in std::iter::once(forward).chain(&search.next) {
                     let answer = forwarder.resolve(candidate).await;
                     if rcode(&answer) != Rcode::NXDOMAIN {
+                        self.counts.walked.fetch_add(1, Ordering::Relaxed);
                         out = answer;
                         undo(&candidate.after().undo, candidate, &mut out);
                         break;

@@ -133,6 +133,10 @@ mod kube_dns;
 pub mod message;
 #[cfg(feature = "driver")]
 mod metrics;
+#[cfg(feature = "driver")]
+mod query_log;
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
+mod rate;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 mod resolv_conf;
 mod responder;
@@ -167,6 +171,9 @@ pub use front::{Front, Site, SiteBuilder};
 pub use hosts::{Hosts, HostsProblem};
 #[cfg(feature = "driver")]
 pub use kube_dns::KubeDns;
+#[cfg(feature = "driver")]
+pub use query_log::{LogClass, LogEvent, LogEvents, LogSender, QueryLog};
+pub use rate::RateLimit;
 pub use resolv_conf::{ResolvConf, ResolvConfProblem};
 pub use responder::{Client, Outcome, Responder, Transfer, Transport};
 #[cfg(feature = "tls")]

@@ -16,13 +16,13 @@ use std::{
 };
 
 use self::{
-    histogram::{Buckets, DURATIONS, SIZES},
+    histogram::{Buckets, DURATIONS, HEALTH, PROGRAMMING, SIZES},
     question::{Asked, KINDS},
 };
 use crate::{Client, Transport, Zone, message::Name};
 
-/// Answer codes that the header can hold.
-const RCODES: usize = 16;
+/// Answer codes that are counted each for itself: those of the header and the first of EDNS, BADVERS and BADCOOKIE among them.
+const RCODES: usize = 24;
 
 /// The counts of a server.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Metrics {
     /// The zones it has, then `.` for what others answer, then `dropped` for what nobody does.
     zones: Vec<Name>,
     tallies: Mutex<Vec<Arc<Tally>>>,
+    programming: Buckets<{ PROGRAMMING.len() + 1 }>,
+    health: Buckets<{ HEALTH.len() + 1 }>,
 }
 
 /// The counts of one thread.
@@ -67,7 +69,17 @@ struct TransportCounts {
 impl Metrics {
     pub(crate) fn new(zone: &Zone) -> Self {
         let zones = zone.origins().chain(zone.reverse_zones()).cloned().collect();
-        Self { zones, tallies: Mutex::default() }
+        Self { zones, tallies: Mutex::default(), programming: Buckets::default(), health: Buckets::default() }
+    }
+
+    /// A change of pods is in force; it took so long. Called by one thread.
+    pub(crate) fn programmed(&self, took: Duration) {
+        self.programming.count(PROGRAMMING, micros(took));
+    }
+
+    /// A request for health was answered. Called by one thread.
+    pub(crate) fn told_health(&self, took: Duration) {
+        self.health.count(HEALTH, micros(took));
     }
 
     /// For another thread.
@@ -83,31 +95,48 @@ impl Tally {
     /// Counts a query with its answer.
     pub(crate) fn answered(&self, query: &[u8], client: Client, answer: &[u8]) -> Counted {
         let asked = Asked::new(query, &self.zones);
-        let rcode = usize::from(answer.get(3).copied().unwrap_or_default() & 15);
+        let rcode = question::rcode(answer);
         let zone = asked.zone.unwrap_or_else(|| self.foreign(rcode));
         let counts = &self.counts[zone];
-        let transport = &counts.transports[usize::from(client.transport == Transport::Tcp)];
-        let family = usize::from(!client.address.ip().to_canonical().is_ipv4());
-        add(&transport.requests[family][asked.kind], 1);
-        transport.request_sizes.count(SIZES, query.len());
+        let transport = counts.request(&asked, query, client);
         transport.response_sizes.count(SIZES, answer.len());
         add(&counts.rcodes[rcode], 1);
-        if asked.with_do {
-            add(&counts.with_do, 1);
-        }
         Counted { zone, kind: asked.kind }
+    }
+
+    /// Counts a query that gets no answer.
+    pub(crate) fn asked(&self, query: &[u8], client: Client) {
+        let asked = Asked::new(query, &self.zones);
+        let zone = asked.zone.unwrap_or(self.zones.len() + 1);
+        self.counts[zone].request(&asked, query, client);
     }
 
     /// How long it took.
     pub(crate) fn took(&self, counted: Counted, time: Duration) {
-        let micros = usize::try_from(time.as_micros()).unwrap_or(usize::MAX);
-        self.counts[counted.zone].durations[counted.kind].count(DURATIONS, micros);
+        self.counts[counted.zone].durations[counted.kind].count(DURATIONS, micros(time));
     }
 
     fn foreign(&self, rcode: usize) -> usize {
         const REFUSED: usize = 5;
         self.zones.len() + usize::from(rcode == REFUSED)
     }
+}
+
+impl Counts {
+    fn request(&self, asked: &Asked, query: &[u8], client: Client) -> &TransportCounts {
+        let transport = &self.transports[usize::from(client.transport == Transport::Tcp)];
+        let family = usize::from(!client.address.ip().to_canonical().is_ipv4());
+        add(&transport.requests[family][asked.kind], 1);
+        transport.request_sizes.count(SIZES, query.len());
+        if asked.with_do {
+            add(&self.with_do, 1);
+        }
+        transport
+    }
+}
+
+fn micros(time: Duration) -> usize {
+    usize::try_from(time.as_micros()).unwrap_or(usize::MAX)
 }
 
 /// Adds to a number that only this thread writes.

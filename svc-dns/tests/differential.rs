@@ -1,4 +1,4 @@
-//! The zone as knot serves it, transferred from us by kdig: every question gets the same code and the same records from both.
+//! The zone as knot and unbound serve it, transferred from us by kdig: every question gets the same code and the same records.
 #![cfg(feature = "driver")]
 #![allow(
     clippy::disallowed_types,
@@ -93,16 +93,16 @@ fn is_extension(label: &str, kind: &str) -> bool {
     }
 }
 
-struct Knot(Child);
+struct Judge(Child);
 
-impl Drop for Knot {
+impl Drop for Judge {
     fn drop(&mut self) {
         let _gone = self.0.kill();
         let _status = self.0.wait();
     }
 }
 
-fn knot(directory: &Path, zone: &str) -> (Knot, SocketAddr) {
+fn knot(directory: &Path, zone: &str) -> (Judge, SocketAddr) {
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let here = directory.display();
     fs::write(directory.join("zone"), zone).unwrap();
@@ -114,20 +114,48 @@ fn knot(directory: &Path, zone: &str) -> (Knot, SocketAddr) {
     let mut command = Command::new("/usr/sbin/knotd");
     let child =
         command.arg("-c").arg(directory.join("knot.conf")).stdout(Stdio::null()).stderr(Stdio::null());
-    let knot = Knot(child.spawn().unwrap());
-    let (server, start) = (SocketAddr::from(([127, 0, 0, 1], port)), Instant::now());
-    while !kdig(server, &["+short", "cluster.local", "SOA"]).contains("hostmaster") {
-        assert!(start.elapsed() < Duration::from_secs(60), "knot serves the zone");
-    }
+    let knot = Judge(child.spawn().unwrap());
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
+    wait_for(server, "knot");
     (knot, server)
 }
 
-fn compare(ours: SocketAddr) {
+/// As a forwarder that has the zone as a file: unlike knot it is no authority, so it says SERVFAIL where it does not know.
+fn unbound(directory: &Path, zone: &str) -> (Judge, SocketAddr) {
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let here = directory.display();
+    fs::write(directory.join("zone"), zone).unwrap();
+    let text = format!(
+        "server:\n  interface: 127.0.0.1@{port}\n  do-daemonize: no\n  chroot: \"\"\n  username: \"\"\n  pidfile: \"\"\n  use-syslog: no\n  \
+         directory: \"{here}\"\n  module-config: \"iterator\"\n  minimal-responses: yes\n  rrset-roundrobin: no\n\
+         auth-zone:\n  name: \"cluster.local\"\n  zonefile: \"{here}/zone\"\n  for-downstream: yes\n  for-upstream: yes\n\
+         remote-control:\n  control-enable: no\n"
+    );
+    fs::write(directory.join("unbound.conf"), text).unwrap();
+    let mut command = Command::new("/usr/sbin/unbound");
+    command.arg("-d").arg("-c").arg(directory.join("unbound.conf"));
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
+    let unbound = Judge(child);
+    wait_for(server, "unbound");
+    (unbound, server)
+}
+
+fn wait_for(server: SocketAddr, name: &str) {
+    let start = Instant::now();
+    while !kdig(server, &["+short", "cluster.local", "SOA"]).contains("hostmaster") {
+        assert!(start.elapsed() < Duration::from_secs(60), "{name} serves the zone");
+    }
+}
+
+type Start = fn(&Path, &str) -> (Judge, SocketAddr);
+
+fn compare(ours: SocketAddr, name: &str, start: Start) {
     let transferred = kdig(ours, &["+tcp", "+noall", "+answer", "cluster.local", "AXFR"]);
     assert!(transferred.contains("web.shop.svc.cluster.local."), "{transferred}");
-    let directory = std::env::temp_dir().join(format!("svc-dns-differential-{}", std::process::id()));
+    let directory = std::env::temp_dir().join(format!("svc-dns-differential-{name}-{}", std::process::id()));
     fs::create_dir_all(&directory).unwrap();
-    let (knot, theirs) = knot(&directory, &transferred);
+    let (judge, theirs) = start(&directory, &transferred);
     let mut different = Vec::new();
     for (label, kind) in NAMES.iter().flat_map(|label| KINDS.iter().map(move |kind| (*label, *kind))) {
         let name = format!("{label}.shop.svc.cluster.local");
@@ -142,16 +170,23 @@ fn compare(ours: SocketAddr) {
     {
         assert_eq!(answer(ours, name, "A"), answer(theirs, name, "A"), "{name}");
     }
-    drop(knot);
+    drop(judge);
     fs::remove_dir_all(directory).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn knot_gives_the_same_answers_from_the_zone_that_kdig_transfers() {
-    if !installed("knotd") || !installed("kdig") {
-        println!(
-            "SKIP knot_gives_the_same_answers_from_the_zone_that_kdig_transfers: knotd and kdig are not installed"
-        );
+    judged_by("knot_gives_the_same_answers_from_the_zone_that_kdig_transfers", "knotd", knot).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unbound_gives_the_same_answers_from_the_zone_that_kdig_transfers() {
+    judged_by("unbound_gives_the_same_answers_from_the_zone_that_kdig_transfers", "unbound", unbound).await;
+}
+
+async fn judged_by(test: &str, program: &'static str, start: Start) {
+    if !installed(program) || !installed("kdig") {
+        println!("SKIP {test}: {program} and kdig are not installed");
         return;
     }
     let store = Store::new();
@@ -163,7 +198,7 @@ async fn knot_gives_the_same_answers_from_the_zone_that_kdig_transfers() {
         Server::builder(zone).threads(1).listen("127.0.0.1:0").build().unwrap().drive(store.watch());
     let test = async move {
         let ours = handle.ready().await.unwrap().udp[0];
-        tokio::task::spawn_blocking(move || compare(ours)).await.unwrap();
+        tokio::task::spawn_blocking(move || compare(ours, program, start)).await.unwrap();
         drop(handle);
     };
     tokio::join!(run, test).0.unwrap();

@@ -32,6 +32,16 @@ const WANTED: &[Wanted] = &[
         tests: "the tests in which another client asks svc-dns",
     },
     Wanted {
+        program: "dig",
+        package: "bind9-dnsutils",
+        tests: "the tests in which yet another client asks svc-dns",
+    },
+    Wanted {
+        program: "python3",
+        package: "python3",
+        tests: "the tests that ask through the C library's resolver",
+    },
+    Wanted {
         program: "knotd",
         package: "knot",
         tests: "the tests that compare svc-dns with another server of its zone",

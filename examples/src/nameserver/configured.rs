@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use svc_dns::corefile::{Corefile, Operations, Plan, Problems, Scheme, ServerPlan, Surroundings, System};
-use svc_dns::{Front, Tls, Zone};
+use svc_dns::{Front, QueryLog, RateLimit, Tls, Zone};
 
 use super::options::Options;
 
@@ -21,6 +21,8 @@ pub(super) struct Configured {
     /// Where health, readiness and metrics are told.
     pub(super) operations: Vec<SocketAddr>,
     pub(super) lameduck: Duration,
+    pub(super) rate_limit: Option<RateLimit>,
+    pub(super) log: Option<QueryLog>,
 }
 
 impl Configured {
@@ -31,6 +33,8 @@ impl Configured {
         for (address, port) in [health, operations.ready(), operations.metrics()].into_iter().flatten() {
             self.operations.push((address.unwrap_or(all), port).into());
         }
+        self.rate_limit = operations.rate_limit().cloned();
+        self.log = operations.query_log();
         self.lameduck = operations.health().map_or(Duration::ZERO, |health| health.lameduck);
         self
     }
@@ -109,7 +113,16 @@ impl Read {
             }
             let tls = server.tls(&self.around).map_err(|problems| refuse(&problems))?;
             let (zone, operations) = (server.zone().cloned(), options.operations()?);
-            let one = Configured { listen, zone, front, tls, operations, lameduck: Duration::ZERO };
+            let one = Configured {
+                listen,
+                zone,
+                front,
+                tls,
+                operations,
+                lameduck: Duration::ZERO,
+                rate_limit: None,
+                log: None,
+            };
             all.push(one.operated(server.operations()));
         }
         Ok(all)

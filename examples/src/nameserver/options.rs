@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use svc_dns::corefile::Scheme;
 use svc_dns::{
-    Autopath, Cache, CacheConfig, Compat, Forwarder, ForwarderBuilder, Front, Hosts, KubeDns, PodRecords,
-    ServerAddress, Site, Zone,
+    Autopath, Cache, CacheConfig, Compat, Forwarder, ForwarderBuilder, Front, Hosts, KubeDns, LogClass,
+    PodRecords, QueryLog, RateLimit, ServerAddress, Site, Zone,
 };
 
 use super::configured::Configured;
@@ -66,6 +66,16 @@ pub struct Options {
     /// Take CoreDNS's side where it differs from the RFCs.
     #[arg(long, value_enum)]
     pub compat: Option<Side>,
+    /// Tell of queries on standard output, in CoreDNS's form: those with records, those without, or those that fail; may be given
+    /// several times.
+    #[arg(long, value_enum, value_name = "CLASS", num_args = 0..=1, default_missing_value = "all")]
+    pub log: Vec<Logged>,
+    /// Tell of one of so many of those queries.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub log_sample: u32,
+    /// Give a network (IPv4 /24, IPv6 /56) at most so many answers of a kind in a second over UDP.
+    #[arg(long, value_name = "N")]
+    pub rate_limit: Option<u32>,
     /// Tell health, readiness and metrics over HTTP here: /health, /ready, /metrics.
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<String>,
@@ -92,6 +102,20 @@ pub enum Task {
         #[arg(default_value = "127.0.0.1")]
         client: String,
     },
+}
+
+/// What answers say.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[non_exhaustive]
+pub enum Logged {
+    /// Anything.
+    All,
+    /// Records.
+    Success,
+    /// No such name or record.
+    Denial,
+    /// Another code.
+    Error,
 }
 
 /// Modes of pod records.
@@ -161,7 +185,21 @@ impl Options {
             tls: None,
             operations: self.operations()?,
             lameduck: Duration::ZERO,
+            rate_limit: self.rate_limit.map(|limit| RateLimit::per_second(limit).build()).transpose()?,
+            log: self.query_log(),
         })
+    }
+
+    fn query_log(&self) -> Option<QueryLog> {
+        let class = |logged: &Logged| match logged {
+            Logged::All => vec![],
+            Logged::Success => vec![LogClass::Success],
+            Logged::Denial => vec![LogClass::Denial],
+            Logged::Error => vec![LogClass::Error],
+        };
+        let rule = |log: QueryLog, logged: &Logged| log.rule([], class(logged));
+        let rules = || self.log.iter().fold(QueryLog::new().sample(self.log_sample), rule);
+        (!self.log.is_empty()).then(rules)
     }
 
     pub(super) fn zones(&self) -> anyhow::Result<Zone> {

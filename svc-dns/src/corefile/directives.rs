@@ -89,6 +89,7 @@ const ALL: &[(&str, State, &str)] = &[
     ("rewrite", Supported, ""),
     ("root", Supported, ""),
     ("route53", Refused, "zones of a cloud are not served; `forward` to its name servers"),
+    ("rrl", Supported, ""),
     ("secondary", Refused, "zones are not transferred to this server"),
     ("sign", Refused, "answers are not signed"),
     ("template", Supported, ""),

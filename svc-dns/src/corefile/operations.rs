@@ -4,8 +4,9 @@ use std::{net::IpAddr, time::Duration};
 
 use super::{
     Directive, Problems,
-    words::{duration, listen},
+    words::{all_zones, duration, listen},
 };
+use crate::{message::Name, rate::RateLimit};
 
 /// Of the blocks that share addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,7 @@ pub struct Operations {
     reload: Option<Duration>,
     bufsize: Option<u16>,
     loadbalance: bool,
+    pub(super) rate_limit: Option<RateLimit>,
     detect_loops: bool,
     pub(super) needs_pods: bool,
     pub(super) transfer_to: Vec<String>,
@@ -39,8 +41,8 @@ pub struct Health {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogPlan {
-    /// Of names in these domains; none: of all.
-    pub zones: Vec<String>,
+    /// Of names in these domains: those of the block where nothing is said.
+    pub zones: Vec<Name>,
     /// `all`, `success`, `denial`, `error`.
     pub classes: Vec<String>,
 }
@@ -94,6 +96,30 @@ impl Operations {
         self.loadbalance
     }
 
+    /// `rrl`: how many answers of a kind a network gets.
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<&RateLimit> {
+        self.rate_limit.as_ref()
+    }
+
+    /// The log that `log` asks for; `None`: none.
+    #[cfg(feature = "driver")]
+    #[must_use]
+    pub fn query_log(&self) -> Option<crate::QueryLog> {
+        use crate::{LogClass, QueryLog};
+        let classes = |plan: &LogPlan| {
+            let class = |word: &String| match word.as_str() {
+                "success" => vec![LogClass::Success],
+                "denial" => vec![LogClass::Denial],
+                "error" => vec![LogClass::Error],
+                _ => vec![LogClass::Success, LogClass::Denial, LogClass::Error],
+            };
+            plan.classes.iter().flat_map(class).collect::<Vec<_>>()
+        };
+        let rule = |log: QueryLog, plan: &LogPlan| log.rule(&plan.zones, classes(plan));
+        (!self.log.is_empty()).then(|| self.log.iter().fold(QueryLog::new(), rule))
+    }
+
     /// `loop`: loops are looked for.
     #[must_use]
     pub fn detects_loops(&self) -> bool {
@@ -101,7 +127,7 @@ impl Operations {
     }
 
     /// True if the directive is one of these.
-    pub(super) fn take(&mut self, directive: &Directive, problems: &mut Problems) -> bool {
+    pub(super) fn take(&mut self, directive: &Directive, zones: &[Name], problems: &mut Problems) -> bool {
         match directive.name.as_str() {
             "health" => self.health = Some(health(directive, problems)),
             "ready" => self.ready = Some(address(directive, (None, 8181), problems)),
@@ -110,7 +136,7 @@ impl Operations {
                 self.metrics = Some(address(directive, (local, 9153), problems));
             }
             "errors" => self.set_errors(directive, problems),
-            "log" => self.log.push(log(directive, problems)),
+            "log" => self.log.push(log(directive, zones, problems)),
             "reload" => self.set_reload(directive, problems),
             "bufsize" => self.set_bufsize(directive, problems),
             "loadbalance" => self.set_loadbalance(directive, problems),
@@ -206,15 +232,21 @@ fn health(directive: &Directive, problems: &mut Problems) -> Health {
 }
 
 /// `log [NAMES...] [FORMAT] { class CLASSES... }`
-fn log(directive: &Directive, problems: &mut Problems) -> LogPlan {
+fn log(directive: &Directive, zones: &[Name], problems: &mut Problems) -> LogPlan {
+    let mut names = Vec::new();
     let mut plan = LogPlan { zones: Vec::new(), classes: vec!["all".to_owned()] };
     for word in &directive.words {
-        if word.contains('{') || matches!(word.as_str(), "common" | "combined") {
-            problems.warning(&directive.place, "log: the format is left out: lines have one form");
+        if matches!(word.as_str(), "common" | "{common}") {
+            continue;
+        }
+        if word.contains('{') || word == "combined" {
+            problems.warning(&directive.place, "log: the format is left out: lines are as common has them");
         } else {
-            plan.zones.push(word.clone());
+            names.push(word.clone());
         }
     }
+    let own = all_zones(directive, &names, problems);
+    plan.zones = if own.is_empty() { zones.to_vec() } else { own };
     for option in &directive.body {
         let known = |word: &String| matches!(word.as_str(), "all" | "success" | "denial" | "error");
         match option.name.as_str() {

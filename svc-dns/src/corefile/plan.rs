@@ -11,6 +11,7 @@ use super::{
     hosts::hosts,
     kubernetes::{Kubernetes, kubernetes},
     rewrite::rewrite,
+    rrl::rrl,
     template::template,
     tls::{TlsPlan, tls},
     words::all_zones,
@@ -321,7 +322,9 @@ impl ServerPlan {
         let root = root.and_then(|directive| directive.words.first()).map_or("", String::as_str);
         let mut site = SitePlan::new(zones);
         for directive in &block.directives {
-            if !self.operations.take(directive, problems) && !site.take(directive, root, problems) {
+            if !self.operations.take(directive, &site.zones, problems)
+                && !site.take(directive, root, problems)
+            {
                 self.take(directive, &site.zones, root, problems);
             }
         }
@@ -332,6 +335,10 @@ impl ServerPlan {
 
     fn take(&mut self, directive: &Directive, zones: &[Name], root: &str, problems: &mut Problems) {
         match directive.name.as_str() {
+            "rrl" if self.operations.rate_limit.is_some() => {
+                problems.error(&directive.place, "rrl stands here for the second time");
+            }
+            "rrl" => self.operations.rate_limit = rrl(directive, zones, problems),
             "tls" => self.tls = tls(directive, root, problems).or(self.tls.take()),
             "kubernetes" => self.kubernetes.push(kubernetes(directive, zones, problems)),
             "transfer" => self.transfer(directive, problems),

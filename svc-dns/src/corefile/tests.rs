@@ -323,7 +323,7 @@ third.example:5300 {
     let plan = corefile.plan();
     assert_eq!(
         plan.problems().to_string(),
-        "Corefile:4: warning: log: the format is left out: lines have one form"
+        "Corefile:4: warning: log: the format is left out: lines are as common has them"
     );
     let server = &plan.servers()[0];
     assert_eq!(server.sites()[0].zones().len(), 3);
@@ -680,4 +680,50 @@ fn certificates_are_read_through_the_surroundings() {
             "Corefile:2: error: forward: tls: authorities: there is no PEM with a certificate of an authority"
         )
     );
+}
+
+#[test]
+fn response_rate_limiting_is_that_of_the_plugin() {
+    let text = ". {\n rrl example.org {\n  responses-per-second 10\n  nxdomains-per-second 0.5\n  slip-ratio 3\n  window 5\n  \
+                ipv4-prefix-length 32\n  max-table-size 1000\n  report-only\n  referrals-per-second 1\n }\n}";
+    let plan = parse(text, &node()).plan();
+    assert_eq!(
+        plan.problems().to_string(),
+        "Corefile:4: warning: rrl: nxdomains-per-second: 1 a second is the least\n\
+         Corefile:10: warning: rrl: referrals-per-second is left out: there are no referrals"
+    );
+    let zones: [crate::message::Name; 1] = ["example.org".parse().unwrap()];
+    let expected =
+        crate::RateLimit::per_second(10).nxdomains(1).slip(3).window(std::time::Duration::from_secs(5));
+    let expected = expected.prefixes(32, 56).table_size(1000).report_only(true).zones(&zones);
+    assert_eq!(plan.servers()[0].operations().rate_limit(), Some(&expected));
+    for (option, told) in [
+        (
+            "requests-per-second 5",
+            "rrl: requests-per-second is not supported: answers are limited, by responses-per-second and its kin",
+        ),
+        ("slip-ratio x", "slip-ratio: \"x\" is no number"),
+        ("responses-per-second -1", "responses-per-second: \"-1\" is no number of answers a second"),
+        ("windows 3", "rrl: option \"windows\" is not known"),
+    ] {
+        let told = format!("Corefile:3: error: {told}");
+        assert_eq!(problems(&format!(". {{\n rrl {{\n  {option}\n }}\n}}")), told);
+    }
+    assert_eq!(
+        problems(". {\n rrl {\n  ipv4-prefix-length 40\n }\n}"),
+        "Corefile:2: error: rrl: prefixes: 40 and 56 is not within 0 to 32 and 0 to 128 bits"
+    );
+}
+
+#[test]
+fn logs_are_of_the_blocks_names_or_of_those_that_are_named() {
+    let plan =
+        plan("example.org {\n log\n log a.example b.example common {\n  class denial error\n }\n}", &node());
+    let shown = |log: &LogPlan| {
+        (log.zones.iter().map(ToString::to_string).collect::<Vec<_>>(), log.classes.join(" "))
+    };
+    let logs: Vec<_> = plan.servers()[0].operations().log().iter().map(shown).collect();
+    let strings = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(logs[0], (strings(&["example.org."]), "all".to_owned()));
+    assert_eq!(logs[1], (strings(&["a.example.", "b.example."]), "denial error".to_owned()));
 }

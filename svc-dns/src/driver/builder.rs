@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use super::{Limits, Listen, Server, Synced};
 #[cfg(feature = "tls")]
 use crate::Tls;
-use crate::{Forwarder, Front, ServerAddress, Zone, error::ConfigError};
+use crate::{Forwarder, Front, LogSender, RateLimit, ServerAddress, Zone, error::ConfigError};
 
 /// Builds a [`Server`].
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct ServerBuilder {
     operations: Vec<Result<SocketAddr, ConfigError>>,
     lameduck: Duration,
     keep_trying: bool,
+    rate_limit: Option<RateLimit>,
+    query_log: Option<LogSender>,
 }
 
 impl ServerBuilder {
@@ -33,6 +35,8 @@ impl ServerBuilder {
             operations: Vec::new(),
             lameduck: Duration::ZERO,
             keep_trying: false,
+            rate_limit: None,
+            query_log: None,
         }
     }
 
@@ -135,6 +139,20 @@ impl ServerBuilder {
         self
     }
 
+    /// Holds back answers to datagrams that are too many of a kind for one network. No limit by default.
+    #[must_use]
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.rate_limit = Some(limit);
+        self
+    }
+
+    /// Tells of queries here; one log may serve several servers. Nothing is logged by default.
+    #[must_use]
+    pub fn query_log(mut self, log: LogSender) -> Self {
+        self.query_log = Some(log);
+        self
+    }
+
     /// Answers datagrams in threads of their own, each with a socket for every address; a core each is enough. By default, 0, the
     /// server's future does that, too: slower, and without a thread.
     ///
@@ -181,7 +199,21 @@ impl ServerBuilder {
             return Err(ConfigError::Missing { field: "listen", problem: "name at least one address" });
         }
         let operations = self.operations.into_iter().collect::<Result<_, _>>()?;
-        let Self { zone, front, synced, limits, threads, lameduck, keep_trying, .. } = self;
-        Ok(Server { zone, listen, front, synced, limits, threads, operations, lameduck, keep_trying })
+        let Self {
+            zone, front, synced, limits, threads, lameduck, keep_trying, rate_limit, query_log, ..
+        } = self;
+        Ok(Server {
+            zone,
+            listen,
+            front,
+            synced,
+            limits,
+            threads,
+            operations,
+            lameduck,
+            keep_trying,
+            rate_limit,
+            query_log,
+        })
     }
 }

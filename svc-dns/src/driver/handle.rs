@@ -8,13 +8,14 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use svc_model::Revision;
 use tokio::sync::{Notify, watch};
 
-use crate::{Front, error::ServerError, metrics::Metrics, responder::Responder, sys::Scheme};
+use crate::{Front, error::ServerError, metrics::Metrics, rate::Limiter, responder::Responder, sys::Scheme};
 
 /// Watches and stops a running server. When all clones are dropped the server stops: it takes no more queries, gives the answers
 /// it still owes, and its future ends.
@@ -32,11 +33,16 @@ pub(super) struct View {
     counters: Arc<Counters>,
     fronts: Arc<Fronts>,
     metrics: Arc<Metrics>,
+    limiter: Option<Arc<Limiter>>,
 }
 
 impl View {
     pub(super) fn status(&self) -> Status {
         self.status.borrow().clone()
+    }
+
+    pub(super) fn told_health(&self, took: Duration) {
+        self.metrics.told_health(took);
     }
 
     /// What has been counted, under the address that clients know first.
@@ -48,7 +54,17 @@ impl View {
             all if all.is_unspecified() => format!("{scheme}://:{}", address.port()),
             _ => format!("{scheme}://{address}"),
         });
-        self.metrics.lines(&server, &self.fronts.load().stats())
+        let front = self.fronts.load();
+        let mut lines = self.metrics.lines(&server, &front.stats());
+        let mut more =
+            |name: &str, count: u64| lines.push(format!("coredns_{name}{{server=\"{server}\"}} {count}"));
+        more("local_localhost_requests_total", front.local_answers());
+        more("autopath_success_total", front.paths_walked());
+        if let Some(limiter) = &self.limiter {
+            more("rrl_responses_exceeded_total", limiter.exceeded());
+        }
+        lines.push(format!("coredns_panics_total {}", self.counters.sum(|all| &all.panics)));
+        lines
     }
 }
 
@@ -128,6 +144,8 @@ pub struct Stats {
     pub dropped: u64,
     /// Answers that the kernel did not take.
     pub unsent: u64,
+    /// Answers beyond the [limit](super::ServerBuilder::rate_limit): not given, or truncated.
+    pub limited: u64,
 }
 
 #[derive(Debug, Default)]
@@ -137,6 +155,7 @@ pub(super) struct Counters {
     pub(super) forwarded: AtomicU64,
     pub(super) dropped: AtomicU64,
     pub(super) unsent: AtomicU64,
+    pub(super) panics: AtomicU64,
     /// Of the threads, each of which has its own: no line of the cache is written by two.
     others: Mutex<Vec<Arc<Counters>>>,
 }
@@ -226,6 +245,7 @@ impl Handle {
             forwarded: counters.sum(|all| &all.forwarded),
             dropped: counters.sum(|all| &all.dropped),
             unsent: counters.sum(|all| &all.unsent),
+            limited: self.view.limiter.as_ref().map_or(0, |limiter| limiter.exceeded()),
         }
     }
 
@@ -277,12 +297,18 @@ pub(super) struct Progress {
     view: View,
 }
 
-pub(super) fn pair(front: Front, metrics: Metrics) -> (Handle, Progress) {
+pub(super) fn pair(front: Front, metrics: Metrics, limiter: Option<Limiter>) -> (Handle, Progress) {
     let (alive, stop) = watch::channel(());
     let (set_synced, synced) = watch::channel(false);
     let (sender, status) = watch::channel(Status::default());
     let fronts = Arc::new(Fronts { current: ArcSwap::from_pointee(front), changed: Notify::new() });
-    let view = View { status, counters: Arc::default(), fronts, metrics: Arc::new(metrics) };
+    let view = View {
+        status,
+        counters: Arc::default(),
+        fronts,
+        metrics: Arc::new(metrics),
+        limiter: limiter.map(Arc::new),
+    };
     let handle = Handle { alive: Arc::new(alive), synced: Arc::new(set_synced), view: view.clone() };
     (handle, Progress { stop, synced, status: sender, view })
 }
@@ -312,6 +338,10 @@ impl Progress {
 
     pub(super) fn fronts(&self) -> Arc<Fronts> {
         Arc::clone(&self.view.fronts)
+    }
+
+    pub(super) fn limiter(&self) -> Option<Arc<Limiter>> {
+        self.view.limiter.clone()
     }
 
     pub(super) fn shared_metrics(&self) -> Arc<Metrics> {

@@ -181,8 +181,9 @@ impl Conversation {
                 return refused(StatusCode::BAD_REQUEST);
             }
         }
-        let counted = self.tally.answered(message, self.client, &answer);
-        self.tally.took(counted, since.elapsed());
+        if let Some(counted) = self.shared.note(&self.tally, message, self.client, &mut answer, since) {
+            self.tally.took(counted, since.elapsed());
+        }
         response(answer)
     }
 }

@@ -181,9 +181,11 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
             let now = Instant::now().into_std();
             match front.respond(&responder, query, self.client, now, &mut self.answer) {
                 Outcome::Answer => {
-                    let counted = self.tally.answered(query, self.client, &self.answer);
-                    self.tally.took(counted, now.elapsed());
-                    frame(&self.answer, &mut self.sending);
+                    let noted = self.shared.note(self.tally, query, self.client, &mut self.answer, now);
+                    if let Some(counted) = noted {
+                        self.tally.took(counted, now.elapsed());
+                        frame(&self.answer, &mut self.sending);
+                    }
                 }
                 Outcome::Forward(forward) => forwards.push(Box::pin(resolve(forward, self.shared))),
                 Outcome::Transfer(transfer) => self.transfer = Some(transfer),
@@ -208,10 +210,12 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
         more
     }
 
-    fn give(&mut self, owed: Owed) {
-        let counted = self.tally.answered(&owed.query, self.client, &owed.answer);
-        self.tally.took(counted, owed.took);
-        self.push(&owed.answer);
+    fn give(&mut self, mut owed: Owed) {
+        let noted = self.shared.note(self.tally, &owed.query, self.client, &mut owed.answer, owed.since);
+        if let Some(counted) = noted {
+            self.tally.took(counted, owed.since.elapsed());
+            self.push(&owed.answer);
+        }
     }
 
     fn push(&mut self, answer: &[u8]) {
@@ -237,13 +241,13 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
 struct Owed {
     query: Vec<u8>,
     answer: Vec<u8>,
-    took: Duration,
+    since: std::time::Instant,
 }
 
 async fn resolve(forward: Box<Forward>, shared: &Shared) -> Owed {
-    let since = Instant::now();
+    let since = Instant::now().into_std();
     let answer = shared.resolve(&forward).await;
-    Owed { query: forward.query(0), answer, took: since.elapsed() }
+    Owed { query: forward.query(0), answer, since }
 }
 
 /// The length of the query in front, if it is there as a whole.

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{Forwarder, Transport, fake::FakeUpstream, sys::frame};
+use crate::{Forwarder, RateLimit, Transport, fake::FakeUpstream, sys::frame};
 
 fn objects(text: &str) -> Vec<Object> {
     let (objects, problems) = yaml::read(text).stored();
@@ -613,6 +613,7 @@ async fn a_client_with_too_many_connections_keeps_nobody_else_out() {
     .await;
 }
 
+mod clients;
 #[cfg(feature = "https")]
 mod encrypted;
 
@@ -689,4 +690,65 @@ async fn what_is_not_found_is_unknown_until_everything_was_listed() {
         assert_eq!((code(there).await, code(absent).await), (ResponseCode::NoError, ResponseCode::NXDomain));
     })
     .await;
+}
+
+#[tokio::test]
+async fn floods_get_truncated_answers_and_silence_and_tcp_goes_on() {
+    for threads in [0, 1] {
+        let store = Store::new();
+        store.apply(service("web", "10.96.0.1"));
+        let limit = RateLimit::per_second(5).slip(2).build().unwrap();
+        let builder = Server::builder(zone()).threads(threads).rate_limit(limit);
+        with_server(builder, &store, async |handle, server| {
+            handle.ready().await.unwrap();
+            let name = "web.default.svc.cluster.local.";
+            let socket = UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+            for id in 0..25 {
+                socket.send_to(&query(name, RecordType::A, id), server).await.unwrap();
+            }
+            let (mut whole, mut cut) = (0, 0);
+            // Five whole, and half of the other twenty.
+            while whole + cut < 15 {
+                let mut reply = vec![0; 512];
+                let length = socket.recv(&mut reply).await.unwrap();
+                let reply = Message::from_vec(&reply[..length]).unwrap();
+                if reply.metadata.truncation { cut += 1 } else { whole += 1 }
+            }
+            assert_eq!((whole, cut), (5, 10));
+            assert_eq!(handle.stats().limited, 20);
+            assert_eq!(answers(&by_tcp(server, name, RecordType::A).await), ["A 10.96.0.1"]);
+            let line = format!("coredns_rrl_responses_exceeded_total{{server=\"dns://{server}\"}} 20");
+            assert!(handle.metrics().contains(&line), "{}", handle.metrics());
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn queries_are_logged_on_every_way() {
+    for threads in [0, 1] {
+        let store = Store::new();
+        store.apply(service("web", "10.96.0.1"));
+        let upstream = FakeUpstream::new().address("www.example.com", [192, 0, 2, 1]);
+        let forwarder = Forwarder::builder().upstream("192.0.2.53").network(upstream).build().unwrap();
+        let (log, mut events) = crate::QueryLog::new().rule([], []).channel();
+        let builder = Server::builder(zone()).threads(threads).query_log(log).forward(forwarder);
+        with_server(builder, &store, async |handle, server| {
+            handle.ready().await.unwrap();
+            by_udp(server, "web.default.svc.cluster.local.", RecordType::A).await;
+            by_tcp(server, "no.default.svc.cluster.local.", RecordType::AAAA).await;
+            by_udp(server, "www.example.com.", RecordType::A).await;
+            by_tcp(server, "www.example.com.", RecordType::A).await;
+            for (line, code) in [
+                ("\"A IN web.default.svc.cluster.local. udp ", "\" NOERROR qr,aa,rd"),
+                ("\"AAAA IN no.default.svc.cluster.local. tcp ", "\" NXDOMAIN qr,aa,rd"),
+                ("\"A IN www.example.com. udp ", "\" NOERROR qr,rd"),
+                ("\"A IN www.example.com. tcp ", "\" NOERROR qr,rd"),
+            ] {
+                let event = events.next().await.unwrap().to_string();
+                assert!(event.contains(line) && event.contains(code), "{event}");
+            }
+        })
+        .await;
+    }
 }

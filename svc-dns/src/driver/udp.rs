@@ -69,9 +69,10 @@ async fn batch(
         let (query, client) = (&buffers.query[..length], Client::udp(peer.client));
         match front.respond(&responder, query, client, now, &mut buffers.answer) {
             Outcome::Answer => {
-                let counted = tally.answered(query, client, &buffers.answer);
-                send(socket, &buffers.answer, peer, shared).await;
-                tally.took(counted, now.elapsed());
+                if let Some(counted) = shared.note(tally, query, client, &mut buffers.answer, now) {
+                    send(socket, &buffers.answer, peer, shared).await;
+                    tally.took(counted, now.elapsed());
+                }
             }
             Outcome::Forward(forward) => push(peer, forward),
             // Zones go over streams only.
@@ -86,19 +87,21 @@ struct Owed {
     peer: Peer,
     query: Vec<u8>,
     answer: Vec<u8>,
-    took: Duration,
+    since: std::time::Instant,
 }
 
 async fn resolve(peer: Peer, forward: Box<Forward>, shared: &Shared) -> Owed {
-    let since = Instant::now();
+    let since = Instant::now().into_std();
     let answer = shared.resolve(&forward).await;
-    Owed { peer, query: forward.query(0), answer, took: since.elapsed() }
+    Owed { peer, query: forward.query(0), answer, since }
 }
 
-async fn give(socket: &Datagrams, owed: Owed, shared: &Shared, tally: &Tally) {
-    let counted = tally.answered(&owed.query, Client::udp(owed.peer.client), &owed.answer);
-    tally.took(counted, owed.took);
-    send(socket, &owed.answer, owed.peer, shared).await;
+async fn give(socket: &Datagrams, mut owed: Owed, shared: &Shared, tally: &Tally) {
+    let client = Client::udp(owed.peer.client);
+    if let Some(counted) = shared.note(tally, &owed.query, client, &mut owed.answer, owed.since) {
+        tally.took(counted, owed.since.elapsed());
+        send(socket, &owed.answer, owed.peer, shared).await;
+    }
 }
 
 async fn send(socket: &Datagrams, answer: &[u8], peer: Peer, shared: &Shared) {

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::handle::View;
@@ -41,7 +41,11 @@ pub(super) async fn serve(listener: &TcpListener, views: &[View]) {
 async fn converse(mut stream: TcpStream, views: &[View]) {
     let answered = timeout(PATIENCE, async {
         let request = request(&mut stream).await?;
+        let since = Instant::now();
         stream.write_all(Page::of(&request, views).message().as_bytes()).await?;
+        if request.starts_with(b"GET /health") {
+            views.iter().take(1).for_each(|view| view.told_health(since.elapsed()));
+        }
         stream.shutdown().await
     });
     match answered.await {

@@ -4,8 +4,8 @@
 //! answers over together. What has to be asked elsewhere goes to the server's future; the thread waits for nobody.
 
 use std::{
-    io,
-    sync::Arc,
+    io, panic,
+    sync::{Arc, atomic::AtomicU64},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -109,9 +109,9 @@ pub(super) async fn give(mut owed: mpsc::Receiver<Owed>, shared: &Shared) {
                 Some(owed) => resolving.push(resolve(owed, shared)),
                 None => open = false,
             },
-            Some((owed, answer)) = resolving.next() => {
-                let client = Client::udp(owed.peer.client);
-                let counted = tally.answered(&owed.forward.query(0), client, &answer);
+            Some((owed, mut answer)) = resolving.next() => {
+                let (query, client) = (owed.forward.query(0), Client::udp(owed.peer.client));
+                let Some(counted) = shared.note(&tally, &query, client, &mut answer, owed.since) else { continue };
                 tally.took(counted, owed.since.elapsed());
                 if let Err(error) = owed.socket.send_one(&answer, owed.peer) {
                     count(&shared.counters.unsent);
@@ -137,7 +137,12 @@ struct Worker {
 }
 
 impl Worker {
+    /// A panic costs the batch in which it happens and is counted; the socket is served on.
     fn run(self) {
+        while guarded(&self.counters.panics, || self.serve()).is_none() {}
+    }
+
+    fn serve(&self) {
         let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
         loop {
             match self.socket.receive(&mut inbox) {
@@ -162,9 +167,11 @@ impl Worker {
             count(&self.counters.udp);
             match front.respond(&responder, query, Client::udp(peer.client), now, outbox.next()) {
                 Outcome::Answer => {
-                    counted[outbox.len()] =
-                        self.tally.answered(query, Client::udp(peer.client), outbox.next());
-                    outbox.owe(inbox, index);
+                    let client = Client::udp(peer.client);
+                    if let Some(noted) = self.shared.note(&self.tally, query, client, outbox.next(), now) {
+                        counted[outbox.len()] = noted;
+                        outbox.owe(inbox, index);
+                    }
                 }
                 Outcome::Forward(forward) => self.hand_over(forward, peer, index, inbox, outbox),
                 // Zones go over streams only.
@@ -183,5 +190,34 @@ impl Worker {
             owed.forward.finish(Err(Rcode::SERVFAIL), outbox.next());
             outbox.owe(inbox, index);
         }
+    }
+}
+
+/// What it gives; nothing, and a count, when it panics.
+fn guarded<T>(panics: &AtomicU64, serve: impl FnOnce() -> T) -> Option<T> {
+    // What is shared with others is a snapshot that is never changed, and counters.
+    let served = panic::catch_unwind(panic::AssertUnwindSafe(serve));
+    if served.is_err() {
+        count(panics);
+        tracing::error!("a panic while datagrams were answered: the thread goes on");
+    }
+    served.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_counted_and_work_goes_on() {
+        let panics = AtomicU64::new(0);
+        let mut turns = 0;
+        while guarded(&panics, || {
+            turns += 1;
+            assert!(turns == 3, "not yet");
+        })
+        .is_none()
+        {}
+        assert_eq!((turns, panics.into_inner()), (3, 2));
     }
 }

@@ -90,6 +90,11 @@ impl Site {
         Self { hosts: Some(hosts), ..self.clone() }
     }
 
+    /// Whether this is a question about `localhost`, and answered here.
+    pub(super) fn answers_locally(&self, query: &Query<'_>) -> bool {
+        self.local && special::is_localhost(query)
+    }
+
     /// Answers by the rules that come before the zone; else as the zone does.
     pub(super) fn respond(
         &self,

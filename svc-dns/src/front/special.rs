@@ -21,15 +21,21 @@ pub(super) fn minimal_any(query: &Query<'_>, limit: usize, out: &mut Vec<u8>) {
     writer.finish(Rcode::NOERROR);
 }
 
-/// `localhost`, names below it, and `localhost` with a domain of a search path; the loopback addresses.
-pub(super) fn local(query: &Query<'_>, limit: usize, out: &mut Vec<u8>) -> Said {
+/// `localhost`, names below it, and `localhost` with a domain of a search path.
+pub(super) fn is_localhost(query: &Query<'_>) -> bool {
     let name = query.question().name().clone();
     let (mut first, mut last) = (None, None);
     for label in Labels::of(name.wire()) {
         first = first.or(Some(label));
         last = Some(label);
     }
-    if first == Some(b"localhost") || last == Some(b"localhost") {
+    first == Some(b"localhost") || last == Some(b"localhost")
+}
+
+/// `localhost`, names below it, and `localhost` with a domain of a search path; the loopback addresses.
+pub(super) fn local(query: &Query<'_>, limit: usize, out: &mut Vec<u8>) -> Said {
+    let name = query.question().name().clone();
+    if is_localhost(query) {
         answer_local(query, limit, out);
         return Said::Answer;
     }

@@ -10,6 +10,33 @@ pub(super) const DURATIONS: &[usize] = &[
     2_048_000, 4_096_000, 8_192_000,
 ];
 
+/// Microseconds: a millisecond, and twice as much each time.
+pub(super) const PROGRAMMING: &[usize] = &[
+    1_000,
+    2_000,
+    4_000,
+    8_000,
+    16_000,
+    32_000,
+    64_000,
+    128_000,
+    256_000,
+    512_000,
+    1_024_000,
+    2_048_000,
+    4_096_000,
+    8_192_000,
+    16_384_000,
+    32_768_000,
+    65_536_000,
+    131_072_000,
+    262_144_000,
+    524_288_000,
+];
+
+/// Microseconds: a quarter of a millisecond, and ten times as much each time.
+pub(super) const HEALTH: &[usize] = &[250, 2_500, 25_000, 250_000, 2_500_000];
+
 /// Bytes.
 pub(super) const SIZES: &[usize] =
     &[0, 100, 200, 300, 400, 511, 1_023, 2_047, 4_095, 8_291, 16_000, 32_000, 48_000, 64_000];

@@ -1,6 +1,7 @@
 //! What a query asks for, as far as it is counted. Less than a parser: a message that is no query counts as whatever it looks like.
 
-use crate::message::{Header, Name};
+use super::RCODES;
+use crate::message::{Edns, Header, Name};
 
 /// Types that are counted each for itself, and `other`.
 pub(super) const KINDS: usize = NAMES.len();
@@ -89,4 +90,16 @@ fn kind(number: u16) -> usize {
         16 => 17,
         _ => KINDS - 1,
     }
+}
+
+/// The code of an answer, with the upper bits that EDNS has for it: in answers without records, the only ones that have such a code.
+pub(super) fn rcode(answer: &[u8]) -> usize {
+    const OPT: &[u8] = &[0, 0, 41];
+    const RECORDS: std::ops::Range<usize> = 6..12;
+    let lower = usize::from(answer.get(3).copied().unwrap_or_default() & 15);
+    let Some(opt) = answer.len().checked_sub(Edns::LEN).map(|at| &answer[at..]) else { return lower };
+    if answer.get(RECORDS) != Some(&[0, 0, 0, 0, 0, 1]) || !opt.starts_with(OPT) {
+        return lower;
+    }
+    (usize::from(opt[5]) << 4 | lower).min(RCODES - 1)
 }

@@ -92,3 +92,29 @@ fn what_several_servers_count_is_one_page() {
     let build: Vec<&str> = text.lines().filter(|line| line.starts_with("coredns_build_info")).collect();
     assert!(build.len() == 1 && build[0].ends_with(" 1"), "{build:?}");
 }
+
+#[test]
+fn codes_of_edns_are_counted_as_what_they_are() {
+    let edns = |version: u8| {
+        let mut query = Query::emit(7, &"web.shop.svc.cluster.local".parse().unwrap(), RecordType::A);
+        query[11] = 1;
+        query.extend([0, 0, 41, 4, 208, 0, version, 0, 0, 0, 0]);
+        query
+    };
+    let responder = crate::Responder::new(zone(), &svc_model::Snapshot::default());
+    let metrics = Metrics::new(&zone());
+    let tally = metrics.tally();
+    for version in [0, 1, 1] {
+        let (query, client) = (edns(version), Client::udp("10.0.0.1:4000".parse().unwrap()));
+        let mut answer = Vec::new();
+        responder.respond(&query, client, &mut answer);
+        tally.answered(&query, client, &answer);
+    }
+    let text = Metrics::page(metrics.lines("dns://:53", &Default::default()));
+    for line in [
+        r#"coredns_dns_responses_total{server="dns://:53",zone="cluster.local.",view="",rcode="BADVERS",plugin="kubernetes"} 2"#,
+        r#"coredns_dns_responses_total{server="dns://:53",zone="cluster.local.",view="",rcode="NXDOMAIN",plugin="kubernetes"} 1"#,
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line}\nis not in\n{text}");
+    }
+}

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use super::{
     Counts, Metrics, RCODES, Tally, TransportCounts,
-    histogram::{Buckets, DURATIONS, SIZES, Total},
+    histogram::{Buckets, DURATIONS, HEALTH, PROGRAMMING, SIZES, Total},
     question::NAMES,
     read,
 };
@@ -34,6 +34,13 @@ impl Metrics {
         for (number, zone) in self.zone_names().iter().enumerate() {
             page.zone(number, zone);
         }
+        page.single(
+            "coredns_kubernetes_dns_programming_duration_seconds",
+            "service_kind=\"headless_with_selector\"",
+            PROGRAMMING,
+            &self.programming,
+        );
+        page.single("coredns_health_request_duration_seconds", "", HEALTH, &self.health);
         page.forward(forward);
         page.lines
     }
@@ -72,7 +79,6 @@ impl Page<'_> {
             &format!("version=\"svc-dns-{version}\",revision=\"\",goversion=\"\""),
             1,
         );
-        self.line("coredns_panics_total", "", 0);
         for zone in &zones[..zones.len() - 2] {
             let labels = format!("server=\"{}\",zone=\"{zone}\",view=\"\",name=\"kubernetes\"", self.server);
             self.line("coredns_plugin_enabled", &labels, 1);
@@ -132,6 +138,13 @@ impl Page<'_> {
         total
     }
 
+    /// Of the server as a whole, in seconds.
+    fn single<const N: usize>(&mut self, name: &str, labels: &str, bounds: &[usize], buckets: &Buckets<N>) {
+        let mut total = Total::default();
+        buckets.add_to(&mut total);
+        self.histogram(name, labels, bounds, 1e6, &total);
+    }
+
     /// `unit`: how much of what was counted is one of what is shown.
     fn histogram(&mut self, name: &str, labels: &str, bounds: &[usize], unit: f64, total: &Total) {
         let scale = |number: u64| number as f64 / unit;
@@ -144,12 +157,14 @@ impl Page<'_> {
         if all == 0 {
             return;
         }
+        let comma = if labels.is_empty() { "" } else { "," };
+        let bounded = |bound: &dyn std::fmt::Display| format!("{labels}{comma}le=\"{bound}\"");
         let mut below = 0;
         for (bound, count) in bounds.iter().zip(counts) {
             below += count;
-            self.line(&format!("{name}_bucket"), &format!("{labels},le=\"{bound}\""), below);
+            self.line(&format!("{name}_bucket"), &bounded(bound), below);
         }
-        self.line(&format!("{name}_bucket"), &format!("{labels},le=\"+Inf\""), all);
+        self.line(&format!("{name}_bucket"), &bounded(&"+Inf"), all);
         self.line(&format!("{name}_sum"), labels, sum);
         self.line(&format!("{name}_count"), labels, all);
     }
