@@ -9,6 +9,8 @@
     reason = "a program that measures"
 )]
 
+#[path = "dns_peers/changes.rs"]
+mod changes;
 #[path = "dns_peers/load.rs"]
 mod load;
 #[path = "dns_peers/peers.rs"]
@@ -29,15 +31,26 @@ type Failure = Box<dyn Error>;
 fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
-        Some("serve") => serve(args.get(1).ok_or("serve ADDRESS")?),
-        rounds => compare(rounds.map_or(Ok(3), str::parse)?),
+        Some("serve") => {
+            let changes = args.get(2).map_or(Ok(0), |changes| changes.parse())?;
+            serve(args.get(1).ok_or("serve ADDRESS [CHANGES A SECOND]")?, changes)
+        }
+        Some("changes") => changes::latency(cluster(SERVICES).objects()),
+        rounds => {
+            compare(rounds.map_or(Ok(3), str::parse)?)?;
+            changes::latency(cluster(SERVICES).objects())
+        }
     }
 }
 
-/// Our own server, with one thread.
-fn serve(address: &str) -> Result<(), Failure> {
+/// Our own server, with one thread, while so many changes a second are made.
+fn serve(address: &str, changes: u32) -> Result<(), Failure> {
     let store = Store::new();
     store.apply(cluster(SERVICES).objects());
+    if changes > 0 {
+        let store = store.clone();
+        std::thread::spawn(move || changes::make(&store, changes));
+    }
     let server = Server::builder(Zone::builder("cluster.local").ttl(Duration::from_secs(30)).build()?);
     let (_handle, run) = server.threads(1).listen(address).build()?.drive(store.watch());
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run)?;

@@ -25,7 +25,7 @@ struct Bench {
 
 impl Bench {
     fn new(limit: RateLimit) -> Self {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         Self { limiter: Limiter::new(limit.build().unwrap(), now), now }
     }
 

@@ -91,10 +91,9 @@ impl BatchSocket {
         let closing = self.is_closing();
         let flags = if closing { MsgFlags::MSG_DONTWAIT } else { MsgFlags::MSG_WAITFORONE };
         let Inbox { buffers, headers, received } = inbox;
-        let mut parts: Vec<[IoSliceMut<'_>; 1]> = Vec::with_capacity(BATCH);
-        parts.extend(
-            buffers.chunks_exact_mut(STRIDE).map(|buffer| [IoSliceMut::new(&mut buffer[..LONGEST_QUERY])]),
-        );
+        let mut buffers = buffers.chunks_exact_mut(STRIDE).map(|buffer| &mut buffer[..LONGEST_QUERY]);
+        let mut parts: [[IoSliceMut<'_>; 1]; BATCH] =
+            std::array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
         let messages = match recvmmsg(self.socket.as_raw_fd(), headers, parts.iter_mut(), flags, None) {
             Err(nix::Error::EAGAIN) if closing => return Ok(0),
             messages => messages?,

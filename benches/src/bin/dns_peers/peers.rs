@@ -41,6 +41,7 @@ pub(super) fn start(directory: &Path, services: usize) -> Result<Vec<Running>, F
     let own = std::env::current_exe()?.display().to_string();
     let commands = [
         ("svc-dns", 5400, format!("{own} serve 127.0.0.1:5400")),
+        ("svc-dns, 1 000 changes/s", 5404, format!("{own} serve 127.0.0.1:5404 1000")),
         ("knot", 5401, format!("/usr/sbin/knotd -c {here}/knot.conf")),
         ("nsd, minimal responses", 5402, format!("/usr/sbin/nsd -d -c {here}/nsd.conf")),
         ("unbound, auth-zone", 5403, format!("/usr/sbin/unbound -d -c {here}/unbound.conf")),
