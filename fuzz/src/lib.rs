@@ -11,6 +11,7 @@
 //! | `cargo test --package fuzz` | the seeds alone, without libFuzzer |
 
 pub mod dns;
+pub mod ingress;
 
 #[cfg(fuzzing)]
 pub use libfuzzer_sys;

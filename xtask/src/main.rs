@@ -37,6 +37,7 @@ Everything a contributor runs.
   cargo xtask test --list          the stages, in order
   cargo xtask bless [FILTER]       rewrite the golden files that the tests compare with
   cargo xtask bench [FILTER]       the benches; `bench proxy/kernel` stands beside the nft program in one run
+  cargo xtask bench ingress-peers [N]  svc-ingress beside nginx and haproxy where they are installed: a table, N rounds
   cargo xtask bench dns-peers [N]  svc-dns beside nsd, knot and unbound where they are installed: a table, N rounds
   cargo xtask fuzz [TARGET] [--seconds N]
                                    libFuzzer on one target or all, 60 s each unless told otherwise
@@ -62,6 +63,11 @@ fn run(args: &[String]) -> anyhow::Result<()> {
         ["bless", rest @ ..] => bless::run(&workspace, rest),
         ["bench", "dns-peers", rest @ ..] => {
             Call::parse("cargo run --release --package benches --bin dns_peers --").args(rest).run(&workspace)
+        }
+        ["bench", "ingress-peers", rest @ ..] => {
+            Call::parse("cargo run --profile dist --package benches --bin ingress_peers --")
+                .args(rest)
+                .run(&workspace)
         }
         ["bench", rest @ ..] => Call::parse("cargo bench --package benches --").args(rest).run(&workspace),
         ["fuzz", rest @ ..] => fuzz::command(&workspace, rest),
