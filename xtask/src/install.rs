@@ -54,10 +54,30 @@ const WANTED: &[Wanted] = &[
     Wanted { program: "qemu-system-x86_64", package: "qemu-system-x86", tests: "the virtual machines" },
     Wanted { program: "busybox", package: "busybox-static", tests: "the virtual machines" },
     Wanted { program: "kmod", package: "kmod", tests: "the virtual machines" },
+    Wanted { program: "curl", package: "curl", tests: "the tests in which curl asks svc-ingress" },
+    Wanted {
+        program: "openssl",
+        package: "openssl",
+        tests: "the tests in which openssl looks at certificates",
+    },
+    Wanted { program: "wrk", package: "wrk", tests: "the tests in which wrk loads svc-ingress" },
+    Wanted { program: "nghttp", package: "nghttp2-client", tests: "the tests of HTTP/2 with another client" },
+    Wanted { program: "pip3", package: "python3-pip", tests: "the tests with clients in Python" },
     Wanted { program: "g++", package: "g++", tests: "the fuzz targets (all but their seeds)" },
 ];
 
+/// Python packages that tests use, in an environment of their own under `target/python`.
+const PYTHON: &str = "websockets>=13 grpcio>=1.60";
+
 pub(crate) fn run(workspace: &Workspace, progress: &mut Progress) -> anyhow::Result<()> {
+    programs(workspace, progress)?;
+    if let Err(error) = python(workspace) {
+        progress.note(format!("no target/python ({error:#}): the tests with clients in Python skip"));
+    }
+    Ok(())
+}
+
+fn programs(workspace: &Workspace, progress: &mut Progress) -> anyhow::Result<()> {
     let missing: Vec<&Wanted> = WANTED.iter().filter(|wanted| !is_installed(wanted.program)).collect();
     if missing.is_empty() {
         println!("nothing is missing");
@@ -76,6 +96,19 @@ fn install(workspace: &Workspace, missing: &[&Wanted]) -> anyhow::Result<()> {
     apt.clone().arg("update").run(workspace)?;
     let packages: Vec<&str> = missing.iter().map(|wanted| wanted.package).collect();
     apt.args(&["install", "--yes", "--no-install-recommends"]).args(&packages).run(workspace)
+}
+
+/// Makes the environment, unless it is there with all its packages. `--without-pip`, as Debian has the rest of it in a
+/// package of its own; the system's pip fills it.
+fn python(workspace: &Workspace) -> anyhow::Result<()> {
+    let interpreter = workspace.root().join("target/python/bin/python").display().to_string();
+    if Call::new(&interpreter).args(&["-c", "import grpc, websockets"]).ask(workspace).is_some() {
+        return Ok(());
+    }
+    Call::parse("python3 -m venv --without-pip target/python").run(workspace)?;
+    let packages: Vec<&str> = PYTHON.split(' ').collect();
+    let install = Call::parse("pip3 --quiet --python").arg(&interpreter).arg("install");
+    install.args(&packages).run(workspace)
 }
 
 /// apt-get with the privileges it needs, if it may be had without asking anybody.

@@ -68,7 +68,9 @@ fn nginx(here: &str, hosts: &[String]) -> String {
     );
     for host in hosts {
         let _ = write!(text, "server {{ listen {HTTP}; listen {HTTPS} ssl http2; server_name {host};");
-        PATHS.iter().for_each(|path| drop(write!(text, " location {path} {{ proxy_pass http://up; }}")));
+        for path in PATHS {
+            let _ = write!(text, " location {path} {{ proxy_pass http://up; }}");
+        }
         text.push_str(" }\n");
     }
     text.push_str("}\n");

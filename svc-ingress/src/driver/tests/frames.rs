@@ -98,6 +98,7 @@ const FLOW: &[&str] = &["goaway 3", "goaway 1"];
 
 /// What is sent, and what RFC 9113 lets the server do: the section stands beside it. A connection error may stand for a
 /// stream error (section 5.4).
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
     let on = |stream, kind, payload: &[u8]| frame(kind, 0, stream, payload);
     let malformed = &["reset 1", "goaway 1", "status 400"][..];
