@@ -102,7 +102,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Puts rules, cache and forwarder in front of the zone. It can be [changed](Handle::set_front) while the server runs.
+    /// Puts rules, cache and forwarder in front of the zone. It can be [changed](super::Handle::set_front) while the server runs.
     #[must_use]
     pub fn front(mut self, front: Front) -> Self {
         self.front = front;
