@@ -73,7 +73,7 @@ fn every_typed_field_occurs_and_is_written() {
             ResourceBackend IngressStatus LoadBalancerStatus PortStatus;
         IngressClass: IngressClass IngressClassSpec IngressClassParameters;
         Namespace: Namespace;
-        Node: Node NodeSpec NodeStatus NodeAddress;
+        Node: Node NodeSpec NodeStatus NodeAddress Taint;
         Pod: Pod PodSpec Container ContainerPort PodStatus PodIp;
         Secret: Secret;
         Service: Service ServiceSpec ServicePort SessionAffinityConfig ClientIpConfig ServiceStatus LoadBalancerStatus

@@ -236,8 +236,11 @@ fn ready() -> Json {
 }
 
 fn node() -> Json {
-    let cidrs = one_of([
+    let taint =
+        json!({"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"});
+    let spec = one_of([
         json!({"podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24"]}),
+        json!({"taints": [taint, {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]}),
         json!({"podCIDR": "fd00:1::/64", "podCIDRs": ["fd00:1::/64", "10.1.0.0/24"]}),
     ]);
     let addresses = one_of([
@@ -250,7 +253,7 @@ fn node() -> Json {
         ("allocatable", maybe(one_of([json!({"cpu": "4"}), json!({"cpu": "3920m"})]))),
         ("conditions", ready()),
     ]);
-    object([("spec", maybe(cidrs)), ("status", status)])
+    object([("spec", maybe(spec)), ("status", status)])
 }
 
 fn pod() -> Json {
