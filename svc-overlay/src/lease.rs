@@ -163,6 +163,14 @@ impl Lease {
         self
     }
 
+    /// The same subnets and addresses before there is a device, or after it is gone: peers pass over the backend `alloc`.
+    #[cfg(feature = "etcd")]
+    pub(crate) fn unpublished(mut self) -> Self {
+        self.backend = Backend::named("alloc");
+        self.halves.iter_mut().for_each(|half| half.vxlan = None);
+        self
+    }
+
     /// The same lease with another VTEP MAC address in its first half.
     #[must_use]
     pub fn with_vtep_mac(mut self, mac: Mac) -> Self {

@@ -81,9 +81,15 @@
 //! | [`Overlay::drive`] | Linux 5.2 or later with `vxlan`, `bridge`, `veth`, `nf_tables` with masquerade; `CAP_NET_ADMIN` in the network namespace |
 //! | attaching pods | the same, and `CAP_SYS_ADMIN` in the user namespace for entering the pod's network namespace |
 //!
-//! A user namespace is enough: no root. Feature `driver` (default) brings tokio and netlink; without it the crate is
-//! values and functions. Futures that are cancel safe say so; those of
+//! A user namespace is enough: no root. Futures that are cancel safe say so; those of
 //! `Pods` are not: a request that was made is carried out. MSRV 1.89.
+//!
+//! # Features
+//!
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `driver` | yes | [`Overlay::drive`] and the real kernel: tokio and netlink; without it the crate is values and functions |
+//! | `etcd` | no | `Etcd`, the leases in etcd under flannel's keys; building it takes the `protoc` program |
 
 mod claim;
 mod config;
@@ -96,6 +102,9 @@ mod dataplane;
 )]
 mod driver;
 mod error;
+#[cfg(feature = "etcd")]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "requests to etcd, and their time")]
+mod etcd;
 pub mod fake;
 mod family;
 mod ipam;
@@ -129,6 +138,8 @@ pub use dataplane::Dataplane;
 #[cfg(feature = "driver")]
 pub use driver::{Handle, Overlay, Pods};
 pub use error::{CleanUpError, Error, PodError, Stopped};
+#[cfg(feature = "etcd")]
+pub use etcd::{Etcd, EtcdBuilder};
 pub use family::Family;
 pub use ipam::{Ipam, IpamError};
 pub use kernel::{

@@ -63,7 +63,8 @@ impl Published {
 
 /// One follower of a [`Registry`].
 pub trait Watch: fmt::Debug + Send {
-    /// The current leases at once on the first call, then each time that they differ.
+    /// The current leases at once on the first call, then each time that they differ, and once more after a failure that
+    /// is over.
     ///
     /// Cancel safe: a change that was not returned is returned by the next call.
     fn changed(&mut self) -> BoxFuture<'_, Result<LeaseSet, RegistryError>>;
@@ -184,7 +185,7 @@ pub enum RegistryError {
         /// Why not.
         problem: String,
     },
-    /// The store holds no network configuration, or one that breaks a rule.
+    /// The store holds no network configuration, or one, or a lease, that breaks a rule.
     #[error("lease registry, {place}: {problem}")]
     Config {
         /// Where it stands, or should stand.

@@ -63,6 +63,10 @@ const WANTED: &[Wanted] = &[
     Wanted { program: "wrk", package: "wrk", tests: "the tests in which wrk loads svc-ingress" },
     Wanted { program: "nghttp", package: "nghttp2-client", tests: "the tests of HTTP/2 with another client" },
     Wanted { program: "pip3", package: "python3-pip", tests: "the tests with clients in Python" },
+    // The one program that a build needs: of svc-overlay with its feature `etcd`, which all stages with all features have.
+    Wanted { program: "protoc", package: "protobuf-compiler", tests: "the builds with all features do not" },
+    Wanted { program: "etcd", package: "etcd-server", tests: "the tests of leases in etcd" },
+    Wanted { program: "etcdctl", package: "etcd-client", tests: "the tests of leases in etcd" },
     Wanted { program: "g++", package: "g++", tests: "the fuzz targets (all but their seeds)" },
 ];
 

@@ -141,7 +141,9 @@ impl<D: Dataplane> Driver<D> {
         let held =
             |lease: &Lease| leases.lease(lease.subnet()).is_some_and(|held| held.halves() == lease.halves());
         let lost = |(lease, since): &(Lease, Revision)| leases.revision() >= *since && !held(lease);
-        if self.published.as_ref().is_some_and(lost) {
+        // A store that was put back to an older state may have lost it too.
+        let put_back = self.leases.as_ref().is_some_and(|known| leases.revision() < known.revision());
+        if put_back || self.published.as_ref().is_some_and(lost) {
             self.published = None;
         }
         self.leases = Some(leases);

@@ -1,0 +1,246 @@
+//! Leases in a real etcd server: flannel's form, races, expiry, cuts, compaction, TLS and users.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "tests have processes and files, and may panic"
+)]
+
+#[path = "etcd/server.rs"]
+mod server;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use server::Server;
+use svc_overlay::{Claim, Etcd, Half, Lease, LeaseSet, Mac, NetConf, Registry, RegistryError, Watch};
+
+const CONF: &str = r#"{"Network": "10.5.0.0/16"}"#;
+const DUAL: &str = r#"{"Network": "10.5.0.0/16", "EnableIPv6": true, "IPv6Network": "fd00:5::/48"}"#;
+/// A test that waits this long for etcd waits for ever.
+const HANGS: Duration = Duration::from_secs(90);
+
+fn address(number: u8) -> IpAddr {
+    [172, 20, 10, number].into()
+}
+
+fn lease(number: u8, third: u8) -> Lease {
+    let subnet = ipnet::Ipv4Net::new_assert([10, 5, third, 0].into(), 24);
+    Lease::vxlan(format!("n{number}"), subnet, address(number), 1, Mac::derived(&[&number.to_string()]))
+}
+
+fn plain(server: &Server) -> Etcd {
+    Etcd::builder([server.endpoint()]).build().unwrap()
+}
+
+fn keys(server: &Server) -> BTreeSet<String> {
+    let listed = server.ctl(&["get", "--prefix", "--keys-only", "/coreos.com/network/subnets/"]);
+    listed.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+async fn next(watch: &mut Box<dyn Watch>) -> Result<LeaseSet, RegistryError> {
+    tokio::time::timeout(HANGS, watch.changed()).await.unwrap()
+}
+
+/// Until the leases are as wanted, over whatever failures.
+async fn until(watch: &mut Box<dyn Watch>, wanted: impl Fn(&LeaseSet) -> bool) -> LeaseSet {
+    loop {
+        match next(watch).await {
+            Ok(set) if wanted(&set) => return set,
+            Ok(_) => {}
+            // What the driver does between two attempts.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_and_values_are_flannels_and_a_reservation_stays_one() {
+    let Some(server) = Server::start("keys_and_values", &[]) else { return };
+    let etcd = plain(&server);
+    let error = etcd.net_conf().await.unwrap_err().to_string();
+    assert!(error.contains("/coreos.com/network/config: missing"), "{error}");
+    server.ctl(&["put", "/coreos.com/network/config", r#"{"Network": "10.5.0.0/16", "SubnetLen": 31}"#]);
+    let error = etcd.net_conf().await.unwrap_err().to_string();
+    assert!(error.contains("/coreos.com/network/config") && error.contains("SubnetLen"), "{error}");
+    server.ctl(&["put", "/coreos.com/network/config", CONF]);
+    let conf = etcd.net_conf().await.unwrap();
+
+    let claim = Claim::new("n2", [address(2)], &conf).previous(["10.5.52.0/24".parse().unwrap()]);
+    let taken = etcd.acquire(&claim).await.unwrap();
+    let key = "/coreos.com/network/subnets/10.5.52.0-24";
+    assert_eq!(
+        server.ctl(&["get", key]),
+        format!("{key}\n{}\n", r#"{"PublicIP":"172.20.10.2","PublicIPv6":null,"BackendType":"alloc"}"#)
+    );
+    assert_eq!(etcd.acquire(&claim).await.unwrap(), taken, "the same again");
+
+    let published = etcd.publish(lease(2, 52)).await.unwrap();
+    assert_eq!(published.renew_in, Some(Duration::from_secs(23 * 3600)));
+    let mac = Mac::derived(&["2"]);
+    let value = format!(
+        r#"{{"PublicIP":"172.20.10.2","PublicIPv6":null,"BackendType":"vxlan","BackendData":{{"VNI":1,"VtepMAC":"{mac}"}}}}"#
+    );
+    assert_eq!(server.ctl(&["get", key]), format!("{key}\n{value}\n"));
+    let left = server.seconds_left(key).unwrap();
+    assert!((86_000..=86_400).contains(&left), "{left}");
+
+    // A reservation, as flannel's documentation makes one: a key without an etcd lease.
+    let reserved = "/coreos.com/network/subnets/10.5.9.0-24";
+    server.ctl(&["put", reserved, r#"{"PublicIP":"172.20.10.9","PublicIPv6":null,"BackendType":"alloc"}"#]);
+    let mine = etcd.acquire(&Claim::new("n9", [address(9)], &conf)).await.unwrap();
+    assert_eq!(mine.subnet().to_string(), "10.5.9.0/24");
+    assert_eq!(etcd.publish(lease(9, 9)).await.unwrap().renew_in, None);
+    assert_eq!(server.seconds_left(reserved), None);
+    etcd.withdraw(&lease(9, 9)).await.unwrap();
+    etcd.withdraw(&lease(2, 52)).await.unwrap();
+    assert_eq!(keys(&server), BTreeSet::from([reserved.to_owned()]));
+    assert!(server.ctl(&["get", reserved]).contains("\"alloc\""));
+}
+
+#[tokio::test]
+async fn fifty_nodes_that_ask_at_once_get_fifty_subnets_of_each_family() {
+    let Some(server) = Server::start("fifty_nodes", &[]) else { return };
+    for conf in [CONF, DUAL] {
+        let conf = NetConf::parse(conf).unwrap();
+        let mut nodes = tokio::task::JoinSet::new();
+        for number in 1..=50 {
+            let (etcd, conf) = (plain(&server), conf.clone());
+            nodes.spawn(async move {
+                let v6: IpAddr = format!("fd00:9::{number}").parse().unwrap();
+                let addresses: Vec<_> =
+                    [address(number), v6].into_iter().take(conf.networks().len()).collect();
+                etcd.acquire(&Claim::new(format!("n{number}"), addresses, &conf)).await.unwrap()
+            });
+        }
+        let leases = nodes.join_all().await;
+        let subnets: BTreeSet<_> =
+            leases.iter().flat_map(Lease::halves).map(|half: &Half| half.subnet).collect();
+        assert_eq!(subnets.len(), 50 * conf.networks().len());
+        assert_eq!(keys(&server).len(), 50);
+        server.ctl(&["del", "--prefix", "/coreos.com/network/subnets/"]);
+    }
+}
+
+#[tokio::test]
+async fn what_another_node_holds_is_not_overwritten() {
+    let Some(server) = Server::start("not_overwritten", &[]) else { return };
+    let etcd = plain(&server);
+    etcd.publish(lease(2, 7)).await.unwrap();
+    let error = etcd.publish(lease(3, 7)).await.unwrap_err();
+    assert!(matches!(&error, RegistryError::Taken { owner, .. } if owner == "172.20.10.2"), "{error}");
+    // Under another key: the same IPv4 subnet with an IPv6 one beside it.
+    let six = Half::direct(
+        "fd00:5:0:7::/64".parse::<ipnet::IpNet>().unwrap(),
+        "fd00:9::3".parse::<IpAddr>().unwrap(),
+    );
+    let error = etcd.publish(lease(3, 7).and(six)).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Taken { .. }), "{error}");
+    etcd.withdraw(&lease(3, 7)).await.unwrap();
+    assert_eq!(keys(&server).len(), 1);
+    // What cannot be read is named and left alone; the others go on.
+    server.ctl(&["put", "/coreos.com/network/subnets/10.5.8.0-24", "{]"]);
+    let error = etcd.publish(lease(3, 8)).await.unwrap_err().to_string();
+    assert!(error.contains("subnets/10.5.8.0-24") && error.contains("repair or delete"), "{error}");
+    let set = next(&mut etcd.watch()).await.unwrap();
+    assert_eq!((set.len(), set.unreadable().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_lease_that_is_not_renewed_expires_and_followers_are_told() {
+    let Some(server) = Server::start("expires", &[]) else { return };
+    let short = Etcd::builder([server.endpoint()]);
+    let short = short.lease_time(Duration::from_secs(2), Duration::from_secs(1)).build().unwrap();
+    let etcd = plain(&server);
+    let mut watch = etcd.watch();
+    assert!(next(&mut watch).await.unwrap().is_empty());
+    etcd.publish(lease(3, 3)).await.unwrap();
+    let published = short.publish(lease(2, 2)).await.unwrap();
+    assert_eq!(published.renew_in, Some(Duration::from_secs(1)));
+    until(&mut watch, |set| set.len() == 2).await;
+    let set = until(&mut watch, |set| set.len() == 1).await;
+    assert!(set.revision() > published.revision);
+    assert_eq!(set.iter().next().unwrap().subnet(), lease(3, 3).subnet());
+}
+
+#[tokio::test]
+async fn a_history_that_is_gone_is_read_anew() {
+    let Some(server) = Server::start("compaction", &[]) else { return };
+    let etcd = plain(&server);
+    etcd.publish(lease(2, 2)).await.unwrap();
+    let mut watch = etcd.watch();
+    assert_eq!(next(&mut watch).await.unwrap().len(), 1);
+    etcd.withdraw(&lease(2, 2)).await.unwrap();
+    let last = etcd.publish(lease(3, 3)).await.unwrap().revision;
+    server.ctl(&["compact", &last.to_string()]);
+    let set = next(&mut watch).await.unwrap();
+    assert_eq!((set.len(), set.revision()), (1, last));
+    // While a watch is open a compaction does it no harm.
+    etcd.publish(lease(4, 4)).await.unwrap();
+    assert_eq!(next(&mut watch).await.unwrap().len(), 2);
+    server.ctl(&["compact", &next_revision(&etcd, 5).await]);
+    assert_eq!(next(&mut watch).await.unwrap().len(), 3);
+}
+
+async fn next_revision(etcd: &Etcd, number: u8) -> String {
+    etcd.publish(lease(number, number)).await.unwrap().revision.to_string()
+}
+
+#[tokio::test]
+async fn cut_off_and_back_nothing_is_lost() {
+    let Some(mut server) = Server::start("cut_off", &[]) else { return };
+    let etcd = plain(&server);
+    etcd.publish(lease(2, 2)).await.unwrap();
+    let mut watch = etcd.watch();
+    assert_eq!(next(&mut watch).await.unwrap().len(), 1);
+    etcd.publish(lease(3, 3)).await.unwrap();
+    assert_eq!(next(&mut watch).await.unwrap().len(), 2);
+    server.stop();
+    let error = next(&mut watch).await.unwrap_err();
+    assert!(error.to_string().contains(server.endpoint()), "{error}");
+    let error = etcd.publish(lease(4, 4)).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Unavailable(_)), "{error}");
+    server.resume();
+    // Said once more, so that who was told of the failure knows that it is over.
+    assert_eq!(until(&mut watch, |_| true).await.len(), 2);
+    etcd.publish(lease(4, 4)).await.unwrap();
+    until(&mut watch, |set| set.len() == 3).await;
+}
+
+#[tokio::test]
+async fn an_authority_alone_means_tls_and_a_user_proves_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let signed =
+        rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (signed.cert.pem(), signed.signing_key.serialize_pem());
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("cert"), &certificate).unwrap();
+    std::fs::write(path("key"), key).unwrap();
+    let tls = ["--cert-file", &path("cert"), "--key-file", &path("key")];
+    let Some(server) = Server::start("tls", &tls) else { return };
+    for line in ["user add root:top", "user add flannel:pass", "role add net", "user grant-role flannel net"]
+    {
+        server.ctl(&line.split(' ').collect::<Vec<_>>());
+    }
+    server.ctl(&["role", "grant-permission", "--prefix", "net", "readwrite", "/coreos.com/network/"]);
+    server.ctl(&["user", "grant-role", "root", "root"]);
+    server.ctl(&["auth", "enable"]);
+    let builder = || Etcd::builder([server.address()]).authorities(certificate.clone());
+    let etcd = builder().user("flannel", "pass").build().unwrap();
+    let mut watch = etcd.watch();
+    assert!(next(&mut watch).await.unwrap().is_empty());
+    etcd.publish(lease(2, 2)).await.unwrap();
+    assert_eq!(next(&mut watch).await.unwrap().len(), 1);
+    for (wrong, text) in [
+        (builder().build().unwrap(), "user name is empty"),
+        (builder().user("flannel", "wrong").build().unwrap(), "authentication failed"),
+        (builder().user("flannel", "pass").prefix("/other").build().unwrap(), "permission denied"),
+        (Etcd::builder([server.address()]).build().unwrap(), server.address()),
+    ] {
+        let error = wrong.publish(lease(3, 3)).await.unwrap_err().to_string();
+        assert!(error.contains(text) && !error.contains("wrong"), "{error}");
+    }
+}
