@@ -23,6 +23,7 @@ pub struct Error {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "netlink"), allow(dead_code, reason = "only a socket meets the others"))]
 enum Cause {
     Errno(i32),
     Malformed(Malformed),

@@ -4,18 +4,18 @@ mod attr;
 mod destination;
 #[cfg(feature = "netlink")]
 pub(crate) mod message;
-#[cfg(test)]
+#[cfg(all(test, feature = "netlink"))]
 mod proptests;
 mod service;
 mod stats;
-#[cfg(test)]
+#[cfg(all(test, feature = "netlink"))]
 mod tests;
 mod uapi;
 
 pub use destination::parse_destination;
 pub use service::parse_service;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "netlink"))]
 pub(crate) use {destination::write_destination, service::write_service};
 #[cfg(feature = "netlink")]
 pub(crate) use {stats::parse_info, stats::parse_timeouts};

@@ -61,10 +61,10 @@ impl<'a> Attrs<'a> {
     }
 }
 
-#[cfg(any(test, feature = "netlink"))]
+#[cfg(feature = "netlink")]
 pub(crate) use write::*;
 
-#[cfg(any(test, feature = "netlink"))]
+#[cfg(feature = "netlink")]
 mod write {
     use std::net::IpAddr;
 

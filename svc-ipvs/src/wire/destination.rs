@@ -61,10 +61,10 @@ fn parse_tunnel(attrs: Attrs<'_>) -> Result<Tunnel, Malformed> {
     })
 }
 
-#[cfg(any(test, feature = "netlink"))]
+#[cfg(feature = "netlink")]
 pub(crate) use write::{write_address, write_destination};
 
-#[cfg(any(test, feature = "netlink"))]
+#[cfg(feature = "netlink")]
 mod write {
     use netlink_packet_core::DefaultNla;
 

@@ -58,10 +58,10 @@ fn parse_netmask(attrs: Attrs<'_>, of: Family) -> Result<u8, Malformed> {
     u8::try_from(bits).map_err(|_| Malformed("netmask"))
 }
 
-#[cfg(any(test, feature = "netlink"))]
+#[cfg(feature = "netlink")]
 pub(crate) use write::{write_id, write_service};
 
-#[cfg(any(test, feature = "netlink"))]
+#[cfg(feature = "netlink")]
 mod write {
     use netlink_packet_core::DefaultNla;
 
