@@ -4,18 +4,21 @@ mod attr;
 mod destination;
 #[cfg(feature = "netlink")]
 pub(crate) mod message;
-#[cfg(all(test, feature = "netlink"))]
+#[cfg(test)]
+#[cfg(feature = "netlink")]
 mod proptests;
 mod service;
 mod stats;
-#[cfg(all(test, feature = "netlink"))]
+#[cfg(test)]
+#[cfg(feature = "netlink")]
 mod tests;
 mod uapi;
 
 pub use destination::parse_destination;
 pub use service::parse_service;
 
-#[cfg(all(test, feature = "netlink"))]
+#[cfg(test)]
+#[cfg(feature = "netlink")]
 pub(crate) use {destination::write_destination, service::write_service};
 #[cfg(feature = "netlink")]
 pub(crate) use {stats::parse_info, stats::parse_timeouts};
