@@ -54,6 +54,7 @@ pub enum Finding {
 
 /// The value that a setting has to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "only a driver checks settings"))]
 pub(crate) enum Wanted {
     /// 1
     On,
