@@ -79,7 +79,6 @@ pub struct IngressConfig {
     default_backend: Option<ServiceRef>,
     default_certificate: Option<ObjectName>,
     hsts: bool,
-    local_targets: bool,
     cross_namespace: bool,
     body_size: u64,
     connect_timeout: Duration,
@@ -99,7 +98,6 @@ impl Default for IngressConfig {
             default_backend: None,
             default_certificate: None,
             hsts: true,
-            local_targets: false,
             cross_namespace: false,
             body_size: 1024 * 1024,
             connect_timeout: Duration::from_secs(5),
@@ -158,12 +156,6 @@ impl IngressConfig {
     #[must_use]
     pub fn hsts(&self) -> bool {
         self.hsts
-    }
-
-    /// Whether requests that annotations make the router send may go to loopback and link-local addresses.
-    #[must_use]
-    pub fn allows_local_targets(&self) -> bool {
-        self.local_targets
     }
 
     /// Whether annotations may name Secrets of other namespaces.
@@ -264,14 +256,6 @@ impl IngressConfigBuilder {
     #[must_use]
     pub fn hsts(mut self, hsts: bool) -> Self {
         self.config.hsts = hsts;
-        self
-    }
-
-    /// Lets requests that annotations make the router send (`auth-url`) go to loopback and link-local addresses, where
-    /// services listen that trust everybody on the machine (CVE-2025-24514 and its kind). For tests.
-    #[must_use]
-    pub fn allow_local_targets(mut self, allow: bool) -> Self {
-        self.config.local_targets = allow;
         self
     }
 
