@@ -138,7 +138,7 @@ impl Apt {
 
     fn get(&self) -> Call {
         let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
-        Call::parse("apt-get --quiet --quiet").args(&options)
+        Call::parse("apt-get --quiet --quiet --option=Acquire::Retries=3").args(&options)
     }
 
     /// What the metapackage depends on.
