@@ -19,8 +19,8 @@ pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     Some(SystemTime::UNIX_EPOCH + Duration::new(u64::try_from(seconds).ok()?, nanos))
 }
 
-#[cfg_attr(not(feature = "health"), allow(dead_code, reason = "said by the health server"))]
 /// As Go prints a time: `2026-01-31 12:00:00.5 +0000 UTC`; its zero time for `None`.
+#[cfg_attr(not(feature = "health"), allow(dead_code, reason = "said by the health server"))]
 pub(crate) fn print(time: Option<SystemTime>) -> String {
     let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
     let Some(since) = since else { return "0001-01-01 00:00:00 +0000 UTC".to_owned() };

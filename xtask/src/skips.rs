@@ -21,6 +21,15 @@ pub(crate) fn judge(lines: &[String], progress: &mut Progress) -> anyhow::Result
     Ok(())
 }
 
+/// An error for any skip among `lines`, expected elsewhere or not: for a machine that was made to have everything.
+pub(crate) fn forbid(lines: &[String]) -> anyhow::Result<()> {
+    let skips: Vec<&str> = skips(lines).into_iter().collect();
+    if !skips.is_empty() {
+        bail!("skipped where nothing may be missing:\n  {}", skips.join("\n  "));
+    }
+    Ok(())
+}
+
 /// What follows `SKIP` in a test's output (`SKIP <test>: <reason>`), and steps of the tour that the kernel cannot do.
 fn skips(lines: &[String]) -> BTreeSet<&str> {
     lines.iter().filter_map(|line| skip(line.trim_start())).collect()
@@ -65,6 +74,14 @@ mod tests {
         assert!(is_expected("program::*: no nft program here (Debian's package has it)"));
         assert!(!is_expected("overlay: this kernel has no vxlan"));
         assert!(!is_expected(""));
+    }
+
+    #[test]
+    fn what_is_expected_on_a_machine_is_forbidden_in_one_of_ours() {
+        let lines = ["SKIP ipvs::what_is_added_is_listed: this kernel has no IPVS".to_owned()];
+        assert!(is_expected("ipvs::what_is_added_is_listed: this kernel has no IPVS"));
+        assert!(forbid(&lines).is_err());
+        assert!(forbid(&["test a ... ok".to_owned()]).is_ok());
     }
 
     #[test]

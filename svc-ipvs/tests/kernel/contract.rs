@@ -130,7 +130,7 @@ fn each_refusal_is_told_and_the_rest_goes_on(dataplane: &mut dyn Dataplane) -> O
 }
 
 fn every_scheduler_is_known(dataplane: &mut dyn Dataplane) -> Outcome {
-    // `twos` is younger than Linux 6.1.
+    // Debian 12's kernel is built without `twos`.
     for scheduler in Scheduler::ALL.into_iter().filter(|scheduler| scheduler.as_str() != "twos") {
         let id = ServiceId::tcp(at("10.96.0.1:80"));
         apply(dataplane, &[Command::AddService(Service::new(id, scheduler))])?;

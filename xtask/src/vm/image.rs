@@ -88,9 +88,7 @@ impl<'a> Image<'a> {
             self.placed.extend(placed);
         }
         // The package leaves this to its installation.
-        let base = self.workspace.vm().join(self.kernel.package());
-        let base = if modules.starts_with(base.join("usr")) { base.join("usr") } else { base };
-        let depmod = Call::new("depmod").arg("--basedir").arg(base.to_string_lossy());
+        let depmod = Call::new("depmod").arg("--basedir").arg(self.kernel.base()?.to_string_lossy());
         depmod.arg(self.kernel.version()).overhear(self.workspace)?;
         for entry in fs::read_dir(&modules)? {
             let path = entry?.path();

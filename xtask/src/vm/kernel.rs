@@ -40,14 +40,20 @@ impl Kernel {
         self.root.join(format!("boot/vmlinuz-{}", self.version()))
     }
 
-    /// Where its modules are: `lib/modules/<version>`, or the same under `usr`.
+    /// What `lib/modules` of it is below: its root, or `usr` there.
+    pub(crate) fn base(&self) -> anyhow::Result<PathBuf> {
+        let mut places = [self.root.clone(), self.root.join("usr")].into_iter();
+        let found = places.find(|base| self.modules_below(base).is_dir());
+        found.with_context(|| format!("{} has no modules", self.package))
+    }
+
+    /// Where its modules are.
     pub(crate) fn modules(&self) -> anyhow::Result<PathBuf> {
-        let places =
-            ["lib/modules", "usr/lib/modules"].map(|place| self.root.join(place).join(self.version()));
-        places
-            .into_iter()
-            .find(|place| place.is_dir())
-            .with_context(|| format!("{} has no modules", self.package))
+        Ok(self.modules_below(&self.base()?))
+    }
+
+    fn modules_below(&self, base: &Path) -> PathBuf {
+        base.join("lib/modules").join(self.version())
     }
 }
 
