@@ -59,7 +59,7 @@ impl LogClass {
 /// }
 /// # Ok::<(), svc_dns::message::NameError>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct QueryLog {
     rules: Vec<Rule>,
     sample: u32,
@@ -116,6 +116,12 @@ pub struct LogEvent {
     pub answer_size: usize,
     /// From the query's arrival to its answer.
     pub took: Duration,
+}
+
+impl Default for QueryLog {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl QueryLog {

@@ -149,6 +149,21 @@ async fn what_another_node_holds_is_not_overwritten() {
     assert_eq!((set.len(), set.unreadable().len()), (1, 1));
 }
 
+/// More than one page of keys that are no text, as anybody who may write can leave them.
+#[tokio::test]
+async fn keys_that_are_no_text_end_no_listing() {
+    let Some(server) = Server::start("no_text", &[]) else { return };
+    let mut client = etcd_client::Client::connect([server.endpoint()], None).await.unwrap();
+    for number in 0..1001 {
+        let key = [b"/coreos.com/network/subnets/\xff", format!("{number:04}").as_bytes()].concat();
+        client.put(key, "x", None).await.unwrap();
+    }
+    let etcd = plain(&server);
+    etcd.publish(lease(2, 7)).await.unwrap();
+    let set = next(&mut etcd.watch()).await.unwrap();
+    assert_eq!((set.len(), set.unreadable().len()), (1, 1001));
+}
+
 #[tokio::test]
 async fn a_lease_that_is_not_renewed_expires_and_followers_are_told() {
     let Some(server) = Server::start("expires", &[]) else { return };

@@ -111,18 +111,19 @@ impl Store {
     /// All leases at one revision.
     pub(super) async fn entries(&self) -> Result<(Vec<Entry>, i64), RegistryError> {
         let mut client = self.client().await?;
-        let (mut from, mut entries, mut revision) = (self.lease_key(""), Vec::new(), 0);
+        let (mut from, mut entries, mut revision) = (self.lease_key("").into_bytes(), Vec::new(), 0);
         // The byte after the slash: the end of all keys below it.
         let end = self.lease_key("").trim_end_matches('/').to_owned() + "0";
         loop {
             let options = GetOptions::new().with_range(end.as_str()).with_limit(PAGE).with_revision(revision);
-            let answer = self.wait(client.get(from.as_str(), Some(options))).await?;
+            let answer = self.wait(client.get(from.as_slice(), Some(options))).await?;
             if revision == 0 {
                 revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
             }
             entries.extend(answer.kvs().iter().filter_map(|pair| self.entry_of(pair)));
-            match entries.last().filter(|_| answer.more()) {
-                Some(last) => from = self.lease_key(&last.name) + "\0",
+            match answer.kvs().last().filter(|_| answer.more()) {
+                // By its bytes: a key that is no text has another name here, from which no page would go on.
+                Some(last) => from = [last.key(), &[0]].concat(),
                 None => return Ok((entries, revision)),
             }
         }
