@@ -108,6 +108,7 @@ mod error;
 pub mod fake;
 #[cfg(feature = "health")]
 pub mod health;
+pub mod iptables;
 #[cfg(feature = "config-file")]
 pub mod kube_proxy;
 #[cfg(feature = "driver")]

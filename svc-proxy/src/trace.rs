@@ -35,6 +35,7 @@
 mod dice;
 mod error;
 mod explain;
+pub mod iptables;
 mod memory;
 pub mod nftables;
 mod reason;

@@ -1,6 +1,7 @@
 //! What rules remember of earlier packets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use svc_nft::{Data, Key, Name, TableId};
 
@@ -10,6 +11,8 @@ use svc_nft::{Data, Key, Name, TableId};
 pub struct Memory {
     /// What rules added to sets; `None` where they deleted.
     sets: BTreeMap<Place, Option<Remembered>>,
+    /// Sources that are in lists of xt_recent, by list.
+    lists: BTreeSet<(String, IpAddr)>,
 }
 
 type Place = (TableId, Name, Key);
@@ -24,7 +27,16 @@ impl Memory {
     /// Nobody is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sets.values().all(Option::is_none)
+        self.lists.is_empty() && self.sets.values().all(Option::is_none)
+    }
+
+    /// Whether a source is in a list.
+    pub(super) fn is_listed(&self, list: &str, source: IpAddr) -> bool {
+        self.lists.contains(&(list.to_owned(), source))
+    }
+
+    pub(super) fn list(&mut self, list: &str, source: IpAddr) {
+        self.lists.insert((list.to_owned(), source));
     }
 
     /// Nothing was done to any set.

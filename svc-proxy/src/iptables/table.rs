@@ -1,0 +1,173 @@
+//! Tables and chains, as `iptables-save` lists them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use svc_model::AddressType;
+
+use super::rule::Rule;
+
+/// A table of iptables. Displays as its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum TableName {
+    /// Where markings go; here only for a chain that tells whether somebody flushed everything.
+    Mangle,
+    /// Who may pass.
+    Filter,
+    /// Translations.
+    Nat,
+}
+
+impl TableName {
+    pub(crate) const ALL: [TableName; 3] = [TableName::Mangle, TableName::Filter, TableName::Nat];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            TableName::Mangle => "mangle",
+            TableName::Filter => "filter",
+            TableName::Nat => "nat",
+        }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a built-in chain does with packets that no rule decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Policy {
+    /// They pass.
+    #[default]
+    Accept,
+    /// They end.
+    Drop,
+}
+
+/// A chain: built in where it has a policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    pub(crate) policy: Option<Policy>,
+    pub(crate) rules: Vec<Rule>,
+}
+
+impl Chain {
+    /// A chain of these rules.
+    pub fn new(rules: impl IntoIterator<Item = Rule>) -> Self {
+        Self { policy: None, rules: rules.into_iter().collect() }
+    }
+
+    /// The rules, in order.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The policy of a built-in chain.
+    #[must_use]
+    pub fn policy(&self) -> Option<Policy> {
+        self.policy
+    }
+}
+
+/// The chains of a table, by name.
+pub type Table = BTreeMap<String, Chain>;
+
+/// All tables of one family. Displays as input of `iptables-restore`, tables and chains in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tables {
+    family: AddressType,
+    tables: BTreeMap<TableName, Table>,
+}
+
+impl Tables {
+    /// No tables.
+    #[must_use]
+    pub fn new(family: AddressType) -> Self {
+        Self { family, tables: BTreeMap::new() }
+    }
+
+    /// The family.
+    #[must_use]
+    pub fn family(&self) -> AddressType {
+        self.family
+    }
+
+    /// The tables, by name.
+    #[must_use]
+    pub fn tables(&self) -> &BTreeMap<TableName, Table> {
+        &self.tables
+    }
+
+    /// A chain.
+    #[must_use]
+    pub fn chain(&self, table: TableName, name: &str) -> Option<&Chain> {
+        self.tables.get(&table)?.get(name)
+    }
+
+    /// Puts a chain in place of another of this name.
+    pub fn insert(&mut self, table: TableName, name: impl Into<String>, chain: Chain) {
+        self.tables.entry(table).or_default().insert(name.into(), chain);
+    }
+
+    /// Takes a chain away.
+    pub fn remove(&mut self, table: TableName, name: &str) -> Option<Chain> {
+        self.tables.get_mut(&table)?.remove(name)
+    }
+
+    /// A table that is there, if without chains.
+    pub(crate) fn declare(&mut self, table: TableName) {
+        self.tables.entry(table).or_default();
+    }
+
+    /// Of all this, what a proxy owns: chains called `KUBE-…` and the marker, and of built-in chains the rules that lead
+    /// to them.
+    #[must_use]
+    pub fn owned(&self) -> Self {
+        let mut owned = Self::new(self.family);
+        for (table, chains) in &self.tables {
+            for (name, chain) in chains {
+                if is_owned(name) {
+                    owned.insert(*table, name, chain.clone());
+                } else if chain.policy.is_some() {
+                    let jumps = chain.rules.iter().filter(|rule| rule.leads_to().is_some_and(is_owned));
+                    let jumps = Chain { policy: Some(Policy::Accept), ..Chain::new(jumps.cloned()) };
+                    if !jumps.rules.is_empty() {
+                        owned.insert(*table, name, jumps);
+                    }
+                }
+            }
+        }
+        owned
+    }
+}
+
+/// Whether a chain of this name is a proxy's.
+pub(crate) fn is_owned(chain: &str) -> bool {
+    chain.starts_with("KUBE-") && !matches!(chain, "KUBE-KUBELET-CANARY" | "KUBE-IPTABLES-HINT")
+        || chain == super::MARKER
+}
+
+impl fmt::Display for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, chains) in &self.tables {
+            writeln!(f, "*{name}")?;
+            for (name, chain) in chains {
+                match chain.policy {
+                    None => writeln!(f, ":{name} - [0:0]")?,
+                    Some(Policy::Accept) => writeln!(f, ":{name} ACCEPT [0:0]")?,
+                    Some(Policy::Drop) => writeln!(f, ":{name} DROP [0:0]")?,
+                }
+            }
+            for (name, chain) in chains {
+                chain.rules.iter().try_for_each(|rule| writeln!(f, "-A {name}{rule}"))?;
+            }
+            writeln!(f, "COMMIT")?;
+        }
+        Ok(())
+    }
+}

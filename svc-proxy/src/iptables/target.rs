@@ -1,0 +1,87 @@
+//! What a rule does to a packet.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// What becomes of a packet that a rule matches.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Target {
+    /// `-j CHAIN`: and on, when that chain is left.
+    Jump(String),
+    /// `-g CHAIN`: and back to whoever called this chain, when that one is left.
+    Goto(String),
+    /// The table is done with it.
+    Accept,
+    /// It ends here.
+    Drop,
+    /// Back to the calling chain.
+    Return,
+    /// It ends here, and the sender is told.
+    Reject(RejectWith),
+    /// `MARK --set-xmark VALUE/MASK`: bits of the mask are cleared, then those of the value are flipped.
+    #[non_exhaustive]
+    Mark {
+        /// Bits that are flipped.
+        value: u32,
+        /// Bits that are cleared before.
+        mask: u32,
+    },
+    /// A new destination for its connection.
+    Dnat(SocketAddr),
+    /// Its connection gets the host's address as source, from a random port.
+    Masquerade,
+}
+
+/// What the sender is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RejectWith {
+    /// `icmp-port-unreachable`, `icmp6-port-unreachable`
+    PortUnreachable,
+    /// `tcp-reset`
+    TcpReset,
+}
+
+impl Target {
+    /// Sets these bits.
+    #[must_use]
+    pub fn mark_or(bits: u32) -> Self {
+        Target::Mark { value: bits, mask: bits }
+    }
+
+    /// Flips these bits.
+    #[must_use]
+    pub fn mark_xor(bits: u32) -> Self {
+        Target::Mark { value: bits, mask: 0 }
+    }
+
+    /// The chain it leads to.
+    #[must_use]
+    pub fn chain(&self) -> Option<&str> {
+        match self {
+            Target::Jump(chain) | Target::Goto(chain) => Some(chain),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn write(&self, ipv6: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Jump(chain) => write!(f, " -j {chain}"),
+            Target::Goto(chain) => write!(f, " -g {chain}"),
+            Target::Accept => f.write_str(" -j ACCEPT"),
+            Target::Drop => f.write_str(" -j DROP"),
+            Target::Return => f.write_str(" -j RETURN"),
+            Target::Reject(RejectWith::TcpReset) => f.write_str(" -j REJECT --reject-with tcp-reset"),
+            Target::Reject(RejectWith::PortUnreachable) if ipv6 => {
+                f.write_str(" -j REJECT --reject-with icmp6-port-unreachable")
+            }
+            Target::Reject(RejectWith::PortUnreachable) => {
+                f.write_str(" -j REJECT --reject-with icmp-port-unreachable")
+            }
+            Target::Mark { value, mask } => write!(f, " -j MARK --set-xmark {value:#x}/{mask:#x}"),
+            Target::Dnat(to) => write!(f, " -j DNAT --to-destination {to}"),
+            Target::Masquerade => f.write_str(" -j MASQUERADE --random-fully"),
+        }
+    }
+}
