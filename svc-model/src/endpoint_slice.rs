@@ -86,13 +86,22 @@ pub struct TargetRef {
     pub(crate) kind: String,
     pub(crate) name: ObjectName,
     pub(crate) uid: String,
+    pub(crate) rest: Option<Box<TargetRest>>,
+}
+
+/// What few references say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TargetRest {
+    pub(crate) api_version: Option<String>,
+    pub(crate) resource_version: Option<String>,
+    pub(crate) field_path: Option<String>,
 }
 
 impl TargetRef {
     /// A pod.
     #[must_use]
     pub fn pod(name: ObjectName, uid: impl Into<String>) -> Self {
-        Self { kind: "Pod".to_owned(), name, uid: uid.into() }
+        Self { kind: "Pod".to_owned(), name, uid: uid.into(), rest: None }
     }
 
     /// `Pod`, mostly.
@@ -111,6 +120,24 @@ impl TargetRef {
     #[must_use]
     pub fn uid(&self) -> &str {
         &self.uid
+    }
+
+    /// The version of the API that the kind is of, where it is said.
+    #[must_use]
+    pub fn api_version(&self) -> Option<&str> {
+        self.rest.as_ref()?.api_version.as_deref()
+    }
+
+    /// The version of the object that is meant, where one is.
+    #[must_use]
+    pub fn resource_version(&self) -> Option<&str> {
+        self.rest.as_ref()?.resource_version.as_deref()
+    }
+
+    /// The part of the object that is meant, such as `spec.containers{name}`.
+    #[must_use]
+    pub fn field_path(&self) -> Option<&str> {
+        self.rest.as_ref()?.field_path.as_deref()
     }
 }
 

@@ -5,7 +5,8 @@
 //! Each kind (in each namespace, where [`Kube::namespaces`] names them) has one connection, which carries one request after
 //! the other. What it does not need it drops while it decodes: a connection holds one object at a time, a list one page.
 //!
-//! Objects are read as `stored`: nothing is defaulted, allocated or derived.
+//! Objects are read as `stored`: nothing is defaulted, allocated or derived. `managedFields` and the conditions of Pods and Nodes
+//! other than Ready are not kept: they would be most of the memory.
 //!
 //! ```no_run
 //! use svc_model::{kube::{Cluster, Kube}, store::Store, Kind};

@@ -137,6 +137,7 @@
 //! Rust 1.89.
 
 pub mod allocate;
+mod condition;
 mod config_map;
 mod control_plane;
 pub mod defaults;
@@ -149,6 +150,7 @@ mod endpoints;
 mod ingress;
 #[cfg(feature = "kube")]
 pub mod kube;
+mod meta;
 mod node;
 mod object;
 mod pod;
@@ -174,6 +176,7 @@ pub mod write;
 #[cfg(feature = "yaml")]
 pub mod yaml;
 
+pub use condition::Condition;
 pub use config_map::ConfigMap;
 pub use control_plane::{ControlPlane, ControlPlaneBuilder, Outcome};
 pub use delta::Delta;
@@ -183,8 +186,9 @@ pub use ingress::{
     BackendPort, Ingress, IngressBackend, IngressClass, IngressClassParameters, IngressPath, IngressRule,
     IngressTls, PathType,
 };
+pub use meta::{Meta, OwnerReference};
 pub use node::{Namespace, Node, NodeAddress, Taint, ZONE_LABEL};
-pub use object::{Condition, InvalidObjectName, Kind, Meta, Object, ObjectName, ObjectRef};
+pub use object::{InvalidObjectName, Kind, Object, ObjectName, ObjectRef};
 pub use pod::{ContainerPort, Pod, PodPhase};
 pub use problem::{Problem, Problems};
 pub use secret::Secret;

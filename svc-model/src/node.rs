@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::Meta;
+use crate::{Condition, Meta};
 
 /// The label that names a node's zone.
 pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
@@ -16,7 +16,7 @@ pub struct Node {
     pub(crate) pod_cidrs: Vec<IpNet>,
     pub(crate) taints: Vec<Taint>,
     pub(crate) addresses: Vec<NodeAddress>,
-    pub(crate) ready: bool,
+    pub(crate) conditions: Vec<Condition>,
     pub(crate) allocatable_cpu: Option<u64>,
 }
 
@@ -26,6 +26,7 @@ pub struct Taint {
     pub(crate) key: String,
     pub(crate) value: String,
     pub(crate) effect: String,
+    pub(crate) time_added: Option<String>,
 }
 
 impl Taint {
@@ -46,6 +47,12 @@ impl Taint {
     pub fn effect(&self) -> &str {
         &self.effect
     }
+
+    /// When a `NoExecute` taint was set, as written (RFC 3339).
+    #[must_use]
+    pub fn time_added(&self) -> Option<&str> {
+        self.time_added.as_deref()
+    }
 }
 
 /// One of `status.addresses`.
@@ -62,6 +69,13 @@ pub enum NodeAddress {
     InternalDns(String),
     /// A name that resolves outside.
     ExternalDns(String),
+    /// Of a type that is none of these.
+    Other {
+        /// The type.
+        address_type: String,
+        /// The address, whatever it is.
+        address: String,
+    },
 }
 
 impl Node {
@@ -106,7 +120,13 @@ impl Node {
     /// The Ready condition; a node that says nothing is ready.
     #[must_use]
     pub fn ready(&self) -> bool {
-        self.ready
+        Condition::find_ready(&self.conditions).unwrap_or(true)
+    }
+
+    /// `status.conditions`, Ready among them.
+    #[must_use]
+    pub fn conditions(&self) -> &[Condition] {
+        &self.conditions
     }
 
     /// `status.allocatable.cpu` in thousandths of a processor.

@@ -1,12 +1,11 @@
-//! What all objects have: a name, metadata, a kind.
+//! What all objects have: a name and a kind.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::{
-    ConfigMap, EndpointSlice, Endpoints, Ingress, IngressClass, Namespace, Node, Pod, Secret, Service,
+    ConfigMap, EndpointSlice, Endpoints, Ingress, IngressClass, Meta, Namespace, Node, Pod, Secret, Service,
 };
 
 /// Namespace and name, written `namespace/name`; cluster-scoped objects have no namespace and are written `name`.
@@ -71,92 +70,6 @@ impl TryFrom<&str> for ObjectName {
 
     fn try_from(text: &str) -> Result<Self, Self::Error> {
         text.parse()
-    }
-}
-
-/// The metadata that matters to networking.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Meta {
-    pub(crate) name: ObjectName,
-    pub(crate) uid: String,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) annotations: BTreeMap<String, String>,
-    pub(crate) created: Option<String>,
-    pub(crate) deletion: Option<String>,
-}
-
-/// One of `status.conditions`: what a controller found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Condition {
-    pub(crate) condition_type: String,
-    pub(crate) status: String,
-    pub(crate) observed_generation: Option<i64>,
-    pub(crate) last_transition_time: Option<String>,
-    pub(crate) reason: Option<String>,
-    pub(crate) message: Option<String>,
-}
-
-impl Condition {
-    /// What it is about, such as `LoadBalancerPortsError`.
-    #[must_use]
-    pub fn condition_type(&self) -> &str {
-        &self.condition_type
-    }
-
-    /// `True`, `False` or `Unknown`.
-    #[must_use]
-    pub fn status(&self) -> &str {
-        &self.status
-    }
-
-    /// Why, as a word.
-    #[must_use]
-    pub fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
-    }
-
-    /// Why, as a sentence.
-    #[must_use]
-    pub fn message(&self) -> Option<&str> {
-        self.message.as_deref()
-    }
-}
-
-impl Meta {
-    /// Namespace and name.
-    #[must_use]
-    pub fn name(&self) -> &ObjectName {
-        &self.name
-    }
-
-    /// The API server's unique id; empty where there is none.
-    #[must_use]
-    pub fn uid(&self) -> &str {
-        &self.uid
-    }
-
-    /// Labels.
-    #[must_use]
-    pub fn labels(&self) -> &BTreeMap<String, String> {
-        &self.labels
-    }
-
-    /// Annotations.
-    #[must_use]
-    pub fn annotations(&self) -> &BTreeMap<String, String> {
-        &self.annotations
-    }
-
-    /// `metadata.creationTimestamp` as written (RFC 3339 in UTC: text order is time order).
-    #[must_use]
-    pub fn created(&self) -> Option<&str> {
-        self.created.as_deref()
-    }
-
-    /// `metadata.deletionTimestamp` as written: the object is on its way out.
-    #[must_use]
-    pub fn deletion(&self) -> Option<&str> {
-        self.deletion.as_deref()
     }
 }
 
@@ -308,6 +221,26 @@ impl Object {
             Object::Secret(object) => object.meta(),
             Object::Service(object) => object.meta(),
         }
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Object {
+    /// The same object, its metadata edited.
+    pub(crate) fn with_meta(mut self, edit: impl FnOnce(&mut Meta)) -> Self {
+        match &mut self {
+            Object::ConfigMap(object) => edit(&mut Arc::make_mut(object).meta),
+            Object::EndpointSlice(object) => edit(&mut Arc::make_mut(object).meta),
+            Object::Endpoints(object) => edit(&mut Arc::make_mut(object).meta),
+            Object::Ingress(object) => edit(&mut Arc::make_mut(object).meta),
+            Object::IngressClass(object) => edit(&mut Arc::make_mut(object).meta),
+            Object::Namespace(object) => edit(&mut Arc::make_mut(object).meta),
+            Object::Node(object) => edit(&mut Arc::make_mut(object).meta),
+            Object::Pod(object) => edit(&mut Arc::make_mut(object).meta),
+            Object::Secret(object) => edit(&mut Arc::make_mut(object).meta),
+            Object::Service(object) => edit(&mut Arc::make_mut(object).meta),
+        }
+        self
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::{Meta, ObjectName, Protocol};
+use crate::condition::READY;
+use crate::{Condition, Meta, ObjectName, Protocol};
 
 /// `status.phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,7 +93,7 @@ pub struct Pod {
     pub(crate) phase: PodPhase,
     pub(crate) host_ips: Vec<IpAddr>,
     pub(crate) ips: Vec<IpAddr>,
-    pub(crate) ready: bool,
+    pub(crate) conditions: Vec<Condition>,
 }
 
 impl Pod {
@@ -159,7 +160,13 @@ impl Pod {
     /// The Ready condition; where the status says nothing, a pod with an address is ready.
     #[must_use]
     pub fn ready(&self) -> bool {
-        self.ready
+        Condition::find_ready(&self.conditions).unwrap_or(!self.ips.is_empty() && !self.terminating())
+    }
+
+    /// `status.conditions`, Ready among them.
+    #[must_use]
+    pub fn conditions(&self) -> &[Condition] {
+        &self.conditions
     }
 
     /// `metadata.deletionTimestamp` is set.
@@ -178,22 +185,29 @@ impl Pod {
     /// The same pod with these addresses: what the one who attached it reports.
     #[must_use]
     pub fn with_ips(mut self, ips: Vec<IpAddr>) -> Self {
-        self.ready = !ips.is_empty() && !self.terminating();
+        let ready = !ips.is_empty() && !self.terminating();
         self.ips = ips;
-        self
+        self.with_ready(ready)
     }
 
-    /// The same pod, ready or not.
+    /// The same pod, ready or not. The condition Ready says so, and no longer since when and why it said the contrary.
     #[must_use]
     pub fn with_ready(mut self, ready: bool) -> Self {
-        self.ready = ready;
+        let known = self.conditions.iter().position(|condition| condition.condition_type == READY);
+        match known {
+            _ if Condition::find_ready(&self.conditions) == Some(ready) => {}
+            Some(index) => self.conditions[index] = Condition::ready(ready),
+            None => self.conditions.push(Condition::ready(ready)),
+        }
         self
     }
 
-    /// The same pod on its way out.
+    /// The same pod on its way out, as ready as it was.
     #[must_use]
-    pub fn deleting(mut self) -> Self {
-        self.meta.deletion.get_or_insert_with(|| DELETED.to_owned());
-        self
+    pub fn deleting(self) -> Self {
+        let ready = self.ready();
+        let mut pod = self.with_ready(ready);
+        pod.meta.deletion.get_or_insert_with(|| DELETED.to_owned());
+        pod
     }
 }

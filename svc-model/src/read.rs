@@ -7,6 +7,7 @@ mod balancer;
 mod endpoint_slice;
 mod endpoints;
 mod ingress;
+mod meta;
 mod node;
 mod pod;
 mod secret;
@@ -18,9 +19,12 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
+use crate::condition::Looked;
+use crate::endpoint_slice::TargetRest;
+use crate::meta::Bookkeeping;
 use crate::problem::Findings;
-use crate::wire::{self, Manifest, ObjectMeta};
-use crate::{Meta, Object, ObjectName, ObjectRef, Problems, Protocol, TargetRef};
+use crate::wire::{self, Manifest};
+use crate::{Condition, Object, ObjectName, ObjectRef, Problems, Protocol, TargetRef};
 
 /// What a cluster holds, as [`object`]; `None` where it holds something that is none of the network's business: an
 /// EndpointSlice of addressType FQDN, which proxies pass over.
@@ -41,7 +45,7 @@ pub fn stored(manifest: &Manifest) -> Result<Option<Object>, Problems> {
 pub fn object(manifest: &Manifest) -> Result<Object, Problems> {
     let reference = manifest.reference();
     let mut findings = Findings::of(&reference);
-    let meta = meta(manifest.metadata(), &reference, &mut findings);
+    let meta = meta::meta(manifest.metadata(), &reference, &mut findings);
     let object: Option<Object> = match manifest {
         Manifest::ConfigMap(wire) => Some(secret::config_map(wire, meta, &mut findings).into()),
         Manifest::EndpointSlice(wire) => endpoint_slice::read(wire, meta, &mut findings).map(Object::from),
@@ -63,18 +67,6 @@ fn unreachable_without_problem(reference: &ObjectRef) -> Problems {
     let mut findings = Findings::of(reference);
     findings.report("", "cannot be read");
     findings.finish().expect_err("one problem was reported")
-}
-
-fn meta(wire: &ObjectMeta, reference: &ObjectRef, findings: &mut Findings<'_>) -> Meta {
-    findings.require(!reference.name.name().is_empty(), "metadata.name", || "is required".to_owned());
-    Meta {
-        name: reference.name.clone(),
-        uid: wire.uid.clone().unwrap_or_default(),
-        labels: wire.labels.clone().unwrap_or_default(),
-        annotations: wire.annotations.clone().unwrap_or_default(),
-        created: wire.creation_timestamp.clone(),
-        deletion: wire.deletion_timestamp.clone(),
-    }
 }
 
 /// An address as old clusters may have stored it: IPv4 parts with leading zeros are decimal, and an IPv4 address
@@ -111,7 +103,32 @@ fn target_ref(wire: Option<&wire::TargetRef>, namespace: &str) -> Option<TargetR
         (None, _) => namespace,
     };
     let name = ObjectName::new(namespace, wire.name.clone()?);
-    Some(TargetRef { kind, name, uid: wire.uid.clone().unwrap_or_default() })
+    let rest = TargetRest {
+        api_version: said(wire.api_version.as_ref()),
+        resource_version: said(wire.resource_version.as_ref()),
+        field_path: said(wire.field_path.as_ref()),
+    };
+    let rest = (rest != TargetRest::default()).then(|| Box::new(rest));
+    Some(TargetRef { kind, name, uid: wire.uid.clone().unwrap_or_default(), rest })
+}
+
+fn conditions(wire: Option<&Vec<wire::Condition>>) -> Vec<Condition> {
+    wire.into_iter().flatten().map(condition).collect()
+}
+
+fn condition(wire: &wire::Condition) -> Condition {
+    Condition {
+        condition_type: wire.condition_type.clone().unwrap_or_default(),
+        status: wire.status.clone().unwrap_or_default(),
+        observed_generation: wire.observed_generation.filter(|generation| *generation != 0),
+        last_transition_time: said(wire.last_transition_time.as_ref()),
+        reason: said(wire.reason.as_ref()),
+        message: said(wire.message.as_ref()),
+        looked: Bookkeeping(Looked {
+            heartbeat: said(wire.last_heartbeat_time.as_ref()),
+            probe: said(wire.last_probe_time.as_ref()),
+        }),
+    }
 }
 
 /// An empty text says nothing.

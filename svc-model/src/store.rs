@@ -4,6 +4,9 @@
 //!
 //! - Every change that changes something is a revision, numbered by one; what changes nothing is none. Writers on several
 //!   threads take turns, and all watchers see the same revisions in the same order.
+//! - An object that differs only in what API servers write down at every touch (`resourceVersion`, `generation`,
+//!   `managedFields`, times of heartbeats and probes) [is the same](crate::Meta#equality): no revision, and the snapshot goes on
+//!   showing the former one.
 //! - A watcher sees revisions only forwards. It may skip some: it is always shown the newest, with a [`Delta`] that names
 //!   everything that differs from what it saw last (and possibly names what changed and changed back).
 //! - A watcher that does not look costs nothing: nothing is queued for it. The deltas of the last 256 revisions are kept, or

@@ -6,6 +6,8 @@
 //! whatever is combined; outside addresses (`externalIPs`, load balancers) they do share now and then, as nothing in a
 //! cluster forbids it.
 //!
+//! Objects carry what API servers and controllers add to their metadata: owners, finalizers, versions.
+//!
 //! What no object says, but a cluster holds all the same (EndpointSlices of names), is among [`manifests`], which tell the same
 //! cluster in the spellings of old ones.
 //!
@@ -59,6 +61,7 @@
 mod edit;
 mod endpoints;
 mod ingress;
+mod metadata;
 mod service;
 mod spelling;
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod endpoints;
 mod envelope;
 #[cfg(feature = "yaml")]
 mod fields;
+mod fields_v1;
 mod ingress;
 mod meta;
 mod node;
@@ -19,11 +20,12 @@ pub use endpoint_slice::{
     Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, HintTarget,
 };
 pub use endpoints::{EndpointAddress, EndpointSubset, Endpoints};
+pub use fields_v1::FieldsV1;
 pub use ingress::{
     Backend, BackendPort, HttpRule, Ingress, IngressClass, IngressClassParameters, IngressClassSpec,
     IngressPath, IngressRule, IngressSpec, IngressStatus, IngressTls, ResourceBackend, ServiceBackend,
 };
-pub use meta::{Condition, ObjectMeta, TargetRef};
+pub use meta::{Condition, ManagedFieldsEntry, ObjectMeta, OwnerReference, TargetRef};
 pub use node::{Namespace, Node, NodeAddress, NodeSpec, NodeStatus, Quantity, Taint};
 pub use pod::{Container, ContainerPort, Pod, PodIp, PodSpec, PodStatus};
 pub use secret::{ConfigMap, Secret};
@@ -92,6 +94,21 @@ impl Manifest {
             Manifest::Pod(object) => &object.metadata,
             Manifest::Secret(object) => &object.metadata,
             Manifest::Service(object) => &object.metadata,
+        }
+    }
+
+    pub(crate) fn metadata_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Manifest::ConfigMap(object) => &mut object.metadata,
+            Manifest::EndpointSlice(object) => &mut object.metadata,
+            Manifest::Endpoints(object) => &mut object.metadata,
+            Manifest::Ingress(object) => &mut object.metadata,
+            Manifest::IngressClass(object) => &mut object.metadata,
+            Manifest::Namespace(object) => &mut object.metadata,
+            Manifest::Node(object) => &mut object.metadata,
+            Manifest::Pod(object) => &mut object.metadata,
+            Manifest::Secret(object) => &mut object.metadata,
+            Manifest::Service(object) => &mut object.metadata,
         }
     }
 

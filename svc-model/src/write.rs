@@ -7,7 +7,7 @@
 //!
 //! | what was read | what is written |
 //! |--|--|
-//! | fields that are not in [`wire`], such as `managedFields` or a container's image | nothing |
+//! | fields that are not in [`wire`]: of a Pod, a Node and a Namespace what is none of the network's business, such as a container's image; of the other kinds and of metadata none but `deprecatedTopology` of an EndpointSlice | nothing |
 //! | an address or network in another spelling | its canonical spelling, a network without host bits |
 //! | what goes without saying: protocols, `targetPort`, policies, `sessionAffinity`, `ipMode`, `clusterIPs`, conditions of endpoints, `Opaque`, the path `/` | it is said |
 //! | empty texts and lists, port 0, flags that are false | nothing |
@@ -16,13 +16,15 @@
 //! | `loadBalancerSourceRanges` that are no networks | kept, behind those that are |
 //! | hosts of an Ingress | in lower case |
 //! | containers without ports, init containers that end | nothing |
-//! | conditions of Pods and Nodes | `Ready` alone, as `True` or `False` |
 //! | `allocatable` of a Node | `cpu` alone |
+//! | `fieldsV1` that is no tree of keys | an empty one |
+//! | a `targetRef` without kind or namespace | `Pod`, the object's own namespace |
 //! | `stringData` of a Secret | as `data` |
 
 mod balancer;
 mod endpoints;
 mod ingress;
+mod meta;
 mod node;
 mod pod;
 #[cfg(test)]
@@ -35,10 +37,9 @@ mod slice;
 #[cfg(feature = "yaml")]
 mod tests;
 
-use std::collections::BTreeMap;
-
-use crate::wire::{self, Manifest, ObjectMeta};
-use crate::{Meta, Object, TargetRef};
+use crate::wire::{self, Manifest};
+use crate::{Condition, Object, TargetRef};
+use meta::meta;
 
 /// The manifest of an object: what a cluster would say of it, so far as networking is concerned.
 #[must_use]
@@ -59,25 +60,29 @@ pub fn manifest(object: &Object) -> Manifest {
     }
 }
 
-fn meta(meta: &Meta) -> ObjectMeta {
-    let map = |map: &BTreeMap<String, String>| (!map.is_empty()).then(|| map.clone());
-    ObjectMeta {
-        name: Some(meta.name().name().to_owned()),
-        namespace: text(meta.name().namespace()),
-        uid: text(meta.uid()),
-        labels: map(meta.labels()),
-        annotations: map(meta.annotations()),
-        creation_timestamp: meta.created().map(str::to_owned),
-        deletion_timestamp: meta.deletion().map(str::to_owned),
-    }
-}
-
 fn target_ref(target: &TargetRef) -> wire::TargetRef {
     wire::TargetRef {
         kind: Some(target.kind().to_owned()),
         namespace: text(target.name().namespace()),
         name: Some(target.name().name().to_owned()),
         uid: text(target.uid()),
+        api_version: target.api_version().map(str::to_owned),
+        resource_version: target.resource_version().map(str::to_owned),
+        field_path: target.field_path().map(str::to_owned),
+    }
+}
+
+fn condition(condition: &Condition) -> wire::Condition {
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    wire::Condition {
+        condition_type: text(condition.condition_type()),
+        status: text(condition.status()),
+        observed_generation: condition.observed_generation(),
+        last_heartbeat_time: owned(condition.last_heartbeat_time()),
+        last_probe_time: owned(condition.last_probe_time()),
+        last_transition_time: owned(condition.last_transition_time()),
+        reason: owned(condition.reason()),
+        message: owned(condition.message()),
     }
 }
 

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::condition::READY;
 use crate::wire::Manifest;
 use crate::{Kind, Object, ObjectName, Problem, read};
 
@@ -138,9 +139,24 @@ fn item(kind: Kind, raw: &RawValue) -> Result<Item, String> {
 
 fn object(kind: Kind, name: &ObjectName, raw: &RawValue) -> Result<Option<Object>, Vec<Problem>> {
     let mut json = serde_json::Deserializer::from_str(raw.get());
-    let manifest = Manifest::deserialize(kind, &mut json)
+    let mut manifest = Manifest::deserialize(kind, &mut json)
         .map_err(|(field, message)| vec![Problem::unnamed(format!("{kind} {name}"), field, message)])?;
+    trim(&mut manifest);
     read::stored(&manifest).map_err(crate::Problems::into_vec)
+}
+
+/// Drops what would be most of the memory, and no data plane asks for: who manages which field, and the conditions of Pods
+/// and Nodes but Ready.
+fn trim(manifest: &mut Manifest) {
+    manifest.metadata_mut().managed_fields = None;
+    let conditions = match manifest {
+        Manifest::Pod(pod) => pod.status.as_mut().and_then(|status| status.conditions.as_mut()),
+        Manifest::Node(node) => node.status.as_mut().and_then(|status| status.conditions.as_mut()),
+        _ => None,
+    };
+    if let Some(conditions) = conditions {
+        conditions.retain(|condition| condition.condition_type.as_deref() == Some(READY));
+    }
 }
 
 #[cfg(test)]
@@ -161,6 +177,19 @@ mod tests {
         assert!(page.items[0].object.is_ok());
         let problems = page.items[1].object.as_ref().unwrap_err();
         assert!(problems[0].to_string().starts_with("Service shop/bad: spec.ports: "), "{problems:?}");
+    }
+
+    #[test]
+    fn what_no_data_plane_asks_for_takes_no_memory() {
+        let node = r#"{"metadata":{"name":"n","resourceVersion":"7","managedFields":[{"manager":"kubelet"}]},"status":{"conditions":[
+            {"type":"DiskPressure","status":"False"},{"type":"Ready","status":"True","reason":"KubeletReady"}]}}"#;
+        let body = format!(r#"{{"metadata":{{"resourceVersion":"9"}},"items":[{node}]}}"#);
+        let page = page(Kind::Node, body.as_bytes()).unwrap();
+        let Ok(Some(Object::Node(node))) = &page.items[0].object else { panic!("{:?}", page.items) };
+        assert_eq!((node.meta().resource_version(), node.meta().managed_fields().len()), (Some("7"), 0));
+        let conditions: Vec<_> =
+            node.conditions().iter().map(|it| (it.condition_type(), it.reason())).collect();
+        assert_eq!(conditions, [("Ready", Some("KubeletReady"))]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Node.
 
-use super::{address, cidr};
+use super::{address, cidr, conditions, said};
 use crate::problem::Findings;
 use crate::wire::{self, Quantity};
 use crate::{Meta, Node, NodeAddress, Taint};
@@ -26,35 +26,35 @@ pub(super) fn node(wire: &wire::Node, meta: Meta, findings: &mut Findings<'_>) -
             .flatten()
             .enumerate()
             .filter_map(|(index, wire)| {
-                findings.parsed(&format!("status.addresses[{index}].address"), node_address(wire)).flatten()
+                findings.parsed(&format!("status.addresses[{index}].address"), node_address(wire))
             })
             .collect(),
-        ready: status
-            .conditions
-            .iter()
-            .flatten()
-            .find(|it| it.condition_type.as_deref() == Some("Ready"))
-            .is_none_or(|it| it.status.as_deref() == Some("True")),
+        conditions: conditions(status.conditions.as_ref()),
         allocatable_cpu: cpu.and_then(|cpu| findings.parsed("status.allocatable.cpu", millis(&text(cpu)))),
     }
 }
 
 fn taint(wire: &wire::Taint) -> Taint {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    Taint { key: text(&wire.key), value: text(&wire.value), effect: text(&wire.effect) }
+    Taint {
+        key: text(&wire.key),
+        value: text(&wire.value),
+        effect: text(&wire.effect),
+        time_added: said(wire.time_added.as_ref()),
+    }
 }
 
-/// Types that Kubernetes may yet invent are passed over.
-fn node_address(wire: &wire::NodeAddress) -> Result<Option<NodeAddress>, String> {
+fn node_address(wire: &wire::NodeAddress) -> Result<NodeAddress, String> {
     let text = wire.address.clone().unwrap_or_default();
-    Ok(Some(match wire.address_type.as_deref() {
+    Ok(match wire.address_type.as_deref() {
         Some("InternalIP") => NodeAddress::InternalIp(address(&text)?),
         Some("ExternalIP") => NodeAddress::ExternalIp(address(&text)?),
         Some("Hostname") => NodeAddress::Hostname(text),
         Some("InternalDNS") => NodeAddress::InternalDns(text),
         Some("ExternalDNS") => NodeAddress::ExternalDns(text),
-        _ => return Ok(None),
-    }))
+        // Kubernetes may yet invent others.
+        other => NodeAddress::Other { address_type: other.unwrap_or_default().to_owned(), address: text },
+    })
 }
 
 fn text(quantity: &Quantity) -> String {

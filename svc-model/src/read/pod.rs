@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{address, port, protocol, said};
+use super::{address, conditions, port, protocol, said};
 use crate::problem::Findings;
 use crate::wire;
 use crate::{ContainerPort, Meta, Pod, PodPhase};
@@ -11,12 +11,6 @@ pub(super) fn pod(wire: &wire::Pod, meta: Meta, findings: &mut Findings<'_>) -> 
     let status = wire.status.clone().unwrap_or_default();
     let ips = addresses("status.podIPs", status.pod_ips, status.pod_ip, findings);
     let host_ips = addresses("status.hostIPs", status.host_ips, status.host_ip, findings);
-    let condition =
-        status.conditions.iter().flatten().find(|it| it.condition_type.as_deref() == Some("Ready"));
-    let ready = match condition {
-        Some(condition) => condition.status.as_deref() == Some("True"),
-        None => !ips.is_empty() && meta.deletion().is_none(),
-    };
     Pod {
         node_name: said(wire.spec.node_name.as_ref()),
         hostname: said(wire.spec.hostname.as_ref()),
@@ -26,7 +20,7 @@ pub(super) fn pod(wire: &wire::Pod, meta: Meta, findings: &mut Findings<'_>) -> 
         phase: phase(status.phase.as_deref(), findings),
         host_ips,
         ips,
-        ready,
+        conditions: conditions(status.conditions.as_ref()),
         meta,
     }
 }

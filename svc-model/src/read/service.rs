@@ -8,7 +8,7 @@ use crate::problem::Findings;
 use crate::service::{Exposure, Headless, Spec, Traffic, VirtualService};
 use crate::wire;
 use crate::{
-    AddressType, Condition, IpFamilyPolicy, Meta, Selector, Service, ServicePort, ServiceType, TargetPort,
+    AddressType, IpFamilyPolicy, Meta, Selector, Service, ServicePort, ServiceType, TargetPort,
     TrafficDistribution, TrafficPolicy,
 };
 
@@ -25,7 +25,7 @@ pub(super) fn read(wire: &wire::Service, meta: Meta, findings: &mut Findings<'_>
         ServiceType::ClusterIp if spec.is_headless() => Spec::Headless(headless(spec, findings)),
         _ => Spec::Virtual(Box::new(virtual_service(wire, service_type, findings)?)),
     };
-    let conditions = wire.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let conditions = wire.status.as_ref().and_then(|status| status.conditions.as_ref());
     Some(Service {
         meta,
         selector: wire.spec.selector.clone().and_then(Selector::new),
@@ -33,19 +33,8 @@ pub(super) fn read(wire: &wire::Service, meta: Meta, findings: &mut Findings<'_>
         publish_not_ready_addresses: wire.spec.publish_not_ready_addresses.unwrap_or(false),
         traffic: traffic?,
         spec,
-        conditions: conditions.map(condition).collect(),
+        conditions: super::conditions(conditions),
     })
-}
-
-fn condition(wire: &wire::Condition) -> Condition {
-    Condition {
-        condition_type: wire.condition_type.clone().unwrap_or_default(),
-        status: wire.status.clone().unwrap_or_default(),
-        observed_generation: wire.observed_generation,
-        last_transition_time: wire.last_transition_time.clone(),
-        reason: wire.reason.clone(),
-        message: wire.message.clone(),
-    }
 }
 
 pub(crate) fn service_type(text: Option<&str>) -> Result<ServiceType, String> {

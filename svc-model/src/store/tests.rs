@@ -34,6 +34,46 @@ fn a_revision_for_each_change_and_none_for_nothing() {
 }
 
 #[test]
+fn what_says_nothing_new_wakes_nobody() {
+    let node = |metadata: &str, looked: &str, status: &str| {
+        let text = format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: n, {metadata}}}, status: {{conditions: [ \
+              {{type: Ready, status: '{status}', lastHeartbeatTime: '{looked}'}}]}}}}"
+        );
+        yaml::read(&text).stored().0
+    };
+    let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-01T00:05:00Z");
+    let store = Store::new();
+    let first = store.apply(node("resourceVersion: '7'", early, "True"));
+    let touched =
+        "resourceVersion: '8', generation: 2, selfLink: /n, managedFields: [{manager: kubelet, time: '1'}]";
+    assert_eq!(store.apply(node(touched, late, "True")), first);
+    let shown = store.snapshot();
+    assert_eq!(
+        shown.node("n").unwrap().meta().resource_version(),
+        Some("7"),
+        "it goes on showing the one it has"
+    );
+    let second = store.apply(node(touched, late, "False"));
+    assert_ne!(second, first);
+    let shown = store.snapshot();
+    let shown = shown.node("n").unwrap();
+    let version = (shown.meta().resource_version(), shown.meta().generation(), shown.meta().self_link());
+    assert_eq!(version, (Some("8"), Some(2), Some("/n")));
+    assert_eq!(shown.meta().managed_fields()[0].manager.as_deref(), Some("kubelet"));
+    assert_eq!(shown.conditions()[0].last_heartbeat_time(), Some(late));
+    for said in [
+        "finalizers: [a/b]",
+        "ownerReferences: [{kind: Rack, name: r}]",
+        "generateName: n",
+        "deletionGracePeriodSeconds: 1",
+    ] {
+        let before = store.snapshot().revision();
+        assert_ne!(store.apply(node(said, late, "False")), before, "{said} is said of the object");
+    }
+}
+
+#[test]
 fn a_slow_consumer_gets_all_changes_merged() {
     run(async {
         let store = Store::new();

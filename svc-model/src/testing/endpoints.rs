@@ -10,9 +10,9 @@ use super::world::{NAMESPACES, NODES, World, labels, meta, slot_name};
 use crate::endpoint_slices::HEADLESS_LABEL;
 use crate::endpoints::{LEADER_ANNOTATION, SKIP_LABEL};
 use crate::{
-    AddressType, ContainerPort, Endpoint, EndpointAddress, EndpointPort, EndpointSlice, EndpointSubset,
-    Endpoints, Meta, Node, NodeAddress, Object, ObjectName, Pod, PodPhase, Protocol, SERVICE_NAME_LABEL,
-    Taint, TargetRef, ZONE_LABEL,
+    AddressType, Condition, ContainerPort, Endpoint, EndpointAddress, EndpointPort, EndpointSlice,
+    EndpointSubset, Endpoints, Meta, Node, NodeAddress, Object, ObjectName, Pod, PodPhase, Protocol,
+    SERVICE_NAME_LABEL, Taint, TargetRef, ZONE_LABEL,
 };
 
 const ZONES: [&str; 2] = ["east", "west"];
@@ -177,7 +177,7 @@ pub(super) fn pod(world: World) -> impl Strategy<Value = Pod> {
                     subdomain: subdomain.clone(),
                     ports: ports.clone(),
                     phase,
-                    ready,
+                    conditions: vec![Condition::ready(ready)],
                     ips,
                     host_network: false,
                     host_ips: Vec::new(),
@@ -212,6 +212,7 @@ pub(super) fn node(index: usize) -> impl Strategy<Value = Object> {
             key: "ToBeDeletedByClusterAutoscaler".to_owned(),
             value: String::new(),
             effect: "NoSchedule".to_owned(),
+            time_added: None,
         };
         let taints = if zone.is_none() { vec![leaving] } else { Vec::new() };
         let zone = zone.map(|zone| (ZONE_LABEL.to_owned(), zone.to_owned()));
@@ -223,7 +224,7 @@ pub(super) fn node(index: usize) -> impl Strategy<Value = Object> {
                 NodeAddress::InternalIp(IpAddr::V4(Ipv4Addr::new(172, 20, 10, 2 + net))),
                 NodeAddress::Hostname(name.to_owned()),
             ],
-            ready: true,
+            conditions: vec![Condition::ready(true)],
             allocatable_cpu: Some(4000),
         };
         node.into()

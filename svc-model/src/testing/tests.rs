@@ -137,6 +137,12 @@ fn features(snapshot: &Snapshot, found: &mut BTreeSet<String>) {
     }
     found.extend(snapshot.nodes().map(|node| format!("node with a zone {}", node.zone().is_some())));
     found.extend(snapshot.pods().map(|pod| format!("pod {:?}", pod.phase())));
+    for object in snapshot.objects() {
+        let meta = object.meta();
+        found.insert(format!("owner {}", !meta.owner_references().is_empty()));
+        found.insert(format!("finalizer {}", !meta.finalizers().is_empty()));
+        found.insert(format!("version {}", meta.resource_version().is_some()));
+    }
 }
 
 fn is_mirrored(slice: &EndpointSlice) -> bool {
@@ -185,7 +191,7 @@ fn everything_that_a_cluster_may_hold_occurs() {
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let mut found = BTreeSet::new();
-    for _ in 0..120 {
+    for _ in 0..200 {
         let cluster = World::default().objects(96).cluster().new_tree(&mut runner).unwrap().current();
         let lost =
             |object: &Object| matches!(object, Object::EndpointSlice(slice) if slice.service().is_none());
@@ -259,6 +265,9 @@ fn wanted_with_and_without(yes: bool) -> Vec<String> {
         format!("balancer by name {yes}"),
         format!("balancer by name alone {yes}"),
         format!("subset port named {yes}"),
+        format!("owner {yes}"),
+        format!("finalizer {yes}"),
+        format!("version {yes}"),
     ];
     for also in [true, false] {
         wanted.push(format!("slice port named {yes}, with number {also}"));

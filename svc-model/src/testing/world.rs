@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Edit, Step, endpoints, ingress, namespace, service};
+use super::{Edit, Step, endpoints, ingress, metadata, namespace, service};
 use crate::{EndpointSlice, Endpoints, Kind, Meta, Object, ObjectName, ObjectRef, Pod, Service, Snapshot};
 
 /// The namespaces of the small world.
@@ -73,7 +73,7 @@ impl World {
 
     /// Any one object. Boxed kind by kind: the value trees together are too large for a test thread's stack.
     pub fn object(self) -> impl Strategy<Value = Object> {
-        prop_oneof![
+        metadata::added(prop_oneof![
             6 => self.service().prop_map(Object::from).boxed(),
             8 => self.slice().prop_map(Object::from).boxed(),
             3 => self.pod().prop_map(Object::from).boxed(),
@@ -84,7 +84,7 @@ impl World {
             1 => namespace().prop_map(Object::from).boxed(),
             1 => self.endpoints().prop_map(Object::from).boxed(),
             1 => ingress::config_map().prop_map(Object::from).boxed(),
-        ]
+        ])
     }
 
     /// As [`service`](super::service), among the names of this world.

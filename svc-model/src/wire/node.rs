@@ -46,6 +46,8 @@ pub struct Taint {
     pub value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_added: Option<String>,
 }
 
 /// `status`.

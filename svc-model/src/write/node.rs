@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{list, meta};
+use super::{condition, list, meta, text};
 use crate::wire::{self, Quantity};
 use crate::{Node, NodeAddress, Taint};
 
@@ -10,7 +10,9 @@ pub(super) fn node(node: &Node) -> wire::Node {
     let cidrs = list(node.pod_cidrs().iter().map(ToString::to_string));
     let taints = list(node.taints().iter().map(taint));
     let cpu = node.allocatable_cpu().map(|millis| Quantity::Text(cpu(millis)));
-    let ready = if node.ready() { "True" } else { "False" };
+    let addresses = list(node.addresses().iter().map(address));
+    let conditions = list(node.conditions().iter().map(condition));
+    let status = addresses.is_some() || cpu.is_some() || conditions.is_some();
     wire::Node {
         metadata: meta(node.meta()),
         spec: (cidrs.is_some() || taints.is_some()).then(|| wire::NodeSpec {
@@ -18,21 +20,21 @@ pub(super) fn node(node: &Node) -> wire::Node {
             pod_cidrs: cidrs,
             taints,
         }),
-        status: Some(wire::NodeStatus {
-            addresses: list(node.addresses().iter().map(address)),
+        status: status.then(|| wire::NodeStatus {
+            addresses,
             allocatable: cpu.map(|cpu| BTreeMap::from([("cpu".to_owned(), cpu)])),
-            conditions: Some(vec![wire::Condition {
-                condition_type: Some("Ready".to_owned()),
-                status: Some(ready.to_owned()),
-                ..wire::Condition::default()
-            }]),
+            conditions,
         }),
     }
 }
 
 fn taint(taint: &Taint) -> wire::Taint {
-    let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    wire::Taint { key: text(taint.key()), value: text(taint.value()), effect: text(taint.effect()) }
+    wire::Taint {
+        key: text(taint.key()),
+        value: text(taint.value()),
+        effect: text(taint.effect()),
+        time_added: taint.time_added().map(str::to_owned),
+    }
 }
 
 /// As Kubernetes writes it: `4`, or `3920m`.
@@ -41,12 +43,13 @@ fn cpu(millis: u64) -> String {
 }
 
 fn address(address: &NodeAddress) -> wire::NodeAddress {
-    let (kind, text) = match address {
+    let (kind, value) = match address {
         NodeAddress::InternalIp(ip) => ("InternalIP", ip.to_string()),
         NodeAddress::ExternalIp(ip) => ("ExternalIP", ip.to_string()),
         NodeAddress::Hostname(name) => ("Hostname", name.clone()),
         NodeAddress::InternalDns(name) => ("InternalDNS", name.clone()),
         NodeAddress::ExternalDns(name) => ("ExternalDNS", name.clone()),
+        NodeAddress::Other { address_type, address } => (address_type.as_str(), address.clone()),
     };
-    wire::NodeAddress { address_type: Some(kind.to_owned()), address: Some(text) }
+    wire::NodeAddress { address_type: text(kind), address: text(&value) }
 }

@@ -1,6 +1,6 @@
 //! Pod.
 
-use super::{flag, list, meta, text};
+use super::{condition, flag, list, meta, text};
 use crate::wire;
 use crate::{ContainerPort, Pod, PodPhase};
 
@@ -24,11 +24,7 @@ pub(super) fn pod(pod: &Pod) -> wire::Pod {
             host_ips: list(pod.host_ips().iter().map(ip)),
             pod_ip: pod.ips().first().map(ToString::to_string),
             pod_ips: list(pod.ips().iter().map(ip)),
-            conditions: Some(vec![wire::Condition {
-                condition_type: Some("Ready".to_owned()),
-                status: Some(if pod.ready() { "True" } else { "False" }.to_owned()),
-                ..wire::Condition::default()
-            }]),
+            conditions: list(pod.conditions().iter().map(condition)),
         }),
     }
 }

@@ -74,7 +74,10 @@ proptest! {
 
     #[test]
     fn what_is_written_reads_back_as_the_same(object in testing::object()) {
-        prop_assert_eq!(read::object(&write::manifest(&object)).unwrap(), object);
+        let written = write::manifest(&object);
+        let read = read::object(&written).unwrap();
+        prop_assert_eq!(&read, &object);
+        prop_assert_eq!(write::manifest(&read), written, "nor is anything lost that equality passes over");
     }
 
     #[cfg(feature = "yaml")]

@@ -1,9 +1,9 @@
 //! Service.
 
-use super::{balancer, flag, list, meta, text};
+use super::{balancer, condition, flag, list, meta, text};
 use crate::service::LoadBalancer;
 use crate::wire;
-use crate::{Condition, Service, ServicePort, TargetPort, TrafficPolicy};
+use crate::{Service, ServicePort, TargetPort, TrafficPolicy};
 
 pub(super) fn service(service: &Service) -> wire::Service {
     let addresses = service.cluster_ips().iter().map(ToString::to_string);
@@ -61,17 +61,6 @@ fn status(service: &Service) -> Option<wire::ServiceStatus> {
         load_balancer: ingress.map(|ingress| wire::LoadBalancerStatus { ingress: Some(ingress) }),
         conditions,
     })
-}
-
-fn condition(condition: &Condition) -> wire::Condition {
-    wire::Condition {
-        condition_type: Some(condition.condition_type.clone()),
-        status: Some(condition.status.clone()),
-        observed_generation: condition.observed_generation,
-        last_transition_time: condition.last_transition_time.clone(),
-        reason: condition.reason.clone(),
-        message: condition.message.clone(),
-    }
 }
 
 fn port(port: &ServicePort) -> wire::ServicePort {

@@ -66,15 +66,15 @@ fn keys(value: &Value, found: &mut BTreeSet<String>) {
 #[test]
 fn every_typed_field_occurs_and_is_written() {
     let all = fields_of! {
-        ConfigMap: ConfigMap ObjectMeta;
+        ConfigMap: ConfigMap ObjectMeta OwnerReference ManagedFieldsEntry;
         EndpointSlice: EndpointSlice Endpoint EndpointConditions EndpointHints HintTarget EndpointPort TargetRef;
         Endpoints: Endpoints EndpointSubset EndpointAddress EndpointPort TargetRef;
         Ingress: Ingress IngressSpec IngressTls IngressRule HttpRule IngressPath Backend ServiceBackend BackendPort
             ResourceBackend IngressStatus LoadBalancerStatus PortStatus;
         IngressClass: IngressClass IngressClassSpec IngressClassParameters;
         Namespace: Namespace;
-        Node: Node NodeSpec NodeStatus NodeAddress Taint;
-        Pod: Pod PodSpec Container ContainerPort PodStatus PodIp;
+        Node: Node NodeSpec NodeStatus NodeAddress Taint Condition;
+        Pod: Pod PodSpec Container ContainerPort PodStatus PodIp Condition;
         Secret: Secret;
         Service: Service ServiceSpec ServicePort SessionAffinityConfig ClientIpConfig ServiceStatus LoadBalancerStatus
             LoadBalancerIngress PortStatus Condition;
@@ -97,6 +97,10 @@ fn every_typed_field_occurs_and_is_written() {
     }
 }
 
-/// What nobody finds in a cluster: what a user may write instead of `data`. Conditions of Nodes and Pods are kept as `Ready`
-/// alone, so their fields are not asked for above.
-const NOT_STORED: [(Kind, &[&str]); 1] = [(Kind::Secret, &["stringData"])];
+/// What nobody finds in a cluster: what a user may write instead of `data`, and what conditions of other kinds have.
+const NOT_STORED: [(Kind, &[&str]); 4] = [
+    (Kind::Secret, &["stringData"]),
+    (Kind::Node, &["lastProbeTime", "observedGeneration"]),
+    (Kind::Pod, &["lastHeartbeatTime"]),
+    (Kind::Service, &["lastHeartbeatTime", "lastProbeTime"]),
+];

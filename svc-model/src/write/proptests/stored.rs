@@ -100,7 +100,17 @@ fn metadata(namespaced: bool) -> Json {
     object([
         ("name", one_of([json!("web"), json!("api-2")])),
         ("namespace", namespace),
+        ("generateName", maybe(one_of([json!("web-")]))),
+        ("selfLink", maybe(one_of([json!("/api/v1/namespaces/default/services/web")]))),
         ("uid", maybe(one_of([json!("5c1f90aa-0000-4000-8000-000000000001")]))),
+        ("resourceVersion", maybe(one_of([json!("1"), json!("18446744073709551615")]))),
+        ("generation", maybe(one_of([json!(1), json!(12)]))),
+        ("ownerReferences", maybe(owners())),
+        (
+            "finalizers",
+            maybe(one_of([json!(["service.kubernetes.io/load-balancer-cleanup"]), json!(["a/b", "c/d"])])),
+        ),
+        ("managedFields", maybe(managed_fields())),
         (
             "labels",
             maybe(one_of([json!({"app": "web"}), json!({"kubernetes.io/service-name": "web", "e": ""})])),
@@ -111,7 +121,25 @@ fn metadata(namespaced: bool) -> Json {
         ),
         ("creationTimestamp", maybe(one_of([json!("2026-01-01T00:00:00Z")]))),
         ("deletionTimestamp", maybe(one_of([json!("2026-01-02T00:00:00Z")]))),
+        ("deletionGracePeriodSeconds", maybe(one_of([json!(0), json!(30)]))),
     ])
+}
+
+fn owners() -> Json {
+    let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d8", "uid": "u", "controller": true,
+        "blockOwnerDeletion": true});
+    let other =
+        json!({"apiVersion": "v1", "kind": "Service", "name": "web", "uid": "v", "controller": false});
+    one_of([json!([owner]), json!([owner, other])])
+}
+
+fn managed_fields() -> Json {
+    let applied = json!({"manager": "kubectl", "operation": "Apply", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
+        "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}":
+        {".": {}, "f:port": {}}}, "f:selector": {}}}});
+    let updated = json!({"manager": "m", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
+        "fieldsV1": {}, "subresource": "status"});
+    one_of([json!([applied]), json!([applied, updated])])
 }
 
 fn target() -> Json {
@@ -119,6 +147,8 @@ fn target() -> Json {
         json!({"kind": "Pod", "namespace": "default", "name": "web-0", "uid": "u"}),
         json!({"kind": "Pod", "namespace": "default", "name": "web-0"}),
         json!({"kind": "Node", "name": "server1"}),
+        json!({"kind": "Pod", "namespace": "default", "name": "web-0", "uid": "u", "apiVersion": "v1", "resourceVersion": "7",
+            "fieldPath": "spec.containers{a}"}),
     ])
 }
 
@@ -231,13 +261,25 @@ fn ingress() -> Json {
     object([("spec", spec), ("status", maybe(balancer(false)))])
 }
 
-fn ready() -> Json {
-    one_of([json!([{"type": "Ready", "status": "True"}]), json!([{"type": "Ready", "status": "False"}])])
+/// Conditions of a Pod or a Node, which somebody looks at again and again: `looked` is when.
+fn conditions(looked: &'static str, rest: &Value) -> Json {
+    let ready = |status: &str| json!({"type": "Ready", "status": status});
+    let reason = json!({"lastTransitionTime": "2026-01-01T00:00:00Z", "reason": "R", "message": "m"});
+    let full = |ready: &Value| {
+        merged(&merged(ready, &reason), &merged(&json!({looked: "2026-01-01T00:05:00Z"}), rest))
+    };
+    one_of([
+        json!([ready("True")]),
+        json!([ready("False")]),
+        json!([full(&ready("Unknown"))]),
+        json!([{"type": "DiskPressure", "status": "False"}, full(&ready("True"))]),
+        json!([full(&json!({"type": "PodScheduled", "status": "True"}))]),
+    ])
 }
 
 fn node() -> Json {
-    let taint =
-        json!({"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"});
+    let taint = json!({"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute",
+            "timeAdded": "2026-01-01T00:00:00Z"});
     let spec = one_of([
         json!({"podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24"]}),
         json!({"taints": [taint, {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]}),
@@ -246,13 +288,14 @@ fn node() -> Json {
     let addresses = one_of([
         json!([{"type": "InternalIP", "address": "172.20.10.2"}, {"type": "Hostname", "address": "server1"}]),
         json!([{"type": "ExternalIP", "address": "2001:db8::2"}, {"type": "ExternalDNS", "address": "a.example"},
-            {"type": "InternalDNS", "address": "a.internal"}]),
+            {"type": "InternalDNS", "address": "a.internal"}, {"type": "Mesh", "address": "mesh:1"}]),
     ]);
     let status = object([
         ("addresses", maybe(addresses)),
         ("allocatable", maybe(one_of([json!({"cpu": "4"}), json!({"cpu": "3920m"})]))),
-        ("conditions", ready()),
+        ("conditions", maybe(conditions("lastHeartbeatTime", &json!({})))),
     ]);
+    let status = status.prop_map(|status| if status == json!({}) { Value::Null } else { status }).boxed();
     object([("spec", maybe(spec)), ("status", status)])
 }
 
@@ -281,12 +324,10 @@ fn pod() -> Json {
         json!({"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}],
             "hostIP": "172.20.10.2", "hostIPs": [{"ip": "172.20.10.2"}]}),
     ]);
-    let status = (one_of(phases), ready(), addresses).prop_map(|(phase, conditions, mut status)| {
-        status["phase"] = phase;
-        status["conditions"] = conditions;
-        status
-    });
-    object([("spec", spec), ("status", status.boxed())])
+    let conditions = maybe(conditions("lastProbeTime", &json!({"observedGeneration": 2})));
+    let status = (object([("phase", one_of(phases)), ("conditions", conditions)]), addresses);
+    let status = status.prop_map(|(status, addresses)| merged(&status, &addresses)).boxed();
+    object([("spec", spec), ("status", status)])
 }
 
 /// The types of Services and what only they have.
