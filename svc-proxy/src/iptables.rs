@@ -19,6 +19,7 @@ mod fragment;
 mod matching;
 mod name;
 mod parse;
+mod restore;
 mod rule;
 mod rules;
 mod table;

@@ -20,6 +20,11 @@ const WANTED: &[Wanted] = &[
         package: "nftables",
         tests: "the tests that compare our rules with its listing",
     },
+    Wanted {
+        program: "iptables-legacy-restore",
+        package: "iptables",
+        tests: "the tests that put iptables rules into a kernel",
+    },
     Wanted { program: "ip", package: "iproute2", tests: "the tests that have it change what our dumps show" },
     Wanted {
         program: "unbound",

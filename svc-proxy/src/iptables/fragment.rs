@@ -53,6 +53,7 @@ impl Part<'_> {
             self.add_refusals(frontend);
             self.add_known_address(frontend);
             if !self.is_served(frontend) {
+                self.add_stop(frontend);
                 continue;
             }
             cluster |= matches!(frontend.outcome(), Outcome::Cluster | Outcome::BySource);
@@ -157,6 +158,14 @@ impl Part<'_> {
         Target::Reject(if by_reset { RejectWith::TcpReset } else { RejectWith::PortUnreachable })
     }
 
+    /// An address may be the node's own: what is refused there must not come to another Service's node port.
+    fn add_stop(&mut self, frontend: &Frontend) {
+        if frontend.kind().is_external() && frontend.kind() != FrontendKind::NodePort {
+            let rule = self.towards(frontend).target(Target::Accept);
+            self.put(Dispatcher::Services, frontend, rule);
+        }
+    }
+
     /// A ClusterIP's other ports are refused.
     fn add_known_address(&mut self, frontend: &Frontend) {
         let (FrontendKind::ClusterIp, Destination::Address(address)) =
@@ -194,7 +203,8 @@ impl Part<'_> {
             self.chain(TableName::Filter, firewall.clone(), rules);
         } else {
             let external = self.chain_name("EXT");
-            let rules = ranges.iter().map(|range| from(range).jump(&external)).collect();
+            let mut rules: Vec<_> = ranges.iter().map(|range| from(range).jump(&external)).collect();
+            rules.push(self.untranslated());
             self.chain(TableName::Nat, firewall.clone(), rules);
         }
         for frontend in guarded {
@@ -221,9 +231,10 @@ impl Part<'_> {
                     );
                 }
                 rules.push(local(rule("route LOCAL traffic for external destinations")).jump(&all));
-                if !self.port.local_endpoints().is_empty() {
-                    rules.push(rule("external destinations").jump(&here));
-                }
+                rules.push(match self.port.local_endpoints().is_empty() {
+                    true => self.untranslated(),
+                    false => rule("external destinations").jump(&here),
+                });
             }
             outcome => {
                 if frontend.masquerade() == Masquerade::Always {
@@ -235,6 +246,11 @@ impl Part<'_> {
         }
         let name = self.chain_name("EXT");
         self.chain(TableName::Nat, name, rules);
+    }
+
+    /// Whoever comes as far as this goes to no other Service's node port either: the filter ends it.
+    fn untranslated(&self) -> Rule {
+        self.dialect.rule().comment(self.comment("goes nowhere")).target(Target::Accept)
     }
 
     /// To the endpoint that remembers the client, or to any.

@@ -8,9 +8,9 @@ use super::rule::{Masked, Rule};
 use super::table::{Chain, Policy, TableName, Tables};
 use super::target::{RejectWith, Target};
 
-/// A listing that is not one.
+/// A listing that is none, or input of `iptables-restore` that it would refuse.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} of iptables-save: `{text}`: {reason}")]
+#[error("line {line}: `{text}`: {reason}")]
 pub struct ParseError {
     line: usize,
     text: String,
@@ -18,6 +18,10 @@ pub struct ParseError {
 }
 
 impl ParseError {
+    pub(crate) fn new(line: usize, text: &str, reason: &'static str) -> Self {
+        Self { line, text: text.to_owned(), reason }
+    }
+
     /// The line, from 1.
     #[must_use]
     pub fn line(&self) -> usize {
@@ -36,7 +40,7 @@ impl Tables {
         let mut reader = Reader { tables: Tables::new(family), table: Place::Nowhere };
         for (number, line) in (1..).zip(text.lines()) {
             let read = reader.line(line.trim_end());
-            read.map_err(|reason| ParseError { line: number, text: line.to_owned(), reason })?;
+            read.map_err(|reason| ParseError::new(number, line, reason))?;
         }
         Ok(reader.tables)
     }
@@ -74,14 +78,7 @@ impl Reader {
             Place::Nowhere => return Err("it is in no table"),
         };
         if let Some(declaration) = line.strip_prefix(':') {
-            let mut words = declaration.split(' ');
-            let name = words.next().unwrap_or_default();
-            let policy = match words.next() {
-                Some("ACCEPT") => Some(Policy::Accept),
-                Some("DROP") => Some(Policy::Drop),
-                Some("-") => None,
-                _ => return Err("a chain has a policy, or `-`"),
-            };
+            let (name, policy) = self::declaration(declaration)?;
             self.tables.insert(table, name, Chain { policy, rules: Vec::new() });
             return Ok(());
         }
@@ -89,10 +86,27 @@ impl Reader {
         let (name, rule) = rule.split_once(' ').unwrap_or((rule, ""));
         let mut chain = self.tables.remove(table, name).ok_or("no such chain was declared")?;
         let family = self.tables.family();
-        chain.rules.push(parse(family, rule).unwrap_or_else(|| Rule::foreign(family, rule)));
+        chain.rules.push(self::rule(family, rule));
         self.tables.insert(table, name, chain);
         Ok(())
     }
+}
+
+/// `KUBE-SERVICES - [0:0]`: a chain, and its policy where it is built in.
+pub(crate) fn declaration(text: &str) -> Result<(&str, Option<Policy>), &'static str> {
+    let (name, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let policy = match rest.split(' ').next() {
+        Some("ACCEPT") => Some(Policy::Accept),
+        Some("DROP") => Some(Policy::Drop),
+        Some("-") => None,
+        _ => return Err("a chain has a policy, or `-`"),
+    };
+    Ok((name, policy))
+}
+
+/// A rule without `-A CHAIN`.
+pub(crate) fn rule(family: AddressType, text: &str) -> Rule {
+    parse(family, text).unwrap_or_else(|| Rule::foreign(family, text))
 }
 
 /// `None` where a word is not understood.

@@ -9,31 +9,6 @@ fn node() -> Node {
     node.cluster_cidr("10.244.0.0/16").service_cidr("10.96.0.0/16").build().unwrap()
 }
 
-/// Takes what a change says into tables, as iptables-restore would.
-fn apply(tables: &mut Tables, change: &Change) {
-    let mut table = TableName::Nat;
-    let mut text = String::new();
-    let mut gone = std::collections::BTreeSet::new();
-    for line in change.lines() {
-        let line = line.line();
-        if let Some(name) = line.strip_prefix('*') {
-            table = TableName::ALL.into_iter().find(|table| table.as_str() == name).unwrap();
-        } else if let Some(chain) = line.strip_prefix("-X ") {
-            assert!(tables.remove(table, chain).is_some(), "{chain} was not there");
-            gone.insert((table, chain.to_owned()));
-            continue;
-        }
-        text += line;
-        text += "\n";
-    }
-    let changed = Tables::parse(tables.family(), &text).unwrap();
-    for (table, chains) in changed.tables() {
-        for (name, chain) in chains.iter().filter(|(name, _)| !gone.contains(&(*table, (*name).clone()))) {
-            tables.insert(*table, name, chain.clone());
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -50,7 +25,7 @@ proptest! {
             let before = rules.clone();
             rules.update(&plan, &changed);
             for (tables, change) in held.iter_mut().zip(rules.diff_of(&before, &changed)) {
-                apply(tables, &change);
+                tables.restore(&change.to_string()).unwrap();
             }
             snapshot = next;
         }
@@ -77,7 +52,7 @@ proptest! {
         let compile = |numbers| Backend::default().compile(&Plan::new(&snapshot(numbers), &node()));
         let (old, new) = (compile(&before), compile(&after));
         for ((mut held, change), wanted) in old.tables().into_iter().zip(new.diff(&old)).zip(new.tables()) {
-            apply(&mut held, &change);
+            held.restore(&change.to_string()).unwrap();
             prop_assert_eq!(held.to_string(), wanted.to_string());
         }
     }

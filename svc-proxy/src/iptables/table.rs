@@ -29,6 +29,15 @@ impl TableName {
             TableName::Nat => "nat",
         }
     }
+
+    /// The chains that packets meet first.
+    pub(crate) fn built_in_chains(self) -> &'static [&'static str] {
+        match self {
+            TableName::Mangle => &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
+            TableName::Filter => &["INPUT", "FORWARD", "OUTPUT"],
+            TableName::Nat => &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
+        }
+    }
 }
 
 impl fmt::Display for TableName {

@@ -13,24 +13,31 @@ use crate::subject::{Kernel, Subject};
 use crate::{Run, subject, trial};
 
 pub(crate) fn trials(run: Run) -> Vec<Trial> {
-    let of = |subject: &'static dyn Subject| {
-        let mode = subject.mode();
-        [
-            trial(format!("{mode:?}_follows_every_history"), move || {
-                follows(run, subject, Kernel::Fake, 150)
-            }),
-            trial(format!("{mode:?}_follows_in_the_kernel"), move || in_a_kernel(run, subject)),
-        ]
-    };
-    subject::all().into_iter().flat_map(of).collect()
+    let mut trials = Vec::new();
+    for subject in subject::all() {
+        let name = subject.name();
+        let on_paper = move || follows(run, subject, Kernel::Fake, 150);
+        trials.push(trial(format!("{name}_follows_every_history"), on_paper));
+        for &way in subject.kernels() {
+            let name = format!("{name}_follows_in_the_kernel_by_{way}");
+            trials.push(trial(&*name.clone(), move || match subject.missing(way) {
+                Some(missing) => {
+                    println!("SKIP {name}: {missing}");
+                    Ok(())
+                }
+                None => in_a_kernel(run, subject, Kernel::Real(way)),
+            }));
+        }
+    }
+    trials
 }
 
 /// In a network namespace of its own.
-fn in_a_kernel(run: Run, subject: &'static dyn Subject) -> Result<(), String> {
+fn in_a_kernel(run: Run, subject: &'static dyn Subject, kernel: Kernel) -> Result<(), String> {
     let (tell, told) = std::sync::mpsc::channel();
     svc_lab::run(move |lab| async move {
         let host = lab.host("a").create().await?;
-        let outcome = host.run(move || async move { follows(run, subject, Kernel::Real, 12) }).await;
+        let outcome = host.run(move || async move { follows(run, subject, kernel, 12) }).await;
         tell.send(outcome).ok();
         Ok(())
     });

@@ -23,7 +23,7 @@ const PACKETS: usize = 120;
 
 pub(crate) fn trials(run: Run) -> Vec<Trial> {
     let of = |subject: &'static dyn Subject| {
-        trial(format!("{:?}_does_what_the_reference_says", subject.mode()), move || agrees(run, subject))
+        trial(format!("{}_does_what_the_reference_says", subject.name()), move || agrees(run, subject))
     };
     subject::all().into_iter().map(of).collect()
 }
@@ -48,8 +48,8 @@ fn agrees(run: Run, subject: &dyn Subject) -> Result<(), String> {
         .iter()
         .for_each(|((_, outcome), count)| *by_outcome.entry(outcome.as_str()).or_insert(0) += count);
     println!(
-        "agreement: {:?}: {} packets in {} classes: {by_outcome:?}",
-        subject.mode(),
+        "agreement: {}: {} packets in {} classes: {by_outcome:?}",
+        subject.name(),
         counted.values().sum::<u32>(),
         counted.len()
     );

@@ -107,7 +107,7 @@ impl Reference<'_> {
         matches.sort_by_key(Match::precedence);
         let expected = match matches.first() {
             Some(best) => Expected { object: Some(best.object()), ..self.served(best, packet) },
-            None => self.unserved(packet, family),
+            None => self.refused_elsewhere(packet).unwrap_or_else(|| self.unserved(packet, family)),
         };
         Expected { reply: self.reply(expected.outcome, packet.protocol()), ..expected }
     }
@@ -149,6 +149,34 @@ impl Reference<'_> {
             add(Kind::NodePort, port.node_port() == Some(number) && self.serves_node_ports(to));
         }
         found
+    }
+
+    /// A node port at an address of the node that serves none: with
+    /// [`reject_node_ports_on_all_addresses`](svc_proxy::Compat::reject_node_ports_on_all_addresses), what outside clients
+    /// would meet is met there too, unless that is an endpoint.
+    fn refused_elsewhere(&self, packet: &Packet) -> Option<Expected> {
+        let (to, family) = (packet.destination(), packet.family());
+        if !self.settings.compat.reject_node_ports_on_all_addresses || !host().is_local(to.ip()) {
+            return None;
+        }
+        let has =
+            |port: &&ServicePort| port.protocol() == packet.protocol() && port.node_port() == Some(to.port());
+        let ports = |service| Service::ports(service).iter().filter(has).map(move |port| (service, port));
+        let (service, port) = self
+            .ours(family)
+            .flat_map(ports)
+            .min_by_key(|(service, port)| Match { kind: Kind::NodePort, service, port }.precedence())?;
+        let choice = choose(self.snapshot, service, port, family);
+        let object = Some(Match { kind: Kind::NodePort, service, port }.object());
+        let serves = match service.external_traffic_policy() {
+            TrafficPolicy::Local => &choice.local,
+            _ => &choice.cluster,
+        };
+        match choice.any {
+            false => Some(Expected { object, ..Expected::only(Outcome::Reject) }),
+            true if serves.is_empty() => Some(Expected { object, ..Expected::only(Outcome::Drop) }),
+            true => None,
+        }
     }
 
     fn serves_node_ports(&self, to: IpAddr) -> bool {

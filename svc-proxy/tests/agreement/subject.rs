@@ -1,19 +1,31 @@
 //! The back ends that have to agree: each is held to the same reference, and so to the others.
 
+mod iptables;
+mod nftables;
+
 use std::collections::BTreeSet;
 
 use svc_model::ObjectName;
-use svc_nft::{Batch, Dataplane, Table};
 use svc_proxy::trace::Ruleset;
-use svc_proxy::trace::nftables::Tables;
-use svc_proxy::{Compiler as _, Plan, ProxyMode, nftables};
+use svc_proxy::{Plan, ProxyMode};
 
-/// A back end. Another one joins by another `impl` and a line in [`all`].
+/// A back end, in one of the ways it can be set up. Another one joins by another `impl` and a line in [`all`].
 pub(crate) trait Subject: Sync {
+    fn name(&self) -> &'static str;
+
+    /// The mode of kube-proxy's that it is compared with.
     fn mode(&self) -> ProxyMode;
 
     /// The rules of a plan, on paper.
     fn rules(&self, plan: &Plan) -> Box<dyn Ruleset>;
+
+    /// The ways into a kernel, by name.
+    fn kernels(&self) -> &'static [&'static str];
+
+    /// What such a way needs and does not find here.
+    fn missing(&self, _way: &'static str) -> Option<String> {
+        None
+    }
 
     /// Something that holds the rules of a plan in a kernel, and follows.
     fn follower(&self, plan: &Plan, kernel: Kernel) -> Box<dyn Follower>;
@@ -23,7 +35,8 @@ pub(crate) trait Subject: Sync {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kernel {
     Fake,
-    Real,
+    /// The one that the test runs on, by one of [`Subject::kernels`].
+    Real(&'static str),
 }
 
 /// Rules in a kernel, kept in step change by change.
@@ -41,86 +54,5 @@ pub(crate) trait Follower {
 }
 
 pub(crate) fn all() -> Vec<&'static dyn Subject> {
-    vec![&Nftables]
-}
-
-struct Nftables;
-
-impl Subject for Nftables {
-    fn mode(&self) -> ProxyMode {
-        ProxyMode::Nftables
-    }
-
-    fn rules(&self, plan: &Plan) -> Box<dyn Ruleset> {
-        Box::new(Tables::new(nftables::Backend::default().compile(plan).tables()))
-    }
-
-    fn follower(&self, plan: &Plan, kernel: Kernel) -> Box<dyn Follower> {
-        let rules = nftables::Backend::default().compile(plan);
-        let mut kernel: Box<dyn Dataplane> = match kernel {
-            Kernel::Fake => Box::new(svc_nft::fake::Kernel::new()),
-            Kernel::Real => Box::new(svc_nft::Socket::open().unwrap()),
-        };
-        for table in rules.tables() {
-            kernel.apply(Batch::new().destroyed(&table)).unwrap();
-            kernel.apply(Batch::new().load(&table)).unwrap();
-        }
-        Box::new(NftablesFollower { rules, kernel })
-    }
-}
-
-struct NftablesFollower {
-    rules: nftables::Rules,
-    kernel: Box<dyn Dataplane>,
-}
-
-impl NftablesFollower {
-    fn tables(&mut self) -> Vec<Table> {
-        let ids = self.rules.table_ids();
-        ids.iter().map(|id| self.kernel.list_table(id).unwrap().unwrap()).collect()
-    }
-}
-
-impl Follower for NftablesFollower {
-    fn follow(&mut self, plan: &Plan, changed: &BTreeSet<ObjectName>) -> Result<(), String> {
-        let before = self.rules.clone();
-        self.rules.update(plan, changed);
-        let batch = self.rules.diff_of(&before, changed);
-        if batch.is_empty() {
-            return Ok(());
-        }
-        self.kernel.apply(&batch).map_err(|error| format!("{error}\n{batch}"))
-    }
-
-    fn rules(&self) -> String {
-        self.rules.to_string()
-    }
-
-    fn held(&mut self) -> String {
-        self.tables().iter().map(|table| sorted(table).to_string()).collect()
-    }
-
-    fn on_paper(&mut self) -> Box<dyn Ruleset> {
-        Box::new(Tables::new(self.tables()))
-    }
-}
-
-/// A table as it is whatever the order in which it was made.
-fn sorted(table: &Table) -> Table {
-    let (mut sets, mut chains) = (table.sets().to_vec(), table.chains().to_vec());
-    sets.sort_by(|a, b| a.name().cmp(b.name()));
-    chains.sort_by(|a, b| a.name().cmp(b.name()));
-    let empty = Table::with_id(table.id().clone()).comment(table.comment_text().unwrap_or_default());
-    chains.into_iter().fold(sets.into_iter().fold(empty, Table::set), Table::chain)
-}
-
-/// So that a test begins with nothing.
-trait Destroyed {
-    fn destroyed(&mut self, table: &Table) -> &mut Self;
-}
-
-impl Destroyed for Batch {
-    fn destroyed(&mut self, table: &Table) -> &mut Self {
-        self.add_table(table.id()).delete_table(table.id())
-    }
+    vec![&nftables::Nftables, &iptables::Iptables { flat: false }, &iptables::Iptables { flat: true }]
 }

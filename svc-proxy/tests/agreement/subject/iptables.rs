@@ -1,0 +1,151 @@
+//! iptables by its programs, of both variants.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use svc_model::{AddressType, ObjectName};
+use svc_proxy::iptables::{Backend, Change, Rules, Tables};
+use svc_proxy::trace::{Ruleset, iptables::Listing};
+use svc_proxy::{Compiler as _, Plan, ProxyMode};
+
+use super::{Follower, Kernel, Subject};
+
+pub(super) struct Iptables {
+    pub(super) flat: bool,
+}
+
+impl Iptables {
+    /// Few lists, so that what a client meets can be followed on paper.
+    fn compile(&self, plan: &Plan) -> Rules {
+        Backend::default().flat(self.flat).affinity_lists(2).compile(plan)
+    }
+}
+
+impl Subject for Iptables {
+    fn name(&self) -> &'static str {
+        if self.flat { "iptables_flat" } else { "iptables_tree" }
+    }
+
+    fn mode(&self) -> ProxyMode {
+        ProxyMode::Iptables
+    }
+
+    fn rules(&self, plan: &Plan) -> Box<dyn Ruleset> {
+        Box::new(Listing::new(self.compile(plan).tables()))
+    }
+
+    fn kernels(&self) -> &'static [&'static str] {
+        &["legacy", "nft"]
+    }
+
+    fn missing(&self, way: &'static str) -> Option<String> {
+        let program = format!("iptables-{way}-restore");
+        let is_there = Command::new(&program).arg("--version").stdout(Stdio::null()).status().is_ok();
+        (!is_there).then(|| format!("no {program} program here (Debian's package `iptables` has it)"))
+    }
+
+    fn follower(&self, plan: &Plan, kernel: Kernel) -> Box<dyn Follower> {
+        let rules = self.compile(plan);
+        let mut held: Vec<Box<dyn Held>> = Vec::new();
+        for tables in rules.tables() {
+            let empty = Tables::new(tables.family());
+            let mut kernel: Box<dyn Held> = match kernel {
+                Kernel::Fake => Box::new(empty),
+                Kernel::Real(variant) => Box::new(Programs { variant, family: tables.family() }),
+            };
+            // Whatever was there before.
+            let change = Change::between(&kernel.tables(), &tables);
+            kernel.restore(&change).unwrap();
+            held.push(kernel);
+        }
+        Box::new(IptablesFollower { rules, held })
+    }
+}
+
+struct IptablesFollower {
+    rules: Rules,
+    held: Vec<Box<dyn Held>>,
+}
+
+impl IptablesFollower {
+    fn tables(&mut self) -> Vec<Tables> {
+        self.held.iter_mut().map(|held| held.tables()).collect()
+    }
+}
+
+impl Follower for IptablesFollower {
+    fn follow(&mut self, plan: &Plan, changed: &BTreeSet<ObjectName>) -> Result<(), String> {
+        let before = self.rules.clone();
+        self.rules.update(plan, changed);
+        let changes = self.rules.diff_of(&before, changed);
+        let filled = |(held, change): (&mut Box<dyn Held>, &Change)| match change.is_empty() {
+            true => Ok(()),
+            false => held.restore(change).map_err(|error| format!("{error}\n{change}")),
+        };
+        self.held.iter_mut().zip(&changes).try_for_each(filled)
+    }
+
+    fn rules(&self) -> String {
+        self.rules.to_string()
+    }
+
+    fn held(&mut self) -> String {
+        self.tables().iter().map(Tables::to_string).collect()
+    }
+
+    fn on_paper(&mut self) -> Box<dyn Ruleset> {
+        Box::new(Listing::new(self.tables()))
+    }
+}
+
+/// Tables of one family, somewhere.
+trait Held {
+    fn restore(&mut self, change: &Change) -> Result<(), String>;
+    fn tables(&mut self) -> Tables;
+}
+
+impl Held for Tables {
+    fn restore(&mut self, change: &Change) -> Result<(), String> {
+        Tables::restore(self, &change.to_string()).map_err(|error| error.to_string())
+    }
+
+    fn tables(&mut self) -> Tables {
+        self.owned()
+    }
+}
+
+/// Those of the network namespace that this thread is in.
+struct Programs {
+    variant: &'static str,
+    family: AddressType,
+}
+
+impl Programs {
+    fn program(&self, what: &str) -> Command {
+        let ip = if self.family == AddressType::Ipv6 { "ip6tables" } else { "iptables" };
+        let mut command = Command::new(format!("{ip}-{}-{what}", self.variant));
+        let lock = std::env::temp_dir().join(format!("xtables.lock.{}", std::process::id()));
+        command.env("XTABLES_LOCKFILE", lock).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+impl Held for Programs {
+    fn restore(&mut self, change: &Change) -> Result<(), String> {
+        let mut child =
+            self.program("restore").args(["--noflush", "--wait"]).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(change.to_string().as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+
+    fn tables(&mut self) -> Tables {
+        let output = self.program("save").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Tables::parse(self.family, &String::from_utf8_lossy(&output.stdout)).unwrap().owned()
+    }
+}
