@@ -5,6 +5,7 @@
 
 mod encode;
 mod namespaces;
+mod networks;
 mod pods;
 mod pointers;
 mod records;
@@ -13,6 +14,7 @@ mod table;
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
+use ipnet::IpNet;
 use svc_model::{Delta, ObjectName, Revision, Snapshot};
 
 use self::{
@@ -121,6 +123,11 @@ impl Index {
 
     pub(crate) fn pointers(&self, address: IpAddr) -> Option<&Pointers> {
         self.pointers.at(address)
+    }
+
+    /// Whether an address in this network, which ends between two labels of a reverse name, has names, hidden ones included.
+    pub(crate) fn any_pointer_in(&self, network: IpNet) -> bool {
+        self.pointers.any_in(network)
     }
 
     pub(crate) fn pods_at(&self, address: IpAddr) -> &[ObjectName] {

@@ -165,8 +165,8 @@ impl<'i> Finder<'i> {
                 Some(pointers) if self.is_exposed(pointers) => Found::Pointers(pointers),
                 _ => Found::Nothing,
             },
-            ReverseName::Partial(_) => self.empty_non_terminal(),
-            ReverseName::Nothing => Found::Nothing,
+            ReverseName::Partial(network) if self.index.any_pointer_in(network) => self.empty_non_terminal(),
+            ReverseName::Partial(_) | ReverseName::Nothing => Found::Nothing,
         }
     }
 }

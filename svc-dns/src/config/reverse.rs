@@ -38,11 +38,8 @@ fn nibbles(address: Ipv6Addr) -> impl Iterator<Item = u8> {
 
 /// The network whose reverse names are in this zone.
 pub(super) fn network(zone: &Name) -> Result<IpNet, ConfigError> {
-    let name = QuestionName::from(zone);
-    let bits = |each: usize| u8::try_from(name.count().saturating_sub(2) * each).unwrap_or(u8::MAX);
-    let network = match ReverseName::parse(&name) {
-        ReverseName::Partial(IpAddr::V4(front)) => IpNet::new(front.into(), bits(8)).ok(),
-        ReverseName::Partial(IpAddr::V6(front)) => IpNet::new(front.into(), bits(4)).ok(),
+    let network = match ReverseName::parse(&QuestionName::from(zone)) {
+        ReverseName::Partial(network) => Some(network),
         ReverseName::Address(address) => Some(address.into()),
         ReverseName::Nothing => None,
     };
@@ -54,8 +51,8 @@ pub(super) fn network(zone: &Name) -> Result<IpNet, ConfigError> {
 pub(crate) enum ReverseName {
     /// A whole address.
     Address(IpAddr),
-    /// The front of one, the rest being zero: names below it may exist.
-    Partial(IpAddr),
+    /// The front of one: names below it may exist.
+    Partial(IpNet),
     /// No address at all.
     Nothing,
 }
@@ -69,6 +66,14 @@ impl ReverseName {
             _ => Self::Nothing,
         }
     }
+
+    /// The front of an address: so many bits of it.
+    fn of(front: IpAddr, bits: usize) -> Self {
+        match u8::try_from(bits).ok().and_then(|bits| IpNet::new(front, bits).ok()) {
+            Some(network) if network.prefix_len() < network.max_prefix_len() => Self::Partial(network),
+            _ => Self::Address(front),
+        }
+    }
 }
 
 /// The first `count` labels are octets, the first one last.
@@ -80,8 +85,7 @@ fn v4(name: &QuestionName, count: usize) -> ReverseName {
             None => return ReverseName::Nothing,
         }
     }
-    let address = Ipv4Addr::from(octets).into();
-    if count < 4 { ReverseName::Partial(address) } else { ReverseName::Address(address) }
+    ReverseName::of(Ipv4Addr::from(octets).into(), count * 8)
 }
 
 /// A number as it is written: no leading zeros, no sign.
@@ -101,6 +105,5 @@ fn v6(name: &QuestionName, count: usize) -> ReverseName {
         bits = bits << 4 | u128::from(nibble);
     }
     let address = (count..32).fold(bits, |bits, _| bits << 4);
-    let address = Ipv6Addr::from(address).into();
-    if count < 32 { ReverseName::Partial(address) } else { ReverseName::Address(address) }
+    ReverseName::of(Ipv6Addr::from(address).into(), count * 4)
 }

@@ -32,7 +32,7 @@ fn host_bits_of_a_reverse_network_do_not_matter() {
 fn reverse_names_give_addresses() {
     let parse = |text: &str| ReverseName::parse(&QuestionName::from(&text.parse::<Name>().unwrap()));
     assert_eq!(parse("1.0.96.10.in-addr.arpa"), ReverseName::Address("10.96.0.1".parse().unwrap()));
-    assert_eq!(parse("0.96.10.in-addr.arpa"), ReverseName::Partial("10.96.0.0".parse().unwrap()));
+    assert_eq!(parse("0.96.10.in-addr.arpa"), ReverseName::Partial("10.96.0.0/24".parse().unwrap()));
     assert_eq!(parse("5.1.0.96.10.in-addr.arpa"), ReverseName::Nothing);
     assert_eq!(parse("01.0.96.10.in-addr.arpa"), ReverseName::Nothing);
     assert_eq!(parse("256.0.96.10.in-addr.arpa"), ReverseName::Nothing);

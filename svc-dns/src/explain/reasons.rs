@@ -48,6 +48,7 @@ impl Reasons<'_> {
             Reading::Namespace(name) => self.namespace(name).into_iter().collect(),
             Reading::Pod(namespace, address) => self.pod(namespace, *address).into_iter().collect(),
             Reading::Address(address) => self.address(*address).into_iter().collect(),
+            Reading::Network if self.is_negative() => vec!["no address that begins so has a name".to_owned()],
             Reading::Network => vec!["names exist below it (RFC 8020)".to_owned()],
             Reading::Nothing => vec![
                 "names are [ENDPOINT | _PORT._PROTOCOL.]SERVICE.NAMESPACE.svc, or ADDRESS-WITH-DASHES.NAMESPACE.pod, in front of \

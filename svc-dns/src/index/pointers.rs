@@ -2,8 +2,11 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use ipnet::IpNet;
+
 use super::{
     encode::record,
+    networks::Networks,
     records::{RECORD_HEAD, ServiceRecords},
     table::{COUNTERS, Keyed, Table},
 };
@@ -14,7 +17,10 @@ use crate::{
 
 /// The names of all addresses that are in one of the reverse zones.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct PointerIndex(Table<Pointers>);
+pub(super) struct PointerIndex {
+    names: Table<Pointers>,
+    networks: Networks,
+}
 
 /// The names of one address: whole PTR records, owned by the question's name.
 ///
@@ -121,11 +127,16 @@ fn address(key: &[u8]) -> Option<IpAddr> {
 
 impl PointerIndex {
     pub(super) fn new() -> Self {
-        Self(Table::new())
+        Self { names: Table::new(), networks: Networks::new() }
     }
 
     pub(super) fn at(&self, address: IpAddr) -> Option<&Pointers> {
-        self.0.get(AddressKey::from(address).bytes())
+        self.names.get(AddressKey::from(address).bytes())
+    }
+
+    /// Whether an address in this network, which ends between two labels of a name, has names.
+    pub(super) fn any_in(&self, network: IpNet) -> bool {
+        self.networks.has(network)
     }
 
     /// Goes from the names that a Service gave to those that it gives.
@@ -151,12 +162,18 @@ impl PointerIndex {
 
     fn change(&mut self, zone: &Zone, address: IpAddr, change: impl FnOnce(&mut Vec<Named>)) {
         let key = AddressKey::from(address);
-        let mut names = self.0.get(key.bytes()).map(Pointers::names).unwrap_or_default();
+        let mut names = self.names.get(key.bytes()).map(Pointers::names).unwrap_or_default();
+        let before = names.len();
         change(&mut names);
+        match (before, names.len()) {
+            (0, 1..) => self.networks.add(address),
+            (1.., 0) => self.networks.remove(address),
+            _ => {}
+        }
         if names.is_empty() {
-            self.0.remove(key.bytes());
+            self.names.remove(key.bytes());
         } else {
-            self.0.insert(Pointers::encode(key.bytes(), zone.ttl(), &names));
+            self.names.insert(Pointers::encode(key.bytes(), zone.ttl(), &names));
         }
     }
 
@@ -165,13 +182,14 @@ impl PointerIndex {
         let data =
             |pointers: &Pointers| pointers.records().map(|record| record[RECORD_HEAD..].to_vec()).collect();
         let mut names: Vec<_> =
-            self.0.iter().filter_map(|pointers| Some((address(pointers.key())?, data(pointers)))).collect();
+            self.names.iter().filter_map(|pointers| Some((address(pointers.key())?, data(pointers)))).collect();
         names.sort();
         names
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.0.heap_bytes() + self.0.iter().map(|pointers| pointers.0.len() + COUNTERS).sum::<usize>()
+        let names = self.names.iter().map(|pointers| pointers.0.len() + COUNTERS).sum::<usize>();
+        names + self.names.heap_bytes() + self.networks.heap_bytes()
     }
 }
 

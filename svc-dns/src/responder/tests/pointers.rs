@@ -36,10 +36,41 @@ fn addresses_have_names() {
             ("no number", "x.96.10.in-addr.arpa", PTR, NXDOMAIN),
             ("more than an address", "5.1.0.96.10.in-addr.arpa", PTR, NXDOMAIN),
             ("another type at an address (RFC 2308)", "1.0.96.10.in-addr.arpa", A, NODATA),
-            ("part of an address (RFC 8020)", "0.96.10.in-addr.arpa", PTR, NODATA),
+            ("part of an address that has a name (RFC 8020)", "0.96.10.in-addr.arpa", PTR, NODATA),
+            ("part of an address that has a name (RFC 8020)", "0.0.172.in-addr.arpa", A, NODATA),
+            ("part of an address that has a name (RFC 8020)", "0.0.0.0.6.9.0.0.0.0.d.f.ip6.arpa", PTR, NODATA),
+            ("part of an address, nothing below it", "5.96.10.in-addr.arpa", PTR, NXDOMAIN),
+            ("part of an address, nothing below it", "9.172.in-addr.arpa", PTR, NXDOMAIN),
+            ("part of an address, nothing below it", "1.0.0.0.6.9.0.0.0.0.d.f.ip6.arpa", PTR, NXDOMAIN),
             ("apex", "96.10.in-addr.arpa", PTR, NODATA),
         ],
     );
+}
+
+#[test]
+fn part_of_an_address_exists_as_long_as_something_is_below_it() {
+    let zone = zone().build().unwrap();
+    let mut snapshot: Snapshot = objects(CLUSTER).into_iter().collect();
+    let mut responder = Responder::new(zone, &snapshot);
+    let service = |name: &str, ip: &str| {
+        objects(&format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: {name}, namespace: testns}}, spec: {{clusterIP: {ip}, clusterIPs: [{ip}]}}}}"
+        ))
+    };
+    let gone = |name| svc_model::ObjectRef::new(svc_model::Kind::Service, svc_model::ObjectName::new("testns", name));
+    let steps = [
+        ("before", vec![], vec![], NXDOMAIN),
+        ("an address", service("new", "10.96.5.1"), vec![], NODATA),
+        ("another one", service("newer", "10.96.5.2"), vec![], NODATA),
+        ("one moves away", service("new", "10.96.6.1"), vec![], NODATA),
+        ("the other goes", vec![], vec![gone("newer")], NXDOMAIN),
+    ];
+    for (shows, changed, deleted, expected) in steps {
+        let (next, delta) = snapshot.with(changed, deleted);
+        responder.update(&next, &delta, 1);
+        snapshot = next;
+        table(&responder, &[(shows, "5.96.10.in-addr.arpa", PTR, expected)]);
+    }
 }
 
 #[test]
@@ -66,7 +97,7 @@ fn the_soa_of_a_reverse_zone_is_its_own() {
 fn reverse_names_may_fall_through() {
     let responder = responder_for(zone().reverse_fallthrough(true)).forwarding(true);
     table(&responder, &[("known", "1.0.96.10.in-addr.arpa", PTR, "NoError | PTR svc1.S.")]);
-    for name in ["99.0.96.10.in-addr.arpa.", "0.96.10.in-addr.arpa."] {
+    for name in ["99.0.96.10.in-addr.arpa.", "0.96.10.in-addr.arpa.", "5.96.10.in-addr.arpa."] {
         let unknown = query(name, PTR).to_vec().unwrap();
         let outcome = responder.respond(&unknown, Client::udp(CLIENT), &mut Vec::new());
         assert!(matches!(outcome, Outcome::Forward(_)), "{name}");
