@@ -249,6 +249,17 @@ impl Zone {
         self.reverse_realm_of(name)
     }
 
+    /// The place of the zone among those of Services, then the reverse ones.
+    pub(crate) fn number_of(&self, realm: Realm<'_>) -> Option<usize> {
+        match realm {
+            Realm::Cluster(one, _) => self.origins.iter().position(|origin| std::ptr::eq(origin, one)),
+            Realm::Reverse(one, _) => {
+                let place = self.reverse.iter().position(|name| std::ptr::eq(name, one));
+                place.map(|place| self.origins.len() + place)
+            }
+        }
+    }
+
     /// The longest reverse zone that holds the name.
     fn reverse_realm_of(&self, name: &QuestionName) -> Option<Realm<'_>> {
         if self.reverse.is_empty() {

@@ -35,7 +35,7 @@ use crate::{
     error::ServerError,
     metrics::{Counted, Metrics, Tally},
     rate::{Limiter, Verdict},
-    responder::Responder,
+    responder::{Asked, Responder},
     sys::{Listener, Sockets, unix_seconds},
 };
 
@@ -93,6 +93,7 @@ impl Shared {
         &self,
         tally: &Tally,
         query: &[u8],
+        asked: Option<Asked>,
         client: Client,
         answer: &mut Vec<u8>,
         since: std::time::Instant,
@@ -106,7 +107,7 @@ impl Shared {
         if let Some(log) = &self.log {
             log.note(query, client, answer, || since.elapsed());
         }
-        Some(tally.answered(query, client, answer))
+        Some(tally.answered(query, asked, client, answer))
     }
 
     async fn resolve(&self, forward: &Forward) -> Vec<u8> {

@@ -22,6 +22,7 @@ use crate::{
     forward::Forward,
     forwarder::ForwardStats,
     message::{Header, Query, QuestionName, Rcode, Writer},
+    responder::Asked,
     rewrite::{Rewritten, Undo, rewrite},
 };
 
@@ -111,15 +112,27 @@ impl Front {
         now: Instant,
         out: &mut Vec<u8>,
     ) -> Outcome {
-        let outcome = if self.sites.is_empty() {
-            responder.respond(message, client, out)
+        self.respond_and_tell(responder, message, client, now, out).0
+    }
+
+    /// The same, and what was asked for where that is known: rules may have made another question of it.
+    pub(crate) fn respond_and_tell(
+        &self,
+        responder: &Responder,
+        message: &[u8],
+        client: Client,
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> (Outcome, Option<Asked>) {
+        let (outcome, asked) = if self.sites.is_empty() {
+            responder.respond_and_tell(message, client, out)
         } else {
             out.clear();
-            self.respond_by_rules(responder, message, client, out)
+            (self.respond_by_rules(responder, message, client, out), None)
         };
         match outcome {
-            Outcome::Forward(forward) => self.answer_now(responder, forward, now, out),
-            outcome => outcome,
+            Outcome::Forward(forward) => (self.answer_now(responder, forward, now, out), asked),
+            outcome => (outcome, asked),
         }
     }
 

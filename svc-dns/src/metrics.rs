@@ -17,9 +17,9 @@ use std::{
 
 use self::{
     histogram::{Buckets, DURATIONS, HEALTH, PROGRAMMING, SIZES},
-    question::{Asked, KINDS},
+    question::KINDS,
 };
-use crate::{Client, Transport, Zone, message::Name};
+use crate::{Client, Transport, Zone, message::Name, responder::Asked};
 
 /// Answer codes that are counted each for itself: those of the header and the first of EDNS, BADVERS and BADCOOKIE among them.
 const RCODES: usize = 24;
@@ -92,23 +92,30 @@ impl Metrics {
 }
 
 impl Tally {
-    /// Counts a query with its answer.
-    pub(crate) fn answered(&self, query: &[u8], client: Client, answer: &[u8]) -> Counted {
-        let asked = Asked::new(query, &self.zones);
+    /// Counts a query with its answer. What it asked for is read from it where that is not known.
+    pub(crate) fn answered(
+        &self,
+        query: &[u8],
+        asked: Option<Asked>,
+        client: Client,
+        answer: &[u8],
+    ) -> Counted {
+        let asked = asked.unwrap_or_else(|| question::read(query, &self.zones));
         let rcode = question::rcode(answer);
         let zone = asked.zone.unwrap_or_else(|| self.foreign(rcode));
         let counts = &self.counts[zone];
-        let transport = counts.request(&asked, query, client);
+        let kind = question::kind(asked.kind);
+        let transport = counts.request(kind, asked.with_do, query, client);
         transport.response_sizes.count(SIZES, answer.len());
         add(&counts.rcodes[rcode], 1);
-        Counted { zone, kind: asked.kind }
+        Counted { zone, kind }
     }
 
     /// Counts a query that gets no answer.
     pub(crate) fn asked(&self, query: &[u8], client: Client) {
-        let asked = Asked::new(query, &self.zones);
+        let asked = question::read(query, &self.zones);
         let zone = asked.zone.unwrap_or(self.zones.len() + 1);
-        self.counts[zone].request(&asked, query, client);
+        self.counts[zone].request(question::kind(asked.kind), asked.with_do, query, client);
     }
 
     /// How long it took.
@@ -123,12 +130,12 @@ impl Tally {
 }
 
 impl Counts {
-    fn request(&self, asked: &Asked, query: &[u8], client: Client) -> &TransportCounts {
+    fn request(&self, kind: usize, with_do: bool, query: &[u8], client: Client) -> &TransportCounts {
         let transport = &self.transports[usize::from(client.transport == Transport::Tcp)];
         let family = usize::from(!client.address.ip().to_canonical().is_ipv4());
-        add(&transport.requests[family][asked.kind], 1);
+        add(&transport.requests[family][kind], 1);
         transport.request_sizes.count(SIZES, query.len());
-        if asked.with_do {
+        if with_do {
             add(&self.with_do, 1);
         }
         transport

@@ -1,6 +1,7 @@
 //! The responder: a query in, what to do about it out. No sockets, no clocks, no tasks.
 
 mod answer;
+mod asked;
 mod chain;
 mod client;
 mod locations;
@@ -19,6 +20,8 @@ use std::{
 use svc_model::{Delta, ObjectName, Revision, Snapshot};
 
 use self::answer::Answer;
+#[cfg_attr(not(feature = "driver"), allow(unused_imports, reason = "the server counts"))]
+pub(crate) use self::asked::Asked;
 pub use self::{
     client::{Client, Transport},
     transfer::Transfer,
@@ -177,14 +180,36 @@ impl Responder {
     ///
     /// Never panics, whatever the message is.
     pub fn respond(&self, message: &[u8], client: Client, out: &mut Vec<u8>) -> Outcome {
-        out.clear();
-        match Query::parse(message) {
-            Ok(query) => self.answer(message, &query, client, out),
-            Err(error) => refuse_message(message, error, out),
-        }
+        self.respond_and_tell(message, client, out).0
     }
 
-    fn answer(&self, message: &[u8], query: &Query<'_>, client: Client, out: &mut Vec<u8>) -> Outcome {
+    /// The same, and what was asked for, if it is a query.
+    pub(crate) fn respond_and_tell(
+        &self,
+        message: &[u8],
+        client: Client,
+        out: &mut Vec<u8>,
+    ) -> (Outcome, Option<Asked>) {
+        out.clear();
+        let query = match Query::parse(message) {
+            Ok(query) => query,
+            Err(error) => return (refuse_message(message, error, out), None),
+        };
+        let name = query.question().name();
+        let realm = self.zone.realm_of(&name);
+        let asked = Asked::new(&self.zone, &query, realm);
+        (self.answer(message, &query, &name, realm, client, out), Some(asked))
+    }
+
+    fn answer(
+        &self,
+        message: &[u8],
+        query: &Query<'_>,
+        name: &QuestionName,
+        realm: Option<Realm<'_>>,
+        client: Client,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
         let limit = self.limit(query.edns(), client.transport);
         if query.edns().is_some_and(|edns| edns.version != 0) {
             return reply(query, Rcode::BADVERS, limit, out);
@@ -193,15 +218,12 @@ impl Responder {
         if question.class() != Class::IN {
             return reply(query, Rcode::REFUSED, limit, out);
         }
-        let name = question.name();
-        let Some(realm) = self.zone.realm_of(&name) else {
-            return self.foreign(message, query, limit, out);
-        };
+        let Some(realm) = realm else { return self.foreign(message, query, limit, out) };
         if is_transfer(question.kind()) {
             return self.transfer(message, query, realm, client, out);
         }
-        let found = self.finder().find(&name, realm);
-        if matches!(found, Found::Nothing | Found::Empty) && self.falls_through(&found, &name, realm) {
+        let found = self.finder().find(name, realm);
+        if matches!(found, Found::Nothing | Found::Empty) && self.falls_through(&found, name, realm) {
             return self.foreign(message, query, limit, out);
         }
         Answer::new(self, query, realm, limit, client.transport == Transport::Tcp, out).write(found)

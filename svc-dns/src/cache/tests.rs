@@ -102,6 +102,51 @@ fn what_is_kept_and_for_how_long() {
 }
 
 #[test]
+fn a_denial_is_kept_for_half_an_hour_at_most_and_five_seconds_at_least() {
+    for (record, minimum, expected) in [(86_400, 86_400_u32, 1800), (86_400, 600, 600), (1, 600, 5)] {
+        let mut denial = reply("www.example", RecordType::A, 3, &[(RecordType::SOA, record)]);
+        let at = denial.len() - 4;
+        denial[at..].copy_from_slice(&minimum.to_be_bytes());
+        let cache = cache(|cache| cache);
+        assert_eq!(cache.keep(&key("www.example", RecordType::A), &denial, now()), Some(expected));
+    }
+}
+
+#[test]
+fn a_question_is_a_name_in_whatever_case_a_type_a_class_do_and_cd() {
+    let plain = Query::emit(1, &"www.example".parse().unwrap(), RecordType::A);
+    let key = |message: &[u8], dnssec_ok| {
+        let query = Query::parse(message).unwrap();
+        Key::new(&query, query.question().name().wire(), dnssec_ok)
+    };
+    let changed = |at: usize, value: u8| {
+        let mut message = plain.clone();
+        message[at] = value;
+        message
+    };
+    let (own, end) = (key(&plain, false), plain.len());
+    assert_eq!(key(&changed(13, b'W'), false), own, "case");
+    assert_eq!(key(&changed(2, 0), false), own, "RD");
+    assert_ne!(key(&changed(13, b'v'), false), own, "name");
+    assert_ne!(key(&changed(end - 3, 28), false), own, "type");
+    assert_ne!(key(&changed(end - 1, 3), false), own, "class");
+    assert_ne!(key(&changed(3, 0x10), false), own, "CD");
+    assert_ne!(key(&plain, true), own, "DO");
+}
+
+#[test]
+fn where_nothing_is_said_there_is_room_for_9984_replies_of_each_kind() {
+    assert_eq!(CacheConfig::default(), CacheConfig::builder().capacity(9984, 9984).build().unwrap());
+    let all = |cache: CacheConfigBuilder| {
+        let cache = cache.success_ttl(5 * SECOND, 3600 * SECOND).denial_ttl(5 * SECOND, 1800 * SECOND);
+        cache.servfail(5 * SECOND).keep_ttl(false).rotate(true)
+    };
+    assert_eq!(CacheConfig::default(), all(CacheConfig::builder()).build().unwrap());
+    assert!(CacheConfig::builder().capacity(1024, 1024).build().is_ok());
+    assert!(CacheConfig::builder().capacity(1023, 1024).build().is_err());
+}
+
+#[test]
 fn truncated_replies_and_those_to_other_questions_are_not_kept() {
     let (cache, now) = (cache(|cache| cache), now());
     let mut truncated = a_reply("www.example", 60);

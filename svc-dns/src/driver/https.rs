@@ -168,7 +168,8 @@ impl Conversation {
         let since = Instant::now().into_std();
         let mut answer = Vec::new();
         let (responder, front) = (self.shared.responder.load_full(), self.shared.fronts.current());
-        match front.respond(&responder, message, self.client, since, &mut answer) {
+        let (outcome, asked) = front.respond_and_tell(&responder, message, self.client, since, &mut answer);
+        match outcome {
             Outcome::Answer => {}
             Outcome::Forward(forward) => answer = self.shared.resolve(&forward).await,
             // One message is all there is room for.
@@ -181,7 +182,8 @@ impl Conversation {
                 return refused(StatusCode::BAD_REQUEST);
             }
         }
-        if let Some(counted) = self.shared.note(&self.tally, message, self.client, &mut answer, since) {
+        if let Some(counted) = self.shared.note(&self.tally, message, asked, self.client, &mut answer, since)
+        {
             self.tally.took(counted, since.elapsed());
         }
         response(answer)

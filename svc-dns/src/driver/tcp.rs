@@ -179,9 +179,12 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
             count(&self.shared.counters.tcp);
             let query = &self.received[at + 2..at + 2 + length];
             let now = Instant::now().into_std();
-            match front.respond(&responder, query, self.client, now, &mut self.answer) {
+            let (outcome, asked) =
+                front.respond_and_tell(&responder, query, self.client, now, &mut self.answer);
+            match outcome {
                 Outcome::Answer => {
-                    let noted = self.shared.note(self.tally, query, self.client, &mut self.answer, now);
+                    let noted =
+                        self.shared.note(self.tally, query, asked, self.client, &mut self.answer, now);
                     if let Some(counted) = noted {
                         self.tally.took(counted, now.elapsed());
                         frame(&self.answer, &mut self.sending);
@@ -211,7 +214,8 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
     }
 
     fn give(&mut self, mut owed: Owed) {
-        let noted = self.shared.note(self.tally, &owed.query, self.client, &mut owed.answer, owed.since);
+        let noted =
+            self.shared.note(self.tally, &owed.query, None, self.client, &mut owed.answer, owed.since);
         if let Some(counted) = noted {
             self.tally.took(counted, owed.since.elapsed());
             self.push(&owed.answer);

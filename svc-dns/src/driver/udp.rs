@@ -67,9 +67,10 @@ async fn batch(
         };
         count(&shared.counters.udp);
         let (query, client) = (&buffers.query[..length], Client::udp(peer.client));
-        match front.respond(&responder, query, client, now, &mut buffers.answer) {
+        let (outcome, asked) = front.respond_and_tell(&responder, query, client, now, &mut buffers.answer);
+        match outcome {
             Outcome::Answer => {
-                if let Some(counted) = shared.note(tally, query, client, &mut buffers.answer, now) {
+                if let Some(counted) = shared.note(tally, query, asked, client, &mut buffers.answer, now) {
                     send(socket, &buffers.answer, peer, shared).await;
                     tally.took(counted, now.elapsed());
                 }
@@ -98,7 +99,7 @@ async fn resolve(peer: Peer, forward: Box<Forward>, shared: &Shared) -> Owed {
 
 async fn give(socket: &Datagrams, mut owed: Owed, shared: &Shared, tally: &Tally) {
     let client = Client::udp(owed.peer.client);
-    if let Some(counted) = shared.note(tally, &owed.query, client, &mut owed.answer, owed.since) {
+    if let Some(counted) = shared.note(tally, &owed.query, None, client, &mut owed.answer, owed.since) {
         tally.took(counted, owed.since.elapsed());
         send(socket, &owed.answer, owed.peer, shared).await;
     }

@@ -111,7 +111,7 @@ pub(super) async fn give(mut owed: mpsc::Receiver<Owed>, shared: &Shared) {
             },
             Some((owed, mut answer)) = resolving.next() => {
                 let (query, client) = (owed.forward.query(0), Client::udp(owed.peer.client));
-                let Some(counted) = shared.note(&tally, &query, client, &mut answer, owed.since) else { continue };
+                let Some(counted) = shared.note(&tally, &query, None, client, &mut answer, owed.since) else { continue };
                 tally.took(counted, owed.since.elapsed());
                 if let Err(error) = owed.socket.send_one(&answer, owed.peer) {
                     count(&shared.counters.unsent);
@@ -165,10 +165,12 @@ impl Worker {
         for index in 0..queries {
             let (query, peer) = inbox.query(index);
             count(&self.counters.udp);
-            match front.respond(&responder, query, Client::udp(peer.client), now, outbox.next()) {
+            let client = Client::udp(peer.client);
+            let (outcome, asked) = front.respond_and_tell(&responder, query, client, now, outbox.next());
+            match outcome {
                 Outcome::Answer => {
-                    let client = Client::udp(peer.client);
-                    if let Some(noted) = self.shared.note(&self.tally, query, client, outbox.next(), now) {
+                    let noted = self.shared.note(&self.tally, query, asked, client, outbox.next(), now);
+                    if let Some(noted) = noted {
                         counted[outbox.len()] = noted;
                         outbox.owe(inbox, index);
                     }

@@ -436,6 +436,37 @@ async fn what_was_said_is_said_again_with_the_time_that_is_left() {
     assert_eq!(network.servers().len(), 2);
 }
 
+#[tokio::test]
+async fn what_was_found_authentic_is_told_from_the_cache_to_those_who_want_to_know() {
+    let network = Scripted::new(|_, transport, query| {
+        let mut reply = say(query, transport);
+        reply[3] |= 0x20;
+        Does::Say(reply)
+    });
+    let forwarder = cached(&network, CacheConfig::builder());
+    let ask = |ad: bool, dnssec_ok: bool| {
+        let mut query = by_udp("www.example.").query(7);
+        query[3] |= if ad { 0x20 } else { 0 };
+        query[11] = 1;
+        query.extend([0, 0, 41, 4, 208, 0, 0, if dnssec_ok { 0x80 } else { 0 }, 0, 0, 0]);
+        let zone = Zone::builder("cluster.local").build().unwrap();
+        let responder = Responder::new(zone, &svc_model::Snapshot::default()).forwarding(true);
+        match responder.respond(&query, Client::udp("127.0.0.1:4000".parse().unwrap()), &mut Vec::new()) {
+            Outcome::Forward(forward) => forward,
+            other => panic!("{other:?}"),
+        }
+    };
+    for dnssec_ok in [false, true] {
+        answer(&forwarder, &ask(false, dnssec_ok)).await;
+    }
+    for (ad, dnssec_ok, told) in [(false, false, false), (true, false, true), (false, true, true)] {
+        let message = answer(&forwarder, &ask(ad, dnssec_ok)).await;
+        assert_eq!(message.metadata.authentic_data, told, "AD {ad} DO {dnssec_ok}");
+        assert!(message.edns.is_some(), "OPT of our own");
+    }
+    assert_eq!(network.servers().len(), 2, "DO is another entry");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_question_that_many_have_goes_out_once() {
     let network =

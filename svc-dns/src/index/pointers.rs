@@ -181,8 +181,11 @@ impl PointerIndex {
     pub(super) fn names(&self) -> Vec<(IpAddr, Vec<Vec<u8>>)> {
         let data =
             |pointers: &Pointers| pointers.records().map(|record| record[RECORD_HEAD..].to_vec()).collect();
-        let mut names: Vec<_> =
-            self.names.iter().filter_map(|pointers| Some((address(pointers.key())?, data(pointers)))).collect();
+        let mut names: Vec<_> = self
+            .names
+            .iter()
+            .filter_map(|pointers| Some((address(pointers.key())?, data(pointers))))
+            .collect();
         names.sort();
         names
     }

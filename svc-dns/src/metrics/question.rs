@@ -1,7 +1,10 @@
 //! What a query asks for, as far as it is counted. Less than a parser: a message that is no query counts as whatever it looks like.
 
 use super::RCODES;
-use crate::message::{Edns, Header, Name};
+use crate::{
+    message::{Edns, Header, Name, RecordType},
+    responder::Asked,
+};
 
 /// Types that are counted each for itself, and `other`.
 pub(super) const KINDS: usize = NAMES.len();
@@ -12,27 +15,16 @@ pub(super) const NAMES: [&str; 19] = [
     "RRSIG", "SOA", "SRV", "TXT", "other",
 ];
 
-/// A query's labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    /// The zone, by number.
-    pub(super) zone: Option<usize>,
-    /// The type, by its place in the names.
-    pub(super) kind: usize,
-    /// DNSSEC records are wanted, too.
-    pub(super) with_do: bool,
-}
-
-impl Asked {
-    pub(super) fn new(query: &[u8], zones: &[Name]) -> Self {
-        let end = name_end(query);
-        let name = query.get(Header::LEN..end).unwrap_or_default();
-        let zone = zones.iter().position(|zone| is_within(name, zone.wire()));
-        let kind = match query.get(end..end + 2) {
-            Some(&[high, low]) => kind(u16::from_be_bytes([high, low])),
-            _ => KINDS - 1,
-        };
-        Self { zone, kind, with_do: wants_dnssec(query, end + 4) }
+/// Reads a query, where nobody who answered it tells what it asked for.
+#[cold]
+pub(super) fn read(query: &[u8], zones: &[Name]) -> Asked {
+    let end = name_end(query);
+    let name = query.get(Header::LEN..end).unwrap_or_default();
+    let kind = query.get(end..end + 2).and_then(|bytes| bytes.first_chunk());
+    Asked {
+        zone: zones.iter().position(|zone| is_within(name, zone.wire())),
+        kind: RecordType::new(kind.map_or(0, |kind| u16::from_be_bytes(*kind))),
+        with_do: wants_dnssec(query, end + 4),
     }
 }
 
@@ -68,8 +60,9 @@ fn wants_dnssec(query: &[u8], at: usize) -> bool {
     query.get(at..at + 3) == Some(&OPT) && query.get(at + 7).is_some_and(|flags| flags & 0x80 != 0)
 }
 
-fn kind(number: u16) -> usize {
-    match number {
+/// The place of a type among the names.
+pub(super) fn kind(kind: RecordType) -> usize {
+    match kind.number() {
         1 => 0,
         28 => 1,
         255 => 2,

@@ -9,7 +9,7 @@ fn tallied(zone: &Zone, queries: &[(&str, RecordType, u8)]) -> Metrics {
         let query = Query::emit(1, &name.parse().unwrap(), kind);
         let mut answer = query.clone();
         answer[3] |= rcode;
-        let counted = tally.answered(&query, Client::udp(([10, 0, 0, 1], 4000).into()), &answer);
+        let counted = tally.answered(&query, None, Client::udp(([10, 0, 0, 1], 4000).into()), &answer);
         tally.took(counted, Duration::from_micros(300));
     }
     metrics
@@ -70,7 +70,7 @@ fn tallies_of_several_threads_are_added_up() {
     let query = Query::emit(1, &"cluster.local".parse().unwrap(), RecordType::A);
     for _ in 0..3 {
         let _counted =
-            metrics.tally().answered(&query, Client::tcp(([0, 0, 0, 0, 0, 0, 0, 1], 1).into()), &query);
+            metrics.tally().answered(&query, None, Client::tcp(([0, 0, 0, 0, 0, 0, 0, 1], 1).into()), &query);
     }
     let text = Metrics::page(metrics.lines("dns://:53", &Default::default()));
     assert!(text.contains(r#"proto="tcp",family="2",type="A"} 3"#), "{text}");
@@ -108,7 +108,7 @@ fn codes_of_edns_are_counted_as_what_they_are() {
         let (query, client) = (edns(version), Client::udp("10.0.0.1:4000".parse().unwrap()));
         let mut answer = Vec::new();
         responder.respond(&query, client, &mut answer);
-        tally.answered(&query, client, &answer);
+        tally.answered(&query, None, client, &answer);
     }
     let text = Metrics::page(metrics.lines("dns://:53", &Default::default()));
     for line in [
@@ -116,5 +116,33 @@ fn codes_of_edns_are_counted_as_what_they_are() {
         r#"coredns_dns_responses_total{server="dns://:53",zone="cluster.local.",view="",rcode="NXDOMAIN",plugin="kubernetes"} 1"#,
     ] {
         assert!(text.lines().any(|other| other == line), "{line}\nis not in\n{text}");
+    }
+}
+
+#[test]
+fn what_the_responder_tells_of_a_query_is_what_is_read_from_it() {
+    let zone =
+        Zone::builder("cluster.local").also("example.org").reverse("10.96.0.0/15").reverse("fd00::/16");
+    let zone = zone.build().unwrap();
+    let metrics = Metrics::new(&zone);
+    let responder = crate::Responder::new(zone, &svc_model::Snapshot::default());
+    for name in [
+        "web.shop.svc.Cluster.LOCAL",
+        "cluster.local",
+        "mycluster.local",
+        "a.example.org",
+        "1.0.97.10.in-addr.arpa",
+        "0.0.d.f.ip6.arpa",
+        "1.2.3.4.in-addr.arpa",
+        ".",
+    ] {
+        for kind in [RecordType::A, RecordType::SRV, RecordType::new(4711)] {
+            let mut query = Query::emit(7, &name.parse().unwrap(), kind);
+            query[11] = 1;
+            query.extend([0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 0]);
+            let client = Client::udp("10.0.0.1:4000".parse().unwrap());
+            let (_, told) = responder.respond_and_tell(&query, client, &mut Vec::new());
+            assert_eq!(told, Some(question::read(&query, &metrics.zones)), "{name} {kind}");
+        }
     }
 }

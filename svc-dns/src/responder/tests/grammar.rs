@@ -70,7 +70,7 @@ fn names_that_have_names_below_them_exist() {
     );
 }
 
-const ZONES: &str = "
+pub(super) const ZONES: &str = "
 {apiVersion: v1, kind: Service, metadata: {name: hdls, namespace: testns}, spec: {clusterIP: None, clusterIPs: [None]}}
 ---
 apiVersion: discovery.k8s.io/v1

@@ -43,7 +43,12 @@ fn pod_records_may_need_a_pod() {
             ("needs a pod with that IP", "10-240-0-1.testns.pod.Z", A, NXDOMAIN),
             ("in that namespace", "10-240-0-7.emptyns.pod.Z", A, NXDOMAIN),
             ("phase Succeeded is filtered", "10-240-0-8.testns.pod.Z", A, NXDOMAIN),
+            ("phase Failed is filtered", "10-240-0-10.testns.pod.Z", A, NXDOMAIN),
+            ("phase Unknown is filtered", "10-240-0-11.testns.pod.Z", A, NXDOMAIN),
             ("a pod with deletionTimestamp is removed", "10-240-0-9.testns.pod.Z", A, NXDOMAIN),
+            ("another family", "10-240-0-7.testns.pod.Z", AAAA, NODATA),
+            ("<ns>.pod.Z: NODATA if ns exists", "testns.pod.Z", A, NODATA),
+            ("<ns>.pod.Z: else NXDOMAIN", "nowhere.pod.Z", A, NXDOMAIN),
         ],
     );
 }

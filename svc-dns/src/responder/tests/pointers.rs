@@ -38,7 +38,12 @@ fn addresses_have_names() {
             ("another type at an address (RFC 2308)", "1.0.96.10.in-addr.arpa", A, NODATA),
             ("part of an address that has a name (RFC 8020)", "0.96.10.in-addr.arpa", PTR, NODATA),
             ("part of an address that has a name (RFC 8020)", "0.0.172.in-addr.arpa", A, NODATA),
-            ("part of an address that has a name (RFC 8020)", "0.0.0.0.6.9.0.0.0.0.d.f.ip6.arpa", PTR, NODATA),
+            (
+                "part of an address that has a name (RFC 8020)",
+                "0.0.0.0.6.9.0.0.0.0.d.f.ip6.arpa",
+                PTR,
+                NODATA,
+            ),
             ("part of an address, nothing below it", "5.96.10.in-addr.arpa", PTR, NXDOMAIN),
             ("part of an address, nothing below it", "9.172.in-addr.arpa", PTR, NXDOMAIN),
             ("part of an address, nothing below it", "1.0.0.0.6.9.0.0.0.0.d.f.ip6.arpa", PTR, NXDOMAIN),
@@ -57,7 +62,9 @@ fn part_of_an_address_exists_as_long_as_something_is_below_it() {
             "{{apiVersion: v1, kind: Service, metadata: {{name: {name}, namespace: testns}}, spec: {{clusterIP: {ip}, clusterIPs: [{ip}]}}}}"
         ))
     };
-    let gone = |name| svc_model::ObjectRef::new(svc_model::Kind::Service, svc_model::ObjectName::new("testns", name));
+    let gone = |name| {
+        svc_model::ObjectRef::new(svc_model::Kind::Service, svc_model::ObjectName::new("testns", name))
+    };
     let steps = [
         ("before", vec![], vec![], NXDOMAIN),
         ("an address", service("new", "10.96.5.1"), vec![], NODATA),

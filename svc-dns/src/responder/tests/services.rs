@@ -14,7 +14,16 @@ fn a_cluster_ip_service_has_its_addresses() {
             ("answered even when there are 0 endpoints", "noendpoints.S", A, "NoError | A 10.96.0.8"),
             ("no ports at all: A still answers", "portless.S", A, "NoError | A 10.96.0.9"),
             ("no ports at all: SRV is NODATA", "portless.S", SRV, NODATA),
-            ("several ports on one IP: one A", "unnamed.S", A, "NoError | A 10.96.0.7"),
+            ("no ports at all: AAAA is NODATA", "portless.S", AAAA, NODATA),
+            ("several ports on one IP: one A", "two.S", A, "NoError | A 10.96.0.12"),
+            ("also NodePort", "nodeport.S", A, "NoError | A 10.96.0.14"),
+            (
+                "also LoadBalancer; nothing of its external addresses",
+                "balancer.S",
+                A,
+                "NoError | A 10.96.0.15",
+            ),
+            ("if clusterIPs is empty use clusterIP", "single.S", A, "NoError | A 10.96.0.16"),
         ],
     );
 }
@@ -41,6 +50,18 @@ fn a_cluster_ip_service_has_locations_for_its_ports() {
             ("unnamed included", "unnamed.S", SRV, "NoError | SRV 0 100 53 unnamed.S. | +A 10.96.0.7"),
             ("unnamed ports: no _port._proto", "_._tcp.unnamed.S", SRV, NXDOMAIN),
             ("two distinct ports: weight floor(100/2)", "two.S", SRV, two),
+            (
+                "one of them by its name",
+                "_b._tcp.two.S",
+                SRV,
+                "NoError | SRV 0 100 90 two.S. | +A 10.96.0.12",
+            ),
+            (
+                "also NodePort: the Service's port, not the node's",
+                "_http._tcp.nodeport.S",
+                SRV,
+                "NoError | SRV 0 100 80 nodeport.S. | +A 10.96.0.14",
+            ),
             ("2 IPs, 1 port: one SRV with weight 50", "_dns._udp.dual.S", SRV, both),
         ],
     );
@@ -133,6 +154,29 @@ fn a_headless_service_has_a_location_for_each_endpoint_name() {
             ),
         ],
     );
+    let two = "+A 172.0.0.40 | +A 172.0.0.41";
+    table(
+        &responder,
+        &[
+            (
+                "N endpoints x M named ports: of one port",
+                "_sql._tcp.hdls2.S",
+                SRV,
+                &format!(
+                    "NoError | SRV 0 50 5432 172-0-0-40.hdls2.S. | SRV 0 50 5432 172-0-0-41.hdls2.S. | {two}"
+                ),
+            ),
+            (
+                "N endpoints x M named ports: of all",
+                "hdls2.S",
+                SRV,
+                &format!(
+                    "NoError | SRV 0 25 5432 172-0-0-40.hdls2.S. | SRV 0 25 5432 172-0-0-41.hdls2.S. | \
+                     SRV 0 25 8080 172-0-0-40.hdls2.S. | SRV 0 25 8080 172-0-0-41.hdls2.S. | {two}"
+                ),
+            ),
+        ],
+    );
     // Whatever the rotation: additional records belong to targets, each to one.
     for _ in 0..20 {
         let message = ask(&responder, "_http._tcp.hdls1.testns.svc.cluster.local.", SRV);
@@ -156,6 +200,13 @@ fn endpoints_may_be_named_after_their_pods() {
             ("then not after the address", "172-0-0-2.hdls1.S", A, NXDOMAIN),
             ("hostname comes first", "dup-name.hdls1.S", A, "NoError | A 172.0.0.4 | A 172.0.0.5"),
             ("without a pod the address", "172-0-0-3.hdls1.S", A, "NoError | A 172.0.0.3"),
+            (
+                "a pod's name of 63 bytes is a label",
+                "a23456789-a23456789-a23456789-a23456789-a23456789-a23456789-abc.hdls2.S",
+                A,
+                "NoError | A 172.0.0.40",
+            ),
+            ("one of 64 is none: the address", "172-0-0-41.hdls2.S", A, "NoError | A 172.0.0.41"),
         ],
     );
 }
@@ -172,11 +223,20 @@ fn an_external_name_inside_the_zone_is_followed() {
             ("a chain", "chain.S", A, "NoError | A 10.96.0.1 | CNAME inside.S. | CNAME svc1.S."),
             ("target that does not exist: NODATA, not a dangling CNAME", "dangling.S", A, NODATA),
             ("a loop: NODATA", "loop1.S", A, NODATA),
+            ("more than ten aliases in a row: NODATA", "chain10.S", A, NODATA),
             ("x CNAME x is dropped", "self.S", A, NODATA),
             ("the target's own endpoint", "to-endpoint.S", A, "NoError | A 172.0.0.1 | CNAME ep1a.svc1.S."),
             ("another namespace's name", "to-namespace.S", A, NODATA),
         ],
     );
+}
+
+#[test]
+fn up_to_ten_aliases_in_a_row_are_followed_each_in_front_of_its_target() {
+    let message = ask(&responder(), "chain9.testns.svc.cluster.local.", A);
+    let owners: Vec<String> = message.answers.iter().map(|record| record.name.to_string()).collect();
+    let expected = (0..10).rev().map(|n| format!("chain{n}.testns.svc.cluster.local."));
+    assert_eq!(owners, expected.chain(["svc1.testns.svc.cluster.local.".to_owned()]).collect::<Vec<_>>());
 }
 
 #[test]
@@ -196,6 +256,12 @@ fn an_external_name_outside_the_zone_is_an_alias() {
                 "any type; nobody to ask: the alias alone",
                 "external.S",
                 TXT,
+                "NoError | CNAME www.example.com.",
+            ),
+            (
+                "made whole, with a dot at its end or not",
+                "dotted.S",
+                CNAME,
                 "NoError | CNAME www.example.com.",
             ),
             ("SRV: NODATA", "external.S", SRV, NODATA),

@@ -102,6 +102,16 @@ fn what_is_transferred_is_what_is_answered() {
 }
 
 #[test]
+fn pods_topology_zones_and_the_version_are_not_transferred() {
+    let zone = allowed().zonal(true).pods(PodRecords::Verified);
+    let lines =
+        lines(&transfer(&responder_over(zone, super::grammar::ZONES), &query("cluster.local.", AXFR)));
+    assert!(lines.contains(&"hdls.testns.svc. A 172.0.0.1".to_owned()), "{lines:#?}");
+    let left_out = ["_zone", "pod.", "dns-version", "PTR", "TXT"];
+    assert!(lines.iter().all(|line| !left_out.iter().any(|part| line.contains(part))), "{lines:#?}");
+}
+
+#[test]
 fn the_weight_in_a_transfer_may_be_coredns_s() {
     let responder = responder_over(allowed().compat(Compat::CoreDns), SMALL);
     let lines = lines(&transfer(&responder, &query("cluster.local.", AXFR)));

@@ -40,6 +40,15 @@ fn any_gets_the_smallest_answer() {
 }
 
 #[test]
+fn aliases_come_first_then_other_records_then_addresses() {
+    for _ in 0..20 {
+        let message = ask(&responder(), "chain.testns.svc.cluster.local.", A);
+        let kinds: Vec<PeerType> = message.answers.iter().map(PeerRecord::record_type).collect();
+        assert_eq!(kinds, [CNAME, CNAME, A]);
+    }
+}
+
+#[test]
 fn every_endpoint_comes_first_at_times() {
     let responder = responder();
     let mut first = std::collections::BTreeSet::new();

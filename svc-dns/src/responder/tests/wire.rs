@@ -159,6 +159,11 @@ fn messages_that_are_no_queries_get_a_code_or_silence() {
     assert_eq!(code(&good[..11]), None, "no header");
     assert_eq!(changed(2, 0x81), None, "a response");
     assert_eq!(changed(2, 0x21), Some(4), "NOTIFY");
+    assert_eq!(
+        changed(17, 0),
+        Some(5),
+        "an empty label is the end of the name: what follows is type and class"
+    );
     assert_eq!(changed(5, 0), Some(2), "no question: SERVFAIL");
     assert_eq!(changed(5, 2), Some(1), "two questions");
     assert_eq!(changed(12, 0xc0), Some(1), "a compressed question");
