@@ -64,6 +64,12 @@
 //! [`Host::nsenter`] is the command by which somebody outside enters a host. `SVC_LAB_KEEP=1 cargo test NAME --
 //! --nocapture` keeps a failed lab and prints these commands.
 //!
+//! # Features
+//!
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `api-server` | no | `api_server`, a Kubernetes API server for tests of clients; it needs no lab |
+//!
 //! # What it needs
 //!
 //! | | |
@@ -85,6 +91,8 @@
     reason = "a lab is made of threads, processes, files and sockets"
 )]
 
+#[cfg(feature = "api-server")]
+pub mod api_server;
 mod capture;
 mod dump;
 mod error;

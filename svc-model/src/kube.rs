@@ -24,6 +24,8 @@
 //! # }
 //! ```
 //!
+//! [`Cluster::merge_patch`] writes: one patch of one object.
+//!
 //! # Rights
 //!
 //! `manifests/rbac.yaml` of this crate has exactly the rules that are needed: `list` and `watch` of
@@ -44,6 +46,7 @@ mod decode;
 mod driver;
 mod kubeconfig;
 mod lines;
+mod patch;
 mod referenced;
 mod reflector;
 mod replay;
@@ -59,6 +62,7 @@ use std::time::Duration;
 
 pub use cluster::{Cluster, ClusterError};
 pub(crate) use cluster::{Source, Tls};
+pub use patch::PatchError;
 #[doc(hidden)]
 pub use replay::replay;
 pub use status::KubeHandle;

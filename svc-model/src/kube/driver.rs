@@ -23,7 +23,7 @@ use crate::sys::api::{self, Answer, Channel};
 use crate::{Kind, ObjectName};
 
 /// The largest error that is read.
-const MAX_ERROR_BYTES: usize = 64 << 10;
+pub(super) const MAX_ERROR_BYTES: usize = 64 << 10;
 
 /// For a page.
 const PAGE_PATIENCE: Duration = Duration::from_secs(60);
@@ -268,7 +268,7 @@ impl Follower {
 }
 
 /// The whole body, unless it has more bytes than this.
-async fn whole(answer: &mut Answer, most: usize) -> Result<Option<Vec<u8>>, Failure> {
+pub(super) async fn whole(answer: &mut Answer, most: usize) -> Result<Option<Vec<u8>>, Failure> {
     let mut body = Vec::new();
     while let Some(bytes) = answer.body.next().await.map_err(Failure::Unreachable)? {
         if body.len() + bytes.len() > most {

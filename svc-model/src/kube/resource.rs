@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Kind, ObjectName};
+use crate::{Kind, ObjectName, ObjectRef};
 
 /// A collection of objects that is listed and watched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +70,18 @@ impl Resource {
         let version = escaped(version);
         let path = self.path();
         format!("{path}watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}")
+    }
+
+    /// One object, or a subresource of it, by its own path.
+    pub(super) fn object(reference: &ObjectRef, subresource: Option<&str>) -> String {
+        let name = &reference.name;
+        let collection = match name.namespace() {
+            "" => Self::all(reference.kind),
+            namespace => Self::of_namespace(reference.kind, namespace),
+        };
+        let path = collection.path();
+        let subresource = subresource.map(|part| format!("/{}", escaped(part))).unwrap_or_default();
+        format!("{}/{}{subresource}", path.trim_end_matches('?'), escaped(name.name()))
     }
 
     fn path(&self) -> String {
@@ -146,6 +158,15 @@ mod tests {
         assert_eq!(tls.list(1, None), format!("{start}&limit=1"));
         let watch = format!("{start}&watch=1&allowWatchBookmarks=true&resourceVersion=7&timeoutSeconds=300");
         assert_eq!(tls.watch("7", 300), watch);
+    }
+
+    #[test]
+    fn objects_by_their_paths() {
+        let node = ObjectRef::new(Kind::Node, ObjectName::cluster("server2"));
+        assert_eq!(Resource::object(&node, Some("status")), "/api/v1/nodes/server2/status");
+        let web = ObjectRef::new(Kind::Ingress, ObjectName::new("shop", "../web"));
+        let path = "/apis/networking.k8s.io/v1/namespaces/shop/ingresses/..%2Fweb";
+        assert_eq!(Resource::object(&web, None), path);
     }
 
     #[test]

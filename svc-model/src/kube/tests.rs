@@ -1,8 +1,8 @@
 //! Following an API server that does all that API servers do.
 
 mod limits;
+mod patches;
 mod rights;
-mod server;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{ObjectName, Snapshot, store::Watch};
-use server::{Fault, Rule, Server};
+use svc_lab::api_server::{self as server, Fault, Rule, Server};
 
 /// What follows a server, and what it came to.
 struct Followed {
@@ -450,7 +450,7 @@ fn over_tls_with_a_client_certificate() {
     run(async {
         let server = Server::start(Some(acceptor)).await;
         server.set("services", "shop/a", service("10.0.0.1"));
-        let address = format!("https://{}", server.address).parse().unwrap();
+        let address = format!("https://{}", server.address()).parse().unwrap();
         let data = |pem: &str| Source::Data(pem.as_bytes().into());
         let tls = |ca: &str, identity| Tls { server_name: None, authorities: data(ca), identity };
         let reach = |tls| Kube { cluster: Cluster { address, tls: Some(tls), token: None }, ..kube(&server) };
@@ -560,7 +560,7 @@ fn a_pod_follows_its_cluster_with_its_token() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("token"), "of the service account\n").unwrap();
         std::fs::write(dir.path().join("ca.crt"), ca).unwrap();
-        let port = server.address.port().to_string();
+        let port = server.address().port().to_string();
         let variable =
             |name: &str| Some(if name.ends_with("HOST") { "127.0.0.1".to_owned() } else { port.clone() });
         let cluster = Cluster::in_pod(variable, dir.path()).unwrap();

@@ -1,4 +1,4 @@
-//! HTTP to an API server: one request after the other over one connection, as long as the server keeps it open. A token is
+//! HTTP to an API server: one question after the other over one connection, as long as the server keeps it open. A token is
 //! read for every request, certificates for every connection, as their files stand at that moment.
 
 use std::future::{Future, poll_fn};
@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST, RETRY_AFTER, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
@@ -48,24 +48,47 @@ pub(crate) struct Channel {
 
 type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-type Sender = http1::SendRequest<Empty<Bytes>>;
+type Sender = http1::SendRequest<Full<Bytes>>;
 
 /// Asks for a path with its query. Over `idle`, if the server still listens there.
 pub(crate) async fn get(cluster: &Cluster, path: &str, idle: Option<Channel>) -> Result<Answer, String> {
-    let token = match &cluster.token {
-        Some(source) => Some(load(source).await?),
-        None => None,
+    let token = token(cluster).await?;
+    let request = || {
+        let request = request(cluster, hyper::Method::GET, path, token.as_deref());
+        request.body(Full::default()).map_err(|error| error.to_string())
     };
-    let request = || request(cluster, path, token.as_deref());
-    let late = |_| format!("no answer within {} s", PATIENCE.as_secs());
     if let Some(idle) = idle {
         // The server may have closed it long ago, which shows only now; asking once more does no harm.
         if let Ok(answer) = timeout(PATIENCE, ask(request()?, idle)).await.map_err(late)? {
             return Ok(answer);
         }
     }
+    ask_anew(cluster, request()?).await
+}
+
+/// Sends a JSON merge patch (RFC 7396) to a path, over a connection of its own.
+pub(crate) async fn patch(cluster: &Cluster, path: &str, patch: &str) -> Result<Answer, String> {
+    let token = token(cluster).await?;
+    let request = request(cluster, hyper::Method::PATCH, path, token.as_deref());
+    let request = request.header(CONTENT_TYPE, "application/merge-patch+json");
+    let request = request.body(Full::from(patch.to_owned())).map_err(|error| error.to_string())?;
+    ask_anew(cluster, request).await
+}
+
+async fn token(cluster: &Cluster) -> Result<Option<Vec<u8>>, String> {
+    match &cluster.token {
+        Some(source) => load(source).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn ask_anew(cluster: &Cluster, request: Request) -> Result<Answer, String> {
     let channel = timeout(PATIENCE, connect(cluster)).await.map_err(late)??;
-    timeout(PATIENCE, ask(request()?, channel)).await.map_err(late)?
+    timeout(PATIENCE, ask(request, channel)).await.map_err(late)?
+}
+
+fn late(_: tokio::time::error::Elapsed) -> String {
+    format!("no answer within {} s", PATIENCE.as_secs())
 }
 
 async fn connect(cluster: &Cluster) -> Result<Channel, String> {
@@ -129,18 +152,25 @@ fn named(path: &Path, error: &str) -> String {
     format!("{}: {error}", path.display())
 }
 
-type Request = hyper::Request<Empty<Bytes>>;
+type Request = hyper::Request<Full<Bytes>>;
 
-fn request(cluster: &Cluster, path: &str, token: Option<&[u8]>) -> Result<Request, String> {
+fn request(
+    cluster: &Cluster,
+    method: hyper::Method,
+    path: &str,
+    token: Option<&[u8]>,
+) -> hyper::http::request::Builder {
     let address = &cluster.address;
-    let mut request = hyper::Request::get(format!("{}{path}", address.prefix))
+    let request = hyper::Request::builder()
+        .method(method)
+        .uri(format!("{}{path}", address.prefix))
         .header(HOST, address.authority())
         .header(ACCEPT, "application/json")
         .header(USER_AGENT, concat!("svc-model/", env!("CARGO_PKG_VERSION")));
-    if let Some(token) = token {
-        request = request.header(AUTHORIZATION, [b"Bearer ", token.trim_ascii()].concat());
+    match token {
+        Some(token) => request.header(AUTHORIZATION, [b"Bearer ", token.trim_ascii()].concat()),
+        None => request,
     }
-    request.body(Empty::new()).map_err(|error| error.to_string())
 }
 
 async fn ask(request: Request, mut channel: Channel) -> Result<Answer, String> {

@@ -20,6 +20,7 @@ fn rules(manifest: &str) -> Vec<Rule> {
                 rules.push(Rule {
                     group: group.clone(),
                     resource,
+                    verbs: texts("verbs"),
                     namespace: namespace.clone(),
                     names: texts("resourceNames"),
                 });

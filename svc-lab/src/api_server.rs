@@ -1,4 +1,22 @@
-//! An API server of a few kinds, over real sockets: it lists, watches, forgets, refuses, breaks off and talks nonsense.
+//! A Kubernetes API server of any kinds, over real sockets: it lists, watches, patches, forgets, refuses, breaks off and talks
+//! nonsense, as a test asks of it. Feature `api-server`.
+//!
+//! It knows nothing of the objects but their metadata. What is not asked in Kubernetes' form ends the connection by a panic
+//! of its task: here that is a fault of the client.
+//!
+//! ```
+//! use serde_json::json;
+//! use svc_lab::api_server::Server;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let server = Server::start(None).await;
+//! server.set("nodes", "server2", json!({"spec": {"podCIDR": "10.244.2.0/24"}}));
+//! assert_eq!(server.object("nodes", "server2").unwrap()["spec"]["podCIDR"], "10.244.2.0/24");
+//! println!("{}", server.url()); // for the client
+//! # });
+//! # Ok::<(), std::io::Error>(())
+//! ```
+#![allow(clippy::unwrap_used, reason = "a server for tests: what cannot be ends it")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -10,16 +28,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-/// Handles share the server.
-#[derive(Clone)]
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+/// A server on a port of loopback. Handles share it.
+#[derive(Clone, Debug)]
+pub struct Server {
+    address: SocketAddr,
     state: Arc<Mutex<State>>,
     /// Changes whenever watchers have to look again.
     changed: watch::Sender<u64>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     version: u64,
     objects: BTreeMap<Key, (u64, Value)>,
@@ -41,22 +59,31 @@ struct State {
     keeps_open: bool,
 }
 
-/// Who may list and watch what: a line of a Role.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Rule {
-    pub(super) group: String,
-    pub(super) resource: String,
+/// Who may do what: a line of a Role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "made by tests, with what they do not name left out")]
+pub struct Rule {
+    /// The group; empty for the core group.
+    pub group: String,
+    /// The resource, with its subresource after a slash.
+    pub resource: String,
+    /// All that this server knows where none is named: `list`, `watch`, `patch`.
+    pub verbs: Vec<String>,
     /// Everywhere where nothing is said.
-    pub(super) namespace: Option<String>,
+    pub namespace: Option<String>,
     /// All of them where none is named.
-    pub(super) names: Vec<String>,
+    pub names: Vec<String>,
 }
 
 impl Rule {
-    pub(super) fn allows(&self, asked: &Asked) -> bool {
-        let name = asked.of("fieldSelector").and_then(|selector| selector.strip_prefix("metadata.name="));
+    /// Whether a request is one that this rule allows.
+    #[must_use]
+    pub fn allows(&self, asked: &Asked) -> bool {
+        let selected = asked.of("fieldSelector").and_then(|selector| selector.strip_prefix("metadata.name="));
+        let name = asked.name.as_deref().or(selected);
         self.group == asked.group
             && self.resource == asked.resource
+            && (self.verbs.is_empty() || self.verbs.iter().any(|verb| verb == asked.verb()))
             && (self.namespace.is_none() || self.namespace == asked.namespace)
             && (self.names.is_empty() || name.is_some_and(|name| self.names.iter().any(|only| only == name)))
     }
@@ -67,16 +94,26 @@ type Key = (String, String, String);
 
 /// What was asked, as RBAC and the log see it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Asked {
-    pub(super) group: String,
-    pub(super) resource: String,
-    pub(super) namespace: Option<String>,
-    pub(super) query: BTreeMap<String, String>,
+#[non_exhaustive]
+pub struct Asked {
+    /// The group; empty for the core group.
+    pub group: String,
+    /// The resource, with its subresource after a slash.
+    pub resource: String,
+    /// The namespace, where one was named.
+    pub namespace: Option<String>,
+    /// The one object that was named in the path.
+    pub name: Option<String>,
+    /// The parameters, decoded.
+    pub query: BTreeMap<String, String>,
+    /// The JSON merge patch, of a patch.
+    pub patch: Option<Value>,
 }
 
 /// What the next request for a resource is answered with instead.
-#[derive(Clone)]
-pub(super) enum Fault {
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Fault {
     /// A status with headers.
     Status(u16, &'static str),
     /// 200, and then this as the whole body.
@@ -86,17 +123,35 @@ pub(super) enum Fault {
 }
 
 impl Asked {
-    pub(super) fn is_watch(&self) -> bool {
+    /// Whether changes are asked for.
+    #[must_use]
+    pub fn is_watch(&self) -> bool {
         self.query.contains_key("watch")
     }
 
-    pub(super) fn of(&self, parameter: &str) -> Option<&str> {
+    /// The verb of RBAC.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Asked { patch: Some(_), .. } => "patch",
+            asked if asked.is_watch() => "watch",
+            _ => "list",
+        }
+    }
+
+    /// A parameter.
+    #[must_use]
+    pub fn of(&self, parameter: &str) -> Option<&str> {
         self.query.get(parameter).map(String::as_str)
     }
 }
 
 impl Server {
-    pub(super) async fn start(tls: Option<TlsAcceptor>) -> Self {
+    /// Listens on a free port, with TLS if that is given. Ends with the runtime.
+    ///
+    /// # Panics
+    /// If loopback has no port.
+    pub async fn start(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = State { version: 100, piece: usize::MAX, ..State::default() };
@@ -121,7 +176,15 @@ impl Server {
         server
     }
 
-    pub(super) fn url(&self) -> String {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where it listens, without TLS.
+    #[must_use]
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
@@ -129,8 +192,11 @@ impl Server {
         self.state.lock().unwrap()
     }
 
-    /// Creates or replaces an object; the metadata is filled in.
-    pub(super) fn set(&self, resource: &str, name: &str, mut object: Value) {
+    /// Creates or replaces an object, `name` or `namespace/name`; the metadata is filled in.
+    ///
+    /// # Panics
+    /// If it is no JSON object.
+    pub fn set(&self, resource: &str, name: &str, mut object: Value) {
         let (namespace, name) = name.split_once('/').unwrap_or(("", name));
         let mut state = self.state();
         state.version += 1;
@@ -149,7 +215,19 @@ impl Server {
         self.changed.send_modify(|number| *number += 1);
     }
 
-    pub(super) fn delete(&self, resource: &str, name: &str) {
+    /// An object as it stands.
+    #[must_use]
+    pub fn object(&self, resource: &str, name: &str) -> Option<Value> {
+        let (namespace, name) = name.split_once('/').unwrap_or(("", name));
+        let key = (resource.to_owned(), namespace.to_owned(), name.to_owned());
+        self.state().objects.get(&key).map(|(_, object)| object.clone())
+    }
+
+    /// Deletes an object.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn delete(&self, resource: &str, name: &str) {
         let (namespace, name) = name.split_once('/').unwrap_or(("", name));
         let mut state = self.state();
         state.version += 1;
@@ -163,7 +241,7 @@ impl Server {
     }
 
     /// An event that no object stands for; the version counts on.
-    pub(super) fn send(&self, resource: &str, event: impl FnOnce(u64) -> Value) {
+    pub fn send(&self, resource: &str, event: impl FnOnce(u64) -> Value) {
         let mut state = self.state();
         state.version += 1;
         let version = state.version;
@@ -173,56 +251,63 @@ impl Server {
     }
 
     /// Breaks off all watches.
-    pub(super) fn disconnect(&self) {
+    pub fn disconnect(&self) {
         self.state().epoch += 1;
         self.changed.send_modify(|number| *number += 1);
     }
 
     /// Forgets everything up to now: who wants to go on from before has to list again.
-    pub(super) fn compact(&self) {
+    pub fn compact(&self) {
         let mut state = self.state();
         state.version += 1;
         state.compacted = state.version;
         state.events.clear();
     }
 
-    pub(super) fn next(&self, resource: &'static str, fault: Fault) {
+    /// What the next request for a resource is answered with; several queue up.
+    pub fn next(&self, resource: &'static str, fault: Fault) {
         self.state().faults.push_back((resource, fault));
     }
 
-    pub(super) fn allow(&self, rules: Option<Vec<Rule>>) {
+    /// Only what these rules allow is answered from now on; everything where nothing is said.
+    pub fn allow(&self, rules: Option<Vec<Rule>>) {
         self.state().rules = rules;
     }
 
-    pub(super) fn expect_token(&self, token: &str) {
+    /// Only requests with this token are answered.
+    pub fn expect_token(&self, token: &str) {
         self.state().token = Some(token.to_owned());
     }
 
-    pub(super) fn keep_open(&self) {
+    /// Leaves connections open after an answer.
+    pub fn keep_open(&self) {
         self.state().keeps_open = true;
     }
 
     /// How many connections there were up to now.
-    pub(super) fn connections(&self) -> usize {
+    #[must_use]
+    pub fn connections(&self) -> usize {
         self.state().connections
     }
 
-    pub(super) fn pieces_of(&self, bytes: usize) {
+    /// Writes answers in pieces of so many bytes.
+    pub fn pieces_of(&self, bytes: usize) {
         self.state().piece = bytes;
     }
 
     /// Everything that was asked up to now.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    #[must_use]
+    pub fn asked(&self) -> Vec<Asked> {
         self.state().requests.clone()
     }
 
     /// Waits until somebody has asked for this.
-    pub(super) async fn asked_for(&self, what: impl Fn(&Asked) -> bool) {
+    pub async fn asked_for(&self, what: impl Fn(&Asked) -> bool) {
         self.asked_times(1, what).await;
     }
 
     /// Waits until this was asked for so many times.
-    pub(super) async fn asked_times(&self, times: usize, what: impl Fn(&Asked) -> bool) {
+    pub async fn asked_times(&self, times: usize, what: impl Fn(&Asked) -> bool) {
         let mut changed = self.changed.subscribe();
         while self.asked().iter().filter(|asked| what(asked)).count() < times {
             changed.changed().await.unwrap();
@@ -243,7 +328,12 @@ impl Server {
             head.push(stream.read_u8().await?);
         }
         let head = String::from_utf8(head).unwrap();
-        let asked = parse(&head);
+        let mut asked = parse(&head);
+        if let Some(length) = content_length(&head) {
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).await?;
+            asked.patch = Some(serde_json::from_slice(&body).unwrap());
+        }
         let refused = self.note(&asked, &head);
         self.changed.send_modify(|number| *number += 1);
         match refused {
@@ -255,6 +345,7 @@ impl Server {
                 stream.flush().await
             }
             Some(Fault::Status(code, headers)) => self.refuse(stream, code, headers).await,
+            None if asked.patch.is_some() => self.patch(stream, &asked).await,
             None if asked.is_watch() => self.watch(stream, &asked).await,
             None => self.list(stream, &asked).await,
         }
@@ -329,6 +420,21 @@ impl Server {
         }
     }
 
+    /// A subresource is a part of the object here: which fields it may change is not looked at.
+    async fn patch<S: AsyncWrite + Unpin>(&self, stream: &mut S, asked: &Asked) -> std::io::Result<()> {
+        let resource = asked.resource.split('/').next().unwrap();
+        let name = asked.name.as_deref().unwrap();
+        let name = asked.namespace.as_ref().map_or(name.to_owned(), |namespace| format!("{namespace}/{name}"));
+        let (Some(mut object), Some(patch)) = (self.object(resource, &name), &asked.patch) else {
+            return self.refuse(stream, 404, "").await;
+        };
+        merge(&mut object, patch);
+        self.set(resource, &name, object.clone());
+        self.head(stream, 200, "").await?;
+        self.write(stream, object.to_string().as_bytes()).await?;
+        stream.write_all(b"0\r\n\r\n").await
+    }
+
     async fn watch<S: AsyncWrite + Unpin>(&self, stream: &mut S, asked: &Asked) -> std::io::Result<()> {
         let mut seen: u64 = asked.of("resourceVersion").unwrap().parse().unwrap();
         let (epoch, compacted) = {
@@ -392,19 +498,55 @@ impl Asked {
     }
 }
 
-/// `GET /apis/GROUP/v1/[namespaces/NS/]RESOURCE?..`.
+/// `GET /apis/GROUP/v1/[namespaces/NS/]RESOURCE?..` or `PATCH /apis/GROUP/v1/[namespaces/NS/]RESOURCE/NAME[/SUBRESOURCE]`.
 fn parse(head: &str) -> Asked {
-    let target = head.strip_prefix("GET ").unwrap().split(' ').next().unwrap();
-    let (path, query) = target.split_once('?').unwrap();
+    let (method, rest) = head.split_once(' ').unwrap();
+    let target = rest.split(' ').next().unwrap();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let (group, rest) = if parts[0] == "api" { ("", &parts[2..]) } else { (parts[1], &parts[3..]) };
-    let (namespace, resource) = match rest {
-        ["namespaces", namespace, resource] => (Some((*namespace).to_owned()), *resource),
-        [resource] => (None, *resource),
+    let (namespace, rest) = match (method, rest) {
+        ("GET", ["namespaces", namespace, rest @ ..]) if !rest.is_empty() => (Some(*namespace), rest),
+        ("PATCH", ["namespaces", namespace, rest @ ..]) if rest.len() > 1 => (Some(*namespace), rest),
+        (_, rest) => (None, rest),
+    };
+    let (resource, name) = match (method, rest) {
+        ("GET", [resource]) => ((*resource).to_owned(), None),
+        ("PATCH", [resource, name]) => ((*resource).to_owned(), Some((*name).to_owned())),
+        ("PATCH", [resource, name, part]) => (format!("{resource}/{part}"), Some((*name).to_owned())),
         other => panic!("{other:?}"),
     };
     let plain = |text: &str| text.replace("%3D", "=").replace("%40", "@");
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let query = pairs.map(|(key, value)| (key.to_owned(), plain(value))).collect();
-    Asked { group: group.to_owned(), resource: resource.to_owned(), namespace, query }
+    Asked { group: group.to_owned(), resource, namespace: namespace.map(str::to_owned), name, query, patch: None }
+}
+
+/// Of a request that has a body, which must be a JSON merge patch.
+fn content_length(head: &str) -> Option<usize> {
+    let value = |name: &str| {
+        let (_, value) = head.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        Some(value.trim().to_owned())
+    };
+    let length = value("content-length")?.parse().unwrap();
+    assert_eq!(value("content-type").as_deref(), Some("application/merge-patch+json"));
+    Some(length)
+}
+
+/// RFC 7396 section 2.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (key, value) in patch {
+        if value.is_null() {
+            target.as_object_mut().unwrap().remove(key);
+        } else {
+            merge(&mut target[key.as_str()], value);
+        }
+    }
 }
