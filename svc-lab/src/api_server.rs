@@ -424,7 +424,8 @@ impl Server {
     async fn patch<S: AsyncWrite + Unpin>(&self, stream: &mut S, asked: &Asked) -> std::io::Result<()> {
         let resource = asked.resource.split('/').next().unwrap();
         let name = asked.name.as_deref().unwrap();
-        let name = asked.namespace.as_ref().map_or(name.to_owned(), |namespace| format!("{namespace}/{name}"));
+        let name =
+            asked.namespace.as_ref().map_or(name.to_owned(), |namespace| format!("{namespace}/{name}"));
         let (Some(mut object), Some(patch)) = (self.object(resource, &name), &asked.patch) else {
             return self.refuse(stream, 404, "").await;
         };
@@ -519,13 +520,23 @@ fn parse(head: &str) -> Asked {
     let plain = |text: &str| text.replace("%3D", "=").replace("%40", "@");
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let query = pairs.map(|(key, value)| (key.to_owned(), plain(value))).collect();
-    Asked { group: group.to_owned(), resource, namespace: namespace.map(str::to_owned), name, query, patch: None }
+    Asked {
+        group: group.to_owned(),
+        resource,
+        namespace: namespace.map(str::to_owned),
+        name,
+        query,
+        patch: None,
+    }
 }
 
 /// Of a request that has a body, which must be a JSON merge patch.
 fn content_length(head: &str) -> Option<usize> {
     let value = |name: &str| {
-        let (_, value) = head.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        let (_, value) = head
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         Some(value.trim().to_owned())
     };
     let length = value("content-length")?.parse().unwrap();

@@ -90,6 +90,12 @@ impl Claim {
         &self.conf
     }
 
+    /// The node's address on the underlay, of a family.
+    #[must_use]
+    pub fn public_ip(&self, family: Family) -> Option<IpAddr> {
+        self.public_ips.iter().copied().find(|address| Family::of(*address) == family)
+    }
+
     /// What to do, with these leases. `attempt` counts the times that somebody else was faster: each makes another choice.
     pub(crate) fn decide(&self, leases: &LeaseSet, attempt: u64) -> Result<Decision, RegistryError> {
         let own = leases.iter().find(|lease| self.is_mine(lease));
@@ -123,9 +129,9 @@ impl Claim {
         let family = Family::of_net(network);
         let subnets = self.conf.subnets(family);
         let subnets = subnets.ok_or_else(|| self.unusable("its subnets are given out by somebody else"))?;
-        let public_ip = self.public_ips.iter().find(|address| Family::of(**address) == family);
-        let public_ip =
-            *public_ip.ok_or_else(|| self.unusable(&format!("the node has no {family} address")))?;
+        let public_ip = self
+            .public_ip(family)
+            .ok_or_else(|| self.unusable(&format!("the node has no {family} address")))?;
         let taken = leases.iter().filter_map(|lease| lease.half(family)).map(|half| half.subnet);
         let previous = self.previous.iter().copied().find(|net| Family::of_net(*net) == family);
         // Who was overtaken once should not run for the same subnet again.

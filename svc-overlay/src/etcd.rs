@@ -218,13 +218,6 @@ fn number(revision: i64) -> Revision {
     Revision::new(revision.unsigned_abs())
 }
 
-fn lease_set<'a>(entries: impl IntoIterator<Item = &'a Entry>, revision: i64) -> LeaseSet {
-    let (mut leases, mut unreadable) = (Vec::new(), Vec::new());
-    for entry in entries {
-        match entry.lease() {
-            Ok(lease) => leases.push(lease),
-            Err(error) => unreadable.push(error),
-        }
-    }
-    LeaseSet::new(number(revision), leases).with_unreadable(unreadable)
+fn lease_set(entries: &[Entry], revision: i64) -> LeaseSet {
+    LeaseSet::new(number(revision), entries.iter().filter_map(|entry| entry.lease().ok()))
 }

@@ -90,6 +90,7 @@
 //! |---|---|---|
 //! | `driver` | yes | [`Overlay::drive`] and the real kernel: tokio and netlink; without it the crate is values and functions |
 //! | `etcd` | no | `Etcd`, the leases in etcd under flannel's keys; building it takes the `protoc` program |
+//! | `kube` | no | `KubeNodes`, the leases as annotations of Kubernetes' Nodes under flannel's keys |
 
 mod claim;
 mod config;
@@ -109,6 +110,13 @@ pub mod fake;
 mod family;
 mod ipam;
 mod kernel;
+#[cfg(feature = "kube")]
+#[allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "requests to Kubernetes, and their time"
+)]
+mod kube;
 mod lease;
 mod mac;
 mod mark;
@@ -145,6 +153,8 @@ pub use ipam::{Ipam, IpamError};
 pub use kernel::{
     Bridge, Device, FdbEntry, Found, Kernel, Neighbour, PROTOCOL, PodPort, Route, Scope, Underlay,
 };
+#[cfg(feature = "kube")]
+pub use kube::{KubeNodes, KubeNodesBuilder};
 pub use lease::{Backend, Half, Lease, LeaseError, VxlanData};
 pub use mac::{Mac, ParseMacError};
 pub use mark::Mark;

@@ -1,6 +1,5 @@
 //! Where nodes publish their leases and watch those of the others.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -11,7 +10,15 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::claim::{Claim, Decision};
-use crate::lease::{Lease, LeaseError};
+use crate::lease::Lease;
+
+#[cfg(any(feature = "etcd", feature = "kube"))]
+mod named;
+mod set;
+
+#[cfg(any(feature = "etcd", feature = "kube"))]
+pub(crate) use named::Named;
+pub use set::LeaseSet;
 
 /// A boxed future: registries are used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -91,65 +98,6 @@ impl Revision {
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// All leases at one revision; cheap to clone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LeaseSet {
-    revision: Revision,
-    leases: Arc<BTreeMap<IpNet, Lease>>,
-    unreadable: Arc<Vec<LeaseError>>,
-}
-
-impl LeaseSet {
-    /// A set at a revision. Of two leases with one subnet the later one counts.
-    #[must_use]
-    pub fn new(revision: Revision, leases: impl IntoIterator<Item = Lease>) -> Self {
-        let leases = leases.into_iter().map(|lease| (lease.subnet(), lease)).collect();
-        LeaseSet { revision, leases: Arc::new(leases), unreadable: Arc::default() }
-    }
-
-    /// The same set, with what stands in the store and is no lease: it is reported, and stops no other.
-    #[must_use]
-    pub fn with_unreadable(mut self, errors: impl IntoIterator<Item = LeaseError>) -> Self {
-        self.unreadable = Arc::new(errors.into_iter().collect());
-        self
-    }
-
-    /// What stands in the store and cannot be read.
-    #[must_use]
-    pub fn unreadable(&self) -> &[LeaseError] {
-        &self.unreadable
-    }
-
-    /// The revision.
-    #[must_use]
-    pub fn revision(&self) -> Revision {
-        self.revision
-    }
-
-    /// All leases, ordered by subnet.
-    pub fn iter(&self) -> impl Iterator<Item = &Lease> {
-        self.leases.values()
-    }
-
-    /// The lease of a subnet.
-    #[must_use]
-    pub fn lease(&self, subnet: IpNet) -> Option<&Lease> {
-        self.leases.get(&subnet)
-    }
-
-    /// How many leases there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.leases.len()
-    }
-
-    /// Whether there is no lease.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.leases.is_empty()
     }
 }
 
@@ -238,13 +186,11 @@ impl Leases {
     pub fn put(&self, lease: Lease) -> Result<Revision, RegistryError> {
         let mut inner = self.lock();
         match inner.set.lease(lease.subnet()) {
-            Some(held) if *held == lease => return Ok(inner.set.revision),
+            Some(held) if *held == lease => return Ok(inner.set.revision()),
             Some(held) if held.node() != lease.node() => return Err(taken(held, &lease)),
             _ => {}
         }
-        Ok(inner.change(|leases| {
-            leases.insert(lease.subnet(), lease);
-        }))
+        Ok(inner.change(|set, revision| set.put(revision, lease)))
     }
 
     /// The lease that a node's claim comes to, held for it from now on.
@@ -257,9 +203,9 @@ impl Leases {
         loop {
             match claim.decide(&inner.set, 0)? {
                 Decision::Keep(lease) => return Ok(lease),
-                Decision::Drop(lease) => inner.change(|leases| drop(leases.remove(&lease.subnet()))),
+                Decision::Drop(lease) => inner.change(|set, revision| set.remove(revision, lease.subnet())),
                 Decision::Take(lease) => {
-                    inner.change(|leases| drop(leases.insert(lease.subnet(), lease.clone())));
+                    inner.change(|set, revision| set.put(revision, lease.clone()));
                     return Ok(lease);
                 }
             };
@@ -269,10 +215,12 @@ impl Leases {
     /// Removes all leases of a node; the revision without them.
     pub fn remove(&self, node: &str) -> Revision {
         let mut inner = self.lock();
-        if !inner.set.iter().any(|lease| lease.node() == node) {
-            return inner.set.revision;
+        let of_node = inner.set.iter().filter(|lease| lease.node() == node);
+        let subnets: Vec<_> = of_node.map(Lease::subnet).collect();
+        if subnets.is_empty() {
+            return inner.set.revision();
         }
-        inner.change(|leases| leases.retain(|_, lease| lease.node() != node))
+        inner.change(|set, revision| subnets.into_iter().for_each(|subnet| set.remove(revision, subnet)))
     }
 
     /// The leases as they are now.
@@ -296,11 +244,11 @@ fn taken(held: &Lease, lease: &Lease) -> RegistryError {
 }
 
 impl Inner {
-    fn change(&mut self, edit: impl FnOnce(&mut BTreeMap<IpNet, Lease>)) -> Revision {
-        edit(Arc::make_mut(&mut self.set.leases));
-        self.set.revision = Revision(self.set.revision.0 + 1);
+    fn change(&mut self, edit: impl FnOnce(&mut LeaseSet, Revision)) -> Revision {
+        let revision = Revision(self.set.revision().0 + 1);
+        edit(&mut self.set, revision);
         self.wakers.drain(..).for_each(Waker::wake);
-        self.set.revision
+        revision
     }
 }
 
@@ -339,12 +287,12 @@ impl Watch for LeasesWatch {
 impl LeasesWatch {
     fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<LeaseSet> {
         let mut inner = self.leases.lock();
-        if self.seen == Some(inner.set.revision) {
+        if self.seen == Some(inner.set.revision()) {
             inner.wakers.retain(|waker| !waker.will_wake(context.waker()));
             inner.wakers.push(context.waker().clone());
             return Poll::Pending;
         }
-        self.seen = Some(inner.set.revision);
+        self.seen = Some(inner.set.revision());
         Poll::Ready(inner.set.clone())
     }
 }

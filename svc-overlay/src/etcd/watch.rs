@@ -1,15 +1,14 @@
 //! Following the leases: all of them first, then what changes, and all of them again when the history is gone.
 
-use std::collections::BTreeMap;
-
 use etcd_client::{Event, EventType, WatchResponse, WatchStream};
 
 use super::*;
+use crate::registry::Named;
 
 pub(super) struct EtcdWatch {
     store: Arc<Store>,
     /// What is known, and up to which revision.
-    known: Option<(BTreeMap<String, Entry>, i64)>,
+    known: Option<(Named, i64)>,
     stream: Option<WatchStream>,
     /// A failure was told: what is known is told once more when the server is back.
     failed: bool,
@@ -43,12 +42,11 @@ impl EtcdWatch {
     /// Each step is kept before the next one waits: whoever drops the future loses nothing.
     async fn next(&mut self) -> Result<LeaseSet, RegistryError> {
         loop {
-            let Some((entries, revision)) = &mut self.known else {
+            let Some((leases, revision)) = &mut self.known else {
                 let (entries, revision) = self.store.entries().await?;
-                let set = lease_set(&entries, revision);
-                let entries = entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
-                self.known = Some((entries, revision));
-                return Ok(set);
+                let entries = entries.into_iter().map(|entry| (entry.name.clone(), entry.lease()));
+                let leases = Named::new(number(revision), entries);
+                return Ok(self.known.insert((leases, revision)).0.set());
             };
             let Some(stream) = &mut self.stream else {
                 self.stream = Some(self.store.follow(*revision + 1).await?);
@@ -66,9 +64,9 @@ impl EtcdWatch {
                     self.known = None;
                 }
                 Ok(Some(message)) => {
-                    let changed = take(&self.store, entries, revision, &message);
+                    let changed = take(&self.store, leases, revision, &message);
                     if changed || (self.failed && message.created()) {
-                        return Ok(lease_set(entries.values(), *revision));
+                        return Ok(leases.set());
                     }
                 }
                 Ok(None) => {
@@ -85,20 +83,13 @@ impl EtcdWatch {
 }
 
 /// Whether anything happened.
-fn take(
-    store: &Store,
-    entries: &mut BTreeMap<String, Entry>,
-    revision: &mut i64,
-    message: &WatchResponse,
-) -> bool {
+fn take(store: &Store, leases: &mut Named, revision: &mut i64, message: &WatchResponse) -> bool {
     for event in message.events() {
         let Some(pair) = event.kv() else { continue };
         *revision = pair.mod_revision().max(*revision);
-        match (Event::event_type(event), store.entry_of(pair)) {
-            (EventType::Put, Some(entry)) => drop(entries.insert(entry.name.clone(), entry)),
-            (EventType::Delete, Some(entry)) => drop(entries.remove(&entry.name)),
-            (_, None) => {}
-        }
+        let Some(entry) = store.entry_of(pair) else { continue };
+        let value = (Event::event_type(event) == EventType::Put).then(|| entry.lease());
+        leases.change(number(*revision), &entry.name, value);
     }
     !message.events().is_empty()
 }

@@ -43,6 +43,26 @@ pub enum LeaseError {
         /// What was wrong, with the JSON field.
         problem: String,
     },
+    /// A Node of Kubernetes whose annotations or pod subnets say no lease.
+    #[error("Node {node}: {field}: {problem}")]
+    Node {
+        /// The Node.
+        node: String,
+        /// The annotation, or the field of its spec.
+        field: String,
+        /// What was wrong with it.
+        problem: String,
+    },
+    /// Two names of the store have one subnet.
+    #[error("{name}: its subnet {subnet} is also that of {owner}, which counts; give one of the two another")]
+    Duplicate {
+        /// Whose lease does not count.
+        name: String,
+        /// The subnet.
+        subnet: IpNet,
+        /// Whose does.
+        owner: String,
+    },
 }
 
 impl Lease {

@@ -11,7 +11,11 @@ fn node() -> ObjectRef {
 fn a_patch_changes_what_it_names_and_nothing_else() {
     run(async {
         let server = Server::start(None).await;
-        server.set("nodes", "n1", json!({"metadata": {"annotations": {"a": "1", "b": "2"}}, "spec": {"x": [1]}}));
+        server.set(
+            "nodes",
+            "n1",
+            json!({"metadata": {"annotations": {"a": "1", "b": "2"}}, "spec": {"x": [1]}}),
+        );
         let cluster = Cluster::plain(&server.url()).unwrap();
         let patch = r#"{"metadata": {"annotations": {"b": null, "c": "{\"3\"}"}}}"#;
         cluster.merge_patch(&node(), Some("status"), patch).await.unwrap();
