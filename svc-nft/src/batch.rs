@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Chain, Element, Key, Name, Rule, Set, Table, TableId, text};
+use crate::{Chain, Element, Elements, Key, Name, Rule, Set, Table, TableId, text};
 
 /// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,12 +58,7 @@ pub enum Object {
         handle: Option<u64>,
     },
     /// Elements of a set or map.
-    Elements {
-        /// The set, without its elements.
-        set: Set,
-        /// The elements.
-        elements: Vec<Element>,
-    },
+    Elements(Elements),
 }
 
 /// One step of a batch.
@@ -123,16 +118,13 @@ impl Batch {
             let second = self.commands.split_off(self.commands.len() / 2);
             return Some([self, Self { commands: second }]);
         }
-        let Command { verb, table, object: Object::Elements { set, mut elements } } = self.commands.pop()?
-        else {
+        let Command { verb, table, object: Object::Elements(elements) } = self.commands.pop()? else {
             return None;
         };
-        let second = elements.split_off(elements.len() / 2);
-        let half = |elements: Vec<Element>| {
-            let object = Object::Elements { set: set.clone(), elements };
-            Self { commands: vec![Command { verb, table: table.clone(), object }] }
+        let half = |elements| Self {
+            commands: vec![Command { verb, table: table.clone(), object: Object::Elements(elements) }],
         };
-        (!elements.is_empty()).then(|| [half(elements), half(second)])
+        elements.halves().map(|halves| halves.map(half))
     }
 
     fn push(&mut self, verb: Verb, table: &TableId, object: Object) -> &mut Self {
@@ -249,7 +241,15 @@ impl Batch {
         set: &Set,
         elements: impl IntoIterator<Item = Element>,
     ) -> &mut Self {
-        self.elements(Verb::Add, table, set, elements.into_iter().collect())
+        self.elements(Verb::Add, table, set, elements)
+    }
+
+    /// Puts elements into their set that were collected before. One that is there with other data fails.
+    pub fn add_collected(&mut self, table: &TableId, elements: Elements) -> &mut Self {
+        if elements.is_empty() {
+            return self;
+        }
+        self.push(Verb::Add, table, Object::Elements(elements))
     }
 
     /// Puts elements into the set; fails if one is there.
@@ -259,7 +259,7 @@ impl Batch {
         set: &Set,
         elements: impl IntoIterator<Item = Element>,
     ) -> &mut Self {
-        self.elements(Verb::Create, table, set, elements.into_iter().collect())
+        self.elements(Verb::Create, table, set, elements)
     }
 
     /// Takes elements out of the set; fails if one is not there.
@@ -269,7 +269,7 @@ impl Batch {
         set: &Set,
         keys: impl IntoIterator<Item = Key>,
     ) -> &mut Self {
-        self.elements(Verb::Delete, table, set, keys.into_iter().map(Element::new).collect())
+        self.elements(Verb::Delete, table, set, keys.into_iter().map(Element::new))
     }
 
     /// Takes elements out of the set if they are there. Needs kernel 6.3.
@@ -279,14 +279,23 @@ impl Batch {
         set: &Set,
         keys: impl IntoIterator<Item = Key>,
     ) -> &mut Self {
-        self.elements(Verb::Destroy, table, set, keys.into_iter().map(Element::new).collect())
+        self.elements(Verb::Destroy, table, set, keys.into_iter().map(Element::new))
     }
 
-    fn elements(&mut self, verb: Verb, table: &TableId, set: &Set, elements: Vec<Element>) -> &mut Self {
-        if elements.is_empty() {
+    fn elements(
+        &mut self,
+        verb: Verb,
+        table: &TableId,
+        set: &Set,
+        elements: impl IntoIterator<Item = Element>,
+    ) -> &mut Self {
+        let mut elements = elements.into_iter().peekable();
+        if elements.peek().is_none() {
             return self;
         }
-        self.push(verb, table, Object::Elements { set: set.header(), elements })
+        let mut packed = Elements::new(set);
+        packed.extend(elements);
+        self.push(verb, table, Object::Elements(packed))
     }
 
     /// Puts a rule at the end of its chain.

@@ -188,6 +188,10 @@ impl Element {
         self.times.as_ref()?.timeout
     }
 
+    pub(crate) fn has_times(&self) -> bool {
+        self.times.is_some()
+    }
+
     /// How long it has left; only listed elements of sets with timeouts have this.
     #[must_use]
     pub fn expires(&self) -> Option<Duration> {

@@ -189,13 +189,11 @@ fn words(command: &Command, element: Option<usize>) -> (String, String) {
         Object::Rule { chain, rule, .. } => {
             ("rule", format!("{table} {chain} {}", rule.text(table.family())))
         }
-        Object::Elements { set, elements } => {
-            let which = element.and_then(|index| elements.get(index)).or(match &elements[..] {
-                [only] => Some(only),
-                _ => None,
-            });
-            let which = which.map_or_else(|| format!("{} elements", elements.len()), ToString::to_string);
-            ("element", format!("{table} {} {{ {which} }}", set.name()))
+        Object::Elements(elements) => {
+            let only = (elements.len() == 1).then_some(0);
+            let which = element.and_then(|number| elements.get(number)).or_else(|| elements.get(only?));
+            let which = which.map_or_else(|| format!("{} elements", elements.len()), |one| one.to_string());
+            ("element", format!("{table} {} {{ {which} }}", elements.set().name()))
         }
     };
     (format!("{} {noun}", command.verb), object)

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use refuse::{Errno, Refusal};
 
 use crate::{
-    Batch, Chain, Command, Dataplane, Element, Error, Name, Object, Rule, Set, Table, TableId, Verb,
+    Batch, Chain, Command, Dataplane, Elements, Error, Name, Object, Rule, Set, Table, TableId, Verb,
 };
 
 /// What the kernel says of a batch that is planned on an older generation, or longer than the send buffer.
@@ -87,10 +87,7 @@ impl Dataplane for Kernel {
             let errno = self.failures.remove(0);
             return Err(Error::os("apply", format!("a batch of {} commands", batch.len()), errno));
         }
-        if self
-            .largest
-            .is_some_and(|largest| batch.encode().is_ok_and(|encoded| encoded.bytes().len() > largest))
-        {
+        if self.largest.is_some_and(|largest| batch.encode().is_ok_and(|encoded| encoded.len() > largest)) {
             return Err(Error::os("send", format!("a batch of {} commands", batch.len()), EMSGSIZE));
         }
         let mut next = Self { batches: Vec::new(), ..self.clone() };
@@ -156,7 +153,7 @@ impl Kernel {
             Object::Rule { chain, rule, handle: which } => {
                 rule_command(table, verb, chain, rule, *which, handle)
             }
-            Object::Elements { set, elements } => elements_command(table, verb, set.name(), elements),
+            Object::Elements(elements) => elements_command(table, verb, elements),
         }
     }
 
@@ -299,7 +296,8 @@ fn rule_command(
     Ok(())
 }
 
-fn elements_command(table: &mut Table, verb: Verb, set: &Name, elements: &[Element]) -> Result<(), Refusal> {
+fn elements_command(table: &mut Table, verb: Verb, elements: &Elements) -> Result<(), Refusal> {
+    let set = elements.set().name();
     for (index, element) in elements.iter().enumerate() {
         let refused = |errno: Errno| Refusal { errno, element: Some(index) };
         match verb {
@@ -311,10 +309,10 @@ fn elements_command(table: &mut Table, verb: Verb, set: &Name, elements: &[Eleme
                 }
             }
             _ => {
-                let insert = refuse::element(table, verb, set, element).map_err(refused)?;
+                let insert = refuse::element(table, verb, set, &element).map_err(refused)?;
                 let set = table.find_set_mut(set).ok_or(refused(Errno::NotFound))?;
                 if insert {
-                    set.insert(element.clone());
+                    set.insert(element);
                 }
             }
         }

@@ -1,11 +1,15 @@
 //! The netlink socket; the only place of this crate that does I/O.
 
-use std::{fmt, io, os::fd::AsFd};
+use std::{
+    fmt,
+    io::{self, IoSlice},
+    os::fd::{AsFd as _, AsRawFd as _},
+};
 
 use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_NETFILTER};
 use nix::{
     errno::Errno,
-    sys::socket::{setsockopt, sockopt},
+    sys::socket::{MsgFlags, sendmsg, setsockopt, sockopt},
 };
 
 use crate::{
@@ -23,6 +27,8 @@ mod conntrack;
 const RECEIVE: usize = 64 * 1024;
 /// How much room for answers: refusals of a large batch come all at once.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+/// How many pieces one system call takes (`UIO_MAXIOV`).
+const MOST_PIECES: usize = 1024;
 /// How often a listing begins anew because somebody changed the rules meanwhile.
 const RETRIES: usize = 20;
 
@@ -65,13 +71,13 @@ impl Socket {
         self
     }
 
-    fn send(&mut self, batch: &Batch, encoded: &Encoded) -> Result<(), Error> {
+    fn send(&mut self, batch: &Batch, encoded: &Encoded<'_>) -> Result<(), Error> {
         if batch.is_empty() {
             return Ok(());
         }
         self.drain();
-        self.make_room(encoded.bytes().len());
-        self.send_bytes(encoded.bytes()).map_err(|error| Error::io("send", Summary(batch), &error))?;
+        self.make_room(encoded.len());
+        self.send_pieces(encoded).map_err(|error| Error::io("send", Summary(batch), &error))?;
         self.read_answers(batch, encoded)
     }
 
@@ -96,11 +102,20 @@ impl Socket {
         }
     }
 
-    fn send_bytes(&self, bytes: &[u8]) -> io::Result<()> {
+    /// The kernel takes a batch in one message or not at all, but it may come from many places.
+    fn send_pieces(&self, encoded: &Encoded<'_>) -> io::Result<()> {
+        let pieces: Vec<_> = encoded.pieces().map(IoSlice::new).collect();
+        if pieces.len() > MOST_PIECES {
+            return self.send_slices(&[IoSlice::new(&encoded.to_bytes())]);
+        }
+        self.send_slices(&pieces)
+    }
+
+    fn send_slices(&self, slices: &[IoSlice<'_>]) -> io::Result<()> {
         loop {
-            match self.netlink.send(bytes, 0) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            match sendmsg::<()>(self.netlink.as_raw_fd(), slices, &[], MsgFlags::empty(), None) {
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
                 Ok(_) => return Ok(()),
             }
         }
@@ -108,7 +123,7 @@ impl Socket {
 
     /// Reads one datagram into `bytes`, in place of what is there; says whether there was one.
     fn receive(&self, bytes: &mut Vec<u8>, wait: bool) -> io::Result<bool> {
-        let flags = if wait { 0 } else { nix::sys::socket::MsgFlags::MSG_DONTWAIT.bits() };
+        let flags = if wait { 0 } else { MsgFlags::MSG_DONTWAIT.bits() };
         bytes.clear();
         bytes.reserve(RECEIVE);
         loop {
@@ -123,7 +138,7 @@ impl Socket {
 
     /// The kernel has handled the whole batch when the send returns, so every answer is there to be read: refusals
     /// in the order of commands, and the acknowledgement of the last one.
-    fn read_answers(&self, batch: &Batch, encoded: &Encoded) -> Result<(), Error> {
+    fn read_answers(&self, batch: &Batch, encoded: &Encoded<'_>) -> Result<(), Error> {
         let (mut first, mut overrun, mut acknowledged) = (None, false, false);
         let mut bytes = Vec::new();
         loop {
@@ -178,7 +193,7 @@ impl Socket {
         self.sequence = self.sequence.wrapping_add(1);
         let mut writer = Writer::default();
         message::write_as(&mut writer, kind, flags | NLM_F_ACK, self.sequence, family, attributes);
-        self.send_bytes(&writer.into_bytes()).map_err(fail)?;
+        self.send_slices(&[IoSlice::new(&writer.into_bytes())]).map_err(fail)?;
         let mut bytes = Vec::new();
         loop {
             self.receive(&mut bytes, true).map_err(fail)?;
@@ -234,14 +249,14 @@ impl Answer {
     }
 
     /// The command, and within it the element, that this is about.
-    fn error(self, batch: &Batch, encoded: &Encoded) -> Error {
+    fn error(self, batch: &Batch, encoded: &Encoded<'_>) -> Error {
         let Some(message) = encoded.message(self.sequence) else {
             return Error::os("apply", Summary(batch), self.errno);
         };
         let Some(command) = batch.commands().get(message.command) else {
             return Error::os("apply", Summary(batch), self.errno);
         };
-        let element = self.offset.and_then(|offset| message.element_at(offset));
+        let element = self.offset.and_then(|offset| encoded.element_at(message, offset));
         Error::refused(message.command, command, element, self.errno)
     }
 }

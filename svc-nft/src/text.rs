@@ -98,8 +98,12 @@ fn write_key_type(f: &mut impl Write, key: &KeyType) -> fmt::Result {
     }
 }
 
-pub(crate) fn join<T: fmt::Display>(f: &mut impl Write, items: &[T], between: &str) -> fmt::Result {
-    for (index, item) in items.iter().enumerate() {
+pub(crate) fn join<T: fmt::Display>(
+    f: &mut impl Write,
+    items: impl IntoIterator<Item = T>,
+    between: &str,
+) -> fmt::Result {
+    for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
             f.write_str(between)?;
         }

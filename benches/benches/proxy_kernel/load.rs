@@ -88,7 +88,7 @@ fn measure(services: usize) -> Cost {
         kernel.apply(&batch).expect("the rules");
         let applied = processor_time();
         // `apply` encodes too.
-        bytes = batch.encode().expect("the same rules").bytes().len();
+        bytes = batch.encode().expect("the same rules").len();
         let encoded = processor_time() - applied;
         remove(&mut kernel, &rules);
         let emptied = processor_time();
@@ -130,7 +130,7 @@ fn changes(services: usize, kernel: &mut Socket, cost: Cost) -> Cost {
         compute.push(started.elapsed());
         kernel.apply(&batch).expect("the change");
         change.push(started.elapsed());
-        change_bytes = batch.encode().expect("the same change").bytes().len();
+        change_bytes = batch.encode().expect("the same change").len();
         snapshot = next;
     }
     let started = Instant::now();

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{join, write_header};
-use crate::{Chain, Command, Element, Name, Object, Rule, Set, Verb};
+use crate::{Chain, Command, Elements, Name, Object, Rule, Set, Verb};
 
 pub(crate) fn write_command(f: &mut fmt::Formatter<'_>, command: &Command) -> fmt::Result {
     let (verb, table) = (command.verb, &command.table);
@@ -18,7 +18,7 @@ pub(crate) fn write_command(f: &mut fmt::Formatter<'_>, command: &Command) -> fm
         Object::Chain(chain) => write_chain(f, command, chain),
         Object::Set(set) => write_set(f, command, set),
         Object::Rule { chain, rule, handle } => write_rule(f, command, chain, rule, *handle),
-        Object::Elements { set, elements } => write_elements(f, command, set, elements),
+        Object::Elements(elements) => write_elements(f, command, elements),
     }
 }
 
@@ -68,13 +68,8 @@ fn write_rule(
     }
 }
 
-fn write_elements(
-    f: &mut fmt::Formatter<'_>,
-    command: &Command,
-    set: &Set,
-    elements: &[Element],
-) -> fmt::Result {
-    write!(f, "{} element {} {} {{ ", command.verb, command.table, set.name())?;
-    join(f, elements, ", ")?;
+fn write_elements(f: &mut fmt::Formatter<'_>, command: &Command, elements: &Elements) -> fmt::Result {
+    write!(f, "{} element {} {} {{ ", command.verb, command.table, elements.set().name())?;
+    join(f, elements.iter(), ", ")?;
     f.write_str(" }")
 }

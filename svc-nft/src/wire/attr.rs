@@ -11,8 +11,9 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes) }
+    /// Goes on after bytes that are there, whole attributes all of them.
+    pub(crate) fn onto(bytes: Vec<u8>) -> Self {
+        Self { bytes }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -67,6 +68,28 @@ impl Writer {
         self.raw(text.as_bytes());
         self.raw(&[0]);
         self.pad();
+    }
+
+    /// One attribute of several parts, each padded.
+    pub(crate) fn padded(
+        &mut self,
+        kind: u16,
+        parts: impl IntoIterator<Item: std::ops::Deref<Target = [u8]>>,
+    ) {
+        let start = self.len();
+        self.raw(&[0; 2]);
+        self.raw(&kind.to_ne_bytes());
+        for part in parts {
+            self.raw(&part);
+            self.pad();
+        }
+        self.close(start);
+    }
+
+    /// The head of an attribute of attributes whose payload stands elsewhere.
+    pub(crate) fn head(&mut self, kind: u16, payload: usize) {
+        self.raw(&length(HEADER + payload).to_ne_bytes());
+        self.raw(&(kind | NLA_F_NESTED).to_ne_bytes());
     }
 
     /// An attribute of what `inside` writes.

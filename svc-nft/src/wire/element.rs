@@ -11,6 +11,13 @@ use super::{
 };
 use crate::{Data, DataType, Element, Key, L4Proto, Set, SetData, SetFlag, Value, value::Bytes};
 
+/// Appends an element to a list.
+pub(crate) fn write_to(list: &mut Vec<u8>, set: &Set, element: &Element) {
+    let mut writer = Writer::onto(std::mem::take(list));
+    write(&mut writer, set, element);
+    *list = writer.into_bytes();
+}
+
 /// Writes an element; one of an interval set of one part becomes two, its first value and the one after its last.
 pub(crate) fn write(writer: &mut Writer, set: &Set, element: &Element) {
     let parts = element.key().parts();
@@ -23,12 +30,32 @@ pub(crate) fn write(writer: &mut Writer, set: &Set, element: &Element) {
                 write_one(writer, &end, None, NFT_SET_ELEM_INTERVAL_END, None);
             }
         }
-        [single] => write_one(writer, &single.bytes(), None, 0, Some(element)),
-        several => {
+        several if interval => {
             let (first, last) = bounds(several);
-            write_one(writer, &first, interval.then_some(&last[..]), 0, Some(element));
+            write_one(writer, &first, Some(&last), 0, Some(element));
+        }
+        plain => {
+            let start = writer.open(NFTA_LIST_ELEM);
+            program::values(writer, NFTA_SET_ELEM_KEY, plain);
+            write_rest(writer, element);
+            writer.close(start);
         }
     }
+}
+
+/// How many elements begin in so much of a list, the last of which may be cut.
+#[cfg(feature = "netlink")]
+pub(crate) fn count(mut list: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some((head, _)) = list.split_first_chunk::<2>() {
+        let len = usize::from(u16::from_ne_bytes(*head)).next_multiple_of(4).max(4);
+        let attrs = Attrs(list.get(4..len).unwrap_or_default());
+        let ends =
+            attrs.be32(NFTA_SET_ELEM_FLAGS).is_some_and(|flags| flags & NFT_SET_ELEM_INTERVAL_END != 0);
+        count += usize::from(!ends);
+        list = list.get(len..).unwrap_or_default();
+    }
+    count
 }
 
 /// First and last key, each part padded to four bytes.
@@ -91,10 +118,7 @@ fn write_rest(writer: &mut Writer, element: &Element) {
     match element.data() {
         None => {}
         Some(Data::Verdict(verdict)) => program::verdict(writer, NFTA_SET_ELEM_DATA, verdict),
-        Some(Data::Values(values)) => match &values[..] {
-            [single] => program::data(writer, NFTA_SET_ELEM_DATA, &single.bytes()),
-            several => program::data(writer, NFTA_SET_ELEM_DATA, &bounds(several).0),
-        },
+        Some(Data::Values(values)) => program::values(writer, NFTA_SET_ELEM_DATA, values),
     }
     if let Some(timeout) = element.timeout_after() {
         writer.be64(NFTA_SET_ELEM_TIMEOUT, milliseconds(timeout));
@@ -104,52 +128,60 @@ fn write_rest(writer: &mut Writer, element: &Element) {
     }
 }
 
-/// Reads lists of elements of one set, which may come in several messages.
-#[derive(Debug)]
-pub(crate) struct Reader {
+/// What elements of one set look like.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Form {
+    /// Without elements.
     set: Set,
-    types: Vec<DataType>,
-    elements: Vec<Element>,
-    ends: Vec<Vec<u8>>,
+    key: Vec<DataType>,
+    /// Of a map to values.
+    data: Vec<DataType>,
 }
 
-impl Reader {
-    pub(crate) fn new(set: &Set) -> Self {
-        Self { set: set.header(), types: set.key_type().types(), elements: Vec::new(), ends: Vec::new() }
-    }
-
-    /// Takes in the elements of one message.
-    pub(crate) fn read(&mut self, list: Attrs<'_>) {
-        for attr in list.nested(NFTA_SET_ELEM_LIST_ELEMENTS).into_iter().flatten() {
-            self.read_one(attr);
-        }
-    }
-
-    fn read_one(&mut self, attr: Attr<'_>) {
-        let attrs = attr.nested();
-        let flags = attrs.be32(NFTA_SET_ELEM_FLAGS).unwrap_or(0);
-        let Some(key) = attrs.nested(NFTA_SET_ELEM_KEY).and_then(|key| key.bytes(NFTA_DATA_VALUE)) else {
-            return;
+impl Form {
+    pub(crate) fn of(set: &Set) -> Self {
+        let data = match set.data_type() {
+            Some(SetData::Values(data)) => data.types(),
+            _ => Vec::new(),
         };
-        if flags & NFT_SET_ELEM_INTERVAL_END != 0 {
-            self.ends.push(key.to_vec());
-            return;
-        }
-        if flags & NFT_SET_ELEM_CATCHALL != 0 {
-            return;
-        }
+        Self { set: set.header(), key: set.key_type().types(), data }
+    }
+
+    pub(crate) fn set(&self) -> &Set {
+        &self.set
+    }
+
+    /// Whether an element can be told from its bytes.
+    pub(crate) fn fits(&self, element: &Element) -> bool {
+        let data = match (element.data(), self.set.data_type()) {
+            (None, _) => true,
+            (Some(Data::Verdict(verdict)), Some(SetData::Verdict)) => {
+                verdict.chain().is_none_or(|chain| !chain.contains('\0'))
+            }
+            (Some(Data::Values(values)), Some(SetData::Values(_))) => are_plain(values, &self.data),
+            _ => false,
+        };
+        let comment = element.comment_text().is_none_or(|comment| !comment.contains('\0'));
+        data && comment
+            && are_plain(element.key().parts(), &self.key)
+            && !element.has_times()
+            && !self.set.has(SetFlag::Interval)
+    }
+
+    /// An element without an end of its own.
+    pub(crate) fn element(&self, attrs: Attrs<'_>) -> Option<Element> {
+        let key = attrs.nested(NFTA_SET_ELEM_KEY)?.bytes(NFTA_DATA_VALUE)?;
         let end = attrs.nested(NFTA_SET_ELEM_KEY_END).and_then(|end| end.bytes(NFTA_DATA_VALUE));
-        let Some(key) = self.key(key, end) else { return };
-        self.elements.push(self.rest(Element::new(key), attrs));
+        Some(self.rest(Element::new(self.key(key, end)?), attrs))
     }
 
     fn key(&self, first: &[u8], last: Option<&[u8]>) -> Option<Key> {
-        let first = split(&self.types, first)?;
+        let first = split(&self.key, first)?;
         let last = match last {
-            Some(last) => split(&self.types, last)?,
+            Some(last) => split(&self.key, last)?,
             None => first.clone(),
         };
-        let parts = self.types.iter().zip(first.iter().zip(last));
+        let parts = self.key.iter().zip(first.iter().zip(last));
         Some(Key::new(
             parts.map(|(kind, (first, last))| value(*kind, first, last)).collect::<Option<Vec<_>>>()?,
         ))
@@ -178,26 +210,79 @@ impl Reader {
     fn data(&self, data: Attrs<'_>) -> Option<Data> {
         match self.set.data_type()? {
             SetData::Verdict => program::parse_verdict(data).map(Data::Verdict),
-            SetData::Values(key) => {
-                values(&key.types(), data.bytes(NFTA_DATA_VALUE)?).map(|v| Data::Values(v.into()))
+            SetData::Values(_) => {
+                values(&self.data, data.bytes(NFTA_DATA_VALUE)?).map(|values| Data::Values(values.into()))
             }
         }
+    }
+}
+
+/// Constants of just these types, each a single value that its bytes tell.
+fn are_plain(values: &[Value], types: &[DataType]) -> bool {
+    let plain = |(value, kind): (&Value, &DataType)| {
+        let ranges = matches!(
+            value,
+            Value::IfName(_)
+                | Value::IfPrefix(_)
+                | Value::Ipv4Net(_)
+                | Value::Ipv6Net(_)
+                | Value::PortRange(..)
+                | Value::Ipv4Range(..)
+                | Value::Ipv6Range(_)
+        );
+        !ranges && value.data_type() == *kind
+    };
+    values.len() == types.len() && values.iter().zip(types).all(plain)
+}
+
+/// Reads lists of elements of one set, which may come in several messages.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    form: Form,
+    elements: Vec<Element>,
+    ends: Vec<Vec<u8>>,
+}
+
+impl Reader {
+    pub(crate) fn new(set: &Set) -> Self {
+        Self { form: Form::of(set), elements: Vec::new(), ends: Vec::new() }
+    }
+
+    /// Takes in the elements of one message.
+    pub(crate) fn read(&mut self, list: Attrs<'_>) {
+        for attr in list.nested(NFTA_SET_ELEM_LIST_ELEMENTS).into_iter().flatten() {
+            self.read_one(attr);
+        }
+    }
+
+    fn read_one(&mut self, attr: Attr<'_>) {
+        let attrs = attr.nested();
+        let flags = attrs.be32(NFTA_SET_ELEM_FLAGS).unwrap_or(0);
+        let Some(key) = attrs.nested(NFTA_SET_ELEM_KEY).and_then(|key| key.bytes(NFTA_DATA_VALUE)) else {
+            return;
+        };
+        if flags & NFT_SET_ELEM_INTERVAL_END != 0 {
+            self.ends.push(key.to_vec());
+            return;
+        }
+        if flags & NFT_SET_ELEM_CATCHALL != 0 {
+            return;
+        }
+        self.elements.extend(self.form.element(attrs));
     }
 
     /// The elements that were read. Interval sets of one part come as first values and ends: each first value goes
     /// with the least end above it.
     pub(crate) fn finish(self) -> Vec<Element> {
-        if !self.set.has(SetFlag::Interval) || self.types.len() != 1 {
-            return self.elements;
-        }
-        let Self { types, mut ends, elements, .. } = self;
+        let Self { form, mut ends, elements } = self;
+        let ([kind], true) = (&form.key[..], form.set.has(SetFlag::Interval)) else { return elements };
         ends.sort_unstable();
         let close = |element: Element| {
             let [first] = element.key().parts() else { return element };
             let first = first.bytes();
             let end = ends.get(ends.partition_point(|end| end[..] <= first[..]));
             let last = end.map_or_else(|| vec![0xff; first.len()], |end| predecessor(end));
-            match value(types[0], &first, &last) {
+            match value(*kind, &first, &last) {
                 Some(value) => element.with_key(Key::from(value)),
                 None => element,
             }

@@ -65,8 +65,13 @@ fn write_raw(
     writer.raw(&[0; 4]);
     writer.raw(&genmsg);
     attributes(writer);
-    let length = u32::try_from(writer.len() - start).unwrap_or(u32::MAX);
-    writer.patch_u32(start, length);
+    let len = writer.len() - start;
+    set_len(writer, start, len);
+}
+
+/// Tells how long the message is that begins here.
+pub(crate) fn set_len(writer: &mut Writer, start: usize, len: usize) {
+    writer.patch_u32(start, u32::try_from(len).unwrap_or(u32::MAX));
 }
 
 /// One message that was received.

@@ -79,6 +79,16 @@ pub(crate) fn data(writer: &mut Writer, kind: u16, bytes: &[u8]) {
     writer.nested(kind, |writer| writer.attr(NFTA_DATA_VALUE, bytes));
 }
 
+/// `NFTA_DATA_VALUE` of several constants, each padded to a register's four bytes; a single one is not.
+pub(crate) fn values(writer: &mut Writer, kind: u16, values: &[Value]) {
+    if let [single] = values {
+        return data(writer, kind, &single.bytes());
+    }
+    writer.nested(kind, |writer| {
+        writer.padded(NFTA_DATA_VALUE, values.iter().map(Value::bytes));
+    });
+}
+
 /// `NFTA_DATA_VERDICT` within an attribute of this kind.
 pub(crate) fn verdict(writer: &mut Writer, kind: u16, verdict: &Verdict) {
     let code = match verdict {

@@ -95,7 +95,8 @@ fn read_back(set: &Set) -> Set {
     let mut batch = Batch::new();
     batch.add_set(&id(), set).add_elements(&id(), set, set.elements().cloned());
     let encoded = batch.encode().expect("a netlink form");
-    let messages = messages(encoded.bytes());
+    let bytes = encoded.to_bytes();
+    let messages = messages(&bytes);
     let mut back = set::parse(messages[0].attrs()).expect("a set");
     let mut reader = element::Reader::new(&back);
     messages[1..].iter().for_each(|message| reader.read(message.attrs()));
@@ -110,8 +111,8 @@ proptest! {
     fn rules_are_read_back(rule in strategies::rule()) {
         let mut batch = Batch::new();
         batch.add_rule(&id(), "c", rule.clone());
-        let encoded = batch.encode().expect("a netlink form");
-        let attrs = messages(encoded.bytes())[0].attrs();
+        let bytes = batch.encode().expect("a netlink form").to_bytes();
+        let attrs = messages(&bytes)[0].attrs();
         prop_assert_eq!(attrs.text(NFTA_RULE_CHAIN), Some("c"));
         prop_assert_eq!(decompile::rule(attrs, Family::Ip, &|_| None), rule);
     }
@@ -135,7 +136,7 @@ proptest! {
         let mut batch = Batch::new();
         batch.add_table(&id()).add_set(&id(), &set);
         batch.add_chain(&id(), &Chain::regular("c")).add_rule(&id(), "c", rule).add_elements(&id(), &set, set.elements().cloned());
-        let mut bytes = batch.encode().expect("a netlink form").bytes().to_vec();
+        let mut bytes = batch.encode().expect("a netlink form").to_bytes();
         for (at, byte) in wrong {
             let at = at.index(bytes.len());
             bytes[at] = byte;
@@ -150,14 +151,74 @@ proptest! {
     }
 
     #[test]
-    fn large_sets_are_split(count in 1..3_000u32) {
+    fn large_sets_are_split(count in 1..9_000u32) {
         let set = Set::new("s", DataType::Ipv4Addr);
         let mut batch = Batch::new();
         batch.add_elements(&id(), &set, (0..count).map(|n| Element::new(Value::Ipv4(n.into()))));
-        let encoded = batch.encode().expect("a netlink form");
-        let sizes: Vec<_> = messages(encoded.bytes()).iter().map(|message| message.payload.len()).collect();
-        prop_assert_eq!(sizes.len(), count.div_ceil(400) as usize);
-        prop_assert!(sizes.iter().all(|size| *size < 65_536));
-        prop_assert_eq!(encoded.messages().iter().map(|message| message.starts.len()).sum::<usize>(), count as usize);
+        let bytes = batch.encode().expect("a netlink form").to_bytes();
+        let messages = messages(&bytes);
+        prop_assert!(messages.iter().all(|message| message.payload.len() < 65_536));
+        // An address takes 16 bytes.
+        prop_assert_eq!(messages.len(), (count * 16).div_ceil(60_016) as usize);
+        let mut reader = element::Reader::new(&set);
+        messages.iter().for_each(|message| reader.read(message.attrs()));
+        let numbers: Vec<_> = reader.finish().iter().map(|element| element.key().parts()[0].clone()).collect();
+        prop_assert_eq!(numbers, (0..count).map(|n| Value::Ipv4(n.into())).collect::<Vec<_>>());
     }
+
+    #[test]
+    fn packed_elements_are_what_they_were(elements in vec(any_element(), 0..40), set in any_set()) {
+        let mut packed = Elements::new(&set);
+        packed.extend(elements.iter().cloned());
+        prop_assert_eq!(packed.len(), elements.len());
+        let mut back: Vec<_> = packed.iter().map(|element| format!("{element:?}")).collect();
+        let mut before: Vec<_> = elements.iter().map(|element| format!("{element:?}")).collect();
+        back.sort();
+        before.sort();
+        prop_assert_eq!(back, before);
+    }
+}
+
+/// Sets that elements may fit or not.
+fn any_set() -> impl Strategy<Value = Set> {
+    let service = [DataType::Ipv4Addr, DataType::InetService];
+    prop_oneof![
+        Just(Set::new("s", DataType::Ipv4Addr)),
+        Just(Set::new("s", DataType::IfName)),
+        Just(Set::new("s", DataType::Ipv4Addr).flag(SetFlag::Interval)),
+        Just(Set::new("s", service).timeout(Duration::from_secs(9))),
+        Just(Set::vmap("s", service)),
+        Just(Set::map("s", DataType::Ipv4Addr, service)),
+    ]
+}
+
+/// Elements of some set, with what may be told about one.
+fn any_element() -> impl Strategy<Value = Element> {
+    let part = prop_oneof![
+        4 => any::<[u8; 4]>().prop_map(|octets| Value::Ipv4(octets.into())),
+        4 => any::<u16>().prop_map(Value::Port),
+        1 => "[a-z\\x00]{0,20}".prop_map(|name| Value::IfName(name.into())),
+        1 => "[a-z]{0,5}".prop_map(|name| Value::IfPrefix(name.into())),
+        1 => (any::<[u8; 4]>(), any::<[u8; 4]>()).prop_map(|(a, b)| Value::Ipv4Range(a.into(), b.into())),
+        1 => Just(Value::from("10.1.0.0/16".parse::<ipnet::IpNet>().expect("a network"))),
+    ];
+    let data = prop_oneof![
+        Just(None),
+        "[a-z\\x00]{1,9}".prop_map(|chain| Some(Data::from(Verdict::goto(chain)))),
+        Just(Some(Data::from(Verdict::Drop))),
+        (any::<[u8; 4]>(), any::<u16>())
+            .prop_map(|(address, port)| Some(Data::from([Value::Ipv4(address.into()), Value::Port(port)]))),
+    ];
+    let key = vec(part, 1..3);
+    (key, data, option::of(1..20_000_000u64), option::of("[a-z\\x00]{0,130}")).prop_map(
+        |(key, data, nanoseconds, comment)| {
+            let element = match data {
+                Some(data) => Element::mapping(Key::new(key), data),
+                None => Element::new(Key::new(key)),
+            };
+            let timed = nanoseconds.map(|number| Duration::from_nanos(number * 1_000));
+            let element = timed.into_iter().fold(element, Element::timeout);
+            comment.into_iter().fold(element, Element::comment)
+        },
+    )
 }

@@ -8,8 +8,8 @@ fn id() -> TableId {
 
 /// The bytes of a message of this number, begin being 0, from its attributes on.
 fn attributes(batch: &Batch, number: usize) -> Vec<u8> {
-    let encoded = batch.encode().expect("a netlink form");
-    let message = super::message::split(encoded.bytes()).nth(number).expect("a message");
+    let bytes = batch.encode().expect("a netlink form").to_bytes();
+    let message = super::message::split(&bytes).nth(number).expect("a message");
     message.payload[4..].to_vec()
 }
 
@@ -31,7 +31,8 @@ fn a_batch_begins_and_ends_and_asks_for_one_acknowledgement() {
         24000000 000a 0104 01000000 00000000 02 00 0000  0600 0100 7400 0000  0800 0200 00000000
         1c000000 020a 0500 02000000 00000000 02 00 0000  0600 0100 7400 0000
         14000000 1100 0100 03000000 00000000 00 00 000a");
-    assert_eq!(encoded.bytes(), expected);
+    assert_eq!(encoded.to_bytes(), expected);
+    assert_eq!(encoded.pieces().collect::<Vec<_>>(), [&expected]);
 }
 
 #[test]

@@ -62,15 +62,17 @@ impl Rules {
 fn singly(batch: &Batch) -> impl Iterator<Item = Command> {
     let mut commands = Vec::new();
     for command in batch.commands() {
-        let Object::Elements { set, elements } = &command.object else {
+        let Object::Elements(elements) = &command.object else {
             commands.push(command.clone());
             continue;
         };
-        let one = |element: &Element| {
+        let one = |element: Element| {
             let mut alone = Batch::new();
             match command.verb {
-                Verb::Delete => alone.delete_elements(&command.table, set, [element.key().clone()]),
-                _ => alone.add_elements(&command.table, set, [element.clone()]),
+                Verb::Delete => {
+                    alone.delete_elements(&command.table, elements.set(), [element.key().clone()])
+                }
+                _ => alone.add_elements(&command.table, elements.set(), [element]),
             };
             alone.commands().to_vec()
         };

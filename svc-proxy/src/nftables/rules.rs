@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync as Map;
 use svc_model::ObjectName;
-use svc_nft::{Batch, Chain, Element, Name, Set, Table, TableId};
+use svc_nft::{Batch, Chain, Element, Elements, Name, Set, Table, TableId};
 
 use super::base;
 use super::change::Change;
@@ -241,12 +241,11 @@ impl FamilyRules {
     fn load(&self, more: Option<&Chain>, batch: &mut Batch) {
         let mut table = self.frame(more);
         self.add_objects(&mut table);
-        let mut elements: BTreeMap<map::Map, Vec<Element>> = BTreeMap::new();
-        self.each_element(|map, element| elements.entry(map).or_default().push(element));
+        let mut elements: BTreeMap<map::Map, Elements> = BTreeMap::new();
+        let empty = |map: map::Map| Elements::new(&map.declaration(&self.dialect));
+        self.each_element(|map, element| elements.entry(map).or_insert_with(|| empty(map)).push(&element));
         batch.load_with(&table, |batch| {
-            for (map, elements) in elements {
-                batch.add_elements(table.id(), &map.declaration(&self.dialect), elements);
-            }
+            elements.into_values().for_each(|elements| _ = batch.add_collected(table.id(), elements));
         });
     }
 
