@@ -97,6 +97,7 @@ impl Manifest {
         }
     }
 
+    #[cfg(feature = "kube")]
     pub(crate) fn metadata_mut(&mut self) -> &mut ObjectMeta {
         match self {
             Manifest::ConfigMap(object) => &mut object.metadata,

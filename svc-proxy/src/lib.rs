@@ -109,6 +109,7 @@ pub mod fake;
 #[cfg(feature = "health")]
 pub mod health;
 pub mod iptables;
+pub mod ipvs;
 #[cfg(feature = "config-file")]
 pub mod kube_proxy;
 #[cfg(feature = "driver")]

@@ -34,6 +34,7 @@ use crate::Plan;
 use crate::plan::Compiler;
 
 pub use cause::CausedCommand;
+pub(crate) use dialect::Balancer;
 pub(crate) use reason::{reason_of_chain, reason_of_set};
 pub(crate) use rules::MARKER;
 pub use rules::Rules;
@@ -62,6 +63,11 @@ impl Backend {
         self
     }
 
+    /// The rules of a plan where IPVS leads, or not.
+    pub(crate) fn compile_for(&self, plan: &Plan, balancer: &Balancer) -> Rules {
+        Rules::new(plan, &self.table, balancer)
+    }
+
     /// The tables that rules of this back end may be in: those of families that a node does not have included.
     #[must_use]
     pub fn tables(&self) -> [TableId; 2] {
@@ -73,6 +79,6 @@ impl Compiler for Backend {
     type Rules = Rules;
 
     fn compile(&self, plan: &Plan) -> Rules {
-        Rules::new(plan, &self.table)
+        self.compile_for(plan, &Balancer::Chains)
     }
 }

@@ -13,7 +13,7 @@ pub(crate) const REJECT: &str = "reject-chain";
 
 /// What no Service can change.
 pub(crate) fn chains(dialect: &Dialect) -> Vec<Chain> {
-    let mut chains = base_chains();
+    let mut chains = base_chains(dialect);
     chains.extend(filter_input(dialect));
     chains.extend(filter_forward(dialect));
     chains.extend([
@@ -29,7 +29,7 @@ pub(crate) fn chains(dialect: &Dialect) -> Vec<Chain> {
 /// Source ranges are checked before NAT, on the addresses that the client used. What should have been translated and
 /// was not is refused or dropped after NAT, yet before routing: so a node without a route to the ClusterIPs refuses
 /// too.
-fn base_chains() -> Vec<Chain> {
+fn base_chains(dialect: &Dialect) -> Vec<Chain> {
     use {ChainType::Filter, ChainType::Nat, Hook::Output, Hook::Postrouting, Hook::Prerouting};
     let new_only = |chain| Rule::new([Statement::ct_state([CtState::New]), Statement::jump(chain)]);
     let always = |chain| Rule::new([Statement::jump(chain)]);
@@ -38,11 +38,23 @@ fn base_chains() -> Vec<Chain> {
         Chain::base("firewall-prerouting", Filter, Prerouting, before_nat).rule(new_only(FIREWALL_CHECK)),
         Chain::base("firewall-output", Filter, Output, before_nat).rule(new_only(FIREWALL_CHECK)),
         Chain::base("nat-prerouting", Nat, Prerouting, Priority::DSTNAT).rule(always(SERVICES)),
-        Chain::base("nat-output", Nat, Output, Priority::DSTNAT).rule(always(SERVICES)),
+        nat_output(dialect).rule(always(SERVICES)),
         Chain::base("filter-prerouting", Filter, Prerouting, Priority::FILTER).rule(new_only(SERVICES_CHECK)),
         Chain::base("filter-output", Filter, Output, Priority::FILTER).rule(new_only(SERVICES_CHECK)),
         Chain::base("nat-postrouting", Nat, Postrouting, Priority::SRCNAT).rule(always(MASQUERADING)),
     ]
+}
+
+/// To an address of its own a node speaks from that address. Where it is one for IPVS, other nodes have it too, and an
+/// endpoint's answer would not find the way back.
+fn nat_output(dialect: &Dialect) -> Chain {
+    let chain = Chain::base("nat-output", ChainType::Nat, Hook::Output, Priority::DSTNAT);
+    if !dialect.has_ipvs() {
+        return chain;
+    }
+    let from_bound = Statement::lookup([dialect.saddr()], Map::BoundAddresses.name());
+    let to_service = Statement::lookup(dialect.service_key(), Map::IpvsServices.name());
+    chain.rule([from_bound, to_service, dialect.mark()])
 }
 
 /// [`Compat::accept_health_checks`](crate::Compat::accept_health_checks)
@@ -93,9 +105,22 @@ fn services_check(dialect: &Dialect) -> Chain {
     let mut chain = Chain::regular(SERVICES_CHECK);
     chain.push([Statement::vmap(dialect.service_key(), Map::NoEndpointServices.name())]);
     push_node_ports(&mut chain, dialect.to_refused_node_port_address(), Map::NoEndpointNodePorts);
+    if dialect.has_ipvs() {
+        chain.push([Statement::lookup(dialect.service_key(), Map::IpvsServices.name()), Statement::accept()]);
+        for mut statements in dialect.to_node_port_address() {
+            let port = [Expr::L4Proto, Expr::ThDport];
+            statements.extend([Statement::lookup(port, Map::IpvsNodePorts.name()), Statement::accept()]);
+            chain.push(Rule::new(statements));
+        }
+    }
     if !dialect.compat.pass_wrong_ports {
         let to_cluster_ip = Statement::lookup([dialect.daddr()], Map::ClusterIps.name());
         chain.push([to_cluster_ip, Verdict::goto(REJECT).into()]);
+    }
+    if dialect.has_ipvs() {
+        // Or they would reach what listens on the node.
+        let bound = Statement::lookup([dialect.daddr()], Map::BoundAddresses.name());
+        chain.push([bound, Verdict::goto(REJECT).into()]);
     }
     if !dialect.compat.pass_unallocated {
         for cidr in &dialect.service_cidrs {
@@ -124,8 +149,14 @@ fn reject_chain(dialect: &Dialect) -> Chain {
 fn masquerading(dialect: &Dialect) -> Chain {
     let marked = Statement::mark_is_not(dialect.mark, 0);
     let unmark = Statement::mark_xor(dialect.mark);
-    let translated = Statement::ct_status([CtStatus::Dnat]);
     let key = [dialect.saddr(), dialect.daddr(), Expr::L4Proto, Expr::ThDport];
+    let translated = if dialect.has_ipvs() {
+        // IPVS leaves no status: what is translated was not for an endpoint that talks to itself from the start.
+        let original = [dialect.saddr(), dialect.original_daddr(), Expr::L4Proto, Expr::CtOriginalDport];
+        Statement::lookup_not(original, Map::Hairpins.name())
+    } else {
+        Statement::ct_status([CtStatus::Dnat])
+    };
     Chain::regular(MASQUERADING).rule([marked, unmark, Statement::masquerade_fully_random()]).rule([
         translated,
         Statement::lookup(key, Map::Hairpins.name()),

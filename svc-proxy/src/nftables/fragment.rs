@@ -5,7 +5,7 @@ use svc_nft::{Chain, Element, Key, Set, Value, Verdict};
 use super::base::REJECT;
 use super::dialect::Dialect;
 use super::map::{Map, endpoint_data, frontend_parts};
-use super::own::{Affinity, firewall, firewall_name, is_guarded};
+use super::own::{Affinity, firewall, firewall_name, is_guarded, leads};
 use super::shared::{SharedChain, forwards};
 use super::whose;
 use crate::plan::{Destination, Endpoint, Frontend, FrontendKind, Outcome, PortPlan, ServicePlan};
@@ -36,10 +36,10 @@ pub(crate) fn elements(dialect: &Dialect, service: &ServicePlan) -> Vec<(Map, El
             elements.add_frontend(dialect, port, frontend);
             match &affinity {
                 _ if !forwards(frontend) => {}
-                Some(affinity) => {
+                Some(affinity) if leads(dialect, port, frontend) => {
                     elements.add_verdict(port, frontend, Verdict::goto(affinity.entry(frontend)));
                 }
-                None => elements.add_spread(port, frontend),
+                _ => elements.add_spread(dialect, port, frontend),
             }
         }
     }
@@ -52,7 +52,8 @@ pub(crate) fn objects(dialect: &Dialect, service: &ServicePlan) -> (Vec<Set>, Ve
     for (port, affinity) in ports(dialect, service) {
         chains.extend(whose::chain(port.name()));
         chains.extend(firewall(dialect, port));
-        if let Some(affinity) = affinity.filter(|_| port.frontends_in_force().any(forwards)) {
+        let is_led = |frontend: &Frontend| forwards(frontend) && leads(dialect, port, frontend);
+        if let Some(affinity) = affinity.filter(|_| port.frontends_in_force().any(is_led)) {
             let (more_sets, more_chains) = affinity.objects();
             sets.extend(more_sets);
             chains.extend(more_chains);
@@ -82,6 +83,11 @@ impl Elements {
             Outcome::Reject => Verdict::goto(REJECT),
             Outcome::Drop => Verdict::Drop,
             Outcome::BySource if port.local_endpoints().is_empty() => Verdict::Drop,
+            _ if dialect.has_ipvs() => {
+                let key = Key::new(frontend_parts(frontend.key()));
+                let element = Element::new(key).comment(whose::comment(port.name()));
+                return self.add(by_destination(frontend, (Map::IpvsServices, Map::IpvsNodePorts)), element);
+            }
             _ => return,
         };
         let maps = (Map::NoEndpointServices, Map::NoEndpointNodePorts);
@@ -94,9 +100,9 @@ impl Elements {
     }
 
     /// A verdict that leads to a shared chain, and the endpoints that this chain will find.
-    fn add_spread(&mut self, port: &PortPlan, frontend: &Frontend) {
-        self.add_verdict(port, frontend, Verdict::goto(SharedChain::of(port, frontend).name()));
-        let (cluster, local) = (port.cluster_endpoints(), port.local_endpoints());
+    fn add_spread(&mut self, dialect: &Dialect, port: &PortPlan, frontend: &Frontend) {
+        self.add_verdict(port, frontend, Verdict::goto(SharedChain::of(dialect, port, frontend).name()));
+        let [cluster, local] = dialect.lots(port, frontend);
         let map = by_destination(frontend, (Map::Endpoints, Map::NodePortEndpoints));
         let local_map = by_destination(frontend, (Map::LocalEndpoints, Map::NodePortLocalEndpoints));
         match (frontend.outcome(), frontend.kind()) {

@@ -25,6 +25,12 @@ pub(crate) enum Map {
     FirewallIps,
     /// Health check ports; only where they are accepted.
     HealthChecks,
+    /// Frontends that IPVS serves.
+    IpvsServices,
+    /// The same for node ports.
+    IpvsNodePorts,
+    /// Addresses that are the node's own for IPVS alone.
+    BoundAddresses,
     /// (frontend, number) -> endpoint.
     Endpoints,
     /// The same, of this node, for policy Local.
@@ -36,7 +42,7 @@ pub(crate) enum Map {
 }
 
 impl Map {
-    const ALL: [Map; 12] = [
+    const ALL: [Map; 15] = [
         Map::ClusterIps,
         Map::Hairpins,
         Map::ServiceIps,
@@ -45,6 +51,9 @@ impl Map {
         Map::NoEndpointNodePorts,
         Map::FirewallIps,
         Map::HealthChecks,
+        Map::IpvsServices,
+        Map::IpvsNodePorts,
+        Map::BoundAddresses,
         Map::Endpoints,
         Map::LocalEndpoints,
         Map::NodePortEndpoints,
@@ -53,8 +62,12 @@ impl Map {
 
     /// Those that a table of this dialect has, in their order.
     pub(crate) fn all(dialect: &Dialect) -> impl Iterator<Item = Map> {
-        let accept = dialect.compat.accept_health_checks;
-        Map::ALL.into_iter().filter(move |map| accept || *map != Map::HealthChecks)
+        let (accept, ipvs) = (dialect.compat.accept_health_checks, dialect.has_ipvs());
+        Map::ALL.into_iter().filter(move |map| match map {
+            Map::HealthChecks => accept,
+            Map::IpvsServices | Map::IpvsNodePorts | Map::BoundAddresses => ipvs,
+            _ => true,
+        })
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -67,6 +80,9 @@ impl Map {
             Map::NoEndpointNodePorts => "no-endpoint-nodeports",
             Map::FirewallIps => "firewall-ips",
             Map::HealthChecks => "health-checks",
+            Map::IpvsServices => "ipvs-services",
+            Map::IpvsNodePorts => "ipvs-nodeports",
+            Map::BoundAddresses => "bound-addresses",
             Map::Endpoints => "endpoints",
             Map::LocalEndpoints => "local-endpoints",
             Map::NodePortEndpoints => "nodeport-endpoints",
@@ -80,7 +96,9 @@ impl Map {
         let service = [address, DataType::InetProto, DataType::InetService];
         let node_port = [DataType::InetProto, DataType::InetService];
         match self {
-            Map::ClusterIps => Set::new(self.name(), address),
+            Map::ClusterIps | Map::BoundAddresses => Set::new(self.name(), address),
+            Map::IpvsServices => Set::new(self.name(), service),
+            Map::IpvsNodePorts => Set::new(self.name(), node_port),
             Map::HealthChecks => Set::new(self.name(), DataType::InetService),
             Map::Hairpins => {
                 Set::new(self.name(), [address, address, DataType::InetProto, DataType::InetService])
@@ -101,7 +119,11 @@ impl Map {
     /// The kernel looks at the current generation of a map anew in each look-up, so the last endpoint may vanish between
     /// the choice of the chain and the look-up of the number: then there is still the first one.
     pub(crate) fn spread(self, dialect: &Dialect, condition: &[Statement], count: u32) -> Vec<Rule> {
-        let choices = if count > 1 { vec![count, 1] } else { vec![count] };
+        let choices = match count {
+            0 => vec![],
+            1 => vec![1],
+            _ => vec![count, 1],
+        };
         let choose =
             |count| Statement::dnat_map(self.endpoint_key(dialect, count), self.name(), dialect.is_v6());
         choices.into_iter().map(|count| Rule::new(condition.iter().cloned()).then(choose(count))).collect()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
-use svc_nft::{Chain, CmpOp, Expr, Name, Set, SetFlag, Statement, Value};
+use svc_nft::{Chain, CmpOp, Expr, Name, Rule, Set, SetFlag, Statement, Value};
 
 use super::dialect::Dialect;
 use super::map::proto;
@@ -12,6 +12,12 @@ use crate::plan::{Endpoint, Frontend, Outcome, PortPlan, ServicePortName};
 
 /// Clients whose endpoint one affinity set remembers; beyond that, new ones are spread without being remembered.
 const AFFINITY_CLIENTS: u32 = 65_536;
+
+/// Whether chains of its own lead a frontend's clients, because they stay with their endpoint.
+pub(crate) fn leads(dialect: &Dialect, port: &PortPlan, frontend: &Frontend) -> bool {
+    let is_empty = dialect.lots(port, frontend).iter().all(|lots| lots.is_empty());
+    port.affinity().is_some() && !(dialect.has_ipvs() && is_empty)
+}
 
 /// The chains and sets of a port with session affinity.
 pub(crate) struct Affinity<'a> {
@@ -24,6 +30,7 @@ impl Affinity<'_> {
     /// Where a frontend leads.
     pub(crate) fn entry(&self, frontend: &Frontend) -> Name {
         match (frontend.kind().is_external(), frontend.outcome()) {
+            (true, _) if self.dialect.has_ipvs() => self.chain_name("external"),
             (_, Outcome::Local) => self.chain_name("local"),
             (true, _) => self.chain_name("external"),
             (false, _) => self.chain_name("service"),
@@ -32,7 +39,13 @@ impl Affinity<'_> {
 
     /// All that the frontends in force need. Chains that name others come after them.
     pub(crate) fn objects(&self) -> (Vec<Set>, Vec<Chain>) {
-        let (cluster, local) = (self.port.cluster_endpoints(), self.port.local_endpoints());
+        let led =
+            || self.port.frontends_in_force().filter(|frontend| leads(self.dialect, self.port, frontend));
+        let lots = |which: usize| {
+            let mut all = led().map(|frontend| self.dialect.lots(self.port, frontend)[which]);
+            all.find(|lots| !lots.is_empty()).unwrap_or_default()
+        };
+        let (cluster, local) = (lots(0), lots(1));
         let mut reachable: Vec<_> = cluster.iter().chain(local).copied().collect();
         reachable.sort();
         reachable.dedup();
@@ -43,7 +56,7 @@ impl Affinity<'_> {
             chains.push(self.spread_chain("local", local));
         }
         let is_spread = |frontend: &&Frontend| self.entry(frontend) == self.chain_name("external");
-        if let Some(external) = self.port.frontends_in_force().find(is_spread) {
+        if let Some(external) = led().find(is_spread) {
             chains.push(self.external_chain(external, !local.is_empty()));
         }
         (sets, chains)
@@ -99,8 +112,11 @@ impl Affinity<'_> {
     fn external_chain(&self, frontend: &Frontend, has_local: bool) -> Chain {
         let mut chain = Chain::regular(self.chain_name("external"));
         let to_all = || Statement::goto(self.chain_name("service"));
-        if frontend.outcome() != Outcome::BySource {
-            return chain.rule([self.dialect.mark()]).rule([to_all()]);
+        let led = |to| self.dialect.beyond_ipvs().into_iter().chain([to]);
+        match frontend.outcome() {
+            Outcome::BySource => {}
+            Outcome::Local => return chain.rule(Rule::new(led(Statement::goto(self.chain_name("local"))))),
+            _ => return chain.rule([self.dialect.mark()]).rule(Rule::new(led(to_all()))),
         }
         if let Some(pods_only) = self.dialect.pods_only() {
             chain.push([pods_only, to_all()]);

@@ -10,7 +10,7 @@ pub(crate) fn reason_of_set(name: &str) -> Option<Reason> {
     match () {
         () if is(Map::NoEndpointServices) || is(Map::NoEndpointNodePorts) => Some(Reason::NoEndpoints),
         () if is(Map::FirewallIps) => Some(Reason::SourceRanges),
-        () if is(Map::ClusterIps) => Some(Reason::NoSuchPort),
+        () if is(Map::ClusterIps) || is(Map::BoundAddresses) => Some(Reason::NoSuchPort),
         () => None,
     }
 }

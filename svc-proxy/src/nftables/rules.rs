@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync as Map;
@@ -10,7 +11,7 @@ use svc_nft::{Batch, Chain, Element, Elements, Name, Set, Table, TableId};
 
 use super::base;
 use super::change::Change;
-use super::dialect::Dialect;
+use super::dialect::{Balancer, Dialect};
 use super::fragment::{self, Fragment};
 use super::map;
 use super::shared::{self, Shared};
@@ -39,12 +40,13 @@ pub(crate) struct FamilyRules {
 }
 
 impl Rules {
-    pub(crate) fn new(plan: &Plan, table: &Name) -> Self {
+    pub(crate) fn new(plan: &Plan, table: &Name, balancer: &Balancer) -> Self {
         let names = plan.services().map(|service| service.name().clone()).collect();
         let families = plan.node().families().into_iter();
         let mut rules = Self {
             families: families
-                .map(|family| FamilyRules::new(Arc::new(Dialect::new(plan.node(), family, table))))
+                .map(|family| Dialect::new(plan.node(), family, table, balancer.clone()))
+                .map(|dialect| FamilyRules::new(Arc::new(dialect)))
                 .collect(),
         };
         rules.update(plan, &names);
@@ -136,6 +138,22 @@ impl Rules {
     #[must_use]
     pub fn parts(&self) -> Vec<Table> {
         self.families.iter().map(FamilyRules::part).collect()
+    }
+
+    /// Addresses that are the node's own for IPVS alone, by family.
+    pub(crate) fn bound_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let first = Shared::Bound(Ipv4Addr::UNSPECIFIED.into());
+        self.families.iter().flat_map(move |family| {
+            family.shared.range(first.clone()..).map_while(|(shared, _)| match shared {
+                Shared::Bound(address) => Some(*address),
+                _ => None,
+            })
+        })
+    }
+
+    /// Whether an address is one of those.
+    pub(crate) fn binds(&self, address: IpAddr) -> bool {
+        self.families.iter().any(|family| family.has(&Shared::Bound(address)))
     }
 
     /// The names of the tables.

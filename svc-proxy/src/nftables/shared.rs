@@ -7,7 +7,7 @@ use svc_nft::{Chain, Key, Name, Rule, Statement, Value};
 
 use super::dialect::Dialect;
 use super::map::{Map, proto};
-use super::own::count;
+use super::own::{self, count};
 use crate::plan::{Destination, Frontend, FrontendKind, Outcome, PortPlan, ServicePlan};
 
 /// Something that exists as long as any Service uses it. Small: there is one for each address and endpoint.
@@ -16,6 +16,8 @@ pub(crate) enum Shared {
     Chain(SharedChain),
     /// A ClusterIP in use.
     ClusterIp(IpAddr),
+    /// An address that is the node's own for IPVS alone.
+    Bound(IpAddr),
     /// An endpoint that may talk to itself.
     Hairpin(Protocol, IpAddr, u16),
     /// A port where load balancers ask.
@@ -27,6 +29,7 @@ impl Shared {
         Some(match *self {
             Shared::Chain(_) => return None,
             Shared::ClusterIp(address) => (Map::ClusterIps, Key::from(address)),
+            Shared::Bound(address) => (Map::BoundAddresses, Key::from(address)),
             Shared::Hairpin(protocol, address, port) => {
                 let (address, proto): (Value, Value) = (address.into(), proto(protocol).into());
                 (Map::Hairpins, Key::new([address.clone(), address, proto, Value::Port(port)]))
@@ -54,8 +57,9 @@ pub(crate) fn of(dialect: &Dialect, service: &ServicePlan) -> BTreeSet<Shared> {
             {
                 shared.insert(Shared::ClusterIp(address));
             }
-            if port.affinity().is_none() && forwards(frontend) {
-                shared.insert(Shared::Chain(SharedChain::of(port, frontend)));
+            shared.extend(dialect.bound_address(frontend).map(Shared::Bound));
+            if forwards(frontend) && !own::leads(dialect, port, frontend) {
+                shared.insert(Shared::Chain(SharedChain::of(dialect, port, frontend)));
             }
         }
         if port.frontends_in_force().any(forwards) {
@@ -89,8 +93,8 @@ pub(crate) enum SharedChain {
 
 impl SharedChain {
     /// The chain that a frontend leads to.
-    pub(crate) fn of(port: &PortPlan, frontend: &Frontend) -> Self {
-        let (cluster, local) = (count(port.cluster_endpoints()), count(port.local_endpoints()));
+    pub(crate) fn of(dialect: &Dialect, port: &PortPlan, frontend: &Frontend) -> Self {
+        let [cluster, local] = dialect.lots(port, frontend).map(count);
         match (frontend.kind(), frontend.outcome()) {
             (FrontendKind::NodePort, Outcome::Local) => Self::NodePortLocal { cluster: 0, local },
             (_, Outcome::Local) => Self::Spread(local),
@@ -117,8 +121,10 @@ impl SharedChain {
         let mut chain = Chain::regular(self.name());
         let rules = match self {
             SharedChain::Spread(count) => Map::Endpoints.spread(dialect, &[], count),
-            SharedChain::External(count) => marked(dialect, Map::Endpoints, count),
-            SharedChain::NodePort(count) => marked(dialect, Map::NodePortEndpoints, count),
+            SharedChain::External(count) => marked(dialect, Map::Endpoints, None, count),
+            SharedChain::NodePort(count) => {
+                marked(dialect, Map::NodePortEndpoints, dialect.beyond_ipvs(), count)
+            }
             SharedChain::ExternalLocal { cluster, local } => {
                 by_source(dialect, (Map::Endpoints, cluster), (Map::LocalEndpoints, local))
             }
@@ -131,9 +137,9 @@ impl SharedChain {
     }
 }
 
-fn marked(dialect: &Dialect, map: Map, count: u32) -> Vec<Rule> {
+fn marked(dialect: &Dialect, map: Map, condition: Option<Statement>, count: u32) -> Vec<Rule> {
     let mut rules = vec![Rule::new([dialect.mark()])];
-    rules.extend(map.spread(dialect, &[], count));
+    rules.extend(map.spread(dialect, condition.as_slice(), count));
     rules
 }
 
@@ -149,7 +155,7 @@ fn by_source(dialect: &Dialect, cluster: (Map, u32), local: (Map, u32)) -> Vec<R
         rules.extend(map.spread(dialect, &[Statement::from_local()], count));
     }
     if let (map, count @ 1..) = local {
-        rules.extend(map.spread(dialect, &[], count));
+        rules.extend(map.spread(dialect, dialect.beyond_ipvs().as_slice(), count));
     }
     rules
 }

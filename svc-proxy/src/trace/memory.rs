@@ -1,8 +1,9 @@
 //! What rules remember of earlier packets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use svc_ipvs::ServiceId;
 use svc_nft::{Data, Key, Name, TableId};
 
 /// Which clients the rules remember, where: session affinity. Comes from [`Way::memory`](super::Way::memory) and goes
@@ -13,6 +14,8 @@ pub struct Memory {
     sets: BTreeMap<Place, Option<Remembered>>,
     /// Sources that are in lists of xt_recent, by list.
     lists: BTreeSet<(String, IpAddr)>,
+    /// Where IPVS leads clients that stay: its templates.
+    templates: BTreeMap<(ServiceId, IpAddr), SocketAddr>,
 }
 
 type Place = (TableId, Name, Key);
@@ -27,7 +30,7 @@ impl Memory {
     /// Nobody is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lists.is_empty() && self.sets.values().all(Option::is_none)
+        self.lists.is_empty() && self.templates.is_empty() && self.sets.values().all(Option::is_none)
     }
 
     /// Whether a source is in a list.
@@ -37,6 +40,15 @@ impl Memory {
 
     pub(super) fn list(&mut self, list: &str, source: IpAddr) {
         self.lists.insert((list.to_owned(), source));
+    }
+
+    /// Where IPVS leads a client of a virtual server.
+    pub(super) fn template(&self, server: ServiceId, client: IpAddr) -> Option<SocketAddr> {
+        self.templates.get(&(server, client)).copied()
+    }
+
+    pub(super) fn note_template(&mut self, server: ServiceId, client: IpAddr, to: SocketAddr) {
+        self.templates.insert((server, client), to);
     }
 
     /// Nothing was done to any set.

@@ -3,6 +3,7 @@
 //! Source of what the kernel does: `nf_tables_core.c`, `nf_nat_core.c` and `nft_*.c` of Linux 6.1.
 
 mod index;
+mod ipvs;
 mod lookup;
 mod read;
 mod rule;
@@ -11,8 +12,10 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use svc_ipvs::Listed;
 use svc_model::AddressType;
 use svc_nft::{Family, Hook, Table};
 
@@ -20,6 +23,7 @@ use super::dice::Dice;
 use super::{Memory, Ruleset, TraceError, Way};
 use crate::packet::Packet;
 use index::{Base, IndexedTable};
+use ipvs::Servers;
 use walk::Walk;
 
 /// Packets that go more ways than this are not followed: no Service has as many endpoints.
@@ -44,6 +48,7 @@ pub struct Tables {
     tables: Arc<[IndexedTable]>,
     /// The base chains of every hook, in the order in which they run.
     bases: Arc<[Base]>,
+    servers: Arc<Servers>,
 }
 
 impl Tables {
@@ -52,7 +57,18 @@ impl Tables {
         let tables: Arc<[_]> = tables.into_iter().map(|table| IndexedTable::new(&table)).collect();
         let mut bases: Vec<_> = index::bases(&tables).collect();
         bases.sort_by_key(Base::order);
-        Self { tables, bases: bases.into() }
+        Self { tables, bases: bases.into(), servers: Arc::default() }
+    }
+
+    /// With the virtual servers of IPVS, and the addresses that are the host's own for their sake.
+    #[must_use]
+    pub fn with_ipvs(
+        mut self,
+        servers: impl IntoIterator<Item = Listed>,
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) -> Self {
+        self.servers = Arc::new(Servers::new(servers, addresses));
+        self
     }
 
     /// The base chains that see packets of a family at a hook, in order.

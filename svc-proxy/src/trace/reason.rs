@@ -14,7 +14,7 @@ pub enum Reason {
     NoLocalEndpoints,
     /// The client is in none of its `loadBalancerSourceRanges`.
     SourceRanges,
-    /// The address is a Service's ClusterIP, the port is not one of the Service's.
+    /// The address is a Service's, the port is not one of the Service's.
     NoSuchPort,
     /// The address is in a range of ClusterIPs, and no Service has it.
     NoSuchService,
@@ -38,7 +38,7 @@ impl fmt::Display for Reason {
                 "the Service's traffic policy is Local and none of its endpoints is on this node"
             }
             Reason::SourceRanges => "the client is in none of the Service's loadBalancerSourceRanges",
-            Reason::NoSuchPort => "the address is a ClusterIP, but the Service has no such port",
+            Reason::NoSuchPort => "the address is a Service's, but the Service has no such port",
             Reason::NoSuchService => "the address is one for ClusterIPs, but no Service has it",
         })
     }

@@ -25,11 +25,12 @@ pub(crate) fn choose(
     family: AddressType,
 ) -> Choice {
     let all = all(snapshot, service, port, family);
+    let ours = |address: std::net::IpAddr| AddressType::of(address) == family;
     let vip = service
         .load_balancer_ingress()
         .iter()
-        .any(|entry| entry.ip().is_some() && entry.ip_mode() != IpMode::Proxy);
-    let outside = port.node_port().is_some() || vip || !service.external_ips().is_empty();
+        .any(|entry| entry.ip().is_some_and(ours) && entry.ip_mode() != IpMode::Proxy);
+    let outside = port.node_port().is_some() || vip || service.external_ips().iter().copied().any(ours);
     let internal_local = service.internal_traffic_policy() == TrafficPolicy::Local;
     let external_local = outside && service.external_traffic_policy() == TrafficPolicy::Local;
     let mut choice = Choice::default();

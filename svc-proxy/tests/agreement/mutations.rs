@@ -61,6 +61,7 @@ fn every_mutation_is_noticed() -> Result<(), String> {
 /// Every kind of rule is there in one of them.
 fn settings() -> [Settings; 3] {
     let usual = Settings {
+        mode: ProxyMode::Nftables,
         pods: Pods::ByRange,
         masquerade_all: false,
         service_ranges: true,

@@ -7,9 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use svc_model::{AddressType, IpMode, ObjectName, Protocol, Service, ServicePort, Snapshot, TrafficPolicy};
-use svc_proxy::NodePortAddresses;
 use svc_proxy::packet::{Entry, Packet};
 use svc_proxy::trace::{Outcome, Reply, Trace};
+use svc_proxy::{NodePortAddresses, ProxyMode};
 
 use crate::endpoints::{Choice, choose};
 use crate::settings::{
@@ -193,7 +193,10 @@ impl Reference<'_> {
 
     fn served(&self, frontend: &Match<'_>, packet: &Packet) -> Expected {
         let Match { kind, service, port } = *frontend;
-        let choice = choose(self.snapshot, service, port, packet.family());
+        let mut choice = choose(self.snapshot, service, port, packet.family());
+        if choice.local.is_empty() && self.settings.compat.local_falls_back {
+            choice.local.clone_from(&choice.cluster);
+        }
         let blocked = kind == Kind::Balancer && !self.admits(service, packet.source(), packet.family());
         if blocked && (choice.any || !self.settings.compat.reject_blocked_without_endpoints) {
             return Expected::only(Outcome::Drop);
@@ -202,6 +205,7 @@ impl Reference<'_> {
             return Expected::only(Outcome::Reject);
         }
         let (endpoints, masquerade) = self.chosen(kind, service, &choice, packet);
+        let masquerade = masquerade || (kind != Kind::NodePort && self.answers_elsewhere(packet));
         if endpoints.is_empty() {
             return Expected::only(Outcome::Drop);
         }
@@ -232,9 +236,11 @@ impl Reference<'_> {
                 _ => (&choice.cluster, masquerade),
             };
         }
+        let for_all = self.settings.compat.local_without_short_circuit;
         match (service.external_traffic_policy(), pod) {
+            (TrafficPolicy::Local, _) if for_all => (&choice.local, false),
             (TrafficPolicy::Local, Some(true)) => (&choice.cluster, false),
-            (TrafficPolicy::Local, _) if host().is_local(packet.source()) => (&choice.cluster, true),
+            (TrafficPolicy::Local, _) if self.is_nodes(packet.source()) => (&choice.cluster, true),
             (TrafficPolicy::Local, _) => (&choice.local, false),
             _ => (&choice.cluster, true),
         }
@@ -267,6 +273,25 @@ impl Reference<'_> {
         has(source) || (has(primary(family)) && balancer_addresses(service).any(|vip| vip == source))
     }
 
+    fn is_nodes(&self, address: IpAddr) -> bool {
+        host().is_local(address) || (self.settings.mode == ProxyMode::Ipvs && self.is_bound(address))
+    }
+
+    /// What the node sends from an address that every node has would be answered to any of them.
+    fn answers_elsewhere(&self, packet: &Packet) -> bool {
+        let own = packet.entry() == Entry::Output && !host().is_local(packet.source());
+        own && self.is_nodes(packet.source())
+    }
+
+    /// IPVS makes a Service's addresses the node's own: their other ports must not lead to what listens there.
+    fn is_bound(&self, to: IpAddr) -> bool {
+        self.ours(AddressType::of(to)).any(|service| {
+            let balancers = balancer_addresses(service);
+            let all = balancers.chain(service.external_ips().iter().copied());
+            all.chain(service.cluster_ips().iter().copied()).any(|address| address == to)
+        })
+    }
+
     fn reply(&self, outcome: Outcome, protocol: Protocol) -> Option<Reply> {
         let by_reset = protocol == Protocol::Tcp && !self.settings.compat.reject_by_icmp;
         let reply = if by_reset { Reply::Reset } else { Reply::Unreachable };
@@ -278,6 +303,9 @@ impl Reference<'_> {
         let to = packet.destination().ip();
         let compat = &self.settings.compat;
         if self.ours(family).any(|service| service.cluster_ips().contains(&to)) && !compat.pass_wrong_ports {
+            return Expected::only(Outcome::Reject);
+        }
+        if self.settings.mode == ProxyMode::Ipvs && !host().is_local(to) && self.is_bound(to) {
             return Expected::only(Outcome::Reject);
         }
         let in_range = SERVICE_RANGES.iter().any(|range| net(range).contains(&to));

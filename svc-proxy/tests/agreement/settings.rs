@@ -34,6 +34,7 @@ pub(crate) enum Pods {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    pub(crate) mode: ProxyMode,
     pub(crate) pods: Pods,
     pub(crate) masquerade_all: bool,
     pub(crate) service_ranges: bool,
@@ -50,13 +51,16 @@ impl Settings {
         ];
         let compat = prop_oneof![2 => Just(Compat::default()), 1 => Just(Compat::upstream(mode))];
         (pods, prop::bool::weighted(0.25), any::<bool>(), node_ports(), any::<bool>(), compat).prop_map(
-            |(pods, masquerade_all, service_ranges, node_ports, localhost_node_ports, compat)| Settings {
-                pods,
-                masquerade_all,
-                service_ranges,
-                node_ports,
-                localhost_node_ports,
-                compat,
+            move |(pods, masquerade_all, service_ranges, node_ports, localhost_node_ports, compat)| {
+                Settings {
+                    mode,
+                    pods,
+                    masquerade_all,
+                    service_ranges,
+                    node_ports,
+                    localhost_node_ports,
+                    compat,
+                }
             },
         )
     }

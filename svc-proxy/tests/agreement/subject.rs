@@ -1,6 +1,7 @@
 //! The back ends that have to agree: each is held to the same reference, and so to the others.
 
 mod iptables;
+mod ipvs;
 mod nftables;
 
 use std::collections::BTreeSet;
@@ -54,5 +55,10 @@ pub(crate) trait Follower {
 }
 
 pub(crate) fn all() -> Vec<&'static dyn Subject> {
-    vec![&nftables::Nftables, &iptables::Iptables { flat: false }, &iptables::Iptables { flat: true }]
+    vec![
+        &nftables::Nftables,
+        &iptables::Iptables { flat: false },
+        &iptables::Iptables { flat: true },
+        &ipvs::Ipvs,
+    ]
 }

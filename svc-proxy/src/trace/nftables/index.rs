@@ -187,7 +187,7 @@ pub(super) struct Base {
     pub(super) chain: usize,
     pub(super) hook: Hook,
     pub(super) is_nat: bool,
-    priority: i32,
+    pub(super) priority: i32,
     among_nat: i32,
 }
 

@@ -67,7 +67,7 @@ impl<'a> Walk<'a> {
         if matches!(self.packet.known(), Connection::Established { .. }) {
             bits |= CtStatus::SeenReply.bit() | CtStatus::Assured.bit() | CtStatus::Confirmed.bit();
         }
-        if self.dnat.is_some() {
+        if self.dnat.is_some() && !self.balanced {
             bits |= CtStatus::Dnat.bit();
         }
         if self.snat {
@@ -90,7 +90,7 @@ impl<'a> Walk<'a> {
             FibAddress::Daddr => self.destination.ip(),
             _ => return Err(unknown(rule, text(rule, statement), "a trace knows no interfaces' addresses")),
         };
-        let found = if self.packet.host().is_local(asked) {
+        let found = if self.is_local(asked) {
             FibType::Local
         } else if asked.is_multicast() {
             FibType::Multicast

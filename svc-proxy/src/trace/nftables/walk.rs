@@ -18,7 +18,7 @@ const DEEPEST: usize = 64;
 /// One packet, its connection, and what has been done to them so far.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
-    tables: &'a Tables,
+    pub(super) tables: &'a Tables,
     pub(super) packet: &'a Packet,
     pub(super) dice: &'a mut Dice,
     pub(super) hook: Hook,
@@ -27,6 +27,8 @@ pub(super) struct Walk<'a> {
     pub(super) mark: u32,
     pub(super) dnat: Option<SocketAddr>,
     pub(super) snat: bool,
+    /// It was IPVS that translated the destination.
+    pub(super) balanced: bool,
     /// A connection's destination and its source are decided once.
     destination_decided: bool,
     source_decided: bool,
@@ -57,6 +59,15 @@ pub(super) struct Frame<'a> {
     pub(super) depth: usize,
 }
 
+/// How a hook was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passed {
+    /// To the next one.
+    On,
+    /// IPVS sent the packet to a real server elsewhere.
+    Led,
+}
+
 /// How a chain was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
@@ -78,6 +89,7 @@ impl<'a> Walk<'a> {
             mark: 0,
             dnat: None,
             snat: false,
+            balanced: false,
             destination_decided: false,
             source_decided: false,
             accepted: false,
@@ -117,27 +129,49 @@ impl<'a> Walk<'a> {
         match self.packet.entry() {
             Entry::Prerouting => self.arrive(),
             Entry::Output => {
-                self.at(Hook::Output)?;
+                if self.at(Hook::Output)? == Passed::Led {
+                    return self.leave();
+                }
                 self.at(Hook::Postrouting)?;
                 // What a host sends to itself comes in again, by the loopback interface.
-                if self.packet.host().is_local(self.destination.ip()) { self.arrive() } else { Ok(()) }
+                if self.is_local(self.destination.ip()) { self.arrive() } else { Ok(()) }
             }
         }
     }
 
     fn arrive(&mut self) -> Result<(), Halt> {
         self.at(Hook::Prerouting)?;
-        if self.packet.host().is_local(self.destination.ip()) {
-            return self.at(Hook::Input);
+        if !self.is_local(self.destination.ip()) {
+            self.at(Hook::Forward)?;
+            return self.at(Hook::Postrouting).map(drop);
         }
-        self.at(Hook::Forward)?;
-        self.at(Hook::Postrouting)
+        if self.at(Hook::Input)? == Passed::Led { self.leave() } else { Ok(()) }
     }
 
-    fn at(&mut self, hook: Hook) -> Result<(), Halt> {
+    /// IPVS sends a packet on as if the host itself had.
+    fn leave(&mut self) -> Result<(), Halt> {
+        self.at(Hook::Output)?;
+        self.at(Hook::Postrouting).map(drop)
+    }
+
+    pub(super) fn is_local(&self, address: IpAddr) -> bool {
+        self.packet.host().is_local(address) || self.tables.servers.has_address(address)
+    }
+
+    fn at(&mut self, hook: Hook) -> Result<Passed, Halt> {
         self.hook = hook;
         let tables = self.tables;
+        let mut asked = self.balanced;
+        let mut ipvs = |walk: &mut Self, reached: i32| {
+            let due = super::ipvs::priority(hook).is_some_and(|priority| priority <= reached) && !asked;
+            asked |= due;
+            // What is for a real server on the host itself goes on where it is.
+            Ok(due && walk.balance()? && !walk.is_local(walk.destination.ip()))
+        };
         for base in tables.at(hook, self.packet.family()) {
+            if ipvs(self, base.priority)? {
+                return Ok(Passed::Led);
+            }
             if base.is_after_nat() {
                 self.translate_as_before();
             }
@@ -148,8 +182,11 @@ impl<'a> Walk<'a> {
             self.base_chain(table, &table.chains[base.chain])?;
         }
         self.translate_as_before();
+        if ipvs(self, i32::MAX)? {
+            return Ok(Passed::Led);
+        }
         self.decide();
-        Ok(())
+        Ok(Passed::On)
     }
 
     /// The kernel asks for a translation once for each end of a connection, at its first packet.

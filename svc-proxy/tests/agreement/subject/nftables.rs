@@ -80,7 +80,7 @@ impl Follower for NftablesFollower {
 }
 
 /// A table as it is whatever the order in which it was made.
-fn sorted(table: &Table) -> Table {
+pub(super) fn sorted(table: &Table) -> Table {
     let (mut sets, mut chains) = (table.sets().to_vec(), table.chains().to_vec());
     sets.sort_by(|a, b| a.name().cmp(b.name()));
     chains.sort_by(|a, b| a.name().cmp(b.name()));
@@ -89,7 +89,7 @@ fn sorted(table: &Table) -> Table {
 }
 
 /// So that a test begins with nothing.
-trait Destroyed {
+pub(super) trait Destroyed {
     fn destroyed(&mut self, table: &Table) -> &mut Self;
 }
 

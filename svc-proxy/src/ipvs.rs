@@ -1,0 +1,96 @@
+//! The IPVS back end: a plan as virtual servers, the addresses that they listen at, and a few rules of nftables.
+//!
+//! Each frontend is a virtual server in the kernel's hash table, its endpoints are real servers. IPVS takes only what is for
+//! the node itself: the frontends' addresses are put on a device of their own, `kube-ipvs0`. The rules around it, the glue,
+//! are a table of the [`nftables`] back end in which maps hold no endpoints. They say what IPVS cannot:
+//!
+//! - who is masqueraded, and endpoints that talk to themselves;
+//! - which sources a load balancer's address is open to;
+//! - what is refused or dropped: frontends without endpoints, other ports of a Service's address (what listens on the node
+//!   would answer there), addresses of no Service;
+//! - `externalTrafficPolicy: Local`: the virtual server has the endpoints of this node, and pods and the node itself, for
+//!   whom the policy does not count, are led to all endpoints by chains, before IPVS sees them. So are clients of node ports at
+//!   127.0.0.1, from where IPVS forwards nothing.
+//!
+//! Sources: kube-proxy's IPVS mode for the device and the settings, `net/netfilter/ipvs` of Linux 6.1 for the hooks.
+
+mod change;
+mod rules;
+mod servers;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use change::Change;
+pub use rules::Rules;
+pub use svc_ipvs::Scheduler;
+
+use crate::plan::Compiler;
+use crate::{Plan, nftables};
+
+/// The device that has the addresses of frontends.
+pub const DEVICE: &str = "kube-ipvs0";
+
+/// Compiles plans to IPVS.
+///
+/// ```
+/// use svc_model::{Snapshot, yaml};
+/// use svc_proxy::{Node, Plan, ipvs, trace::Outcome};
+///
+/// let manifests = yaml::read("
+/// {apiVersion: v1, kind: Service, metadata: {name: web}, spec: {clusterIP: 10.96.0.80, ports: [{port: 80}]}}
+/// ---
+/// {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
+///  metadata: {name: web-1, labels: {kubernetes.io/service-name: web}},
+///  ports: [{port: 9376}], endpoints: [{addresses: [10.244.2.65]}]}");
+/// let snapshot: Snapshot = manifests.stored().0.into_iter().collect();
+/// let node = Node::builder("server2").address("172.20.10.2").build()?;
+/// let rules = Plan::new(&snapshot, &node).compile(&ipvs::Backend::new(node.addresses().iter().copied()));
+/// let text = rules.to_string();
+/// assert!(text.starts_with("-A -t 10.96.0.80:80 -s rr\n-a -t 10.96.0.80:80 -r 10.244.2.65:9376 -m -w 1\n"), "{text}");
+/// let trace = rules.trace(&"TCP 203.0.113.7 10.96.0.80:80".parse()?)?;
+/// assert_eq!(trace.outcome(), Outcome::Forward);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    glue: nftables::Backend,
+    scheduler: Scheduler,
+    addresses: Arc<BTreeSet<IpAddr>>,
+}
+
+impl Backend {
+    /// For a node whose interfaces have these addresses, `kube-ipvs0` apart: node ports are served at those that
+    /// [`Node::node_port_addresses`](crate::Node::node_port_addresses) chooses among them, and none of them is put on the
+    /// device.
+    pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let addresses = addresses.into_iter().collect();
+        Self { glue: nftables::Backend::default(), scheduler: Scheduler::RR, addresses: Arc::new(addresses) }
+    }
+
+    /// The same with glue in tables of another name.
+    #[must_use]
+    pub fn table(mut self, name: impl Into<svc_nft::Name>) -> Self {
+        self.glue = self.glue.table(name);
+        self
+    }
+
+    /// The same with another scheduler: round robin unless set.
+    #[must_use]
+    pub fn scheduler(mut self, scheduler: Scheduler) -> Self {
+        self.scheduler = scheduler;
+        self
+    }
+}
+
+impl Compiler for Backend {
+    type Rules = Rules;
+
+    fn compile(&self, plan: &Plan) -> Rules {
+        Rules::new(plan, self)
+    }
+}
