@@ -1,6 +1,6 @@
 //! What went wrong.
 
-use std::{fmt, io};
+use std::{fmt, io, net::IpAddr};
 
 use crate::{Command, Malformed};
 
@@ -12,6 +12,7 @@ const EACCES: i32 = 13;
 const EEXIST: i32 = 17;
 const EINVAL: i32 = 22;
 const ERANGE: i32 = 34;
+const EOPNOTSUPP: i32 = 95;
 const EAFNOSUPPORT: i32 = 97;
 
 /// A request that failed as a whole: what was asked, and what came.
@@ -26,13 +27,24 @@ pub struct Error {
 #[cfg_attr(not(feature = "netlink"), allow(dead_code, reason = "only a socket meets the others"))]
 enum Cause {
     Errno(i32),
+    Address(IpAddr, i32),
     Malformed(Malformed),
+    Device(i32),
     NoFamily,
 }
 
 impl Error {
     pub(crate) fn os(operation: &'static str, errno: i32) -> Self {
         Self { operation, cause: Cause::Errno(errno) }
+    }
+
+    pub(crate) fn address(operation: &'static str, address: IpAddr, errno: i32) -> Self {
+        Self { operation, cause: Cause::Address(address, errno) }
+    }
+
+    /// About a device rather than a virtual server.
+    pub(crate) fn device(operation: &'static str, errno: i32) -> Self {
+        Self { operation, cause: Cause::Device(errno) }
     }
 
     #[cfg(feature = "netlink")]
@@ -54,7 +66,7 @@ impl Error {
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         match self.cause {
-            Cause::Errno(errno) => Some(errno),
+            Cause::Errno(errno) | Cause::Address(_, errno) | Cause::Device(errno) => Some(errno),
             _ => None,
         }
     }
@@ -76,6 +88,19 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Errno(errno) => describe(*errno, f),
+            Self::Address(address, errno) => {
+                write!(f, "{address}: {}", io::Error::from_raw_os_error(*errno))
+            }
+            Self::Device(errno) => {
+                write!(f, "{}", io::Error::from_raw_os_error(*errno))?;
+                match *errno {
+                    EPERM | EACCES => f.write_str(": run as root or with CAP_NET_ADMIN"),
+                    EOPNOTSUPP => {
+                        f.write_str(": this kernel has no dummy devices: load them with `modprobe dummy`")
+                    }
+                    _ => Ok(()),
+                }
+            }
             Self::Malformed(malformed) => malformed.fmt(f),
             Self::NoFamily => {
                 f.write_str("this kernel has none: load it with `modprobe ip_vs`, or choose another mode")

@@ -1,15 +1,17 @@
 //! IPVS in memory, for tests of programs that use this crate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use crate::{
-    Activity, Command, Dataplane, Destination, Error, Info, ListedDestination, Refusal, Scheduler, Service,
-    ServiceId, Stats, Timeouts,
+    Activity, AddressDevice, Addresses, Command, Dataplane, Destination, Error, Found, Info,
+    ListedDestination, Refusal, Scheduler, Service, ServiceId, Stats, Timeouts,
 };
 
 const ENOENT: i32 = 2;
 const ESRCH: i32 = 3;
 const EEXIST: i32 = 17;
+const ENODEV: i32 = 19;
 const ERANGE: i32 = 34;
 
 /// IPVS in memory: holds to the kernel's rules of what exists and what may be changed. The same tests run on it and on
@@ -159,5 +161,81 @@ impl Dataplane for Kernel {
 
     fn timeouts(&mut self) -> Result<Timeouts, Error> {
         Ok(self.timeouts)
+    }
+}
+
+/// Devices in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Devices {
+    /// Alias and addresses, by name.
+    devices: BTreeMap<String, (String, BTreeSet<IpAddr>)>,
+}
+
+impl Devices {
+    /// None.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with a device of somebody else's.
+    #[must_use]
+    pub fn with_foreign(mut self, name: &str) -> Self {
+        self.devices.insert(name.to_owned(), Default::default());
+        self
+    }
+
+    fn ours(
+        &mut self,
+        operation: &'static str,
+        device: &AddressDevice,
+    ) -> Result<&mut BTreeSet<IpAddr>, Error> {
+        let found = self.devices.get_mut(device.name());
+        found.map(|(_, addresses)| addresses).ok_or_else(|| Error::device(operation, ENODEV))
+    }
+}
+
+impl Addresses for Devices {
+    fn find(&mut self, device: &AddressDevice) -> Result<Found, Error> {
+        Ok(match self.devices.get(device.name()) {
+            None => Found::Nothing,
+            Some((alias, addresses)) if alias == device.alias() => {
+                Found::Ours(addresses.iter().copied().collect())
+            }
+            Some(_) => Found::Foreign,
+        })
+    }
+
+    fn create(&mut self, device: &AddressDevice) -> Result<(), Error> {
+        if self.devices.contains_key(device.name()) {
+            return Err(Error::device("make the device of IPVS addresses", EEXIST));
+        }
+        let new = (device.alias().to_owned(), BTreeSet::new());
+        self.devices.insert(device.name().to_owned(), new);
+        Ok(())
+    }
+
+    fn adopt(&mut self, device: &AddressDevice) -> Result<(), Error> {
+        self.ours("adopt the device of IPVS addresses", device)?;
+        if let Some((alias, _)) = self.devices.get_mut(device.name()) {
+            device.alias().clone_into(alias);
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, device: &AddressDevice, addresses: &[IpAddr]) -> Result<(), Error> {
+        self.ours("put an address on the device of IPVS addresses", device)?.extend(addresses);
+        Ok(())
+    }
+
+    fn unbind(&mut self, device: &AddressDevice, addresses: &[IpAddr]) -> Result<(), Error> {
+        let held = self.ours("take an address from the device of IPVS addresses", device)?;
+        held.retain(|address| !addresses.contains(address));
+        Ok(())
+    }
+
+    fn remove(&mut self, device: &AddressDevice) -> Result<(), Error> {
+        self.devices.remove(device.name());
+        Ok(())
     }
 }

@@ -48,6 +48,7 @@
 mod command;
 mod dataplane;
 mod destination;
+mod device;
 mod diff;
 mod error;
 pub mod fake;
@@ -64,6 +65,7 @@ mod wire;
 pub use command::Command;
 pub use dataplane::Dataplane;
 pub use destination::{Destination, Forwarding, Tunnel};
+pub use device::{AddressDevice, Addresses, Found};
 pub use diff::diff;
 pub use error::{Error, Refusal};
 pub use listed::{Activity, Listed, ListedDestination};
@@ -71,5 +73,5 @@ pub use name::{InvalidName, Scheduler};
 pub use service::{Family, Flags, Protocol, Service, ServiceId};
 pub use stats::{Info, Stats, Timeouts};
 #[cfg(feature = "netlink")]
-pub use sys::Socket;
+pub use sys::{AddressSocket, Socket};
 pub use wire::{Malformed, parse_destination, parse_service};

@@ -7,6 +7,8 @@ pub(crate) mod message;
 #[cfg(test)]
 #[cfg(feature = "netlink")]
 mod proptests;
+#[cfg(feature = "netlink")]
+pub(crate) mod route;
 mod service;
 mod stats;
 #[cfg(test)]

@@ -81,16 +81,21 @@ pub(crate) fn question(head: Head, question: Question) -> Vec<u8> {
 }
 
 fn message(head: Head, command: u8, version: u8, attributes: &[DefaultNla]) -> Vec<u8> {
-    let attributes = emit(attributes);
+    numbered(head.family, head.flags, head.sequence, &[command, version, 0, 0], &emit(attributes))
+}
+
+/// A request of any family: its own header, then attributes.
+pub(super) fn numbered(kind: u16, flags: u16, sequence: u32, head: &[u8], attributes: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; HEADER];
-    bytes.extend([command, version, 0, 0]);
+    bytes.extend(head);
     bytes.extend(attributes);
     let mut header = NetlinkHeader::default();
     header.length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    header.message_type = head.family;
-    header.flags = NLM_F_REQUEST | head.flags;
-    header.sequence_number = head.sequence;
+    header.message_type = kind;
+    header.flags = NLM_F_REQUEST | flags;
+    header.sequence_number = sequence;
     header.emit(&mut bytes);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
     bytes
 }
 
@@ -113,6 +118,11 @@ impl<'a> Received<'a> {
         let ends = matches!(self.kind, NLMSG_ERROR | NLMSG_DONE);
         let code = self.payload.first_chunk::<4>().map_or(0, |bytes| i32::from_ne_bytes(*bytes));
         ends.then_some(code.wrapping_neg())
+    }
+
+    /// What stands behind the header of a message of this kind.
+    pub(super) fn of_kind(&self, kind: u16) -> Option<&'a [u8]> {
+        (self.kind == kind).then_some(self.payload)
     }
 
     pub(crate) fn attrs(&self) -> Attrs<'a> {

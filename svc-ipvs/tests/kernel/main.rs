@@ -11,6 +11,7 @@
 )]
 
 mod contract;
+mod devices;
 mod program;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -28,7 +29,14 @@ fn main() {
     let program = program::ALL
         .iter()
         .map(|(name, run)| Trial::test(format!("program::{name}"), move || on_the_kernel(name, run)));
-    libtest_mimic::run(&arguments, fake.chain(kernel).chain(program).collect()).exit();
+    let devices = devices::ALL.iter().flat_map(|(name, run)| {
+        let fake = Trial::test(format!("fake::{name}"), move || {
+            run(&mut fake::Devices::new()).map_err(Failed::from)
+        });
+        let kernel = Trial::test(format!("kernel::{name}"), move || devices::on_the_kernel(name, *run));
+        [fake, kernel]
+    });
+    libtest_mimic::run(&arguments, fake.chain(kernel).chain(program).chain(devices).collect()).exit();
 }
 
 /// Runs in a network namespace of this thread's own, if the kernel has IPVS and lets us.

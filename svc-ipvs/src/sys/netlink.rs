@@ -1,0 +1,137 @@
+//! A netlink socket of any family: a question, or a pipeline of requests. Calls block, but the kernel answers within them.
+
+use std::io;
+use std::os::fd::AsFd as _;
+
+use netlink_packet_core::NLM_F_ACK;
+use netlink_sys::{Socket, SocketAddr};
+use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
+
+use crate::Error;
+use crate::wire::message::{self, Received};
+
+/// The kernel sends at most this much at a time.
+const RECEIVE: usize = 64 * 1024;
+/// Messages in one send. The kernel answers only what it refuses, and the last: all answers have to fit the receive
+/// buffer, at about a kilobyte each.
+const PIPELINE: usize = 512;
+const RECEIVE_BUFFER: usize = 2 * 1024 * 1024;
+
+pub(super) struct Netlink {
+    socket: Socket,
+    sequence: u32,
+}
+
+impl Netlink {
+    pub(super) fn open(protocol: isize, operation: &'static str) -> Result<Self, Error> {
+        let fail = |error: io::Error| Error::io(operation, &error);
+        let mut socket = Socket::new(protocol).map_err(fail)?;
+        socket.bind_auto().map_err(fail)?;
+        socket.connect(&SocketAddr::new(0, 0)).map_err(fail)?;
+        socket.set_cap_ack(true).map_err(fail)?;
+        // Best effort: a smaller buffer only means that a flood of refusals makes us ask again.
+        let _ = setsockopt(&socket.as_fd(), sockopt::RcvBufForce, &RECEIVE_BUFFER)
+            .or_else(|_| setsockopt(&socket.as_fd(), sockopt::RcvBuf, &RECEIVE_BUFFER));
+        Ok(Self { socket, sequence: 0 })
+    }
+
+    fn next(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
+    fn send(&self, operation: &'static str, bytes: &[u8]) -> Result<(), Error> {
+        loop {
+            match self.socket.send(bytes, 0) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io(operation, &error)),
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Reads one datagram in place of what is in `bytes`; says whether there was one.
+    fn receive(&self, operation: &'static str, bytes: &mut Vec<u8>, wait: bool) -> Result<bool, Error> {
+        let flags = if wait { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
+        bytes.clear();
+        bytes.reserve(RECEIVE);
+        loop {
+            match self.socket.recv(bytes, flags.bits()) {
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(Error::io(operation, &error)),
+            }
+        }
+    }
+
+    /// Answers to an earlier request that nobody read.
+    fn drain(&self, operation: &'static str) {
+        let mut bytes = Vec::new();
+        while matches!(self.receive(operation, &mut bytes, false), Ok(true)) {}
+    }
+
+    /// Sends one request, given its number, and reads up to its end; says how many datagrams brought something.
+    pub(super) fn ask(
+        &mut self,
+        operation: &'static str,
+        request: impl FnOnce(u32) -> Vec<u8>,
+        mut each: impl FnMut(&Received<'_>) -> Result<(), Error>,
+    ) -> Result<usize, Error> {
+        self.drain(operation);
+        let request = request(self.next());
+        self.send(operation, &request)?;
+        let mut bytes = Vec::new();
+        let mut datagrams = 0;
+        // A request that is no dump gives one message and no end.
+        let dump = message::is_dump(&request);
+        loop {
+            self.receive(operation, &mut bytes, true)?;
+            datagrams += 1;
+            for received in message::split(&bytes).filter(|received| received.sequence == self.sequence) {
+                match received.errno() {
+                    None => each(&received)?,
+                    Some(0) => return Ok(datagrams - 1),
+                    Some(errno) => return Err(Error::os(operation, errno)),
+                }
+                if !dump {
+                    return Ok(datagrams);
+                }
+            }
+        }
+    }
+
+    /// Sends requests, each given its number and its flags; says which were refused, by their place, and why. Each is
+    /// handled within the send, so that all answers are there then: the refusals, and the acknowledgement of the last.
+    pub(super) fn pipeline<T>(
+        &mut self,
+        operation: &'static str,
+        all: &[T],
+        request: impl Fn(&T, u32, u16) -> Vec<u8>,
+    ) -> Result<Vec<(usize, i32)>, Error> {
+        let mut refused = Vec::new();
+        for (chunk, some) in all.chunks(PIPELINE).enumerate() {
+            self.drain(operation);
+            let start = self.sequence.wrapping_add(1);
+            let mut bytes = Vec::new();
+            for (number, one) in some.iter().enumerate() {
+                let flags = if number + 1 == some.len() { NLM_F_ACK } else { 0 };
+                bytes.extend(request(one, self.next(), flags));
+            }
+            self.send(operation, &bytes)?;
+            let mut ended = false;
+            while !ended {
+                self.receive(operation, &mut bytes, true)?;
+                for received in message::split(&bytes) {
+                    let Some(errno) = received.errno() else { continue };
+                    let number = usize::try_from(received.sequence.wrapping_sub(start)).unwrap_or(usize::MAX);
+                    ended |= number + 1 == some.len();
+                    if number < some.len() && errno != 0 {
+                        refused.push((chunk * PIPELINE + number, errno));
+                    }
+                }
+            }
+        }
+        Ok(refused)
+    }
+}

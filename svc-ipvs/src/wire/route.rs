@@ -1,0 +1,134 @@
+//! Messages of `NETLINK_ROUTE`: links and addresses. Source: `linux/rtnetlink.h`, `linux/if_link.h`, `linux/if_addr.h`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE};
+
+use super::attr::{Attrs, emit, nested, text};
+use super::message::{Received, numbered};
+use crate::{AddressDevice, Family};
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
+const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
+const RTM_GETADDR: u16 = 22;
+
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
+const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
+const IFF_UP: u32 = 1;
+
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_CACHEINFO: u16 = 6;
+const IFA_F_NODAD: u8 = 0x02;
+const FOREVER: u32 = u32::MAX;
+
+/// `struct ifinfomsg`: family, padding, type, index, flags, which of them count.
+fn link(up: bool) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    let flags = if up { IFF_UP.to_ne_bytes() } else { [0; 4] };
+    bytes[8..12].copy_from_slice(&flags);
+    bytes[12..].copy_from_slice(&flags);
+    bytes
+}
+
+fn about(device: &AddressDevice) -> DefaultNla {
+    text(IFLA_IFNAME, device.name())
+}
+
+/// A new device, down: it has no alias yet, for the kernel ignores that here.
+pub(crate) fn create(device: &AddressDevice, sequence: u32, flags: u16) -> Vec<u8> {
+    let kind = nested(IFLA_LINKINFO, &[text(IFLA_INFO_KIND, "dummy")]);
+    let attributes = emit(&[about(device), kind]);
+    numbered(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | flags, sequence, &link(false), &attributes)
+}
+
+/// No link-local address when it comes up. A kernel without IPv6 refuses this.
+pub(crate) fn no_link_local(device: &AddressDevice, sequence: u32, flags: u16) -> Vec<u8> {
+    let mode = DefaultNla::new(IFLA_INET6_ADDR_GEN_MODE, vec![IN6_ADDR_GEN_MODE_NONE]);
+    let ipv6 = nested(IFLA_AF_SPEC, &[nested(Family::V6.number(), &[mode])]);
+    numbered(RTM_NEWLINK, flags, sequence, &link(false), &emit(&[about(device), ipv6]))
+}
+
+/// Alias, and up.
+pub(crate) fn mark(device: &AddressDevice, sequence: u32, flags: u16) -> Vec<u8> {
+    let alias = DefaultNla::new(IFLA_IFALIAS, device.alias().as_bytes().to_vec());
+    numbered(RTM_NEWLINK, flags, sequence, &link(true), &emit(&[about(device), alias]))
+}
+
+pub(crate) fn remove(device: &AddressDevice, sequence: u32, flags: u16) -> Vec<u8> {
+    numbered(RTM_DELLINK, flags, sequence, &link(false), &emit(&[about(device)]))
+}
+
+pub(crate) fn find(device: &AddressDevice, sequence: u32) -> Vec<u8> {
+    numbered(RTM_GETLINK, 0, sequence, &link(false), &emit(&[about(device)]))
+}
+
+/// Index and alias.
+pub(crate) fn found(received: &Received<'_>) -> Option<(u32, Option<String>)> {
+    let payload = received.of_kind(RTM_NEWLINK)?;
+    let index = u32::from_ne_bytes(*payload.get(4..8)?.first_chunk()?);
+    let alias = Attrs(payload.get(16..)?).text(IFLA_IFALIAS).map(str::to_owned);
+    Some((index, alias))
+}
+
+/// `struct ifaddrmsg`: family, prefix length, flags, scope, index.
+fn address_head(address: IpAddr, index: u32) -> [u8; 8] {
+    let family = Family::of(address);
+    let mut bytes = [0; 8];
+    bytes[0] = u8::try_from(family.number()).unwrap_or_default();
+    bytes[1] = family.bits();
+    bytes[2] = if address.is_ipv6() { IFA_F_NODAD } else { 0 };
+    bytes[4..].copy_from_slice(&index.to_ne_bytes());
+    bytes
+}
+
+fn octets(kind: u16, address: IpAddr) -> DefaultNla {
+    let bytes = match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    DefaultNla::new(kind, bytes)
+}
+
+/// Every host has these addresses: an IPv6 one is deprecated from the start, so that the kernel takes it as its own source
+/// only for what goes to the host itself (RFC 6724, section 5, rules 1 and 3).
+pub(crate) fn bind(address: IpAddr, index: u32, sequence: u32, flags: u16) -> Vec<u8> {
+    let mut attributes = vec![octets(IFA_LOCAL, address), octets(IFA_ADDRESS, address)];
+    if address.is_ipv6() {
+        let times = [0, FOREVER, 0, 0].map(u32::to_ne_bytes).concat();
+        attributes.push(DefaultNla::new(IFA_CACHEINFO, times));
+    }
+    let flags = NLM_F_CREATE | NLM_F_REPLACE | flags;
+    numbered(RTM_NEWADDR, flags, sequence, &address_head(address, index), &emit(&attributes))
+}
+
+pub(crate) fn unbind(address: IpAddr, index: u32, sequence: u32, flags: u16) -> Vec<u8> {
+    let attributes = emit(&[octets(IFA_LOCAL, address), octets(IFA_ADDRESS, address)]);
+    numbered(RTM_DELADDR, flags, sequence, &address_head(address, index), &attributes)
+}
+
+/// All addresses of the host: a kernel before 4.20 would ignore a filter.
+pub(crate) fn addresses(sequence: u32) -> Vec<u8> {
+    numbered(RTM_GETADDR, NLM_F_DUMP, sequence, &[0; 8], &[])
+}
+
+/// An address and the index of its device.
+pub(crate) fn address(received: &Received<'_>) -> Option<(u32, IpAddr)> {
+    let payload = received.of_kind(RTM_NEWADDR)?;
+    let index = u32::from_ne_bytes(*payload.get(4..8)?.first_chunk()?);
+    let attributes = Attrs(payload.get(8..)?);
+    let bytes = attributes.bytes(IFA_LOCAL).or_else(|| attributes.bytes(IFA_ADDRESS))?;
+    let address = match bytes.len() {
+        4 => IpAddr::V4(Ipv4Addr::from(*bytes.first_chunk::<4>()?)),
+        _ => IpAddr::V6(Ipv6Addr::from(*bytes.first_chunk::<16>()?)),
+    };
+    Some((index, address))
+}
