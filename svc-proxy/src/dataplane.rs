@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use svc_nft::conntrack::Conntrack;
 
+use crate::iptables;
 use crate::sysctl::Sysctls;
 
 /// A kernel, or something that behaves like one: [`sys::Kernel`](crate::sys::Kernel) or
@@ -13,6 +14,9 @@ use crate::sysctl::Sysctls;
 pub trait Dataplane: fmt::Debug {
     /// Its nftables.
     fn nftables(&mut self) -> &mut dyn svc_nft::Dataplane;
+
+    /// Its iptables.
+    fn iptables(&mut self) -> &mut dyn iptables::Dataplane;
 
     /// Its connection tracking.
     fn conntrack(&mut self) -> &mut dyn Conntrack;

@@ -3,44 +3,37 @@
 use std::time::{Duration, SystemTime};
 
 use svc_model::store::Watch;
-use svc_nft::Batch;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::conntrack::tracker::Tracker;
-use crate::metrics::{Metrics, Sync};
-use crate::nftables::{self, Rules};
-use crate::state::{State, Step};
+use crate::iptables::Variant;
+use crate::metrics::Metrics;
 use crate::sysctl::settle::{self, Before};
 use crate::sysctl::{SysctlPolicy, SysctlReport};
 use crate::{CleanUpError, Dataplane, Error, Node, sys};
 
 mod handle;
-mod memory;
-mod piecemeal;
+mod iptables;
+mod mode;
+mod modes;
+mod nftables;
 mod sweep;
-mod sync;
 
 #[cfg(test)]
 mod tests;
 
 use handle::{Command, Reports};
 pub use handle::{Handle, Status};
+use mode::{Keep, Settings};
+pub use modes::Backend;
+use modes::Modes;
 
 /// How often the kernel's settings, and the generation of its rules, are looked at when nothing changes: a few system
 /// calls.
 const RECHECK: Duration = Duration::from_secs(1);
-/// How often a change is sent anew because others change rules at the same time, before it is sent regardless of them.
-const ATTEMPTS: usize = 10;
-
-/// How rules reach the kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Backend {
-    /// nftables over netlink.
-    #[default]
-    Nftables,
-}
+/// When what another mode left is tried to be removed again.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// Keeps the rules of one node in step with a store.
 ///
@@ -60,7 +53,7 @@ pub enum Backend {
 #[derive(Debug)]
 pub struct Proxy {
     node: Node,
-    backend: nftables::Backend,
+    modes: Modes,
     sysctls: SysctlPolicy,
     dataplane: Box<dyn Dataplane + Send>,
 }
@@ -74,15 +67,33 @@ pub struct ProxyBuilder {
 
 impl ProxyBuilder {
     /// How rules reach the kernel.
-    pub fn backend(self, backend: Backend) -> Self {
-        match backend {
-            Backend::Nftables => self,
-        }
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.proxy.modes.backend = backend;
+        self
     }
 
     /// Name of the nftables tables: `svc-proxy` unless set.
     pub fn table(mut self, name: impl Into<svc_nft::Name>) -> Self {
-        self.proxy.backend = self.proxy.backend.table(name);
+        self.proxy.modes.nftables = self.proxy.modes.nftables.table(name);
+        self
+    }
+
+    /// The layout of chains in the mode iptables.
+    pub fn iptables(mut self, backend: crate::iptables::Backend) -> Self {
+        self.proxy.modes.iptables = backend;
+        self
+    }
+
+    /// Which tables the mode iptables programs: unless set, those that a plain `iptables-restore` does.
+    pub fn variant(mut self, variant: Variant) -> Self {
+        self.proxy.modes.variant = Some(variant);
+        self
+    }
+
+    /// Whether chains of another proxy (`KUBE-…`, without our marker) are taken over by the mode iptables; they are refused
+    /// unless set.
+    pub fn adopt(mut self, adopt: bool) -> Self {
+        self.proxy.modes.adopt = adopt;
         self
     }
 
@@ -111,7 +122,7 @@ impl Proxy {
         ProxyBuilder {
             proxy: Proxy {
                 node,
-                backend: nftables::Backend::default(),
+                modes: Modes::default(),
                 sysctls: SysctlPolicy::Check,
                 dataplane: Box::new(sys::Kernel::new()),
             },
@@ -123,14 +134,14 @@ impl Proxy {
         settle::check(self.dataplane.sysctls(), &self.node, &Before::new())
     }
 
-    /// Removes what a proxy of this configuration left in the network namespace of this thread, and puts back the
-    /// kernel settings it changed. For a running proxy use [`Handle::clean_up`].
+    /// Removes what a proxy of this configuration left in the network namespace of this thread, in whichever mode, and puts
+    /// back the kernel settings it changed. For a running proxy use [`Handle::clean_up`].
     ///
     /// # Errors
     ///
     /// What could not be removed; everything else is.
     pub fn clean_up(mut self) -> Result<(), CleanUpError> {
-        sync::clean_up(&mut *self.dataplane, &self.backend, Before::new())
+        clean_up(&mut *self.dataplane, &self.modes, Before::new())
     }
 
     /// Follows a store: returns a handle and the loop, which the caller spawns or awaits.
@@ -147,19 +158,19 @@ impl Proxy {
         let metrics = Metrics::new(SystemTime::now());
         let (reports, handle) = handle::pair(commands, metrics.clone());
         let driver = move || {
-            let state = State::new(&watch.snapshot(), &self.node, &self.backend);
+            let keeper = self.modes.start(&watch.snapshot(), &self.node);
             Driver {
                 proxy: self,
-                state,
+                keeper,
                 tracker: Tracker::default(),
                 metrics,
                 watch,
                 open: true,
                 inbox,
                 reports,
-                before: Before::new(),
-                remembered: Before::new(),
-                generation: None,
+                settings: Settings::default(),
+                recollected: false,
+                others: Some(Instant::now()),
             }
         };
         (handle, async move { driver().run().await })
@@ -169,7 +180,7 @@ impl Proxy {
 #[derive(Debug)]
 struct Driver {
     proxy: Proxy,
-    state: State,
+    keeper: Box<dyn Keep>,
     /// Flows that the rules would have decided otherwise.
     tracker: Tracker,
     metrics: Metrics,
@@ -178,12 +189,11 @@ struct Driver {
     open: bool,
     inbox: mpsc::UnboundedReceiver<Command>,
     reports: Reports,
-    /// Settings that were, or are about to be, changed: their values before.
-    before: Before,
-    /// What of that the kernel remembers.
-    remembered: Before,
-    /// The generation of the kernel's rules as of our last batch.
-    generation: Option<u32>,
+    settings: Settings,
+    /// What other modes had the kernel remember is in `settings`.
+    recollected: bool,
+    /// When to look whether other modes left something, if it is not known that they did not.
+    others: Option<Instant>,
 }
 
 impl Driver {
@@ -197,9 +207,13 @@ impl Driver {
                 command = self.inbox.recv() => match command {
                     None => return,
                     Some(Command::Node(node)) => {
-                        self.state.handle_node(&self.watch.snapshot(), &node);
+                        self.keeper.handle_node(&self.watch.snapshot(), &node);
                         self.tracker.note_everything();
                         self.proxy.node = *node;
+                    }
+                    Some(Command::Switch(backend, reply)) => {
+                        // The caller may have gone; the switch is made all the same.
+                        let _ = reply.send(self.switch(backend));
                     }
                     Some(Command::CleanUp(reply)) => {
                         // The caller may have gone; the clean-up is done all the same.
@@ -209,7 +223,7 @@ impl Driver {
                 },
                 change = self.watch.changed(), if self.open => match change {
                     Ok((snapshot, delta)) => {
-                        self.state.handle_change(&snapshot, &delta);
+                        self.keeper.handle_change(&snapshot, &delta);
                         self.tracker.note(delta.services());
                         self.metrics.changed(&before, &snapshot, &delta, SystemTime::now());
                     }
@@ -222,36 +236,71 @@ impl Driver {
 
     /// Brings the kernel up to what is wanted now. Returns when to try again.
     fn sync(&mut self) -> Option<Instant> {
-        let node = &self.proxy.node;
-        if self.proxy.sysctls == SysctlPolicy::Set {
-            settle::note(self.proxy.dataplane.sysctls(), node, &mut self.before);
+        let kernel = &mut *self.proxy.dataplane;
+        if !std::mem::replace(&mut self.recollected, true) {
+            self.settings.before = self.proxy.modes.recollect(kernel);
         }
-        self.notice_others();
-        let (wake, error) = self.sync_rules();
+        if self.proxy.sysctls == SysctlPolicy::Set {
+            settle::note(kernel.sysctls(), &self.proxy.node, &mut self.settings.before);
+        }
+        self.keeper.notice_others(kernel);
+        let (wake, error) = self.keeper.sync(kernel, &mut self.settings, &self.metrics);
+        self.remove_other_modes();
         self.sweep();
         // No setting is changed before the kernel remembers what it was: whoever cleans up must know.
-        let sysctls = settle::check(self.proxy.dataplane.sysctls(), &self.proxy.node, &self.remembered);
-        self.reports.publish(&self.state, sysctls, error);
+        let sysctls = self.proxy.dataplane.sysctls();
+        let sysctls = settle::check(sysctls, &self.proxy.node, &self.settings.remembered);
+        self.reports.publish(self.proxy.modes.backend, &*self.keeper, sysctls, error);
         wake
     }
 
-    /// A generation that is not ours: somebody changed rules, perhaps ours.
-    fn notice_others(&mut self) {
-        // A kernel that does not answer will not take a batch either, and that is reported.
-        let Ok(generation) = self.proxy.dataplane.nftables().generation() else { return };
-        if self.generation.is_some_and(|ours| ours != generation) {
-            self.generation = Some(generation);
-            self.state.handle_foreign_change(Instant::now().into_std());
+    /// Everything wanted is in force.
+    fn is_in_force(&self) -> bool {
+        self.keeper.failures() == 0 && self.keeper.programmed() == self.keeper.plan().revision()
+    }
+
+    /// Removes what other modes left, once this one does their work.
+    fn remove_other_modes(&mut self) {
+        let now = Instant::now();
+        if !self.is_in_force() || self.others.is_none_or(|at| now < at) {
+            return;
         }
+        let errors = self.proxy.modes.remove_others(&mut *self.proxy.dataplane);
+        errors.iter().for_each(|error| tracing::warn!(%error, "what another mode left is there still"));
+        self.others = (!errors.is_empty()).then(|| now + RETRY);
+        self.reports.removed(errors);
+    }
+
+    /// The new mode's rules are put in force before the former's are removed: in between both are there and mean the same, and
+    /// the kernel translates no connection twice. Where the new ones cannot be, everything is as it was.
+    fn switch(&mut self, backend: Backend) -> Result<(), Error> {
+        if backend == self.proxy.modes.backend {
+            return Ok(());
+        }
+        let modes = Modes { backend, ..self.proxy.modes.clone() };
+        let mut keeper = modes.keep(self.keeper.plan().clone());
+        let kernel = &mut *self.proxy.dataplane;
+        let (_, error) = keeper.sync(kernel, &mut self.settings, &self.metrics);
+        if let Some(error) = error {
+            // A part of it may be there.
+            let left = modes.remove(kernel);
+            left.iter().filter(|left| **left != error && !left.is_foreign()).for_each(
+                |left| tracing::warn!(%left, "a part of the mode that was not switched to is there still"),
+            );
+            return Err(error);
+        }
+        (self.keeper, self.proxy.modes, self.others) = (keeper, modes, Some(Instant::now()));
+        self.remove_other_modes();
+        Ok(())
     }
 
     /// Forgets the flows that the rules in force would have decided otherwise: a flow that begins before the rules are in
     /// force would be as wrong as the one it replaces.
     fn sweep(&mut self) {
-        let plan = self.state.plan();
-        if self.state.failures() > 0 || self.state.programmed() != plan.revision() {
+        if !self.is_in_force() {
             return;
         }
+        let plan = self.keeper.plan();
         self.metrics.programmed(SystemTime::now());
         let start = Instant::now();
         let Some(sweep) = self.tracker.poll_sweep(plan, start.into_std()) else { return };
@@ -269,90 +318,17 @@ impl Driver {
         }
     }
 
-    fn sync_rules(&mut self) -> (Option<Instant>, Option<Error>) {
-        let mut error = None;
-        loop {
-            let start = Instant::now();
-            let (sync, result) = match self.state.poll_step(start.into_std()) {
-                Step::Wait(_) if self.before != self.remembered && self.state.failures() == 0 => {
-                    (Sync::Partial, self.remember())
-                }
-                Step::Wait(until) => return (until.map(Instant::from_std), error),
-                Step::Apply(batch) => (Sync::Partial, self.apply(&batch)),
-                Step::Resync(rules) => (Sync::Full, self.resync(&rules)),
-            };
-            self.metrics.synced(sync, start.elapsed(), result.is_ok(), SystemTime::now());
-            if let Err(failure) = result {
-                tracing::warn!(%failure, "rules not applied; those in force stay");
-                error = Some(failure);
-                self.state.handle_failed(Instant::now().into_std());
-            }
-        }
-    }
-
-    /// Sends a difference. Refused for what it says, it is looked into rather than tried again.
-    fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
-        match self.send(batch) {
-            Ok(()) => self.state.handle_applied(),
-            Err(error) if error.is_transient() || error.is_permission_denied() => return Err(error.into()),
-            Err(error) => {
-                tracing::warn!(%error, "a change was refused: the kernel's rules are listed");
-                self.state.handle_refused();
-            }
-        }
-        Ok(())
-    }
-
-    /// A change is sent for the generation that our last batch led to, so that others are noticed.
-    fn send(&mut self, batch: &Batch) -> Result<(), svc_nft::Error> {
-        let kernel = self.proxy.dataplane.nftables();
-        if batch.is_empty() {
-            return Ok(());
-        }
-        for _ in 0..ATTEMPTS {
-            let generation = match self.generation {
-                Some(generation) => generation,
-                None => kernel.generation()?,
-            };
-            match sync::apply_at(kernel, generation, batch) {
-                Err(error) if error.is_stale() => {
-                    self.state.handle_foreign_change(Instant::now().into_std());
-                    self.generation = None;
-                }
-                result => {
-                    self.generation = Some(result?);
-                    return Ok(());
-                }
-            }
-        }
-        kernel.apply(batch)
-    }
-
-    fn resync(&mut self, rules: &Rules) -> Result<(), Error> {
-        let start = Instant::now().into_std();
-        let kernel = self.proxy.dataplane.nftables();
-        let resynced = sync::resync(kernel, &self.proxy.backend, rules, &mut self.before)?;
-        for rejection in &resynced.rejections {
-            tracing::warn!("{rejection}");
-        }
-        self.generation = Some(resynced.generation);
-        self.remembered = self.before.clone();
-        let took = (start, Instant::now().into_std());
-        self.state.handle_resynced(resynced.rejections, resynced.changed, took);
-        Ok(())
-    }
-
-    /// Everything else is in force; only the memory of settings lags.
-    fn remember(&mut self) -> Result<(), Error> {
-        if let Some(table) = self.state.first_table() {
-            self.send(&memory::write(&table, &self.before))?;
-        }
-        self.remembered = self.before.clone();
-        Ok(())
-    }
-
     fn clean_up(&mut self) -> Result<(), CleanUpError> {
-        let before = std::mem::take(&mut self.before);
-        sync::clean_up(&mut *self.proxy.dataplane, &self.proxy.backend, before)
+        let before = std::mem::take(&mut self.settings.before);
+        clean_up(&mut *self.proxy.dataplane, &self.proxy.modes, before)
     }
+}
+
+/// Removes what any mode left and restores settings; goes on after a failure.
+fn clean_up(kernel: &mut dyn Dataplane, modes: &Modes, mut before: Before) -> Result<(), CleanUpError> {
+    before.extend(modes.recollect(kernel));
+    let mut errors = modes.remove(kernel);
+    errors.extend(modes.remove_others(kernel));
+    errors.extend(settle::restore(kernel.sysctls(), &before));
+    CleanUpError::unless_empty(errors)
 }

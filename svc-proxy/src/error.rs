@@ -5,6 +5,8 @@ use std::fmt;
 use svc_model::ObjectName;
 use svc_nft::TableId;
 
+use crate::iptables::{self, MARKER, TableName, Variant};
+
 /// An operation that failed; what was in force before is in force still.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -12,6 +14,9 @@ pub enum Error {
     /// The kernel would not take or list rules.
     #[error("nftables: {0}")]
     Nftables(#[from] svc_nft::Error),
+    /// iptables would not take or list rules.
+    #[error("iptables: {0}")]
+    Iptables(#[from] iptables::Error),
     /// Connection tracking would not list flows or forget one.
     #[error("connection tracking: {0}")]
     Conntrack(#[source] svc_nft::Error),
@@ -23,6 +28,20 @@ pub enum Error {
     ForeignTable {
         /// The table.
         table: TableId,
+    },
+    /// Chains of the names that proxies use, which this one did not make.
+    #[error(
+        "iptables: chain {chain} of table {table} ({variant} variant) is there, and no chain {MARKER} that says it is ours: \
+         another proxy's. Stop that and have it clean up (`kube-proxy --cleanup`), or allow this one to adopt its chains"
+    )]
+    #[non_exhaustive]
+    ForeignChains {
+        /// The variant.
+        variant: Variant,
+        /// The table.
+        table: TableName,
+        /// The first of them.
+        chain: String,
     },
     /// A kernel setting that cannot be read or written.
     #[error("sysctl {name}: cannot {operation}: {}", std::io::Error::from_raw_os_error(*.errno))]
@@ -44,7 +63,17 @@ impl Error {
     /// The same may succeed when tried again soon.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::Nftables(error) | Error::Conntrack(error) if error.is_transient())
+        match self {
+            Error::Nftables(error) | Error::Conntrack(error) => error.is_transient(),
+            Error::Iptables(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// What stands where rules would go is somebody else's.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Error::ForeignTable { .. } | Error::ForeignChains { .. })
     }
 
     /// The process may not do this in its network namespace.
@@ -53,6 +82,7 @@ impl Error {
         // EPERM and EACCES
         match self {
             Error::Nftables(error) | Error::Conntrack(error) => error.is_permission_denied(),
+            Error::Iptables(error) => error.is_permission_denied(),
             Error::Sysctl { errno, .. } => matches!(errno, 1 | 13),
             _ => false,
         }
@@ -65,13 +95,14 @@ impl Error {
 #[error("Service {service}: the kernel refuses its rules, the others are in force: {cause}")]
 pub struct Rejection {
     service: ObjectName,
-    cause: svc_nft::Error,
+    #[source]
+    cause: Error,
 }
 
 impl Rejection {
     #[cfg(feature = "driver")]
-    pub(crate) fn new(service: ObjectName, cause: svc_nft::Error) -> Self {
-        Self { service, cause }
+    pub(crate) fn new(service: ObjectName, cause: impl Into<Error>) -> Self {
+        Self { service, cause: cause.into() }
     }
 
     /// The Service.
@@ -80,9 +111,9 @@ impl Rejection {
         &self.service
     }
 
-    /// What the kernel said, and of which element, chain or rule.
+    /// What the kernel said, and of which element, chain, rule or line.
     #[must_use]
-    pub fn cause(&self) -> &svc_nft::Error {
+    pub fn cause(&self) -> &Error {
         &self.cause
     }
 }

@@ -5,11 +5,17 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use svc_model::AddressType;
 use svc_nft::conntrack::{self, Conntrack, Filter, Flow};
 use svc_nft::{Batch, Table, TableId};
 
 use crate::Dataplane;
+use crate::iptables::{self, Change, Stamp, TableName, Tables, Variant};
 use crate::sysctl::Sysctls;
+
+mod tables;
+
+use tables::Iptables;
 
 /// Nftables and settings of a kernel that is not there. Clones share one kernel: give one to the proxy, look at the
 /// other.
@@ -31,6 +37,7 @@ pub struct Kernel {
 #[derive(Debug, Default)]
 struct Shared {
     nftables: svc_nft::fake::Kernel,
+    iptables: Iptables,
     sysctls: BTreeMap<String, String>,
     conntrack: conntrack::fake::Table,
     addresses: Vec<IpAddr>,
@@ -100,6 +107,45 @@ impl Kernel {
         self.lock().nftables.listings()
     }
 
+    /// What a plain `iptables-restore` programs: the nft variant unless set.
+    pub fn set_default_variant(&self, variant: Variant) {
+        self.lock().iptables.default_variant = Some(variant);
+    }
+
+    /// Every change that its iptables took, in order.
+    #[must_use]
+    pub fn changes(&self) -> Vec<(Variant, Change)> {
+        self.lock().iptables.changes.clone()
+    }
+
+    /// How often tables of iptables were listed.
+    #[must_use]
+    pub fn listings_of_iptables(&self) -> usize {
+        self.lock().iptables.listings
+    }
+
+    /// Feeds `iptables-restore --noflush`, as somebody else may.
+    ///
+    /// # Errors
+    ///
+    /// A line is refused; its table is as before.
+    pub fn restore(&self, variant: Variant, family: AddressType, input: &str) -> Result<(), iptables::Error> {
+        self.lock().iptables.feed(variant, family, input)
+    }
+
+    /// Refuses every line for iptables that contains this, until called with an empty text. `by_table`: without saying
+    /// which line it was, as the kernel does.
+    pub fn refuse_line(&self, text: impl Into<String>, by_table: bool) {
+        let iptables = &mut self.lock().iptables;
+        iptables.refused = Some(text.into()).filter(|text| !text.is_empty());
+        iptables.by_table = by_table;
+    }
+
+    /// Makes the next restore fail as when this program is not installed.
+    pub fn miss_program(&self, program: &str) {
+        self.lock().iptables.failures.push(iptables::Error::new(program, iptables::Cause::Missing));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,6 +170,33 @@ impl svc_nft::Dataplane for Kernel {
 
     fn list_tables(&mut self) -> Result<Vec<TableId>, svc_nft::Error> {
         self.lock().nftables.list_tables()
+    }
+}
+
+impl iptables::Dataplane for Kernel {
+    fn default_variant(&mut self) -> Result<Variant, iptables::Error> {
+        self.lock().iptables.default_variant()
+    }
+
+    fn present(&mut self, variant: Variant, family: AddressType) -> Result<Vec<TableName>, iptables::Error> {
+        self.lock().iptables.present(variant, family)
+    }
+
+    fn list(
+        &mut self,
+        variant: Variant,
+        family: AddressType,
+        tables: &[TableName],
+    ) -> Result<Tables, iptables::Error> {
+        self.lock().iptables.list(variant, family, tables)
+    }
+
+    fn restore(&mut self, variant: Variant, change: &Change) -> Result<(), iptables::Error> {
+        self.lock().iptables.restore(variant, change)
+    }
+
+    fn stamp(&mut self, variant: Variant, family: AddressType) -> Result<Stamp, iptables::Error> {
+        self.lock().iptables.stamp(variant, family)
     }
 }
 
@@ -152,6 +225,10 @@ impl Sysctls for Kernel {
 
 impl Dataplane for Kernel {
     fn nftables(&mut self) -> &mut dyn svc_nft::Dataplane {
+        self
+    }
+
+    fn iptables(&mut self) -> &mut dyn iptables::Dataplane {
         self
     }
 

@@ -14,11 +14,15 @@
 
 mod base;
 mod change;
+mod dataplane;
 mod dialect;
+mod error;
 mod fragment;
 mod matching;
 mod name;
 mod parse;
+#[cfg(feature = "driver")]
+mod pieces;
 mod restore;
 mod rule;
 mod rules;
@@ -34,8 +38,15 @@ mod tests;
 pub use base::MARKER;
 pub(crate) use base::reason_of_chain;
 pub use change::{CausedLine, Change};
+pub use dataplane::{Dataplane, Stamp, Variant};
+pub(crate) use error::Cause;
+pub use error::Error;
+#[cfg(feature = "driver")]
+pub(crate) use error::Holder;
 pub use matching::{AddressKind, CtState, Match, Negatable, Recent};
 pub use parse::ParseError;
+#[cfg(feature = "driver")]
+pub(crate) use pieces::pieces;
 pub use rule::{Masked, Rule};
 pub use rules::Rules;
 pub use table::{Chain, Policy, Table, TableName, Tables};

@@ -9,11 +9,12 @@
 //!        |
 //!      Plan            pure            frontends and what becomes of connections to them; prints as a table
 //!        |
-//!  nftables::Rules     pure            tables as values; print as `nft list ruleset`; differ by a batch;
-//!        |                             trace(packet): what becomes of it, and which Service is why
+//!  nftables::Rules     pure            tables as values; print as `nft list ruleset`, `iptables-save`; differ by a
+//!  iptables::Rules      |              batch, by chains; trace(packet): what becomes of it, and which Service is why
+//!        |
 //!      Proxy           async           watch -> plan -> diff -> apply -> report the revision in force
 //!        |
-//!    Dataplane         I/O             sys::Kernel (netlink, /proc/sys) or fake::Kernel
+//!    Dataplane         I/O             sys::Kernel (netlink, iptables-restore, /proc/sys) or fake::Kernel
 //! ```
 //!
 //! # From objects to rules, without touching anything
@@ -74,6 +75,7 @@
 //! | need | for | without |
 //! |--|--|--|
 //! | Linux 5.13, nf_tables, nf_nat, nf_conntrack | everything | [`Error::Nftables`] says what the kernel refused |
+//! | `iptables-restore`, `iptables-save` 1.6.2 and their sisters for IPv6; ip_tables or nf_tables with xt_ matches | [`Backend::Iptables`] alone | [`Error::Iptables`] |
 //! | nf_conntrack_netlink | UDP clients whose endpoint vanishes | [`Status::conntrack_error`] |
 //! | `CAP_NET_ADMIN` in the network namespace (a user namespace of one's own will do) | everything | [`Error::is_permission_denied`] |
 //! | `net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding` = 1 | other hosts and pods | reported; set with [`SysctlPolicy::Set`] |
@@ -81,8 +83,9 @@
 //! | hairpin mode on a pod's bridge port | a pod whose Service leads to itself | such connections time out |
 //! | a route to the ClusterIPs (a default route will do) | the node's own connections to them | "network unreachable" |
 //!
-//! Everything in the kernel is in tables of our name and with our comment; nothing else is touched. Updates are atomic
-//! and change only what differs; connections that are up stay up. The kernel is asked for its rules at the start, after a
+//! Everything in the kernel is in tables of our name and with our comment, in the mode iptables in chains `KUBE-…` beside a
+//! chain that says whose they are; nothing else is touched. Updates are atomic
+//! (in the mode iptables table by table) and change only what differs; connections that are up stay up. The kernel is asked for its rules at the start, after a
 //! failure, and when the generation of its rules says that somebody else changed some; never for a change of a Service.
 //! One Service that the kernel refuses keeps no other one out ([`Rejection`]). Where the send buffer is too small for all
 //! (`net.core.wmem_max` in a user namespace), Services go in several batches, each atomic. UDP clients of endpoints

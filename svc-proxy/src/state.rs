@@ -1,13 +1,12 @@
 //! What is wanted, what is in the kernel, and when to try again. Pure: takes `now`, returns what to do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use svc_model::{Delta, ObjectName, Revision, Snapshot};
-use svc_nft::{Batch, TableId};
 
-use crate::nftables::{Backend, Rules};
-use crate::{Compiler, Node, Plan, Rejection};
+use crate::{Compiler, Node, Plan, Rejection, iptables, nftables};
 
 #[cfg(test)]
 mod tests;
@@ -20,25 +19,64 @@ const ASIDE: Duration = Duration::from_secs(300);
 /// Looking at the kernel's rules may take this part of the time at most, however often others change theirs.
 const SHARE_OF_LOOKING: u32 = 20;
 
+/// Compiled rules of whichever back end, as far as following a plan goes.
+pub(crate) trait RuleSet: Clone + fmt::Debug {
+    /// What turns some rules into others.
+    type Change: fmt::Debug;
+
+    /// Follows a plan whose `services` changed.
+    fn update(&mut self, plan: &Plan, services: &BTreeSet<ObjectName>);
+
+    /// The same rules without these Services.
+    fn without<'a>(&self, services: impl IntoIterator<Item = &'a ObjectName>) -> Self;
+
+    /// What turns `from`, of the same node and back end, into these rules, where these Services changed.
+    fn diff_of(&self, from: &Self, services: &BTreeSet<ObjectName>) -> Self::Change;
+}
+
+/// The same for each back end's rules, by methods of the same names.
+macro_rules! rule_set {
+    ($rules:ty, $change:ty) => {
+        impl RuleSet for $rules {
+            type Change = $change;
+
+            fn update(&mut self, plan: &Plan, services: &BTreeSet<ObjectName>) {
+                self.update(plan, services);
+            }
+
+            fn without<'a>(&self, services: impl IntoIterator<Item = &'a ObjectName>) -> Self {
+                self.without(services)
+            }
+
+            fn diff_of(&self, from: &Self, services: &BTreeSet<ObjectName>) -> Self::Change {
+                self.diff_of(from, services)
+            }
+        }
+    };
+}
+
+rule_set!(nftables::Rules, svc_nft::Batch);
+rule_set!(iptables::Rules, Vec<iptables::Change>);
+
 /// What the driver has to do next.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum Step<R: RuleSet> {
     /// The kernel's state is unknown: list, compare, make it these rules.
-    Resync(Rules),
+    Resync(R),
     /// Apply this.
-    Apply(Batch),
+    Apply(R::Change),
     /// Nothing before this time, unless something changes.
     Wait(Option<Instant>),
 }
 
-/// The state of one proxy.
+/// The state of one proxy in one mode.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct State<B: Compiler<Rules: RuleSet> = nftables::Backend> {
     plan: Plan,
-    backend: Backend,
-    rules: Rules,
+    backend: B,
+    rules: B::Rules,
     /// What the kernel holds; `None` after a failure and in the beginning.
-    in_force: Option<Rules>,
+    in_force: Option<B::Rules>,
     programmed: Revision,
     /// Services that differ between `rules` and `in_force`.
     changed: BTreeSet<ObjectName>,
@@ -65,9 +103,8 @@ struct Look {
     cost: Duration,
 }
 
-impl State {
-    pub(crate) fn new(snapshot: &Snapshot, node: &Node, backend: &Backend) -> Self {
-        let plan = Plan::new(snapshot, node);
+impl<B: Compiler<Rules: RuleSet> + Clone> State<B> {
+    pub(crate) fn new(plan: Plan, backend: &B) -> Self {
         let rules = backend.compile(&plan);
         Self {
             plan,
@@ -89,8 +126,8 @@ impl State {
         &self.plan
     }
 
-    pub(crate) fn first_table(&self) -> Option<TableId> {
-        self.rules.table_ids().into_iter().next()
+    pub(crate) fn rules(&self) -> &B::Rules {
+        &self.rules
     }
 
     /// The last revision that the kernel held entirely, but for what it refuses.
@@ -128,7 +165,7 @@ impl State {
         self.handle_refused();
     }
 
-    pub(crate) fn poll_step(&mut self, now: Instant) -> Step {
+    pub(crate) fn poll_step(&mut self, now: Instant) -> Step<B::Rules> {
         if self.retry_at.is_some_and(|at| now < at) {
             return Step::Wait(self.retry_at);
         }
@@ -199,7 +236,7 @@ impl State {
     }
 
     /// The rules without the Services that the kernel refuses.
-    fn wanted(&self) -> Rules {
+    fn wanted(&self) -> B::Rules {
         self.rules.without(self.aside.rejections.keys())
     }
 }

@@ -1,16 +1,23 @@
-//! The running kernel: a netlink socket and the files below `/proc/sys`, both of the network namespace of the thread
-//! that first uses them.
+//! The running kernel: a netlink socket, the programs of iptables and the files below `/proc/sys`, all of the network
+//! namespace of the thread that first uses them.
 
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use nix::ifaddrs::getifaddrs;
+use svc_model::AddressType;
 use svc_nft::conntrack::{Conntrack, Filter, Flow};
-use svc_nft::{Batch, Socket, Table, TableId};
+use svc_nft::{Batch, Family, Socket, Table, TableId};
 
 use crate::Dataplane;
+use crate::iptables::{self, Cause, Change, Stamp, TableName, Tables, Variant};
 use crate::sysctl::Sysctls;
+
+mod legacy;
+mod programs;
+
+pub use programs::Programs;
 
 /// The kernel this thread runs on. Nothing is opened before it is needed: whoever drives the proxy decides the
 /// network namespace.
@@ -18,6 +25,8 @@ use crate::sysctl::Sysctls;
 pub struct Kernel {
     socket: Option<Socket>,
     send_at_most: Option<usize>,
+    programs: Programs,
+    legacy: legacy::Legacy,
 }
 
 impl Kernel {
@@ -31,6 +40,13 @@ impl Kernel {
     #[must_use]
     pub fn send_at_most(mut self, bytes: usize) -> Self {
         self.send_at_most = Some(bytes);
+        self
+    }
+
+    /// The same with the programs of iptables found and run like this.
+    #[must_use]
+    pub fn programs(mut self, programs: Programs) -> Self {
+        self.programs = programs;
         self
     }
 
@@ -70,6 +86,67 @@ impl svc_nft::Dataplane for Kernel {
     }
 }
 
+impl iptables::Dataplane for Kernel {
+    fn default_variant(&mut self) -> Result<Variant, iptables::Error> {
+        self.programs.default_variant()
+    }
+
+    fn present(&mut self, variant: Variant, family: AddressType) -> Result<Vec<TableName>, iptables::Error> {
+        match variant {
+            Variant::Legacy => {
+                legacy::present(family).map_err(|error| unknown(variant, "list its tables", &error))
+            }
+            Variant::Nft => {
+                let tables = svc_nft::Dataplane::list_tables(self);
+                let tables = tables.map_err(|error| silent(variant, "list its tables", error.errno()))?;
+                let nft = if family == AddressType::Ipv6 { Family::Ip6 } else { Family::Ip };
+                let has = |name: &TableName| tables.contains(&TableId::new(nft, name.as_str()));
+                Ok(TableName::ALL.into_iter().filter(has).collect())
+            }
+        }
+    }
+
+    fn list(
+        &mut self,
+        variant: Variant,
+        family: AddressType,
+        tables: &[TableName],
+    ) -> Result<Tables, iptables::Error> {
+        let mut present = self.present(variant, family)?;
+        present.retain(|table| tables.contains(table));
+        self.programs.list(variant, family, &present)
+    }
+
+    fn restore(&mut self, variant: Variant, change: &Change) -> Result<(), iptables::Error> {
+        self.programs.restore(variant, change)
+    }
+
+    /// The nft variant's tables have no stamps of their own: it is the generation of all rules of nf_tables.
+    fn stamp(&mut self, variant: Variant, family: AddressType) -> Result<Stamp, iptables::Error> {
+        let number = match variant {
+            Variant::Legacy => self
+                .legacy
+                .stamp(family)
+                .map_err(|error| unknown(variant, "read its tables' sizes", &error))?,
+            Variant::Nft => {
+                let generation = svc_nft::Dataplane::generation(self);
+                generation.map_err(|error| silent(variant, "read the generation", error.errno()))?.into()
+            }
+        };
+        Ok(Stamp::new(number))
+    }
+}
+
+fn unknown(variant: Variant, operation: &'static str, error: &io::Error) -> iptables::Error {
+    silent(variant, operation, error.raw_os_error())
+}
+
+/// The kernel does not answer.
+fn silent(variant: Variant, operation: &'static str, errno: Option<i32>) -> iptables::Error {
+    let cause = Cause::Unrunnable { operation, errno: errno.unwrap_or(0) };
+    iptables::Error::new(format!("iptables ({variant})"), cause)
+}
+
 impl Conntrack for Kernel {
     fn flows(&mut self, filter: &Filter, show: &mut dyn FnMut(Flow)) -> Result<(), svc_nft::Error> {
         self.socket()?.flows(filter, show)
@@ -96,6 +173,10 @@ impl Sysctls for Kernel {
 
 impl Dataplane for Kernel {
     fn nftables(&mut self) -> &mut dyn svc_nft::Dataplane {
+        self
+    }
+
+    fn iptables(&mut self) -> &mut dyn iptables::Dataplane {
         self
     }
 

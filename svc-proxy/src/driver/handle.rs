@@ -4,21 +4,24 @@ use svc_model::Revision;
 use svc_model::store::{Progress, Reached};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::Backend;
+use super::mode::Keep;
 use crate::metrics::Metrics;
 use crate::plan::Problem;
-use crate::state::State;
 use crate::sysctl::SysctlReport;
 use crate::{CleanUpError, Error, Node, Rejection};
 
 #[derive(Debug)]
 pub(super) enum Command {
     Node(Box<Node>),
+    Switch(Backend, oneshot::Sender<Result<(), Error>>),
     CleanUp(oneshot::Sender<Result<(), CleanUpError>>),
 }
 
 /// How a proxy is doing.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
+    backend: Backend,
     programmed: Revision,
     wanted: Revision,
     failures: u32,
@@ -28,6 +31,7 @@ pub struct Status {
     repairs: u64,
     sysctls: SysctlReport,
     flows: Flows,
+    left: Vec<Error>,
 }
 
 /// What became of connection tracking's flows.
@@ -38,6 +42,12 @@ struct Flows {
 }
 
 impl Status {
+    /// The mode.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
     /// The revision that the kernel holds.
     #[must_use]
     pub fn programmed(&self) -> Revision {
@@ -98,6 +108,12 @@ impl Status {
         self.flows.error.as_ref()
     }
 
+    /// Why what another mode left could not be removed, the last time. It does no harm but to take time, and is tried again.
+    #[must_use]
+    pub fn left_behind(&self) -> &[Error] {
+        &self.left
+    }
+
     /// Nothing to complain about.
     #[must_use]
     pub fn is_fine(&self) -> bool {
@@ -105,6 +121,7 @@ impl Status {
             && self.flows.error.is_none()
             && self.problems.is_empty()
             && self.rejections.is_empty()
+            && self.left.is_empty()
             && self.sysctls.problems().next().is_none()
     }
 }
@@ -115,33 +132,47 @@ pub(super) struct Reports {
     status: watch::Sender<Status>,
     revisions: Progress,
     flows: Flows,
+    left: Vec<Error>,
 }
 
 impl Reports {
+    /// What other modes left was removed, but for this.
+    pub(super) fn removed(&mut self, left: Vec<Error>) {
+        self.left = left;
+    }
+
     /// Flows were looked at: so many more are forgotten, or not all could be looked at.
     pub(super) fn swept(&mut self, forgotten: u64, error: Option<Error>) {
         self.flows.forgotten += forgotten;
         self.flows.error = error;
     }
 
-    pub(super) fn publish(&self, state: &State, sysctls: SysctlReport, error: Option<Error>) {
-        let failures = state.failures();
+    pub(super) fn publish(
+        &self,
+        backend: Backend,
+        keeper: &dyn Keep,
+        sysctls: SysctlReport,
+        error: Option<Error>,
+    ) {
+        let failures = keeper.failures();
         self.status.send_modify(|status| {
             // Waiting for the next attempt does not make the last one good.
             let error = error.or_else(|| status.error.take()).filter(|_| failures > 0);
             *status = Status {
-                programmed: state.programmed(),
-                wanted: state.plan().revision(),
+                backend,
+                programmed: keeper.programmed(),
+                wanted: keeper.plan().revision(),
                 failures,
                 error,
-                problems: state.plan().problems(),
-                rejections: state.rejections().cloned().collect(),
-                repairs: state.repairs(),
+                problems: keeper.plan().problems(),
+                rejections: keeper.rejections(),
+                repairs: keeper.repairs(),
                 sysctls,
                 flows: self.flows.clone(),
+                left: self.left.clone(),
             };
         });
-        self.revisions.reach(state.programmed());
+        self.revisions.reach(keeper.programmed());
     }
 }
 
@@ -158,7 +189,7 @@ pub(super) fn pair(commands: mpsc::UnboundedSender<Command>, metrics: Metrics) -
     let (status, status_reader) = watch::channel(Status::default());
     let revisions = Progress::new();
     let handle = Handle { commands, status: status_reader, revisions: revisions.reached(), metrics };
-    (Reports { status, revisions, flows: Flows::default() }, handle)
+    (Reports { status, revisions, flows: Flows::default(), left: Vec::new() }, handle)
 }
 
 impl Handle {
@@ -201,6 +232,19 @@ impl Handle {
     pub fn reconfigure(&self, node: Node) {
         // Nobody is there to obey when the loop has ended.
         let _ = self.commands.send(Command::Node(Box::new(node)));
+    }
+
+    /// Goes on in another mode: its rules are put in force, then those of the former mode are removed. New connections are
+    /// served all the time, and those that are up stay up. Session affinity begins anew.
+    ///
+    /// # Errors
+    ///
+    /// Why the new mode's rules are not in force; then everything is as it was, and the former mode goes on. A loop that has
+    /// ended is [`Error::Stopped`].
+    pub async fn switch(&self, backend: Backend) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Switch(backend, reply)).map_err(|_| Error::Stopped)?;
+        answer.await.unwrap_or(Err(Error::Stopped))
     }
 
     /// Removes everything the proxy put in the kernel, puts back the settings it changed, and ends the loop.

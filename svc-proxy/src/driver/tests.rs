@@ -4,7 +4,9 @@ use svc_nft::{Batch, Dataplane as _, Family, Table, TableId};
 
 use super::*;
 use crate::sysctl::{Finding, Sysctls as _};
-use crate::{Plan, fake};
+use crate::{Plan, fake, nftables};
+
+mod iptables;
 
 const EPERM: i32 = 1;
 const FORWARD: &str = "net/ipv4/ip_forward";

@@ -160,6 +160,15 @@ impl Rule {
         self.target.as_ref().and_then(Target::chain).or_else(written)
     }
 
+    /// Its comment.
+    #[cfg(feature = "driver")]
+    pub(crate) fn comment_text(&self) -> Option<&str> {
+        self.matches.iter().find_map(|extension| match extension {
+            Match::Comment(text) => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
     /// The first word of its comment, where that can be a Service port.
     pub(crate) fn object(&self) -> Option<&str> {
         self.matches.iter().find_map(|extension| match extension {

@@ -1,11 +1,11 @@
 //! A compiled plan: tables that can be printed, compared and followed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync as Map;
-use svc_model::ObjectName;
+use svc_model::{AddressType, ObjectName};
 
 use super::change::{Chains, Change};
 use super::dialect::Dialect;
@@ -106,6 +106,37 @@ impl Rules {
         rules
     }
 
+    /// The Services that these rules are for.
+    #[must_use]
+    pub fn services(&self) -> BTreeSet<ObjectName> {
+        self.families.iter().flat_map(|family| family.services.keys()).cloned().collect()
+    }
+
+    /// The families that the node has, in order.
+    #[must_use]
+    pub fn families(&self) -> Vec<AddressType> {
+        self.families.iter().map(|family| family.dialect.family).collect()
+    }
+
+    /// The Services of which not everything is in these tables.
+    #[cfg(feature = "driver")]
+    pub(crate) fn unlike(&self, listed: &[Tables]) -> BTreeSet<ObjectName> {
+        let mut unlike = BTreeSet::new();
+        for (family, listed) in self.families.iter().zip(listed) {
+            let all = listed.tables().iter().flat_map(|(table, chains)| {
+                chains.values().flat_map(move |chain| chain.rules().iter().map(move |rule| (*table, rule)))
+            });
+            let rules: HashSet<_> = all.collect();
+            let is_there = |name: &ObjectName| {
+                let Fragment { chains, entries } = family.fragment(name);
+                chains.iter().all(|(table, name, chain)| listed.chain(*table, name) == Some(chain))
+                    && entries.iter().all(|((at, _), rule)| rules.contains(&(at.root().0, rule)))
+            };
+            unlike.extend(family.services.keys().filter(|name| !is_there(name)).cloned());
+        }
+        unlike
+    }
+
     fn each(
         &self,
         from: &Rules,
@@ -182,9 +213,8 @@ impl FamilyRules {
     fn change(&self, old: &FamilyRules, services: &BTreeSet<ObjectName>) -> Change {
         let mut touched = BTreeMap::<Key, BTreeSet<ObjectName>>::new();
         for name in services {
-            let entries = |rules: &FamilyRules| {
-                rules.fragment(name).entries.into_iter().collect::<std::collections::HashSet<_>>()
-            };
+            let entries =
+                |rules: &FamilyRules| rules.fragment(name).entries.into_iter().collect::<HashSet<_>>();
             // A key with the same rules leads the same way.
             for (key, _) in entries(self).symmetric_difference(&entries(old)) {
                 touched.entry(*key).or_default().insert(name.clone());

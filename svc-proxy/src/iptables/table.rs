@@ -76,6 +76,12 @@ impl Chain {
         &self.rules
     }
 
+    /// Keeps the rules that are meant.
+    #[cfg(feature = "driver")]
+    pub(crate) fn retain(&mut self, is_meant: impl FnMut(&Rule) -> bool) {
+        self.rules.retain(is_meant);
+    }
+
     /// The policy of a built-in chain.
     #[must_use]
     pub fn policy(&self) -> Option<Policy> {
@@ -126,6 +132,14 @@ impl Tables {
     /// Takes a chain away.
     pub fn remove(&mut self, table: TableName, name: &str) -> Option<Chain> {
         self.tables.get_mut(&table)?.remove(name)
+    }
+
+    /// The same without what is in one table.
+    #[cfg(feature = "driver")]
+    pub(crate) fn without(&self, table: TableName) -> Self {
+        let mut without = self.clone();
+        without.tables.remove(&table);
+        without
     }
 
     /// A table that is there, if without chains.

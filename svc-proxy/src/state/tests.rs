@@ -18,7 +18,7 @@ fn service(port: u16) -> Object {
 fn state() -> (State, Snapshot) {
     let node = Node::builder("a").address("10.0.0.1").build().unwrap();
     let snapshot = Snapshot::default();
-    (State::new(&snapshot, &node, &Backend::default()), snapshot)
+    (State::new(Plan::new(&snapshot, &node), &nftables::Backend::default()), snapshot)
 }
 
 fn change(state: &mut State, snapshot: &Snapshot, object: Object) -> Snapshot {

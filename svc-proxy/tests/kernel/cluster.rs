@@ -7,7 +7,7 @@ use rtnetlink::{LinkBridge, LinkBridgePort, LinkUnspec, LinkVeth};
 use svc_lab::{Host, Lab, Result, Task};
 use svc_model::store::Store;
 use svc_model::{ObjectRef, yaml};
-use svc_proxy::{Handle, Node, NodeBuilder, Proxy, SysctlPolicy};
+use svc_proxy::{Handle, Node, NodeBuilder, Proxy, ProxyBuilder, SysctlPolicy};
 
 use crate::traffic;
 
@@ -29,6 +29,11 @@ pub struct Cluster {
 impl Cluster {
     /// The hosts, with a proxy that follows an empty store.
     pub async fn new(lab: &Lab) -> Result<Self> {
+        Self::with(lab, |proxy| proxy).await
+    }
+
+    /// The same with a proxy of other settings.
+    pub async fn with(lab: &Lab, settings: impl Fn(ProxyBuilder) -> ProxyBuilder) -> Result<Self> {
         let client = lab.host("client").address("172.20.10.50/24").create().await?;
         let node =
             lab.host("server2").address("172.20.10.2/24").default_route("172.20.10.1").create().await?;
@@ -51,7 +56,7 @@ impl Cluster {
             traffic::serve(pod, name, PORT).await?;
         }
         let store = Store::new();
-        let (handle, driver) = start(&node, &store, node_config());
+        let (handle, driver) = start(&node, &store, settings);
         Ok(Self { client, node, remote, pods, store, handle, driver })
     }
 
@@ -79,9 +84,20 @@ impl Cluster {
         }
     }
 
+    /// Ends the driver as if it were killed, and leaves what it programmed.
+    pub fn stop(&mut self) {
+        let (handle, _) = Proxy::builder(node_config()).build().drive(self.store.watch());
+        (self.handle, self.driver) = (handle, self.node.spawn(|| async {}));
+    }
+
     /// Starts another driver in place of the one that runs.
     pub fn restart(&mut self) {
-        let (handle, driver) = start(&self.node, &self.store, node_config());
+        self.restart_with(|proxy| proxy);
+    }
+
+    /// The same with other settings.
+    pub fn restart_with(&mut self, settings: impl Fn(ProxyBuilder) -> ProxyBuilder) {
+        let (handle, driver) = start(&self.node, &self.store, settings);
         (self.handle, self.driver) = (handle, driver);
     }
 }
@@ -98,8 +114,8 @@ pub fn node_config() -> Node {
     node_builder().build().unwrap()
 }
 
-fn start(host: &Host, store: &Store, node: Node) -> (Handle, Task<()>) {
-    let proxy = Proxy::builder(node).sysctls(SysctlPolicy::Set).build();
+fn start(host: &Host, store: &Store, settings: impl Fn(ProxyBuilder) -> ProxyBuilder) -> (Handle, Task<()>) {
+    let proxy = settings(Proxy::builder(node_config()).sysctls(SysctlPolicy::Set)).build();
     let (handle, run) = proxy.drive(store.watch());
     (handle, host.spawn(move || run))
 }

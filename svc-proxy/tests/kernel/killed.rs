@@ -123,7 +123,7 @@ async fn busy(lab: Lab) -> Result {
 }
 
 /// How many first packets of connections a host had to send again (`TCPSynRetrans` of its network namespace).
-async fn lost(host: &Host) -> Result<u64> {
+pub async fn lost(host: &Host) -> Result<u64> {
     let text = host.run(|| async { std::fs::read_to_string("/proc/thread-self/net/netstat") }).await?;
     let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
     let [names, values, ..] = &rows[..] else { return Err("no statistics".into()) };

@@ -12,9 +12,11 @@
 
 mod cluster;
 mod frontends;
+mod iptables;
 mod killed;
 mod life;
 mod policies;
+mod switching;
 mod text;
 mod traffic;
 mod trouble;
@@ -24,8 +26,12 @@ mod udp;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
+use svc_proxy::iptables::Variant;
 
 fn main() -> ExitCode {
+    if let Ok(manifests) = std::env::var(switching::MANIFESTS) {
+        return switching::drive(&manifests);
+    }
     if let Ok(manifests) = std::env::var(killed::MANIFESTS) {
         return killed::drive(&manifests);
     }
@@ -39,8 +45,28 @@ fn main() -> ExitCode {
         truth::trials(),
         text::trials(),
         udp::trials(),
+        iptables::trials(),
+        switching::trials(),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit_code()
+}
+
+/// A test of a variant of iptables in a lab of its own, where its programs are.
+fn trial_of<F, Fut>(variant: Variant, name: &str, test: F) -> Trial
+where
+    F: FnOnce(svc_lab::Lab, Variant) -> Fut + Send + 'static,
+    Fut: Future<Output = svc_lab::Result> + 'static,
+{
+    trial(&format!("iptables_{variant}_{name}"), move |lab| async move {
+        let program = format!("iptables-{variant}-restore");
+        match std::process::Command::new(&program).arg("--version").output() {
+            Ok(_) => test(lab, variant).await,
+            Err(error) => {
+                println!("SKIP {program}: not here: {error}");
+                Ok(())
+            }
+        }
+    })
 }
 
 /// A test in a lab of its own.

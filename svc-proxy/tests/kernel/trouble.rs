@@ -106,6 +106,10 @@ impl svc_proxy::Dataplane for Spoilt {
         self
     }
 
+    fn iptables(&mut self) -> &mut dyn svc_proxy::iptables::Dataplane {
+        self.0.iptables()
+    }
+
     fn conntrack(&mut self) -> &mut dyn svc_nft::conntrack::Conntrack {
         self.0.conntrack()
     }
