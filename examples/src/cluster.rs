@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use anyhow::Context as _;
 use ipnet::IpNet;
 use svc_lab::{Host, Lab};
+use svc_model::allocate::ServiceCidr;
 use svc_model::store::Store;
 use svc_model::{ControlPlane, ObjectName, ObjectRef};
 use svc_overlay::Leases;
@@ -72,7 +73,7 @@ impl Cluster {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn bare(lab: Lab) -> anyhow::Result<Self> {
-        let service_cidr: IpNet = "10.96.0.0/12".parse()?;
+        let service_cidr: ServiceCidr = "10.96.0.0/12".parse()?;
         let outside = Outside::start(&lab).await.context("the outside")?;
         let control = ControlPlane::builder()
             .service_cidr(service_cidr)
@@ -84,7 +85,7 @@ impl Cluster {
             lab,
             store: Store::new(),
             control,
-            service_cidr,
+            service_cidr: service_cidr.net(),
             leases: Leases::new(),
             nodes: BTreeMap::new(),
             pods: BTreeMap::new(),

@@ -3,15 +3,15 @@
 use std::future::Future;
 use std::path::Path;
 
-use ipnet::IpNet;
 use svc_model::ControlPlane;
+use svc_model::allocate::ServiceCidr;
 use svc_model::dir::ManifestDir;
 use svc_model::store::Store;
 use tokio::sync::oneshot;
 
 /// A store that holds what a directory holds, and is in step with it while the future is polled; that says on standard
 /// error what is wrong there.
-pub fn follow(directory: &Path, service_cidr: IpNet) -> (Store, impl Future<Output = ()> + Send) {
+pub fn follow(directory: &Path, service_cidr: ServiceCidr) -> (Store, impl Future<Output = ()> + Send) {
     let store = Store::new();
     let mut control = ControlPlane::builder().service_cidr(service_cidr).build();
     let source = ManifestDir::new(directory);

@@ -11,6 +11,7 @@ mod pool;
 #[cfg(test)]
 mod proptests;
 mod runs;
+mod service_cidr;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ pub(crate) use cluster_ip::is_assignable;
 pub use load_balancer::LoadBalancerProvider;
 pub use node_port::NodePorts;
 pub use pool::{AddressPool, AddressPoolBuilder, AddressRange, InvalidAddressRange, PoolError};
+pub use service_cidr::{InvalidServiceCidr, ServiceCidr};
 
 use crate::ObjectName;
 

@@ -16,6 +16,7 @@ mod outcome;
 mod pods;
 #[cfg(test)]
 mod proptests;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +34,6 @@ use crate::wire::Manifest;
 use crate::{Object, ObjectName, ObjectRef};
 use change::Change;
 use endpoints::SelectorIndex;
-use pods::PodStatus;
 
 /// The objects of a cluster, what is allocated to them, and what follows from them.
 ///
@@ -72,7 +72,8 @@ pub struct ControlPlane {
     manifests: BTreeMap<ObjectRef, Manifest>,
     /// Objects that came by `replace`, with the file where known.
     declared: BTreeMap<ObjectRef, Option<Arc<str>>>,
-    pod_status: BTreeMap<ObjectName, PodStatus>,
+    /// Those of them whose status was refused; it is tried, and said, again.
+    misstated: BTreeSet<ObjectRef>,
     selectors: SelectorIndex,
     controller: Controller,
     /// Pods that a Service selects and that are left out: this was said.
@@ -88,7 +89,8 @@ impl ControlPlane {
     }
 
     /// Creates or updates objects. Each manifest stands alone: faulty ones are reported and the others go on. What is
-    /// allocated to an object stays with it.
+    /// allocated to an object stays with it, and so does what was reported of it: a `status` is not looked at
+    /// ([`update_status`](Self::update_status) writes it), and a Pod stays on its node.
     #[cfg(feature = "yaml")]
     pub fn apply(&mut self, manifests: &crate::yaml::Manifests) -> Outcome {
         let mut change = Change::default();

@@ -33,7 +33,7 @@ pub(crate) use update::{has_node_ports, needs_health_check};
 
 use crate::problem::Findings;
 use crate::read::{is_externally_accessible, service_type};
-use crate::wire::{self, IntOrString};
+use crate::wire::{self, IntOrString, Manifest};
 use crate::{AddressType, Kind, ObjectName, ObjectRef, ServiceType};
 
 /// Fills in everything that is missing from a new Service of a cluster with these families, the primary one first.
@@ -59,11 +59,22 @@ pub(crate) fn fields(service: &mut wire::Service) {
     }
     if kind == ServiceType::LoadBalancer {
         spec.allocate_load_balancer_node_ports.get_or_insert(true);
-        let status = service.status.iter_mut().flat_map(|status| &mut status.load_balancer);
-        for ingress in status.flat_map(|status| status.ingress.iter_mut().flatten()) {
-            if !is_empty(ingress.ip.as_deref()) {
-                fill(&mut ingress.ip_mode, "VIP");
-            }
+        ip_modes(service);
+    }
+}
+
+/// What depends on nothing but the status.
+pub(crate) fn status(manifest: &mut Manifest) {
+    if let Manifest::Service(service) = manifest {
+        ip_modes(service);
+    }
+}
+
+fn ip_modes(service: &mut wire::Service) {
+    let status = service.status.iter_mut().flat_map(|status| &mut status.load_balancer);
+    for ingress in status.flat_map(|status| status.ingress.iter_mut().flatten()) {
+        if !is_empty(ingress.ip.as_deref()) {
+            fill(&mut ingress.ip_mode, "VIP");
         }
     }
 }

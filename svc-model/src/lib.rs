@@ -154,6 +154,7 @@ mod meta;
 mod node;
 mod object;
 mod pod;
+mod prepare;
 mod problem;
 pub mod read;
 mod secret;

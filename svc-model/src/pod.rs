@@ -182,9 +182,12 @@ impl Pod {
         self
     }
 
-    /// The same pod with these addresses: what the one who attached it reports.
+    /// The same pod with these addresses: what the one who attached it reports. With an address it is no longer pending.
     #[must_use]
     pub fn with_ips(mut self, ips: Vec<IpAddr>) -> Self {
+        if self.phase == PodPhase::Pending && !ips.is_empty() {
+            self.phase = PodPhase::Running;
+        }
         let ready = !ips.is_empty() && !self.terminating();
         self.ips = ips;
         self.with_ready(ready)

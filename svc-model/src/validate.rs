@@ -26,6 +26,9 @@
 //! | EndpointSlice: at most 1 000 endpoints, 100 addresses, 20 000 ports, 8 hints | checked | any number |
 //! | Ingress: forms of hosts and paths, neither backend nor rules, empty `paths` | checked | any; `pathType` and backends must be there |
 //! | Secret, ConfigMap: keys, size, what the type requires | checked | any keys and size |
+//! | `status` of a Service, Pod or Ingress, and of a Node that is there | not looked at: [`ControlPlane::update_status`] writes it | read |
+//! | metadata: `resourceVersion`, `generation`, `managedFields`, `selfLink`, deletion | dropped, as nobody here keeps such books | kept |
+//! | metadata: owners and finalizers | checked | any |
 //! | updates: immutable fields | checked | there are none |
 //!
 //! Both take what the API server takes and nobody here has a use for: a `loadBalancerIP` that is no address (a pool says so),
@@ -33,9 +36,12 @@
 //! as proxies do), and two Services with one outside address: a proxy gives each port of it to one of them and names both, and
 //! a pool never makes such two.
 //!
-//! `create` is nowhere stricter than the API server. Where it is more lenient: `status.loadBalancer` may be written (there may be
-//! nobody else who does), and Pods may be edited. In both intakes an object that is refused stops no other.
+//! `create` is nowhere stricter than the API server, but that it makes no names from `generateName`. Where it is more lenient: there is no
+//! clock, so `uid` and `creationTimestamp` of a new object are what its manifest says; `resourceVersion` is not compared, as
+//! nothing is counted; of a Pod that is edited only what is typed here can be found to be immutable; an object with finalizers is gone
+//! as soon as it is deleted. In both intakes an object that is refused stops no other.
 //!
+//! [`ControlPlane::update_status`]: crate::ControlPlane::update_status
 //! [`restricts_sources`]: crate::Service::restricts_sources
 
 mod endpoints;
@@ -49,32 +55,41 @@ mod service_addresses;
 mod service_balancer;
 mod service_ports;
 mod service_update;
+mod status;
 #[cfg(test)]
 mod tests;
 
 pub use ranges::Ranges;
+pub use status::status;
 
 use crate::problem::Findings;
 use crate::wire::{self, Manifest, ObjectMeta};
-use crate::{Kind, Object, ObjectRef, Problems, Service, read};
+use crate::{Kind, Meta, Object, ObjectRef, Problems, Service, prepare, read};
 
-/// Whether a manifest may be created.
+/// Whether a manifest may be created. Its status is not looked at (but for a Node's): that is for [`status`] to judge.
 ///
 /// # Errors
 /// All its faults.
 pub fn create(manifest: &Manifest, ranges: &Ranges) -> Result<(), Problems> {
-    check(manifest, ranges, None)
+    check(&prepared(manifest, None), ranges, None)
 }
 
-/// Whether a manifest may replace `old`, which is of the same kind.
+/// Whether a manifest may replace `old`, which is of the same kind. The status stays as it is in `old`.
 ///
 /// # Errors
 /// All its faults.
 pub fn update(manifest: &Manifest, ranges: &Ranges, old: &Object) -> Result<(), Problems> {
-    check(manifest, ranges, Some(old))
+    check(&prepared(manifest, Some(old)), ranges, Some(old))
 }
 
-fn check(manifest: &Manifest, ranges: &Ranges, old: Option<&Object>) -> Result<(), Problems> {
+fn prepared(manifest: &Manifest, old: Option<&Object>) -> Manifest {
+    let mut manifest = manifest.clone();
+    prepare::manifest(&mut manifest, old);
+    manifest
+}
+
+/// A manifest that was [prepared](prepare::manifest).
+pub(crate) fn check(manifest: &Manifest, ranges: &Ranges, old: Option<&Object>) -> Result<(), Problems> {
     if let Manifest::Service(wire) = manifest {
         let old = match old {
             Some(Object::Service(old)) => Some(old.as_ref()),
@@ -84,7 +99,7 @@ fn check(manifest: &Manifest, ranges: &Ranges, old: Option<&Object>) -> Result<(
     }
     let at = manifest.reference();
     let mut findings = Findings::of(&at);
-    metadata(&at, manifest.metadata(), &mut findings);
+    metadata(&at, manifest.metadata(), old.map(Object::meta), &mut findings);
     match manifest {
         Manifest::ConfigMap(wire) => secret::config_map(wire, &mut findings),
         Manifest::EndpointSlice(wire) => endpoints::slice(wire, &mut findings),
@@ -108,8 +123,8 @@ fn check(manifest: &Manifest, ranges: &Ranges, old: Option<&Object>) -> Result<(
     finish(findings, read.map(drop))
 }
 
-/// The Service with its defaults and with what it leaves as it was in `old`: everything but what is still to be
-/// allocated.
+/// The Service with its defaults and with what it leaves as it was in `old`, its status too: everything but what is still to
+/// be allocated.
 ///
 /// # Errors
 /// Everything that keeps it from being created, or from replacing `old`.
@@ -120,7 +135,9 @@ pub fn service(
     old: Option<&Service>,
 ) -> Result<wire::Service, Problems> {
     let mut findings = Findings::of(at);
-    metadata(at, &wire.metadata, &mut findings);
+    let mut wire = wire.clone();
+    prepare::service(&mut wire, old);
+    metadata(at, &wire.metadata, old.map(Service::meta), &mut findings);
     let completed = service::completed(wire, ranges, old, &mut findings);
     finish(findings, read::object(&service::readable(completed.clone())).map(drop))?;
     Ok(completed)
@@ -134,7 +151,7 @@ fn finish(mut findings: Findings<'_>, read: Result<(), Problems>) -> Result<(), 
     findings.finish()
 }
 
-fn metadata(at: &ObjectRef, wire: &ObjectMeta, findings: &mut Findings<'_>) {
+fn metadata(at: &ObjectRef, wire: &ObjectMeta, old: Option<&Meta>, findings: &mut Findings<'_>) {
     let name = at.name.name();
     if !name.is_empty() {
         let checked = match at.kind {
@@ -155,4 +172,42 @@ fn metadata(at: &ObjectRef, wire: &ObjectMeta, findings: &mut Findings<'_>) {
     findings.require(size <= 256 << 10, "metadata.annotations", || {
         format!("{size} bytes are more than the 256 KiB that all of them may have")
     });
+    bonds(wire, old, findings);
+}
+
+/// Who the object is, who it belongs to, and who has to agree before it goes.
+fn bonds(wire: &ObjectMeta, old: Option<&Meta>, findings: &mut Findings<'_>) {
+    let before = old.map_or("", Meta::uid);
+    let now = wire.uid.as_deref().unwrap_or_default();
+    findings.require(before.is_empty() || before == now, "metadata.uid", || {
+        format!("is immutable: `{before}` cannot become `{now}`")
+    });
+    let mut controllers = 0;
+    for (index, owner) in wire.owner_references.iter().flatten().enumerate() {
+        let field = format!("metadata.ownerReferences[{index}]");
+        for (name, text) in [
+            ("apiVersion", &owner.api_version),
+            ("kind", &owner.kind),
+            ("name", &owner.name),
+            ("uid", &owner.uid),
+        ] {
+            let said = text.as_deref().is_some_and(|text| !text.is_empty());
+            findings.require(said, &format!("{field}.{name}"), || "is required".to_owned());
+        }
+        controllers += usize::from(owner.controller == Some(true));
+        findings.require(
+            controllers < 2 || owner.controller != Some(true),
+            &format!("{field}.controller"),
+            || "true may only be said of one owner".to_owned(),
+        );
+    }
+    let leaving = old.is_some_and(|old| old.deletion().is_some());
+    for (index, finalizer) in wire.finalizers.iter().flatten().enumerate() {
+        let field = format!("metadata.finalizers[{index}]");
+        findings.parsed(&field, name::qualified(finalizer));
+        let known = old.is_some_and(|old| old.finalizers().contains(finalizer));
+        findings.require(!leaving || known, &field, || {
+            format!("`{finalizer}` comes too late: the object is being deleted")
+        });
+    }
 }

@@ -97,7 +97,28 @@ impl Manifest {
         }
     }
 
-    #[cfg(feature = "kube")]
+    #[cfg(feature = "yaml")]
+    pub(crate) fn has_status(&self) -> bool {
+        match self {
+            Manifest::Ingress(object) => object.status.is_some(),
+            Manifest::Node(object) => object.status.is_some(),
+            Manifest::Pod(object) => object.status.is_some(),
+            Manifest::Service(object) => object.status.is_some(),
+            _ => false,
+        }
+    }
+
+    #[cfg(feature = "yaml")]
+    pub(crate) fn has_status_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Manifest::Ingress(one), Manifest::Ingress(other)) => one.status == other.status,
+            (Manifest::Node(one), Manifest::Node(other)) => one.status == other.status,
+            (Manifest::Pod(one), Manifest::Pod(other)) => one.status == other.status,
+            (Manifest::Service(one), Manifest::Service(other)) => one.status == other.status,
+            _ => false,
+        }
+    }
+
     pub(crate) fn metadata_mut(&mut self) -> &mut ObjectMeta {
         match self {
             Manifest::ConfigMap(object) => &mut object.metadata,

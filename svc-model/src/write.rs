@@ -41,6 +41,11 @@ use crate::wire::{self, Manifest};
 use crate::{Condition, Object, TargetRef};
 use meta::meta;
 
+pub(crate) use ingress::status as ingress_status;
+pub(crate) use node::status as node_status;
+pub(crate) use pod::status as pod_status;
+pub(crate) use service::status as service_status;
+
 /// The manifest of an object: what a cluster would say of it, so far as networking is concerned.
 #[must_use]
 pub fn manifest(object: &Object) -> Manifest {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use examples::{manifests, show};
-use ipnet::IpNet;
+
 use svc_ingress::{Handle, IngressConfig, Server};
+use svc_model::allocate::ServiceCidr;
 
 /// Serves the Ingresses in a directory of Kubernetes manifests and follows its edits.
 ///
@@ -37,7 +38,7 @@ struct Options {
     default_certificate: Option<String>,
     /// Where ClusterIPs come from.
     #[arg(long, value_name = "CIDR", default_value = "10.96.0.0/12")]
-    service_cidr: IpNet,
+    service_cidr: ServiceCidr,
 }
 
 impl Options {

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::AllocateError;
 use super::ledger::{Ledger, Range};
 use super::number::{address, number};
+use super::{AllocateError, ServiceCidr};
 use crate::{AddressType, ObjectName};
 
 /// The virtual addresses of one family and the Services that hold them: those of one service CIDR, or of several
@@ -14,7 +14,7 @@ use crate::{AddressType, ObjectName};
 #[derive(Clone, Debug)]
 pub struct ClusterIps {
     family: AddressType,
-    cidrs: Vec<IpNet>,
+    cidrs: Vec<ServiceCidr>,
     ledger: Ledger,
     seed: u64,
 }
@@ -22,22 +22,21 @@ pub struct ClusterIps {
 impl ClusterIps {
     /// All addresses of `cidr` but the network's own and IPv4's broadcast address.
     #[must_use]
-    pub fn new(cidr: IpNet, seed: u64) -> Self {
-        let family = AddressType::of(cidr.addr());
-        Self { family, cidrs: vec![cidr.trunc()], ledger: Ledger::new(range(cidr)), seed }
+    pub fn new(cidr: ServiceCidr, seed: u64) -> Self {
+        Self { family: cidr.family(), cidrs: vec![cidr], ledger: Ledger::new(range(cidr.net())), seed }
     }
 
     /// One more service CIDR, which may overlap the others; one of the other family is not taken.
-    pub fn add(&mut self, cidr: IpNet) {
-        if AddressType::of(cidr.addr()) == self.family && !self.cidrs.contains(&cidr.trunc()) {
-            self.cidrs.push(cidr.trunc());
-            self.ledger.add(range(cidr));
+    pub fn add(&mut self, cidr: ServiceCidr) {
+        if cidr.family() == self.family && !self.cidrs.contains(&cidr) {
+            self.cidrs.push(cidr);
+            self.ledger.add(range(cidr.net()));
         }
     }
 
     /// The service CIDRs.
     #[must_use]
-    pub fn cidrs(&self) -> &[IpNet] {
+    pub fn cidrs(&self) -> &[ServiceCidr] {
         &self.cidrs
     }
 

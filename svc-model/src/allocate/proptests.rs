@@ -56,8 +56,9 @@ proptest! {
     #[test]
     fn any_service_cidr_works(address in any::<std::net::IpAddr>(), length in 0..=128_u8, seed in any::<u64>()) {
         let longest = if address.is_ipv4() { 32 } else { 128 };
-        let cidr = ipnet::IpNet::new(address, length.min(longest)).unwrap().trunc();
-        let mut addresses = ClusterIps::new(cidr, seed);
+        let length = length.min(longest).max(if address.is_ipv6() { 64 } else { 0 });
+        let cidr = ipnet::IpNet::new(address, length).unwrap().trunc();
+        let mut addresses = ClusterIps::new(cidr.try_into().unwrap(), seed);
         for index in 0..4 {
             if let Ok(given) = addresses.allocate(&named(index)) {
                 prop_assert!(cidr.contains(&given) && addresses.contains(given));
@@ -80,8 +81,8 @@ proptest! {
     fn overlapping_networks_hand_out_each_address_once(
         cidrs in cidrs(), calls in vec((0..12_u8, any::<bool>()), 1..80), seed in any::<u64>(),
     ) {
-        let mut addresses = ClusterIps::new(cidrs[0], seed);
-        cidrs[1..].iter().for_each(|cidr| addresses.add(*cidr));
+        let mut addresses = ClusterIps::new(cidrs[0].try_into().unwrap(), seed);
+        cidrs[1..].iter().for_each(|cidr| addresses.add((*cidr).try_into().unwrap()));
         let all = |address: &std::net::IpAddr| cidrs.iter().any(|cidr| is_assignable(*cidr, *address));
         let assignable = (0..32_u8).map(|host| std::net::IpAddr::from([10, 0, 0, host])).filter(all).count();
         let mut model: BTreeMap<std::net::IpAddr, ObjectName> = BTreeMap::new();

@@ -10,7 +10,7 @@ use crate::ingress::CLASS_ANNOTATION;
 use crate::wire::{self, Manifest};
 use crate::{
     AddressType, IngressClass, Kind, Object, ObjectName, ObjectRef, Problem, Service, ServiceType, defaults,
-    read, validate,
+    prepare, read, validate,
 };
 
 /// Why a manifest is not in force.
@@ -51,11 +51,13 @@ impl ControlPlane {
                         refused.push((source, refusal));
                         waiting.push((source, manifest));
                     }
-                    Err(refusal) => report(source, refusal, change),
+                    Err(refusal) => change.report(source, refusal.problems),
                 }
             }
             if waiting.is_empty() || waiting.len() == before {
-                refused.into_iter().for_each(|(source, refusal)| report(source, refusal, change));
+                for (source, refusal) in refused {
+                    change.report(source, refusal.problems);
+                }
                 return;
             }
             batch = waiting;
@@ -89,15 +91,20 @@ impl ControlPlane {
 
     /// `None` where the network has no use for it.
     fn admit_plain(&self, manifest: &Manifest, reference: &ObjectRef) -> Result<Option<Object>, Refusal> {
+        let old = self.objects.get(reference);
         let mut manifest = manifest.clone();
+        prepare::manifest(&mut manifest, old);
+        if let (Manifest::Pod(pod), Some(Object::Pod(old))) = (&mut manifest, old)
+            && pod.spec.node_name.as_deref().is_none_or(str::is_empty)
+        {
+            // It was bound; who applies the manifest again does not mean to take it off its node.
+            pod.spec.node_name = old.node_name().map(str::to_owned);
+        }
         defaults::manifest(&mut manifest, &[]);
         if let Manifest::Ingress(ingress) = &mut manifest {
             self.give_class(ingress, reference);
         }
-        match self.objects.get(reference) {
-            Some(old) => validate::update(&manifest, &self.ranges, old)?,
-            None => validate::create(&manifest, &self.ranges)?,
-        }
+        validate::check(&manifest, &self.ranges, old)?;
         if self.is_derived(reference) {
             let message = "is derived from a Service's selector: choose another name";
             return Err(Refusal {
@@ -105,10 +112,7 @@ impl ControlPlane {
                 may_pass_later: false,
             });
         }
-        Ok(read::stored(&manifest)?.map(|object| match object {
-            Object::Pod(pod) => self.with_status(&pod).into(),
-            object => object,
-        }))
+        Ok(read::stored(&manifest)?)
     }
 
     /// A new Ingress that names no class is of the default one, and stays so (admission plugin DefaultIngressClass).
@@ -171,10 +175,6 @@ impl ControlPlane {
         old: Option<&Service>,
     ) -> Result<Service, Refusal> {
         let mut wire = validate::service(wire, at, &self.ranges, old)?;
-        if self.balancer.as_ref().is_some_and(|it| it.serves(wire.spec.load_balancer_class.as_deref())) {
-            // Where the balancer is reached is for its provider to say.
-            wire.status.iter_mut().for_each(|status| status.load_balancer = None);
-        }
         let service_type = read::service_type(wire.spec.service_type.as_deref()).unwrap_or_default();
         if service_type != ServiceType::ExternalName && !wire.spec.is_headless() {
             self.allocate_addresses(&mut wire.spec, at, old)?;
@@ -186,24 +186,11 @@ impl ControlPlane {
             self.allocate_health_check(&mut wire.spec, at, old)?;
         }
         match read::object(&Manifest::Service(Box::new(wire)))? {
-            Object::Service(service) => Ok(self.with_former_ingress(&service, old)),
+            Object::Service(service) => Ok(Service::clone(&service)),
             other => Err(Refusal {
                 problems: vec![Problem::new(&other.reference(), "kind", "is not Service")],
                 may_pass_later: false,
             }),
-        }
-    }
-
-    /// What a balancer gave stays until it says otherwise.
-    fn with_former_ingress(&self, service: &Service, old: Option<&Service>) -> Service {
-        match old {
-            Some(old)
-                if service.load_balancer_ingress().is_empty()
-                    && old.load_balancer_class() == service.load_balancer_class() =>
-            {
-                service.with_ingress(old.load_balancer_ingress().to_vec())
-            }
-            _ => service.clone(),
         }
     }
 
@@ -346,11 +333,4 @@ fn asks_for_values(manifest: &Manifest) -> bool {
         }
         _ => true,
     }
-}
-
-fn report(source: Option<&str>, refusal: Refusal, change: &mut Change) {
-    change.problems.extend(refusal.problems.into_iter().map(|problem| match source {
-        Some(source) => problem.in_source(source),
-        None => problem,
-    }));
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::ControlPlane;
 use super::change::Change;
-use super::pods::PodStatus;
 use crate::allocate::AllocateError;
 use crate::endpoint_slices::{MANAGED_BY_LABEL, MANAGER};
 use crate::{AddressType, EndpointSlice, Kind, Object, ObjectRef, Outcome, Problem, Service};
@@ -32,9 +31,6 @@ impl ControlPlane {
                         continue;
                     }
                     self.settle_balancer(service, &mut change);
-                }
-                Object::Pod(pod) => {
-                    self.pod_status.insert(pod.name().clone(), PodStatus::as_it_is(pod));
                 }
                 _ => {}
             }

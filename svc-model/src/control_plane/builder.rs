@@ -4,12 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use ipnet::IpNet;
-
 use super::ControlPlane;
 use super::endpoints::SelectorIndex;
-use crate::AddressType;
-use crate::allocate::{ClusterIps, LoadBalancerProvider, NodePorts};
+use crate::allocate::{ClusterIps, LoadBalancerProvider, NodePorts, ServiceCidr};
 use crate::endpoint_slices::Controller;
 use crate::validate::Ranges;
 
@@ -18,7 +15,7 @@ use crate::validate::Ranges;
 #[derive(Default)]
 pub struct ControlPlaneBuilder {
     ranges: Ranges,
-    named_cidrs: Vec<IpNet>,
+    named_cidrs: Vec<ServiceCidr>,
     balancer: Option<Box<dyn LoadBalancerProvider + Send>>,
     controller: Controller,
     seed: u64,
@@ -27,7 +24,7 @@ pub struct ControlPlaneBuilder {
 impl ControlPlaneBuilder {
     /// Where ClusterIPs come from; the first call names the primary family, and one of the other family makes the
     /// cluster dual stack. Several of one family are used up in this order.
-    pub fn service_cidr(mut self, cidr: IpNet) -> Self {
+    pub fn service_cidr(mut self, cidr: ServiceCidr) -> Self {
         self.named_cidrs.push(cidr);
         self
     }
@@ -73,7 +70,7 @@ impl ControlPlaneBuilder {
             objects: BTreeMap::new(),
             manifests: BTreeMap::new(),
             declared: BTreeMap::new(),
-            pod_status: BTreeMap::new(),
+            misstated: BTreeSet::new(),
             selectors: SelectorIndex::default(),
             controller: self.controller,
             skipped: BTreeMap::new(),
@@ -86,7 +83,7 @@ impl ControlPlaneBuilder {
 fn cluster_ips(ranges: &Ranges, seed: u64) -> Vec<ClusterIps> {
     let mut all: Vec<ClusterIps> = Vec::with_capacity(2);
     for cidr in ranges.cidrs() {
-        match all.iter_mut().find(|known| known.family() == AddressType::of(cidr.addr())) {
+        match all.iter_mut().find(|known| known.family() == cidr.family()) {
             Some(known) => known.add(*cidr),
             None => all.push(ClusterIps::new(*cidr, seed)),
         }

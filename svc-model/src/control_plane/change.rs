@@ -24,6 +24,14 @@ impl Change {
         self.now.insert(reference, now);
     }
 
+    /// What was wrong with a manifest from this source.
+    pub(super) fn report(&mut self, source: Option<&str>, problems: Vec<Problem>) {
+        self.problems.extend(problems.into_iter().map(|problem| match source {
+            Some(source) => problem.in_source(source),
+            None => problem,
+        }));
+    }
+
     pub(super) fn stale_service(&mut self, service: ObjectName) {
         self.stale.insert(service, Scope::Service);
     }
@@ -67,9 +75,7 @@ impl ControlPlane {
     pub(super) fn remove(&mut self, reference: &ObjectRef, change: &mut Change) {
         self.manifests.remove(reference);
         self.declared.remove(reference);
-        if reference.kind == Kind::Pod {
-            self.pod_status.remove(&reference.name);
-        }
+        self.misstated.remove(reference);
         let Some(before) = self.objects.remove(reference) else { return };
         self.touch(reference, Some(&before), None, change);
         if let Object::Service(service) = &before {

@@ -250,6 +250,6 @@ proptest! {
         prop_assert_eq!(control.objects().count(), 0);
         prop_assert_eq!(control.node_ports.held(), 0);
         prop_assert_eq!(control.cluster_ips.iter().map(ClusterIps::held).sum::<usize>(), 0);
-        prop_assert!(control.derived.is_empty() && control.skipped.is_empty() && control.unserved.is_empty() && control.pod_status.is_empty());
+        prop_assert!(control.derived.is_empty() && control.skipped.is_empty() && control.unserved.is_empty());
     }
 }

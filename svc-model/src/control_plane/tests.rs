@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+mod status;
+
 use super::*;
 use crate::allocate::AddressPool;
 use crate::yaml::{self, Manifests};
@@ -72,7 +74,7 @@ fn endpoints_follow_pods() {
         "the pod, and the empty slice written over: {outcome:?}"
     );
     assert_eq!(ready(&control), ["10.244.2.65"]);
-    accept(&mut control, &pod_yaml("web-0", "nodeName: b"));
+    accept(&mut control, &pod_yaml("web-0", "nodeName: a, terminationGracePeriodSeconds: 5"));
     assert_eq!(ready(&control), ["10.244.2.65"], "a later apply keeps the reported address");
     _ = control.pod_ready(&name("web-0"), false);
     assert_eq!(ready(&control), Vec::<String>::new());
@@ -246,18 +248,6 @@ fn several_ranges_of_one_family() {
     );
     _ = control.delete(&reference(Kind::Service, "s3"));
     accept(&mut control, &service_yaml("late", "ports: [{port: 80}]"));
-}
-
-#[test]
-fn a_written_status_counts_only_where_there_is_no_provider() {
-    let text = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {type: LoadBalancer, ports: [{port: 80}]}, \
-        status: {loadBalancer: {ingress: [{ip: 203.0.113.7}]}}}";
-    let mut served = control();
-    accept(&mut served, &yaml::read(text));
-    assert_eq!(service(&served, "web").load_balancer_ingress()[0].ip(), Some(ip("172.20.10.70")));
-    let mut alone = ControlPlane::builder().build();
-    accept(&mut alone, &yaml::read(text));
-    assert_eq!(service(&alone, "web").load_balancer_ingress()[0].ip(), Some(ip("203.0.113.7")));
 }
 
 #[test]
@@ -717,8 +707,10 @@ fn adopting_an_outside_address_that_two_have_names_both_and_leaves_it_to_one() {
 #[test]
 fn outside_addresses_that_are_written_where_there_is_no_provider_stand_as_they_are() {
     let mut control = ControlPlane::builder().build();
-    accept(&mut control, &balanced("a", "10.96.0.5"));
-    accept(&mut control, &balanced("b", "10.96.0.6"));
+    for written in [balanced("a", "10.96.0.5"), balanced("b", "10.96.0.6")] {
+        accept(&mut control, &written);
+        assert_eq!(control.update_status(written.iter()).problems(), []);
+    }
     assert_eq!(outside(&control, &["a", "b"]), [Some(ip("172.20.10.70")); 2]);
 }
 

@@ -1,6 +1,6 @@
 //! Ingress and IngressClass (networking.k8s.io/v1).
 
-use super::{name, service_balancer};
+use super::name;
 use crate::ingress::CLASS_ANNOTATION;
 use crate::problem::Findings;
 use crate::wire::{Backend, Ingress, IngressClass, IngressPath};
@@ -33,10 +33,6 @@ pub(super) fn check(wire: &Ingress, is_new: bool, findings: &mut Findings<'_>) {
         for (position, wire) in paths.iter().enumerate() {
             path(&format!("{field}[{position}]"), wire, findings);
         }
-    }
-    let status = wire.status.iter().flat_map(|status| &status.load_balancer);
-    for (index, entry) in status.flat_map(|status| status.ingress.iter().flatten()).enumerate() {
-        service_balancer::ingress(&format!("status.loadBalancer.ingress[{index}]"), entry, findings);
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::name;
+use super::status::{self, one_of_each_family};
 use crate::problem::Findings;
 use crate::wire;
-use crate::{AddressType, Object, read};
+use crate::{Object, Pod, read};
 
 pub(super) fn pod(wire: &wire::Pod, findings: &mut Findings<'_>) {
     for (field, text) in [("spec.hostname", &wire.spec.hostname), ("spec.subdomain", &wire.spec.subdomain)] {
@@ -25,8 +26,6 @@ pub(super) fn pod(wire: &wire::Pod, findings: &mut Findings<'_>) {
             container_ports(&format!("{list}[{index}]"), container, &mut host_ports, findings);
         }
     }
-    let ips = wire.status.iter().flat_map(|status| status.pod_ips.iter().flatten());
-    one_of_each_family("status.podIPs", ips.map(|ip| ip.ip.as_deref()), findings);
 }
 
 fn container_ports<'a>(
@@ -54,20 +53,6 @@ fn container_ports<'a>(
     }
 }
 
-fn one_of_each_family<'a>(
-    field: &str,
-    texts: impl Iterator<Item = Option<&'a str>>,
-    findings: &mut Findings<'_>,
-) {
-    let mut seen = BTreeSet::new();
-    for (index, text) in texts.enumerate() {
-        let Some(address) = text.and_then(|text| read::address(text).ok()) else { continue };
-        findings.require(seen.insert(AddressType::of(address)), &format!("{field}[{index}]"), || {
-            format!("{address} is a second one of {}: one per family", AddressType::of(address))
-        });
-    }
-}
-
 pub(super) fn node(wire: &wire::Node, findings: &mut Findings<'_>) {
     let spec = wire.spec.clone().unwrap_or_default();
     let all = spec.pod_cidrs.unwrap_or_default();
@@ -79,14 +64,7 @@ pub(super) fn node(wire: &wire::Node, findings: &mut Findings<'_>) {
     let addresses: Vec<Option<String>> =
         all.iter().map(|text| network(text).as_ref().map(IpAddr::to_string)).collect();
     one_of_each_family("spec.podCIDRs", addresses.iter().map(Option::as_deref), findings);
-    let mut seen = Vec::new();
-    let addresses = wire.status.iter().flat_map(|status| status.addresses.iter().flatten());
-    for (index, address) in addresses.enumerate() {
-        findings.require(!seen.contains(&address), &format!("status.addresses[{index}]"), || {
-            format!("{} stands twice", address.address.as_deref().unwrap_or_default())
-        });
-        seen.push(address);
-    }
+    status::node(wire, findings);
 }
 
 /// What the API server does not let anybody change.
@@ -107,6 +85,7 @@ pub(super) fn immutable(old: &Object, new: &Object, findings: &mut Findings<'_>)
             let same = old.pod_cidrs().is_empty() || old.pod_cidrs() == new.pod_cidrs();
             unchanged(same, "spec.podCIDRs", &|| "the node has its pod networks already".to_owned());
         }
+        (Object::Pod(old), Object::Pod(new)) => pod_update(old, new, findings),
         (Object::Secret(old), Object::Secret(new)) => {
             let (before, now) = (old.secret_type(), new.secret_type());
             unchanged(before == now, "type", &|| format!("{before} cannot become {now}"));
@@ -124,4 +103,29 @@ pub(super) fn immutable(old: &Object, new: &Object, findings: &mut Findings<'_>)
         }
         _ => {}
     }
+}
+
+/// Of a Pod's spec the API server lets nobody change but images, tolerations and deadlines, none of which is typed here.
+fn pod_update(old: &Pod, new: &Pod, findings: &mut Findings<'_>) {
+    let cure = "delete the Pod and create it again";
+    for (field, before, now) in [
+        ("spec.nodeName", old.node_name(), new.node_name()),
+        ("spec.hostname", old.hostname(), new.hostname()),
+        ("spec.subdomain", old.subdomain(), new.subdomain()),
+    ] {
+        findings.require(before == now, field, || {
+            format!(
+                "is immutable: `{}` cannot become `{}`; {cure}",
+                before.unwrap_or_default(),
+                now.unwrap_or_default()
+            )
+        });
+    }
+    let networks = (old.host_network(), new.host_network());
+    findings.require(networks.0 == networks.1, "spec.hostNetwork", || {
+        format!("is immutable: {} cannot become {}; {cure}", networks.0, networks.1)
+    });
+    findings.require(old.ports() == new.ports(), "spec.containers", || {
+        format!("are immutable with their ports; {cure}")
+    });
 }

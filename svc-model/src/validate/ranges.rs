@@ -3,30 +3,28 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use ipnet::IpNet;
-
 use crate::AddressType;
-use crate::allocate::is_assignable;
+use crate::allocate::{ServiceCidr, is_assignable};
 
 /// What a cluster hands out, and therefore what may be asked for.
 #[derive(Clone, Debug)]
 pub struct Ranges {
-    service_cidrs: Vec<IpNet>,
+    service_cidrs: Vec<ServiceCidr>,
     node_ports: RangeInclusive<u16>,
 }
 
 impl Default for Ranges {
     /// 10.96.0.0/12 and 30000-32767, as kubeadm sets them.
     fn default() -> Self {
-        let cidr = IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 96, 0, 0), 12));
-        Self { service_cidrs: vec![cidr], node_ports: 30_000..=32_767 }
+        let cidr = ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 96, 0, 0), 12);
+        Self { service_cidrs: vec![cidr.into()], node_ports: 30_000..=32_767 }
     }
 }
 
 impl Ranges {
     /// The same with these ranges of virtual addresses, primary family first; there may be several of a family.
     #[must_use]
-    pub fn service_cidrs(mut self, cidrs: Vec<IpNet>) -> Self {
+    pub fn service_cidrs(mut self, cidrs: Vec<ServiceCidr>) -> Self {
         self.service_cidrs = cidrs;
         self
     }
@@ -40,7 +38,7 @@ impl Ranges {
 
     /// The ranges of virtual addresses.
     #[must_use]
-    pub fn cidrs(&self) -> &[IpNet] {
+    pub fn cidrs(&self) -> &[ServiceCidr] {
         &self.service_cidrs
     }
 
@@ -54,7 +52,7 @@ impl Ranges {
     #[must_use]
     pub fn families(&self) -> Vec<AddressType> {
         let mut families = Vec::with_capacity(2);
-        for family in self.service_cidrs.iter().map(|cidr| AddressType::of(cidr.addr())) {
+        for family in self.service_cidrs.iter().map(|cidr| cidr.family()) {
             if !families.contains(&family) {
                 families.push(family);
             }
@@ -65,6 +63,6 @@ impl Ranges {
     /// Whether a Service may have this virtual address.
     #[must_use]
     pub fn offer(&self, address: IpAddr) -> bool {
-        self.service_cidrs.iter().any(|cidr| is_assignable(*cidr, address))
+        self.service_cidrs.iter().any(|cidr| is_assignable(cidr.net(), address))
     }
 }

@@ -8,14 +8,13 @@ use crate::service::{TOPOLOGY_AWARE_HINTS, TOPOLOGY_MODE};
 use crate::wire::{self, Manifest, ServiceSpec};
 use crate::{Service, ServiceType};
 
-/// The Service with all its defaults, and everything that is wrong with it; allocation has not happened yet.
+/// The Service, which was prepared, with all its defaults, and everything that is wrong with it; allocation has not happened yet.
 pub(super) fn completed(
-    written: &wire::Service,
+    mut wire: wire::Service,
     ranges: &Ranges,
     old: Option<&Service>,
     findings: &mut Findings<'_>,
 ) -> wire::Service {
-    let mut wire = written.clone();
     defaults::update(&mut wire, old);
     check(&wire, ranges, old, findings);
     if service_addresses::are_readable(&wire.spec) {

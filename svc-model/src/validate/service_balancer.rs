@@ -22,7 +22,6 @@ pub(super) fn check(wire: &Service, kind: ServiceType, findings: &mut Findings<'
         findings.require(balanced, "spec.allocateLoadBalancerNodePorts", || format!("{flag} {ONLY}"));
     }
     source_ranges(wire, spec, balanced, findings);
-    status(wire, balanced, findings);
 }
 
 fn source_ranges(wire: &Service, spec: &ServiceSpec, balanced: bool, findings: &mut Findings<'_>) {
@@ -45,7 +44,7 @@ fn source_ranges(wire: &Service, spec: &ServiceSpec, balanced: bool, findings: &
     }
 }
 
-fn status(wire: &Service, balanced: bool, findings: &mut Findings<'_>) {
+pub(super) fn status(wire: &Service, balanced: bool, findings: &mut Findings<'_>) {
     let field = "status.loadBalancer.ingress";
     let status = wire.status.as_ref().and_then(|status| status.load_balancer.as_ref());
     let entries = status.and_then(|status| status.ingress.as_deref()).unwrap_or_default();

@@ -17,10 +17,13 @@ pub(super) fn ingress(ingress: &Ingress) -> wire::Ingress {
             tls: list(tls),
             rules: list(ingress.rules().iter().map(rule)),
         },
-        status: list(ingress.load_balancer().iter().map(balancer::ingress_entry)).map(|ingress| {
-            wire::IngressStatus { load_balancer: Some(wire::LoadBalancerStatus { ingress: Some(ingress) }) }
-        }),
+        status: status(ingress),
     }
+}
+
+pub(crate) fn status(ingress: &Ingress) -> Option<wire::IngressStatus> {
+    let entries = list(ingress.load_balancer().iter().map(balancer::ingress_entry))?;
+    Some(wire::IngressStatus { load_balancer: Some(wire::LoadBalancerStatus { ingress: Some(entries) }) })
 }
 
 pub(super) fn class(class: &IngressClass) -> wire::IngressClass {

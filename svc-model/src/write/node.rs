@@ -9,10 +9,6 @@ use crate::{Node, NodeAddress, Taint};
 pub(super) fn node(node: &Node) -> wire::Node {
     let cidrs = list(node.pod_cidrs().iter().map(ToString::to_string));
     let taints = list(node.taints().iter().map(taint));
-    let cpu = node.allocatable_cpu().map(|millis| Quantity::Text(cpu(millis)));
-    let addresses = list(node.addresses().iter().map(address));
-    let conditions = list(node.conditions().iter().map(condition));
-    let status = addresses.is_some() || cpu.is_some() || conditions.is_some();
     wire::Node {
         metadata: meta(node.meta()),
         spec: (cidrs.is_some() || taints.is_some()).then(|| wire::NodeSpec {
@@ -20,12 +16,18 @@ pub(super) fn node(node: &Node) -> wire::Node {
             pod_cidrs: cidrs,
             taints,
         }),
-        status: status.then(|| wire::NodeStatus {
-            addresses,
-            allocatable: cpu.map(|cpu| BTreeMap::from([("cpu".to_owned(), cpu)])),
-            conditions,
-        }),
+        status: status(node),
     }
+}
+
+pub(crate) fn status(node: &Node) -> Option<wire::NodeStatus> {
+    let cpu = node.allocatable_cpu().map(|millis| Quantity::Text(cpu(millis)));
+    let status = wire::NodeStatus {
+        addresses: list(node.addresses().iter().map(address)),
+        allocatable: cpu.map(|cpu| BTreeMap::from([("cpu".to_owned(), cpu)])),
+        conditions: list(node.conditions().iter().map(condition)),
+    };
+    (status != wire::NodeStatus::default()).then_some(status)
 }
 
 fn taint(taint: &Taint) -> wire::Taint {

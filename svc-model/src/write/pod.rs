@@ -5,7 +5,6 @@ use crate::wire;
 use crate::{ContainerPort, Pod, PodPhase};
 
 pub(super) fn pod(pod: &Pod) -> wire::Pod {
-    let ip = |ip: &std::net::IpAddr| wire::PodIp { ip: Some(ip.to_string()) };
     let (containers, sidecars): (Vec<_>, Vec<_>) =
         pod.ports().chunk_by(same_container).partition(|ports| !ports[0].sidecar());
     wire::Pod {
@@ -18,14 +17,19 @@ pub(super) fn pod(pod: &Pod) -> wire::Pod {
             containers: list(containers.into_iter().map(container)),
             init_containers: list(sidecars.into_iter().map(container)),
         },
-        status: Some(wire::PodStatus {
-            phase: Some(phase(pod.phase()).to_owned()),
-            host_ip: pod.host_ips().first().map(ToString::to_string),
-            host_ips: list(pod.host_ips().iter().map(ip)),
-            pod_ip: pod.ips().first().map(ToString::to_string),
-            pod_ips: list(pod.ips().iter().map(ip)),
-            conditions: list(pod.conditions().iter().map(condition)),
-        }),
+        status: Some(status(pod)),
+    }
+}
+
+pub(crate) fn status(pod: &Pod) -> wire::PodStatus {
+    let ip = |ip: &std::net::IpAddr| wire::PodIp { ip: Some(ip.to_string()) };
+    wire::PodStatus {
+        phase: Some(phase(pod.phase()).to_owned()),
+        host_ip: pod.host_ips().first().map(ToString::to_string),
+        host_ips: list(pod.host_ips().iter().map(ip)),
+        pod_ip: pod.ips().first().map(ToString::to_string),
+        pod_ips: list(pod.ips().iter().map(ip)),
+        conditions: list(pod.conditions().iter().map(condition)),
     }
 }
 

@@ -6,6 +6,7 @@ mod stored;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::allocate::ServiceCidr;
 use crate::validate::{self, Ranges};
 use crate::wire::Manifest;
 use crate::{AddressType, Kind, Object, Service, ServiceType, TrafficPolicy, defaults, read, testing, write};
@@ -147,7 +148,7 @@ proptest! {
     #[test]
     fn whatever_is_accepted_can_be_read(manifest in mixed(), dual in any::<bool>()) {
         let mut cidrs = vec!["10.96.0.0/12".parse().unwrap()];
-        cidrs.extend(dual.then(|| "fd00::/112".parse::<ipnet::IpNet>().unwrap()));
+        cidrs.extend(dual.then(|| "fd00::/112".parse::<ServiceCidr>().unwrap()));
         let ranges = Ranges::default().service_cidrs(cidrs);
         match &manifest {
             Manifest::Service(wire) => {
@@ -171,7 +172,7 @@ proptest! {
     ) {
         let (Ok(Object::Service(old)), Manifest::Service(new)) = (read::object(&old), &new) else { unreachable!() };
         let mut cidrs = vec!["10.96.0.0/12".parse().unwrap()];
-        cidrs.extend(dual.then(|| "fd00::/112".parse::<ipnet::IpNet>().unwrap()));
+        cidrs.extend(dual.then(|| "fd00::/112".parse::<ServiceCidr>().unwrap()));
         let ranges = Ranges::default().service_cidrs(cidrs);
         let at = Object::from(Service::clone(&old)).reference();
         if let Ok(completed) = validate::service(new, &at, &ranges, Some(&old)) {

@@ -53,7 +53,7 @@ fn load_balancer(spec: &mut wire::ServiceSpec, balancer: &LoadBalancer) {
     spec.health_check_node_port = balancer.health_check_node_port.map(i64::from);
 }
 
-fn status(service: &Service) -> Option<wire::ServiceStatus> {
+pub(crate) fn status(service: &Service) -> Option<wire::ServiceStatus> {
     let ingress = list(service.load_balancer_ingress().iter().map(balancer::service_entry));
     let conditions = list(service.conditions().iter().map(condition));
     let some = ingress.is_some() || conditions.is_some();

@@ -173,7 +173,7 @@ fn ingress_status_and_class_parameters() {
             r#"{{"metadata": {{"name": "front"}}, "spec": {{"rules": [{{"host": "a.example"}}]}},
                 "status": {{"loadBalancer": {{"ingress": [{ingress}]}}}}}}"#
         )));
-        said(validate::create(&Manifest::Ingress(wire), &ranges()))
+        said(validate::status(&Manifest::Ingress(wire)))
     };
     assert_eq!(status(r#"{"ip": "192.0.2.1"}, {"hostname": "lb.example"}"#), NOTHING);
     assert_eq!(status(r#"{"ip": "lb"}"#), ["status.loadBalancer.ingress[0].ip: `lb` is not an IP address"]);

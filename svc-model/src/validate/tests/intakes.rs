@@ -53,13 +53,6 @@ fn services_that_only_create_refuses() {
         ("names of ports", service(r#""ports": [{"name": "a", "port": 80}, {"port": 81}]"#)),
         ("numbers twice", service(r#""ports": [{"name": "a", "port": 80}, {"name": "b", "port": 80}]"#)),
         ("no ports", service(r#""ports": []"#)),
-        (
-            "ipMode without ip",
-            format!(
-                r#"{{"metadata": {{"name": "web"}}, "spec": {{"type": "LoadBalancer", {stored_ip}, {port}}},
-                    "status": {{"loadBalancer": {{"ingress": [{{"hostname": "lb.example", "ipMode": "VIP"}}]}}}}}}"#
-            ),
-        ),
     ]
     .map(|(rule, text)| (rule, "Service", text));
     only_create_refuses(services);

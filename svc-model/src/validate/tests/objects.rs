@@ -157,7 +157,16 @@ fn pods_and_nodes() {
         ))
     };
     let ports = "{containers: [{name: a, ports: [{containerPort: 80, hostPort: 80}]}, {name: b, ports: [{containerPort: 80, hostPort: 80";
-    assert_eq!(pod("{}", "{podIPs: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}"), NOTHING);
+    let status = |status: &str| {
+        let text = format!("{{apiVersion: v1, kind: Pod, metadata: {{name: web-0}}, status: {status}}}");
+        said(validate::status(crate::yaml::read(&text).iter().next().unwrap()))
+    };
+    assert_eq!(status("{podIPs: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}"), NOTHING);
+    assert_eq!(
+        pod("{}", "{podIPs: [{ip: 10.0.0.1}, {ip: 10.0.0.2}]}"),
+        NOTHING,
+        "creation does not look at it"
+    );
     assert_eq!(pod(&format!("{ports}, protocol: UDP}}]}}]}}"), "{}"), NOTHING);
     assert_eq!(pod(&format!("{ports}, hostIP: 192.0.2.1}}]}}]}}"), "{}"), NOTHING);
     assert_eq!(
@@ -165,7 +174,7 @@ fn pods_and_nodes() {
         ["spec.containers[1].ports[0].hostPort: TCP 80 is already used by another port of this pod"]
     );
     assert_eq!(
-        pod("{}", "{podIPs: [{ip: 10.0.0.1}, {ip: 10.0.0.2}]}"),
+        status("{podIPs: [{ip: 10.0.0.1}, {ip: 10.0.0.2}]}"),
         ["status.podIPs[1]: 10.0.0.2 is a second one of IPv4: one per family"]
     );
     assert_eq!(
@@ -235,4 +244,55 @@ fn keys_and_sizes() {
         secret("type: kubernetes.io/basic-auth"),
         ["data: username or password is required for type kubernetes.io/basic-auth"]
     );
+}
+
+#[test]
+fn owners_and_finalizers() {
+    let map = |rest: &str| of(&format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: m, {rest}}}}}"));
+    let owner = |rest: &str| format!("{{apiVersion: apps/v1, kind: ReplicaSet, name: a, uid: u{rest}}}");
+    let controller = owner(", controller: true");
+    let both = format!("ownerReferences: [{controller}, {}]", owner(""));
+    assert_eq!(map(&format!("{both}, finalizers: [a.example/b]")), NOTHING);
+    assert_eq!(
+        map("ownerReferences: [{kind: ReplicaSet, name: a}]"),
+        [
+            "metadata.ownerReferences[0].apiVersion: is required",
+            "metadata.ownerReferences[0].uid: is required"
+        ]
+    );
+    assert_eq!(
+        map(&format!("ownerReferences: [{controller}, {controller}]")),
+        ["metadata.ownerReferences[1].controller: true may only be said of one owner"]
+    );
+    assert_eq!(map("finalizers: [a b]").len(), 1);
+}
+
+#[test]
+fn of_a_pod_only_metadata_is_updated() {
+    let pod = |spec: &str| {
+        let text = format!("{{apiVersion: v1, kind: Pod, metadata: {{name: web-0}}, spec: {{{spec}}}}}");
+        crate::yaml::read(&text).iter().next().unwrap().clone()
+    };
+    let all = "nodeName: n, hostname: h, subdomain: s, containers: [{name: c, ports: [{containerPort: 80}]}]";
+    let old = read::object(&pod(all)).unwrap();
+    let update = |spec: &str| said(validate::update(&pod(spec), &ranges(), &old));
+    assert_eq!(update(all), NOTHING);
+    assert_eq!(update(&all.replace("name: c,", "name: c, image: other,")), NOTHING, "an image may change");
+    for (from, to, expected) in [
+        ("nodeName: n", "nodeName: m", "spec.nodeName: is immutable: `n` cannot become `m`"),
+        ("nodeName: n, ", "", "spec.nodeName: is immutable: `n` cannot become ``"),
+        ("hostname: h", "hostname: g", "spec.hostname: is immutable: `h` cannot become `g`"),
+        ("subdomain: s, ", "", "spec.subdomain: is immutable: `s` cannot become ``"),
+        (
+            "nodeName",
+            "hostNetwork: true, nodeName",
+            "spec.hostNetwork: is immutable: false cannot become true",
+        ),
+        ("containerPort: 80", "containerPort: 81", "spec.containers: are immutable with their ports"),
+        ("name: c", "name: d", "spec.containers: are immutable with their ports"),
+    ] {
+        let mut found = update(&all.replace(from, to));
+        found.truncate(1);
+        assert_eq!(found, [format!("{expected}; delete the Pod and create it again")], "{to}");
+    }
 }

@@ -480,14 +480,21 @@ fn the_status_of_a_balancer() {
         ),
         (r#""type": "NodePort""#, r#"{"ip": "192.0.2.1"}"#, Some(": may only be set for type LoadBalancer")),
     ] {
-        let found =
-            with_metadata(r#""uid": """#, spec, &format!(r#""loadBalancer": {{"ingress": [{ingress}]}}"#));
+        let found = of_status(spec, ingress);
         let expected: Vec<_> = expected.map(|it| format!("{field}{it}")).into_iter().collect();
         assert_eq!(found, expected, "{spec} {ingress}");
     }
-    let long =
-        with_metadata(r#""uid": """#, balanced, r#""loadBalancer": {"ingress": [{"hostname": "Lb_1"}]}"#);
+    let long = of_status(balanced, r#"{"hostname": "Lb_1"}"#);
     assert!(long[0].contains("is not a DNS name"), "{long:?}");
+    let written = with_metadata(r#""uid": """#, balanced, r#""loadBalancer": {"ingress": [{"ip": "lb"}]}"#);
+    assert_eq!(written, NOTHING, "creation does not look at it");
+}
+
+fn of_status(spec: &str, ingress: &str) -> Vec<String> {
+    let status = format!(r#"{{"loadBalancer": {{"ingress": [{ingress}]}}}}"#);
+    let text =
+        format!(r#"{{"metadata": {{"name": "web"}}, "spec": {{{PORTS}, {spec}}}, "status": {status}}}"#);
+    said(validate::status(&Manifest::Service(typed(json(&text)))))
 }
 
 #[test]
