@@ -5,57 +5,28 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use svc_model::ObjectName;
 
 use crate::backend::{BackendProtocol, NextUpstream};
 use crate::config::{IngressConfig, Mode};
 use crate::rewrite::RewriteTarget;
 
+mod basic_auth;
+mod catalog;
+mod limits;
+mod reader;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
+pub use basic_auth::{AuthSecretType, BasicAuth};
+pub use catalog::{CATALOG, Entry, Support, protects, support};
+pub use limits::Limits;
+
+use reader::Reader;
+
 /// The prefix of all annotations that are read.
 pub const PREFIX: &str = "nginx.ingress.kubernetes.io/";
-
-/// Who may log in, and how that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BasicAuth {
-    secret: ObjectName,
-    realm: String,
-    secret_type: AuthSecretType,
-}
-
-/// `auth-secret-type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AuthSecretType {
-    /// The key `auth` holds an htpasswd file.
-    File,
-    /// Each key is a user, its value the hash.
-    Map,
-}
-
-impl BasicAuth {
-    /// The Secret.
-    #[must_use]
-    pub fn secret(&self) -> &ObjectName {
-        &self.secret
-    }
-
-    /// The realm that clients show to their user.
-    #[must_use]
-    pub fn realm(&self) -> &str {
-        &self.realm
-    }
-
-    /// The Secret's form.
-    #[must_use]
-    pub fn secret_type(&self) -> AuthSecretType {
-        self.secret_type
-    }
-}
 
 /// What the annotations of one Ingress ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +39,7 @@ pub struct Policies {
     pub(crate) auth: Option<BasicAuth>,
     pub(crate) allow: Vec<IpNet>,
     pub(crate) deny: Vec<IpNet>,
+    pub(crate) limits: Option<Box<Limits>>,
     pub(crate) body_size: u64,
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Duration,
@@ -98,6 +70,7 @@ impl Policies {
             auth: None,
             allow: Vec::new(),
             deny: Vec::new(),
+            limits: None,
             body_size: config.body_size(),
             connect_timeout: config.connect_timeout(),
             read_timeout: config.read_timeout(),
@@ -189,6 +162,12 @@ impl Policies {
         !listed(&self.deny) && (self.allow.is_empty() || listed(&self.allow))
     }
 
+    /// What one client may ask for.
+    #[must_use]
+    pub fn limits(&self) -> Option<&Limits> {
+        self.limits.as_deref()
+    }
+
     /// Reads the annotations of an Ingress in `namespace`. Whatever cannot be obeyed is returned beside the policies;
     /// where it protects the backend, the policies deny every request.
     pub(crate) fn parse(
@@ -197,109 +176,61 @@ impl Policies {
         config: &IngressConfig,
     ) -> (Self, Vec<AnnotationProblem>) {
         let mut policies = Self::new(config);
-        let mut problems = Vec::new();
-        for (name, value) in annotations {
-            let Some(key) = name.strip_prefix(PREFIX) else { continue };
-            if let Err(message) = policies.set(key, value.trim()) {
-                problems.push(policies.refuse(key, &message));
-            }
+        let mut reader = Reader::new(annotations, namespace, config);
+        if reader.is_empty() {
+            return (policies, Vec::new());
         }
-        if let Err((key, message)) = policies.set_auth(annotations, namespace, config) {
-            problems.push(policies.refuse(key, &message));
-        }
+        reader.refuse_unknown();
+        policies.read_paths(&mut reader);
+        policies.read_backend(&mut reader);
+        policies.read_access(&mut reader);
+        let (problems, denied) = reader.finish();
+        policies.denied = denied;
         (policies, problems)
     }
 
-    fn set(&mut self, key: &str, text: &str) -> Result<(), String> {
-        match key {
-            "ssl-redirect" => self.ssl_redirect = value::boolean(text)?,
-            "force-ssl-redirect" => self.force_ssl_redirect = value::boolean(text)?,
-            "preserve-trailing-slash" => self.preserve_trailing_slash = value::boolean(text)?,
-            "use-regex" => self.use_regex = value::boolean(text)?,
-            "rewrite-target" => {
-                let target = RewriteTarget::parse(text);
-                self.rewrite_target = Some(target.ok_or("is not a path such as `/` or `/$2`")?);
-            }
-            "whitelist-source-range" | "allowlist-source-range" => self.allow = value::networks(text)?,
-            "denylist-source-range" => self.deny = value::networks(text)?,
-            "proxy-body-size" => self.body_size = value::size(text)?,
-            "proxy-connect-timeout" => self.connect_timeout = value::seconds(text)?,
-            "proxy-read-timeout" => self.read_timeout = value::seconds(text)?,
-            "proxy-send-timeout" => self.send_timeout = value::seconds(text)?,
-            "backend-protocol" => self.protocol = text.parse()?,
-            "proxy-next-upstream" => {
-                self.next_upstream = self.next_upstream.clone().with_causes(text.parse()?);
-            }
-            "proxy-next-upstream-tries" => {
-                let tries = text.parse().map_err(|_| "is not a number of tries, 0 for no limit")?;
-                self.next_upstream = self.next_upstream.clone().with_tries(tries);
-            }
-            "proxy-next-upstream-timeout" => {
-                let timeout = if text == "0" { Duration::ZERO } else { value::seconds(text)? };
-                self.next_upstream = self.next_upstream.clone().with_timeout(timeout);
-            }
-            "canary" => self.canary = value::boolean(text)?,
-            "auth-type" | "auth-secret" | "auth-realm" | "auth-secret-type" => {}
-            "proxy-buffering"
-            | "proxy-request-buffering"
-            | "client-body-buffer-size"
-            | "proxy-buffer-size" => {}
-            key if key.ends_with("-snippet") => {
-                return Err("is never obeyed: it is configuration text".to_owned());
-            }
-            _ => return Err("is not supported".to_owned()),
-        }
-        Ok(())
+    fn read_paths(&mut self, reader: &mut Reader<'_>) {
+        set(&mut self.ssl_redirect, reader.read("ssl-redirect", value::boolean));
+        set(&mut self.force_ssl_redirect, reader.read("force-ssl-redirect", value::boolean));
+        set(&mut self.preserve_trailing_slash, reader.read("preserve-trailing-slash", value::boolean));
+        set(&mut self.use_regex, reader.read("use-regex", value::boolean));
+        self.rewrite_target = reader.read("rewrite-target", |text| {
+            RewriteTarget::parse(text).ok_or_else(|| "is not a path such as `/` or `/$2`".to_owned())
+        });
     }
 
-    fn set_auth(
-        &mut self,
-        annotations: &BTreeMap<String, String>,
-        namespace: &str,
-        config: &IngressConfig,
-    ) -> Result<(), (&'static str, String)> {
-        let text = |key: &str| annotations.get(&format!("{PREFIX}{key}")).map(|value| value.trim());
-        match text("auth-type") {
-            None | Some("") => return Ok(()),
-            Some("basic") => {}
-            Some(_) => return Err(("auth-type", "is not supported: only `basic` is".to_owned())),
+    fn read_backend(&mut self, reader: &mut Reader<'_>) {
+        set(&mut self.body_size, reader.read("proxy-body-size", value::size));
+        set(&mut self.connect_timeout, reader.read("proxy-connect-timeout", value::seconds));
+        set(&mut self.read_timeout, reader.read("proxy-read-timeout", value::seconds));
+        set(&mut self.send_timeout, reader.read("proxy-send-timeout", value::seconds));
+        set(&mut self.protocol, reader.read("backend-protocol", str::parse));
+        let mut next = std::mem::take(&mut self.next_upstream);
+        if let Some(causes) = reader.read("proxy-next-upstream", str::parse) {
+            next = next.with_causes(causes);
         }
-        let secret =
-            text("auth-secret").ok_or(("auth-secret", "is missing: name the htpasswd Secret".to_owned()))?;
-        let secret = value::secret(secret, namespace, config.allows_cross_namespace())
-            .map_err(|message| ("auth-secret", message))?;
-        let secret_type = match text("auth-secret-type") {
-            None | Some("" | "auth-file") => AuthSecretType::File,
-            Some("auth-map") => AuthSecretType::Map,
-            Some(_) => return Err(("auth-secret-type", "is neither `auth-file` nor `auth-map`".to_owned())),
-        };
-        let realm = value::realm(text("auth-realm").unwrap_or_default())
-            .map_err(|message| ("auth-realm", message))?;
-        self.auth = Some(BasicAuth { secret, realm, secret_type });
-        Ok(())
+        if let Some(tries) = reader.read("proxy-next-upstream-tries", value::tries) {
+            next = next.with_tries(tries);
+        }
+        if let Some(timeout) = reader.read("proxy-next-upstream-timeout", value::seconds_or_none) {
+            next = next.with_timeout(timeout);
+        }
+        self.next_upstream = next;
+        set(&mut self.canary, reader.read("canary", value::boolean));
     }
 
-    /// Notes what cannot be obeyed, and denies all requests if it protects the backend.
-    fn refuse(&mut self, key: &str, message: &str) -> AnnotationProblem {
-        let closes = protects(key);
-        if closes && self.denied.is_none() {
-            self.denied = Some(format!("{PREFIX}{key} {message}"));
-        }
-        let then = if closes { "the requests of this Ingress are answered 503" } else { "it is ignored" };
-        AnnotationProblem { key: key.to_owned(), message: format!("{message}; {then}") }
+    fn read_access(&mut self, reader: &mut Reader<'_>) {
+        let allow = reader.read_either(["allowlist-source-range", "whitelist-source-range"], value::networks);
+        set(&mut self.allow, allow);
+        set(&mut self.deny, reader.read("denylist-source-range", value::networks));
+        self.auth = BasicAuth::read(reader);
+        self.limits = Limits::read(reader).map(Box::new);
     }
 }
 
-/// Annotations without which the backend would be open to more than its owner wants, or would get what it cannot read.
-fn protects(key: &str) -> bool {
-    let family = ["auth-", "whitelist-source-range", "allowlist-source-range", "denylist-source-range"];
-    let other = [
-        "satisfy",
-        "backend-protocol",
-        "enable-global-auth",
-        "ssl-passthrough",
-        "rewrite-target",
-        "use-regex",
-    ];
-    (family.iter().any(|prefix| key.starts_with(prefix)) && key != "auth-snippet") || other.contains(&key)
+/// Keeps what is there where an annotation says nothing.
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
 }

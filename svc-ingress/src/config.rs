@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use http::StatusCode;
 use svc_model::ObjectName;
 
 use crate::error::ConfigError;
@@ -81,6 +82,7 @@ pub struct IngressConfig {
     hsts: bool,
     cross_namespace: bool,
     body_size: u64,
+    limit_status: StatusCode,
     connect_timeout: Duration,
     read_timeout: Duration,
     send_timeout: Duration,
@@ -100,6 +102,7 @@ impl Default for IngressConfig {
             hsts: true,
             cross_namespace: false,
             body_size: 1024 * 1024,
+            limit_status: StatusCode::SERVICE_UNAVAILABLE,
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(60),
             send_timeout: Duration::from_secs(60),
@@ -168,6 +171,12 @@ impl IngressConfig {
     #[must_use]
     pub fn body_size(&self) -> u64 {
         self.body_size
+    }
+
+    /// What a client is told that asks for more than `limit-*` annotations allow.
+    #[must_use]
+    pub fn limit_status(&self) -> StatusCode {
+        self.limit_status
     }
 
     /// How long a connection to an endpoint may take.
@@ -270,6 +279,14 @@ impl IngressConfigBuilder {
     #[must_use]
     pub fn body_size(mut self, bytes: u64) -> Self {
         self.config.body_size = bytes;
+        self
+    }
+
+    /// What a client is told that asks for more than `limit-*` annotations allow (`limit-req-status-code`,
+    /// `limit-conn-status-code`); 503 unless set.
+    #[must_use]
+    pub fn limit_status(mut self, status: StatusCode) -> Self {
+        self.config.limit_status = status;
         self
     }
 

@@ -77,6 +77,7 @@
 //!                  +---- table (RouteTable) ----+         pure: Snapshot -> hosts, locations, pools; report
 //!                             |
 //!   hygiene, authority, path, forward, redirect, auth     pure: what one request and one reply must be
+//!   limit, generations                                    pure: what clients have asked for so far, in bounded memory
 //!   upstream, proxy_protocol                              pure: HTTP/1.1 towards backends, balancers' headers, sans-IO
 //!   state                                                 pure: idle connections, takes `now`
 //!                             |
@@ -105,8 +106,10 @@ pub mod backend;
 pub mod config;
 pub mod error;
 pub mod forward;
+pub mod generations;
 pub mod htpasswd;
 pub mod hygiene;
+pub mod limit;
 pub mod path;
 pub mod proxy_protocol;
 pub mod redirect;

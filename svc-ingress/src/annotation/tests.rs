@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{AuthSecretType, PREFIX, Policies};
+use super::{AuthSecretType, CATALOG, PREFIX, Policies};
 use crate::config::{IngressConfig, Mode};
 
 fn parse(annotations: &[(&str, &str)]) -> (Policies, Vec<String>) {
@@ -89,6 +89,31 @@ fn everything_else_that_is_wrong_is_reported_and_ignored() {
         assert_eq!(problems, [key]);
         assert_eq!(policies, Policies::new(&IngressConfig::default()), "{key}");
     }
+}
+
+#[test]
+fn the_catalog_is_in_order_and_names_each_annotation_once() {
+    assert!(CATALOG.windows(2).all(|pair| pair[0].name < pair[1].name));
+}
+
+#[test]
+fn limits_are_read() {
+    let (policies, problems) = parse(&[
+        ("limit-rps", "5"),
+        ("limit-rpm", "-1"),
+        ("limit-connections", "3"),
+        ("limit-allowlist", "10.0.0.0/8"),
+        ("limit-whitelist", "nonsense"),
+    ]);
+    assert!(problems.is_empty(), "{problems:?}");
+    let limits = policies.limits().unwrap();
+    let numbers = [limits.per_second(), limits.per_minute(), limits.connections(), limits.burst_multiplier()];
+    assert_eq!(numbers, [5, 0, 3, 5]);
+    assert!(limits.exempts("10.1.1.1".parse().unwrap()) && !limits.exempts("192.0.2.1".parse().unwrap()));
+    let (policies, problems) = parse(&[("limit-rps", "many"), ("limit-rpm", "60"), ("limit-whitelist", "x")]);
+    assert_eq!(problems, ["limit-rps", "limit-whitelist"]);
+    assert_eq!(policies.limits().unwrap().per_minute(), 60);
+    assert!(parse(&[("limit-rps", "0"), ("limit-whitelist", "10.0.0.0/8")]).0.limits().is_none());
 }
 
 #[test]

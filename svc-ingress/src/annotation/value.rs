@@ -23,6 +23,16 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Whole seconds, 0 for no limit.
+pub(super) fn seconds_or_none(text: &str) -> Result<Duration, String> {
+    if text == "0" { Ok(Duration::ZERO) } else { seconds(text) }
+}
+
+/// How many tries, 0 for no limit.
+pub(super) fn tries(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "is not a number of tries, 0 for no limit".to_owned())
+}
+
 /// Bytes with an optional unit k, m or g; 0 for no limit.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let units = [(['k', 'K'], 1 << 10), (['m', 'M'], 1 << 20), (['g', 'G'], 1 << 30)];
@@ -47,14 +57,20 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     parsed.collect()
 }
 
-/// A Secret, `name` or `namespace/name`; in the Ingress's own namespace unless others are allowed.
-pub(super) fn secret(text: &str, namespace: &str, others: bool) -> Result<ObjectName, String> {
+/// A number, 0 for none. Ingress-nginx takes a negative one for none too.
+pub(super) fn count(text: &str) -> Result<u32, String> {
+    let negative = text.strip_prefix('-').is_some_and(|digits| digits.parse::<u32>().is_ok());
+    if negative { Ok(0) } else { text.parse().map_err(|_| "is not a whole number".to_owned()) }
+}
+
+/// An object of a kind, `name` or `namespace/name`; in the Ingress's own namespace unless others are allowed.
+pub(super) fn object(kind: &str, text: &str, namespace: &str, others: bool) -> Result<ObjectName, String> {
     let (own, name) = text.split_once('/').unwrap_or((namespace, text));
     if own.is_empty() || name.is_empty() || name.contains('/') {
-        return Err("is not a Secret's name".to_owned());
+        return Err(format!("is not a {kind}'s name"));
     }
     if own != namespace && !others {
-        return Err(format!("is in namespace {own}: the Secret has to be in the Ingress's own, {namespace}"));
+        return Err(format!("is in namespace {own}: the {kind} has to be in the Ingress's own, {namespace}"));
     }
     Ok(ObjectName::new(own, name))
 }

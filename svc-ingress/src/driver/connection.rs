@@ -52,6 +52,16 @@ impl TunnelSlot {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(tunnel));
     }
 
+    /// Keeps a value until the tunnel has ended.
+    pub(super) fn keep(&self, value: impl Send + 'static) {
+        if let Some(tunnel) = self.take() {
+            self.set(async move {
+                tunnel.await;
+                drop(value);
+            });
+        }
+    }
+
     fn take(&self) -> Option<Tunnel> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
+use crate::limit::{Exceeded, UnderWay};
 use crate::redirect;
 use crate::sys::Connect;
 use crate::table::{Pool, Route};
@@ -18,7 +19,10 @@ use super::router::Router;
 
 /// What a request may be forwarded with.
 #[derive(Debug, Default)]
-pub(super) struct Permit {}
+pub(super) struct Permit {
+    /// The request's place among those that its client may have under way.
+    under_way: Option<UnderWay>,
+}
 
 impl Permit {
     /// The pool that the request goes to. Asked again before every further try, with the route as it is then.
@@ -34,7 +38,7 @@ impl Permit {
     }
 }
 
-/// Whether the request may go on, in nginx's order: slash, denial, redirect, source address, login. `Err` holds the
+/// Whether the request may go on, in nginx's order: slash, denial, redirect, limits, source address, login. `Err` holds the
 /// reply instead. The fields in `parts` are those that the backend will see, apart from what every request gets.
 pub(super) async fn decide<C: Connect>(
     router: &Router<C>,
@@ -52,22 +56,41 @@ pub(super) async fn decide<C: Connect>(
     if let Some(found) = redirect::to_https(route, asked.https, &asked.authority, &asked.target) {
         return Err(redirect_to(found));
     }
+    let Ok(under_way) = limit(router, route, asked) else {
+        tracing::debug!(%route, client = %asked.client, "over a limit");
+        return Err(status(router.table.load().config().limit_status()));
+    };
     if !route.policies().admits(asked.client) {
         return Err(status(StatusCode::FORBIDDEN));
     }
     login(router, &mut parts.headers, route).await?;
-    Ok(Permit::default())
+    Ok(Permit { under_way })
 }
 
 /// Adds to the reply what the policies ask for: to a backend's, with the endpoint that gave it, and to one of the
 /// router's own.
 pub(super) fn finish<S>(
-    _permit: Option<&Permit>,
+    permit: Option<Permit>,
     _route: &Route,
-    _asked: &Asked,
+    asked: &Asked,
     _endpoint: Option<SocketAddr>,
-    _reply: &mut Response<ReplyBody<S>>,
-) {
+    reply: Response<ReplyBody<S>>,
+) -> Response<ReplyBody<S>> {
+    match permit.and_then(|permit| permit.under_way) {
+        Some(under_way) if reply.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            asked.peer.tunnel.keep(under_way);
+            reply
+        }
+        Some(under_way) => reply.map(|body| body.keeping(under_way)),
+        None => reply,
+    }
+}
+
+/// Counts the request where its client is limited.
+fn limit<C: Connect>(router: &Router<C>, route: &Route, asked: &Asked) -> Result<Option<UnderWay>, Exceeded> {
+    let Some(limits) = route.policies().limits() else { return Ok(None) };
+    let now = u64::try_from(router.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    router.limiter.admit(route.ingress(), asked.client, limits, now)
 }
 
 /// The refusal, unless the client is logged in or need not be.

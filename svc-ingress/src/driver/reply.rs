@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::forward::keep_trailers;
+use crate::limit::UnderWay;
 use crate::upstream::Event;
 
 use super::upstream::{Exchange, ExchangeError, Http2Body, Idle, Key};
@@ -25,6 +26,15 @@ pub(super) enum ReplyBody<S> {
     Text(Bytes),
     Backend(BackendBody<S>),
     Http2(Http2Body),
+    /// One that is counted until it is sent or given up.
+    Counted(Box<(Self, UnderWay)>),
+}
+
+impl<S> ReplyBody<S> {
+    /// The body of a request that is counted as under way.
+    pub(super) fn keeping(self, under_way: UnderWay) -> Self {
+        Self::Counted(Box::new((self, under_way)))
+    }
 }
 
 /// A response as it is read from its connection; the connection goes back to the pool at the exact end.
@@ -100,6 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
             Self::Text(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
             Self::Backend(body) => body.poll(cx),
             Self::Http2(body) => body.poll(cx),
+            Self::Counted(counted) => Pin::new(&mut counted.0).poll_frame(cx),
         }
     }
 
@@ -108,6 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
             Self::Text(text) => text.is_empty(),
             Self::Backend(body) => body.exchange.is_none(),
             Self::Http2(body) => body.is_end_stream(),
+            Self::Counted(counted) => counted.0.is_end_stream(),
         }
     }
 
@@ -119,6 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
                 known.map_or_else(SizeHint::new, SizeHint::with_exact)
             }
             Self::Http2(body) => body.size_hint(),
+            Self::Counted(counted) => counted.0.size_hint(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::request::Parts;
@@ -14,6 +15,7 @@ use hyper::body::Incoming;
 use crate::authority::Authority;
 use crate::forward::{self, Client, Origin, REQUEST_ID};
 use crate::hygiene;
+use crate::limit::Limiter;
 use crate::sys::Connect;
 use crate::table::{Route, RouteTable};
 use crate::tls::Connectors;
@@ -34,6 +36,9 @@ pub(super) struct Router<C: Connect> {
     pub(super) idle: Idle<C::Stream>,
     pub(super) senders: Senders,
     pub(super) logins: Logins,
+    pub(super) limiter: Arc<Limiter>,
+    /// What the limiter's time counts from.
+    pub(super) started: Instant,
     request_ids: RandomState,
     requests: AtomicU64,
 }
@@ -52,6 +57,8 @@ impl<C: Connect> Router<C> {
             idle: Idle::default(),
             senders: Senders::default(),
             logins,
+            limiter: Arc::default(),
+            started: Instant::now(),
             request_ids: RandomState::new(),
             requests: AtomicU64::new(0),
         }
@@ -60,7 +67,8 @@ impl<C: Connect> Router<C> {
     /// A router for another worker.
     pub(super) fn fork(&self) -> Self {
         let table = Arc::clone(&self.table);
-        Self::new(table, self.connect.clone(), self.connectors.clone(), self.logins.clone())
+        let forked = Self::new(table, self.connect.clone(), self.connectors.clone(), self.logins.clone());
+        Self { limiter: Arc::clone(&self.limiter), started: self.started, ..forked }
     }
 
     /// Answers a request; what goes wrong is an answer too.
@@ -120,15 +128,11 @@ impl<C: Connect> Router<C> {
             return close(status(StatusCode::PAYLOAD_TOO_LARGE), parts.version);
         }
         match policy::decide(self, &mut parts, route, asked).await {
-            Err(mut reply) => {
-                policy::finish(None, route, asked, None, &mut reply);
-                reply
-            }
+            Err(reply) => policy::finish(None, route, asked, None, reply),
             Ok(permit) => {
                 let outgoing = self.outgoing(parts, body, route, asked, limit);
-                let (mut reply, endpoint) = send(self, outgoing, route, &permit, asked).await;
-                policy::finish(Some(&permit), route, asked, endpoint, &mut reply);
-                reply
+                let (reply, endpoint) = send(self, outgoing, route, &permit, asked).await;
+                policy::finish(Some(permit), route, asked, endpoint, reply)
             }
         }
     }

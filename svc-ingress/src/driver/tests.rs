@@ -23,6 +23,7 @@ mod flow;
 mod frames;
 mod http1;
 mod hygiene;
+mod limits;
 mod login;
 mod proxied;
 mod retry;
