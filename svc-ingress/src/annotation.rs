@@ -6,22 +6,36 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::authority::Authority;
 use crate::backend::{BackendProtocol, NextUpstream};
 use crate::config::{IngressConfig, Mode};
 use crate::rewrite::RewriteTarget;
+use crate::variable::{Interpolated, Variable};
 
+mod affinity;
+mod alias;
 mod basic_auth;
+mod canary;
 mod catalog;
+mod cors;
+mod external_auth;
 mod limits;
 mod reader;
+mod redirects;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
+pub use affinity::{Affinity, AffinityMode, SameSite};
+pub use alias::Alias;
 pub use basic_auth::{AuthSecretType, BasicAuth};
+pub use canary::Canary;
 pub use catalog::{CATALOG, Entry, Support, protects, support};
+pub use cors::Cors;
+pub use external_auth::{AuthCache, ExternalAuth};
 pub use limits::Limits;
+pub use redirects::Redirects;
 
 use reader::Reader;
 
@@ -46,7 +60,13 @@ pub struct Policies {
     pub(crate) send_timeout: Duration,
     pub(crate) protocol: BackendProtocol,
     pub(crate) next_upstream: NextUpstream,
-    pub(crate) canary: bool,
+    pub(crate) cors: Option<Box<Cors>>,
+    pub(crate) redirects: Option<Box<Redirects>>,
+    pub(crate) aliases: Vec<Alias>,
+    pub(crate) upstream_vhost: Option<Interpolated>,
+    pub(crate) canary: Option<Box<Canary>>,
+    pub(crate) affinity: Option<Box<Affinity>>,
+    pub(crate) external_auth: Option<Box<ExternalAuth>>,
     pub(crate) denied: Option<String>,
 }
 
@@ -77,7 +97,13 @@ impl Policies {
             send_timeout: config.send_timeout(),
             protocol: BackendProtocol::Http,
             next_upstream: NextUpstream::default(),
-            canary: false,
+            cors: None,
+            redirects: None,
+            aliases: Vec::new(),
+            upstream_vhost: None,
+            canary: None,
+            affinity: None,
+            external_auth: None,
             denied: None,
         }
     }
@@ -168,6 +194,48 @@ impl Policies {
         self.limits.as_deref()
     }
 
+    /// What is said to pages of other origins.
+    #[must_use]
+    pub fn cors(&self) -> Option<&Cors> {
+        self.cors.as_deref()
+    }
+
+    /// Where requests are sent instead of to a backend.
+    #[must_use]
+    pub fn redirects(&self) -> Option<&Redirects> {
+        self.redirects.as_deref()
+    }
+
+    /// `server-alias`: further names of the Ingress's hosts.
+    #[must_use]
+    pub fn aliases(&self) -> &[Alias] {
+        &self.aliases
+    }
+
+    /// `upstream-vhost`: the host that the backend is asked for.
+    #[must_use]
+    pub fn upstream_vhost(&self) -> Option<&Interpolated> {
+        self.upstream_vhost.as_ref()
+    }
+
+    /// Which requests the Ingress takes off another one; `None` if it is no canary.
+    #[must_use]
+    pub fn canary(&self) -> Option<&Canary> {
+        self.canary.as_deref()
+    }
+
+    /// How a client stays with one endpoint.
+    #[must_use]
+    pub fn affinity(&self) -> Option<&Affinity> {
+        self.affinity.as_deref()
+    }
+
+    /// Which other server decides who may pass.
+    #[must_use]
+    pub fn external_auth(&self) -> Option<&ExternalAuth> {
+        self.external_auth.as_deref()
+    }
+
     /// Reads the annotations of an Ingress in `namespace`. Whatever cannot be obeyed is returned beside the policies;
     /// where it protects the backend, the policies deny every request.
     pub(crate) fn parse(
@@ -197,6 +265,8 @@ impl Policies {
         self.rewrite_target = reader.read("rewrite-target", |text| {
             RewriteTarget::parse(text).ok_or_else(|| "is not a path such as `/` or `/$2`".to_owned())
         });
+        self.redirects = Redirects::read(reader).map(Box::new);
+        set(&mut self.aliases, reader.read("server-alias", Alias::parse_list));
     }
 
     fn read_backend(&mut self, reader: &mut Reader<'_>) {
@@ -216,7 +286,9 @@ impl Policies {
             next = next.with_timeout(timeout);
         }
         self.next_upstream = next;
-        set(&mut self.canary, reader.read("canary", value::boolean));
+        self.upstream_vhost = reader.read("upstream-vhost", upstream_vhost);
+        self.canary = Canary::read(reader).map(Box::new);
+        self.affinity = Affinity::read(reader).map(Box::new);
     }
 
     fn read_access(&mut self, reader: &mut Reader<'_>) {
@@ -224,8 +296,18 @@ impl Policies {
         set(&mut self.allow, allow);
         set(&mut self.deny, reader.read("denylist-source-range", value::networks));
         self.auth = BasicAuth::read(reader);
+        self.external_auth = ExternalAuth::read(reader).map(Box::new);
         self.limits = Limits::read(reader).map(Box::new);
+        self.cors = Cors::read(reader).map(Box::new);
     }
+}
+
+/// A host, perhaps with a port, in which variables may stand that no client chooses but `$host`.
+fn upstream_vhost(text: &str) -> Result<Interpolated, String> {
+    let host = Interpolated::parse(text)?;
+    let plain = host.variables().next().is_some() || Authority::parse(text).is_some();
+    let safe = host.variables().all(Variable::is_of_host);
+    if plain && safe { Ok(host) } else { Err("is not a host such as `web.shop.svc`".to_owned()) }
 }
 
 /// Keeps what is there where an annotation says nothing.

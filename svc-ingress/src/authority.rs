@@ -1,5 +1,7 @@
 //! The `Host` header and `:authority`: one host name, perhaps a port (RFC 9110 section 7.2).
 
+use std::fmt;
+
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +38,13 @@ impl Authority {
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.port
+    }
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
 

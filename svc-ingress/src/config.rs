@@ -81,6 +81,7 @@ pub struct IngressConfig {
     default_certificate: Option<ObjectName>,
     hsts: bool,
     cross_namespace: bool,
+    local_targets: bool,
     body_size: u64,
     limit_status: StatusCode,
     connect_timeout: Duration,
@@ -101,6 +102,7 @@ impl Default for IngressConfig {
             default_certificate: None,
             hsts: true,
             cross_namespace: false,
+            local_targets: false,
             body_size: 1024 * 1024,
             limit_status: StatusCode::SERVICE_UNAVAILABLE,
             connect_timeout: Duration::from_secs(5),
@@ -165,6 +167,12 @@ impl IngressConfig {
     #[must_use]
     pub fn allows_cross_namespace(&self) -> bool {
         self.cross_namespace
+    }
+
+    /// Whether annotations and `ExternalName` Services may name targets on this host.
+    #[must_use]
+    pub fn allows_local_targets(&self) -> bool {
+        self.local_targets
     }
 
     /// The largest request body in bytes; 0 for no limit.
@@ -272,6 +280,14 @@ impl IngressConfigBuilder {
     #[must_use]
     pub fn allow_cross_namespace(mut self, allow: bool) -> Self {
         self.config.cross_namespace = allow;
+        self
+    }
+
+    /// Lets annotations and `ExternalName` Services name targets on this host: whoever may write such an object then reaches
+    /// what listens on loopback only.
+    #[must_use]
+    pub fn allow_local_targets(mut self, allow: bool) -> Self {
+        self.config.local_targets = allow;
         self
     }
 

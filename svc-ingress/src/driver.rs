@@ -18,12 +18,14 @@ use crate::tls::{Connectors, acceptor};
 
 mod activity;
 mod asked;
+mod auth_request;
 mod builder;
 mod client_stream;
 mod connection;
 mod deadline;
 mod handle;
 mod login;
+mod names;
 mod policy;
 mod reply;
 mod router;

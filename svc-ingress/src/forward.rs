@@ -177,6 +177,21 @@ pub fn to_backend(headers: &mut HeaderMap, client: Client<'_>, upgrade: Option<H
     }
 }
 
+/// Turns a client's fields into those for a server that is to say whether the client may pass. Fields by which a client
+/// could pose as a proxy are gone.
+pub fn to_authority(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    remove_ambiguous(headers);
+    join_cookies(headers);
+    let posing = |name: &&HeaderName| {
+        let name = name.as_str();
+        ["x-forwarded-", "x-original-", "x-auth-request-"].iter().any(|prefix| name.starts_with(prefix))
+            || ["x-real-ip", "x-scheme", "x-sent-from", "forwarded"].contains(&name)
+    };
+    let posing: Vec<HeaderName> = headers.keys().filter(posing).cloned().collect();
+    posing.iter().for_each(|name| drop(headers.remove(name)));
+}
+
 /// Whether the client takes fields after the body (RFC 9110 section 6.5.1).
 #[must_use]
 pub fn takes_trailers(headers: &HeaderMap) -> bool {

@@ -76,7 +76,8 @@
 //!                 \       |           |       /
 //!                  +---- table (RouteTable) ----+         pure: Snapshot -> hosts, locations, pools; report
 //!                             |
-//!   hygiene, authority, path, forward, redirect, auth     pure: what one request and one reply must be
+//!   hygiene, authority, path, forward, redirect, auth,    pure: what one request and one reply must be
+//!   external_auth, session, variable, target
 //!   limit, generations                                    pure: what clients have asked for so far, in bounded memory
 //!   upstream, proxy_protocol                              pure: HTTP/1.1 towards backends, balancers' headers, sans-IO
 //!   state                                                 pure: idle connections, takes `now`
@@ -105,6 +106,7 @@ pub mod authority;
 pub mod backend;
 pub mod config;
 pub mod error;
+pub mod external_auth;
 pub mod forward;
 pub mod generations;
 pub mod htpasswd;
@@ -114,10 +116,13 @@ pub mod path;
 pub mod proxy_protocol;
 pub mod redirect;
 pub mod rewrite;
+pub mod session;
 pub mod state;
 pub mod table;
+pub mod target;
 pub mod tls;
 pub mod upstream;
+pub mod variable;
 
 #[cfg(feature = "driver")]
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the loop that owns clocks and tasks")]

@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use crate::authority::Authority;
 use crate::table::{Location, Route};
+use crate::variable::Scope;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,29 @@ pub fn to_https(
     let kept = if policies.preserve_trailing_slash { None } else { target.strip_suffix('/') };
     let location = format!("https://{}{}", authority.host(), kept.unwrap_or(target));
     Some((StatusCode::PERMANENT_REDIRECT, location))
+}
+
+/// The redirect of `temporal-redirect` or `permanent-redirect`: status and `Location`.
+#[must_use]
+pub fn by_annotation<'a>(route: &Route, scope: impl FnOnce() -> Scope<'a>) -> Option<(StatusCode, String)> {
+    let (code, url) = route.policies().redirects()?.to()?;
+    Some((code, url.fill(scope())))
+}
+
+/// The redirect of a host's `/` by `app-root`: status and `Location`.
+#[must_use]
+pub fn to_app_root(https: bool, authority: &Authority, app_root: &str) -> (StatusCode, String) {
+    let scheme = if https { "https" } else { "http" };
+    (StatusCode::FOUND, format!("{scheme}://{authority}{app_root}"))
+}
+
+/// The redirect from a host with or without `www.` to the other one: status and `Location`. As with ingress-nginx, the port
+/// is always said, and a final `/` goes.
+#[must_use]
+pub fn to_www(https: bool, port: u16, host: &str, target: &str) -> (StatusCode, String) {
+    let scheme = if https { "https" } else { "http" };
+    let target = target.strip_suffix('/').unwrap_or(target);
+    (StatusCode::PERMANENT_REDIRECT, format!("{scheme}://{host}:{port}{target}"))
 }
 
 /// The location is for ACME challenges: by its own path, not the request's.

@@ -18,6 +18,8 @@ use crate::config::IngressConfig;
 use crate::path::{PathError, normalise};
 use crate::tls::Certificate;
 
+mod aliases;
+mod canary;
 mod certificates;
 mod class;
 mod compile;
@@ -32,11 +34,14 @@ mod proptests;
 #[cfg(test)]
 mod tests;
 
+pub use canary::CanaryPool;
 pub use location::{Location, Matching};
 pub use pool::{Pool, PoolState};
 pub use report::Report;
-pub use route::Route;
+pub(crate) use route::Found;
+pub use route::{HostRedirect, Route};
 
+use aliases::{Aliases, Claim};
 use certificates::Certificates;
 use compile::{Compiled, Dependency};
 use virtual_host::VirtualHost;
@@ -54,6 +59,7 @@ pub struct RouteTable {
     revision: Revision,
     ingresses: RedBlackTreeMapSync<ObjectName, Arc<Compiled>>,
     hosts: HashTrieMapSync<String, Arc<VirtualHost>>,
+    aliases: Aliases,
     members: RedBlackTreeMapSync<String, Names>,
     dependents: RedBlackTreeMapSync<Dependency, Names>,
     certificates: Certificates,
@@ -72,6 +78,7 @@ impl RouteTable {
             revision: snapshot.revision(),
             ingresses: RedBlackTreeMapSync::default(),
             hosts: HashTrieMapSync::default(),
+            aliases: Aliases::default(),
             members: RedBlackTreeMapSync::default(),
             dependents: RedBlackTreeMapSync::default(),
             certificates: Certificates::default(),
@@ -98,8 +105,9 @@ impl RouteTable {
         table.set_defaults(snapshot);
         let services = delta.services().iter().map(|name| Dependency::Service(name.clone()));
         let secrets = delta.secrets().iter().map(|name| Dependency::Secret(name.clone()));
+        let config_maps = delta.config_maps().iter().map(|name| Dependency::ConfigMap(name.clone()));
         let mut names = delta.ingresses().clone();
-        for dependency in services.chain(secrets) {
+        for dependency in services.chain(secrets).chain(config_maps) {
             names.extend(self.dependents.get(&dependency).into_iter().flat_map(Names::iter).cloned());
         }
         table.recompile(snapshot, &names);
@@ -123,18 +131,40 @@ impl RouteTable {
     #[must_use]
     pub fn route(&self, host: &str, path: &str) -> Option<Route> {
         let authority = Authority::parse(host)?;
-        self.find(authority.host(), path).ok().flatten()
+        match self.find(authority.host(), path) {
+            Ok(Some(Found::Route(route))) => Some(route),
+            _ => None,
+        }
+    }
+
+    /// The redirect that a request for `path` of `host` gets before any rule is looked at; `None` if there is none.
+    #[must_use]
+    pub fn host_redirect(&self, host: &str, path: &str) -> Option<HostRedirect> {
+        match self.find(Authority::parse(host)?.host(), path) {
+            Ok(Some(Found::Redirect(redirect))) => Some(redirect),
+            _ => None,
+        }
     }
 
     /// The route for a host in the form of [`Authority::host`].
-    pub(crate) fn find(&self, host: &str, path: &str) -> Result<Option<Route>, PathError> {
+    pub(crate) fn find(&self, host: &str, path: &str) -> Result<Option<Found>, PathError> {
         let normal = normalise(path)?;
-        let found = match self.virtual_host(host) {
-            Some(virtual_host) => virtual_host.find(&normal),
-            None => None,
+        let virtual_host = match self.named(host) {
+            Some(Named::Host(virtual_host)) => Some(virtual_host),
+            Some(Named::Redirect(host)) => {
+                return Ok(Some(Found::Redirect(HostRedirect::Www(host.to_owned()))));
+            }
+            None => self.host(ANY_HOST),
         };
+        if let Some(app_root) = virtual_host.and_then(|host| host.app_root()).filter(|_| *normal == *b"/") {
+            return Ok(Some(Found::Redirect(HostRedirect::AppRoot(app_root.to_owned()))));
+        }
+        let found = virtual_host.and_then(|virtual_host| virtual_host.find(&normal));
         let found = found.or_else(|| self.default.as_ref().map(|location| (location, false)));
-        Ok(found.map(|(location, slash)| Route::new(Arc::clone(location), slash, &normal, path)))
+        let route = |(location, slash): (&Arc<Location>, bool)| {
+            Route::new(Arc::clone(location), slash, &normal, path)
+        };
+        Ok(found.map(route).map(Found::Route))
     }
 
     /// The certificate for a name that a client asks for: that of the host, of the wildcard that covers it, or the
@@ -144,7 +174,14 @@ impl RouteTable {
         let own = server_name.and_then(|name| {
             let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
             let exact = self.hosts.get(&name).and_then(|host| host.certificate());
-            exact.or_else(|| self.hosts.get(&wildcard(&name)?)?.certificate())
+            let claimed = || self.claimed_certificate(self.aliases.find(&name)?.host(), &name);
+            let wild = || self.hosts.get(&wildcard(&name)?)?.certificate();
+            let other = || {
+                let claim = wildcard(&name).and_then(|wildcard| self.aliases.find(&wildcard));
+                let host = claim.map(Claim::host).or_else(|| self.aliases.find_pattern(&name));
+                self.claimed_certificate(host?, &name)
+            };
+            exact.or_else(claimed).or_else(wild).or_else(other)
         });
         own.or(self.default_certificate.as_ref())
     }
@@ -166,9 +203,29 @@ impl RouteTable {
         hosts.flat_map(|host| host.locations()).chain(&self.default)
     }
 
-    fn virtual_host(&self, host: &str) -> Option<&Arc<VirtualHost>> {
-        let wild = || self.hosts.get(&wildcard(host)?);
-        self.hosts.get(host).or_else(wild).or_else(|| self.hosts.get(ANY_HOST))
+    /// A host that an Ingress serves.
+    fn host(&self, host: &str) -> Option<&Arc<VirtualHost>> {
+        self.hosts.get(host).filter(|host| host.is_served())
+    }
+
+    /// Who has a name: a host, else an alias, each first by the name itself and then by its wildcard.
+    fn named(&self, name: &str) -> Option<Named<'_>> {
+        let claimed = |name: &str| match self.aliases.find(name)? {
+            Claim::Alias(host) => self.host(host).map(Named::Host),
+            Claim::Redirect(host) => Some(Named::Redirect(host)),
+        };
+        let exact = self.host(name).map(Named::Host).or_else(|| claimed(name));
+        let wild = || {
+            let wildcard = wildcard(name)?;
+            self.host(&wildcard).map(Named::Host).or_else(|| claimed(&wildcard))
+        };
+        let pattern = || self.host(self.aliases.find_pattern(name)?).map(Named::Host);
+        exact.or_else(wild).or_else(pattern)
+    }
+
+    /// The certificate of a host for another name, if it is for that too.
+    fn claimed_certificate(&self, host: &str, name: &str) -> Option<&Certificate> {
+        self.host(host)?.certificate().filter(|certificate| certificate.covers(name))
     }
 
     fn set_defaults(&mut self, snapshot: &Snapshot) {
@@ -226,6 +283,9 @@ impl RouteTable {
     }
 
     fn rebuild(&mut self, host: &str) {
+        if let Some(old) = self.hosts.get(host).cloned() {
+            self.aliases.remove(host, &old);
+        }
         let Some(names) = self.members.get(host) else {
             self.hosts.remove_mut(host);
             return;
@@ -233,8 +293,16 @@ impl RouteTable {
         let mut members: Vec<_> = names.iter().filter_map(|name| self.ingresses.get(name)).collect();
         members.sort_by(|a, b| a.precedence(b, self.config.mode()));
         let virtual_host = VirtualHost::new(host, &members, &self.config);
+        self.aliases.add(host, &virtual_host);
         self.hosts.insert_mut(host.to_owned(), Arc::new(virtual_host));
     }
+}
+
+/// Who has a name.
+enum Named<'a> {
+    Host(&'a Arc<VirtualHost>),
+    /// Its requests are redirected to this host.
+    Redirect(&'a str),
 }
 
 /// Changes one set of a persistent map of sets; an empty set is no entry.

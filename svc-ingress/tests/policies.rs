@@ -10,6 +10,9 @@
 )]
 
 mod policies {
+    mod auth;
+    mod cors;
     pub(crate) mod harness;
     mod limits;
+    mod redirects;
 }

@@ -41,6 +41,11 @@ impl<'a> Reader<'a> {
         self.values.is_empty()
     }
 
+    /// The annotation is there, be it empty.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
     /// An annotation's value; an empty one is none, as with ingress-nginx.
     pub(super) fn text(&self, key: &str) -> Option<&'a str> {
         self.values.get(key).copied().filter(|value| !value.is_empty())

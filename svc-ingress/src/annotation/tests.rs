@@ -59,7 +59,7 @@ fn what_protects_a_backend_fails_closed() {
         &[("auth-type", "basic"), ("auth-secret", "a/b/c")],
         &[("auth-type", "basic"), ("auth-secret", "users"), ("auth-realm", "a\"b")],
         &[("auth-type", "basic"), ("auth-secret", "users"), ("auth-secret-type", "x")],
-        &[("auth-url", "http://auth.example/")],
+        &[("auth-url", "auth.example")],
         &[("auth-tls-secret", "shop/ca")],
         &[("whitelist-source-range", "10.0.0.0/8, nonsense")],
         &[("satisfy", "any")],

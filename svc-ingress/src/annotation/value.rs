@@ -63,6 +63,31 @@ pub(super) fn count(text: &str) -> Result<u32, String> {
     if negative { Ok(0) } else { text.parse().map_err(|_| "is not a whole number".to_owned()) }
 }
 
+/// A number of any sign.
+pub(super) fn integer(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "is not a whole number".to_owned())
+}
+
+/// A name of a cookie or a parameter.
+pub(super) fn token(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if text.len() <= 256 && text.bytes().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("is not a name of letters, digits and `-._~`".to_owned())
+    }
+}
+
+/// The value of an attribute of a cookie.
+pub(super) fn cookie_attribute(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b';' && byte != b',';
+    if text.len() <= 1024 && text.bytes().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("holds a space, a semicolon, a comma or what is no ASCII".to_owned())
+    }
+}
+
 /// An object of a kind, `name` or `namespace/name`; in the Ingress's own namespace unless others are allowed.
 pub(super) fn object(kind: &str, text: &str, namespace: &str, others: bool) -> Result<ObjectName, String> {
     let (own, name) = text.split_once('/').unwrap_or((namespace, text));

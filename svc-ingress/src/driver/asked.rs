@@ -3,8 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderValue;
+use http::request::Parts;
 
 use crate::authority::Authority;
+use crate::table::Route;
+use crate::variable::Scope;
 
 /// What a listener knows of one client connection.
 #[derive(Clone, Debug)]
@@ -36,10 +39,22 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// What variables stand for.
+    pub(super) fn scope<'a>(&'a self, parts: &'a Parts, route: &'a Route) -> Scope<'a> {
+        Scope {
+            authority: &self.authority,
+            target: &self.target,
+            method: &parts.method,
+            headers: &parts.headers,
+            client: self.client,
+            https: self.https,
+            port: self.port,
+            location: route.location(),
+        }
+    }
+
     /// The value of `Host` for the backend.
     pub(super) fn host(&self) -> String {
-        let authority = self.forwarded_host.as_ref().unwrap_or(&self.authority);
-        let host = authority.host();
-        authority.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        self.forwarded_host.as_ref().unwrap_or(&self.authority).to_string()
     }
 }

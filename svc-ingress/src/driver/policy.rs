@@ -3,18 +3,25 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, ORIGIN, SET_COOKIE, USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
+use crate::annotation::Affinity;
+use crate::external_auth::Verdict;
+use crate::forward::REQUEST_ID;
 use crate::limit::{Exceeded, UnderWay};
 use crate::redirect;
+use crate::session::{self, SessionKey, Setting};
 use crate::sys::Connect;
 use crate::table::{Pool, Route};
+use crate::variable::cookies;
 
 use super::asked::Asked;
-use super::reply::{ReplyBody, redirect as redirect_to, status, unauthorized};
+use super::auth_request;
+use super::reply::{ReplyBody, preflight, redirect as redirect_to, status, unauthorized};
 use super::router::Router;
 
 /// What a request may be forwarded with.
@@ -22,29 +29,108 @@ use super::router::Router;
 pub(super) struct Permit {
     /// The request's place among those that its client may have under way.
     under_way: Option<UnderWay>,
+    canary: bool,
+    session: Option<Session>,
+}
+
+/// How a client's endpoint is kept.
+#[derive(Debug)]
+struct Session {
+    /// The value of the cookie that the client sent.
+    sent: Option<String>,
+    user_agent: Option<String>,
+    /// What a new key is made of.
+    seed: u64,
+}
+
+/// What is added to a reply, be it a backend's or the router's own.
+#[derive(Debug, Default)]
+pub(super) struct Additions {
+    /// `Access-Control-Allow-Origin`, and with it the other fields of its family.
+    origin: Option<HeaderValue>,
+    verdict: Option<Verdict>,
 }
 
 impl Permit {
     /// The pool that the request goes to. Asked again before every further try, with the route as it is then.
-    #[expect(clippy::unused_self, reason = "a canary or another pool of the location is to be chosen here")]
     pub(super) fn pool<'a>(&self, route: &'a Route) -> &'a Arc<Pool> {
-        route.location().pool()
+        let canary = route.location().canary().filter(|_| self.canary);
+        canary.map_or_else(|| route.location().pool(), |canary| canary.pool())
     }
 
     /// The endpoint to ask next.
-    #[expect(clippy::unused_self, reason = "affinity to an endpoint is to be kept here")]
-    pub(super) fn endpoint(&self, pool: &Pool, tried: &[SocketAddr]) -> Option<SocketAddr> {
-        pool.in_turn().find(|endpoint| !tried.contains(endpoint))
+    pub(super) fn endpoint(&self, route: &Route, tried: &[SocketAddr]) -> Option<SocketAddr> {
+        let pool = self.pool(route);
+        let Some((affinity, session)) = self.affinity(route) else {
+            return pool.in_turn().find(|endpoint| !tried.contains(endpoint));
+        };
+        match session.endpoint(affinity, pool) {
+            // As with ingress-nginx, a session does not leave an endpoint that fails, unless it is to.
+            Some(kept) if !affinity.changes_on_failure() => (tried.len() < MAX_REPEATS).then_some(kept),
+            Some(kept) if tried.is_empty() => Some(kept),
+            _ => session::choose(pool, affinity.mode(), session.seed, tried),
+        }
+    }
+
+    fn affinity<'a>(&'a self, route: &'a Route) -> Option<(&'a Affinity, &'a Session)> {
+        let affinity = route.policies().affinity()?;
+        let ignored =
+            self.canary && route.location().canary().is_some_and(|canary| canary.rules().ignores_affinity());
+        Some((affinity, self.session.as_ref().filter(|_| !ignored)?))
+    }
+
+    /// The cookie for a client whose session has begun, or moved, with this request.
+    fn set_cookie(&self, route: &Route, asked: &Asked, endpoint: SocketAddr) -> Option<HeaderValue> {
+        let (affinity, session) = self.affinity(route)?;
+        let pool = self.pool(route);
+        if session.endpoint(affinity, pool) == Some(endpoint) {
+            return None;
+        }
+        let key = session::key_of(pool, affinity.mode(), session.seed, endpoint)?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let setting = Setting {
+            path: route.location().path(),
+            user_agent: session.user_agent.as_deref(),
+            https: asked.https,
+            now: i64::try_from(now).unwrap_or(i64::MAX),
+        };
+        session::set_cookie(affinity, &key, pool, setting)
     }
 }
 
-/// Whether the request may go on, in nginx's order: slash, denial, redirect, limits, source address, login. `Err` holds the
-/// reply instead. The fields in `parts` are those that the backend will see, apart from what every request gets.
+/// How often an endpoint that fails is asked for the sake of a session.
+const MAX_REPEATS: usize = 3;
+
+impl Session {
+    fn new<C: Connect>(router: &Router<C>, affinity: &Affinity, headers: &HeaderMap) -> Self {
+        let sent = cookies(headers).find(|(name, _)| *name == affinity.name());
+        let user_agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        Self {
+            sent: sent.map(|(_, value)| value.to_owned()),
+            user_agent: user_agent.map(str::to_owned),
+            seed: router.random(),
+        }
+    }
+
+    fn key(&self) -> Option<SessionKey<'_>> {
+        SessionKey::parse(self.sent.as_deref()?)
+    }
+
+    /// The endpoint that the client's cookie stands for.
+    fn endpoint(&self, affinity: &Affinity, pool: &Pool) -> Option<SocketAddr> {
+        session::endpoint_of(pool, affinity.mode(), self.key()?.key)
+    }
+}
+
+/// Whether the request may go on, in nginx's order: slash, denial, CORS, redirects, limits, source address, logins. `Err`
+/// holds the reply instead. The fields in `parts` are those that the backend will see, apart from what every request gets;
+/// `additions` is for whatever reply there will be.
 pub(super) async fn decide<C: Connect>(
     router: &Router<C>,
     parts: &mut Parts,
     route: &Route,
     asked: &Asked,
+    additions: &mut Additions,
 ) -> Result<Permit, Response<ReplyBody<C::Stream>>> {
     if let Some(found) = redirect::to_slash(route, asked.https, &asked.authority, &asked.target) {
         return Err(redirect_to(found));
@@ -53,9 +139,17 @@ pub(super) async fn decide<C: Connect>(
         tracing::debug!(%route, reason, "denied");
         return Err(status(StatusCode::SERVICE_UNAVAILABLE));
     }
-    if let Some(found) = redirect::to_https(route, asked.https, &asked.authority, &asked.target) {
+    additions.origin = route.policies().cors().and_then(|cors| cors.allowed(parts.headers.get(ORIGIN)));
+    if additions.origin.is_some() && parts.method == Method::OPTIONS {
+        return Err(preflight());
+    }
+    let to = redirect::by_annotation(route, || asked.scope(parts, route));
+    let to = to.or_else(|| redirect::to_https(route, asked.https, &asked.authority, &asked.target));
+    if let Some(found) = to {
         return Err(redirect_to(found));
     }
+    let session = route.policies().affinity().map(|affinity| Session::new(router, affinity, &parts.headers));
+    let canary = takes_canary(router, route, &parts.headers, session.as_ref().and_then(Session::key));
     let Ok(under_way) = limit(router, route, asked) else {
         tracing::debug!(%route, client = %asked.client, "over a limit");
         return Err(status(router.table.load().config().limit_status()));
@@ -63,19 +157,35 @@ pub(super) async fn decide<C: Connect>(
     if !route.policies().admits(asked.client) {
         return Err(status(StatusCode::FORBIDDEN));
     }
-    login(router, &mut parts.headers, route).await?;
-    Ok(Permit { under_way })
+    if !redirect::is_acme(route.location()) {
+        authenticate(router, parts, route, asked, additions).await?;
+    }
+    Ok(Permit { under_way, canary, session })
 }
 
 /// Adds to the reply what the policies ask for: to a backend's, with the endpoint that gave it, and to one of the
 /// router's own.
 pub(super) fn finish<S>(
     permit: Option<Permit>,
-    _route: &Route,
+    additions: Additions,
+    route: &Route,
     asked: &Asked,
-    _endpoint: Option<SocketAddr>,
-    reply: Response<ReplyBody<S>>,
+    endpoint: Option<SocketAddr>,
+    mut reply: Response<ReplyBody<S>>,
 ) -> Response<ReplyBody<S>> {
+    if let (Some(permit), Some(endpoint)) = (&permit, endpoint)
+        && let Some(cookie) = permit.set_cookie(route, asked, endpoint)
+    {
+        reply.headers_mut().append(SET_COOKIE, cookie);
+    }
+    if let (Some(origin), Some(cors)) = (additions.origin, route.policies().cors()) {
+        cors.set(origin, reply.headers_mut());
+    }
+    if let (Some(verdict), Some(auth)) = (additions.verdict, route.policies().external_auth()) {
+        for cookie in verdict.cookies(auth.always_sets_cookie(), reply.status()) {
+            reply.headers_mut().append(SET_COOKIE, cookie.clone());
+        }
+    }
     match permit.and_then(|permit| permit.under_way) {
         Some(under_way) if reply.status() == StatusCode::SWITCHING_PROTOCOLS => {
             asked.peer.tunnel.keep(under_way);
@@ -86,6 +196,24 @@ pub(super) fn finish<S>(
     }
 }
 
+/// Whether the request goes to the location's canary: a session's pool decides before the canary's own rules do.
+fn takes_canary<C: Connect>(
+    router: &Router<C>,
+    route: &Route,
+    headers: &HeaderMap,
+    session: Option<SessionKey<'_>>,
+) -> bool {
+    let canary = route.location().canary().filter(|canary| !canary.pool().endpoints().is_empty());
+    let Some(canary) = canary else { return false };
+    let is_of = |pool: &Pool| session.is_some_and(|session| session.is_of(pool));
+    if is_of(route.location().pool()) {
+        return false;
+    }
+    let rules = canary.rules();
+    (is_of(canary.pool()) && !rules.ignores_affinity())
+        || rules.takes(headers, |total| router.random() % total)
+}
+
 /// Counts the request where its client is limited.
 fn limit<C: Connect>(router: &Router<C>, route: &Route, asked: &Asked) -> Result<Option<UnderWay>, Exceeded> {
     let Some(limits) = route.policies().limits() else { return Ok(None) };
@@ -93,22 +221,58 @@ fn limit<C: Connect>(router: &Router<C>, route: &Route, asked: &Asked) -> Result
     router.limiter.admit(route.ingress(), asked.client, limits, now)
 }
 
-/// The refusal, unless the client is logged in or need not be.
-async fn login<C: Connect>(
+/// The refusal, unless the client has every login that it needs.
+async fn authenticate<C: Connect>(
     router: &Router<C>,
-    headers: &mut HeaderMap,
+    parts: &mut Parts,
     route: &Route,
+    asked: &Asked,
+    additions: &mut Additions,
 ) -> Result<(), Response<ReplyBody<C::Stream>>> {
-    let Some(auth) = route.policies().auth().filter(|_| !redirect::is_acme(route.location())) else {
-        return Ok(());
-    };
-    // Users that could not be read have denied the location; this is for whoever changes that.
-    let Some(users) = route.location().users() else {
-        return Err(status(StatusCode::SERVICE_UNAVAILABLE));
-    };
-    if !router.logins.verify(headers, users).await {
-        return Err(unauthorized(auth.realm()));
+    if let Some(auth) = route.policies().auth() {
+        // Users that could not be read have denied the location; this is for whoever changes that.
+        let Some(users) = route.location().users() else {
+            return Err(status(StatusCode::SERVICE_UNAVAILABLE));
+        };
+        if !router.logins.verify(&parts.headers, users).await {
+            return Err(unauthorized(auth.realm()));
+        }
     }
-    headers.remove(AUTHORIZATION);
+    let refused = external(router, parts, route, asked, additions).await;
+    if route.policies().auth().is_some() {
+        parts.headers.remove(AUTHORIZATION);
+    }
+    refused?;
+    if let Some(verdict) = &additions.verdict {
+        verdict.apply(&mut parts.headers);
+    }
     Ok(())
+}
+
+/// The refusal, unless the server of `auth-url`, if there is one, lets the request pass.
+async fn external<C: Connect>(
+    router: &Router<C>,
+    parts: &mut Parts,
+    route: &Route,
+    asked: &Asked,
+    additions: &mut Additions,
+) -> Result<(), Response<ReplyBody<C::Stream>>> {
+    let Some(auth) = route.policies().external_auth() else { return Ok(()) };
+    let id = parts.headers.entry(REQUEST_ID).or_insert_with(|| router.request_id()).clone();
+    let scope = asked.scope(parts, route);
+    let verdict = auth_request::ask(router, route, auth, scope, id).await;
+    let refusal = (!verdict.is_allowed()).then(|| match auth.sign_in() {
+        Some(sign_in) if verdict.status() == StatusCode::UNAUTHORIZED => {
+            redirect_to((StatusCode::FOUND, sign_in.fill(scope)))
+        }
+        _ => {
+            let mut reply = status(verdict.status());
+            for challenge in verdict.challenges() {
+                reply.headers_mut().append(WWW_AUTHENTICATE, challenge.clone());
+            }
+            reply
+        }
+    });
+    additions.verdict = Some(verdict);
+    refusal.map_or(Ok(()), Err)
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -162,6 +162,15 @@ pub(super) fn redirect<S>((code, location): (StatusCode, String)) -> Response<Re
     let Ok(location) = HeaderValue::from_str(&location) else { return status(StatusCode::BAD_REQUEST) };
     let mut response = status(code);
     response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+/// The reply to a request by which a browser asks whether another one may be made.
+pub(super) fn preflight<S>() -> Response<ReplyBody<S>> {
+    let mut response = Response::new(ReplyBody::Text(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain charset=UTF-8"));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
 }
 

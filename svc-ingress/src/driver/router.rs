@@ -16,14 +16,17 @@ use crate::authority::Authority;
 use crate::forward::{self, Client, Origin, REQUEST_ID};
 use crate::hygiene;
 use crate::limit::Limiter;
+use crate::redirect;
 use crate::sys::Connect;
-use crate::table::{Route, RouteTable};
+use crate::table::{Found, HostRedirect, Route, RouteTable};
 use crate::tls::Connectors;
 
 use super::asked::{Asked, Peer};
+use super::auth_request::Answers;
 use super::login::Logins;
-use super::policy;
-use super::reply::{ReplyBody, close, status};
+use super::names::Names;
+use super::policy::{self, Additions};
+use super::reply::{ReplyBody, close, redirect as redirect_to, status};
 use super::upstream::{Idle, Outgoing, Senders, send};
 
 /// What all requests of a worker share. Tables, logins and whatever else is known belong to all workers; connections to
@@ -37,6 +40,8 @@ pub(super) struct Router<C: Connect> {
     pub(super) senders: Senders,
     pub(super) logins: Logins,
     pub(super) limiter: Arc<Limiter>,
+    pub(super) answers: Answers,
+    pub(super) names: Names,
     /// What the limiter's time counts from.
     pub(super) started: Instant,
     request_ids: RandomState,
@@ -58,6 +63,8 @@ impl<C: Connect> Router<C> {
             senders: Senders::default(),
             logins,
             limiter: Arc::default(),
+            answers: Answers::default(),
+            names: Names::default(),
             started: Instant::now(),
             request_ids: RandomState::new(),
             requests: AtomicU64::new(0),
@@ -68,7 +75,13 @@ impl<C: Connect> Router<C> {
     pub(super) fn fork(&self) -> Self {
         let table = Arc::clone(&self.table);
         let forked = Self::new(table, self.connect.clone(), self.connectors.clone(), self.logins.clone());
-        Self { limiter: Arc::clone(&self.limiter), started: self.started, ..forked }
+        Self {
+            limiter: Arc::clone(&self.limiter),
+            answers: self.answers.clone(),
+            names: self.names.clone(),
+            started: self.started,
+            ..forked
+        }
     }
 
     /// Answers a request; what goes wrong is an answer too.
@@ -85,7 +98,11 @@ impl<C: Connect> Router<C> {
         };
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let route = match self.table.load().find(authority.host(), &target) {
-            Ok(Some(route)) => route,
+            Ok(Some(Found::Route(route))) => route,
+            Ok(Some(Found::Redirect(found))) => {
+                let asked = self.asked(&parts.headers, authority, target, peer);
+                return redirect_to(redirect_host(&found, &asked));
+            }
             Ok(None) => return status(StatusCode::NOT_FOUND),
             Err(_) => return close(status(StatusCode::BAD_REQUEST), version),
         };
@@ -127,12 +144,13 @@ impl<C: Connect> Router<C> {
         if body.size_hint().lower() > limit {
             return close(status(StatusCode::PAYLOAD_TOO_LARGE), parts.version);
         }
-        match policy::decide(self, &mut parts, route, asked).await {
-            Err(reply) => policy::finish(None, route, asked, None, reply),
+        let mut additions = Additions::default();
+        match policy::decide(self, &mut parts, route, asked, &mut additions).await {
+            Err(reply) => policy::finish(None, additions, route, asked, None, reply),
             Ok(permit) => {
                 let outgoing = self.outgoing(parts, body, route, asked, limit);
                 let (reply, endpoint) = send(self, outgoing, route, &permit, asked).await;
-                policy::finish(Some(permit), route, asked, endpoint, reply)
+                policy::finish(Some(permit), additions, route, asked, endpoint, reply)
             }
         }
     }
@@ -143,18 +161,31 @@ impl<C: Connect> Router<C> {
         let host = asked.host();
         let client = Client::new(asked.client, asked.https, asked.port, &host);
         let client = client.with_forwarded_for(asked.forwarded_for.as_ref());
+        let vhost = route.policies().upstream_vhost().map(|vhost| vhost.fill(asked.scope(&parts, route)));
         forward::to_backend(&mut parts.headers, client, upgrade.clone());
         if !parts.headers.contains_key(&REQUEST_ID) {
             parts.headers.insert(REQUEST_ID, self.request_id());
         }
         let target = route.target().unwrap_or(&asked.target).to_owned();
+        let host = vhost.unwrap_or(host);
         Outgoing::new(parts, body, target, host, upgrade.is_some(), limit)
     }
 
     /// 32 hexadecimal digits that nobody can guess from others.
-    fn request_id(&self) -> HeaderValue {
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let (high, low) = (self.request_ids.hash_one((number, 0)), self.request_ids.hash_one((number, 1)));
+    pub(super) fn request_id(&self) -> HeaderValue {
+        let (high, low) = (self.random(), self.random());
         HeaderValue::from_str(&format!("{high:016x}{low:016x}")).unwrap_or(HeaderValue::from_static("-"))
+    }
+
+    /// A number that nobody can guess from others.
+    pub(super) fn random(&self) -> u64 {
+        self.request_ids.hash_one(self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+fn redirect_host(found: &HostRedirect, asked: &Asked) -> (StatusCode, String) {
+    match found {
+        HostRedirect::AppRoot(path) => redirect::to_app_root(asked.https, &asked.authority, path),
+        HostRedirect::Www(host) => redirect::to_www(asked.https, asked.port, host, &asked.target),
     }
 }

@@ -9,10 +9,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::backend::Cause;
 use crate::sys::Connect;
-use crate::table::{Pool, PoolState, Route};
+use crate::table::{Found, Pool, PoolState, Route};
 
 mod exchange;
 mod failure;
+mod fetch;
 mod http1;
 mod http2;
 mod link;
@@ -20,6 +21,7 @@ mod outgoing;
 
 pub(super) use exchange::{Exchange, ExchangeError};
 use failure::Failure;
+pub(super) use fetch::{Fetch, fetch};
 pub(super) use http2::{Http2Body, Senders};
 pub(super) use link::{Idle, Key};
 pub(super) use outgoing::Outgoing;
@@ -59,7 +61,7 @@ pub(super) async fn send<C: Connect>(
     loop {
         let current = newer.as_ref().unwrap_or(route);
         let pool = permit.pool(current);
-        let Some(endpoint) = permit.endpoint(pool, &tried) else { break };
+        let Some(endpoint) = permit.endpoint(current, &tried) else { break };
         let answered = ask(router, &mut outgoing, current, endpoint).await;
         tried.push(endpoint);
         let more = tried.len() < next.tries() && next.timeout().is_none_or(|limit| begun.elapsed() < limit);
@@ -88,7 +90,10 @@ pub(super) async fn send<C: Connect>(
                 }
             }
         }
-        newer = router.table.load().find(asked.authority.host(), &asked.target).ok().flatten().or(newer);
+        if let Ok(Some(Found::Route(route))) = router.table.load().find(asked.authority.host(), &asked.target)
+        {
+            newer = Some(route);
+        }
     }
     (status(code), None)
 }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use http::HeaderName;
 use svc_model::{
     Ingress, IngressBackend, IngressPath, Kind, ObjectName, ObjectRef, PathType, Problem, Snapshot,
 };
@@ -12,6 +13,7 @@ use crate::annotation::{AuthSecretType, BasicAuth, PREFIX, Policies};
 use crate::config::{IngressConfig, Mode};
 use crate::htpasswd::Htpasswd;
 use crate::tls::Certificate;
+use crate::variable::Interpolated;
 
 use super::certificates::Certificates;
 use super::{ANY_HOST, Pool, class};
@@ -21,6 +23,7 @@ use super::{ANY_HOST, Pool, class};
 pub(super) enum Dependency {
     Service(ObjectName),
     Secret(ObjectName),
+    ConfigMap(ObjectName),
 }
 
 /// One path of a rule.
@@ -48,6 +51,7 @@ pub(super) struct Compiled {
     created: Option<String>,
     pub(super) policies: Arc<Policies>,
     pub(super) users: Option<Arc<Htpasswd>>,
+    pub(super) auth_fields: Arc<[(HeaderName, Interpolated)]>,
     pub(super) denied: Option<String>,
     pub(super) default: Option<Arc<Pool>>,
     hosts: BTreeMap<String, CompiledHost>,
@@ -71,6 +75,7 @@ impl Compiled {
             denied: policies.denied().map(str::to_owned),
             policies: Arc::new(policies),
             users: None,
+            auth_fields: Arc::default(),
             default: None,
             hosts: BTreeMap::new(),
             dependencies: BTreeSet::new(),
@@ -83,13 +88,10 @@ impl Compiled {
         for problem in annotations {
             compiled.report(annotation_field(&problem.key), problem.message);
         }
-        if compiled.policies.canary {
-            compiled.report(annotation_field("canary"), "is not supported: the whole Ingress is left out");
-            return compiled;
-        }
         compiled.add_rules(ingress, snapshot, config.mode());
         compiled.add_tls(ingress, snapshot, certificates);
         compiled.add_users(snapshot);
+        compiled.add_external_auth(snapshot);
         compiled
     }
 
@@ -215,6 +217,30 @@ impl Compiled {
         problems.into_iter().for_each(|(field, message)| self.report(field, message));
     }
 
+    fn add_external_auth(&mut self, snapshot: &Snapshot) {
+        let policies = Arc::clone(&self.policies);
+        let Some(auth) = policies.external_auth() else { return };
+        if auth.follows_host() && self.hosts.contains_key(ANY_HOST) {
+            let message = "names the server by the client's host, and a rule takes every host: clients would choose who lets them in";
+            self.deny("auth-url", message.to_owned());
+        }
+        let Some(name) = auth.set_headers() else { return };
+        self.dependencies.insert(Dependency::ConfigMap(name.clone()));
+        match fields(name, snapshot) {
+            Ok(fields) => self.auth_fields = fields.into(),
+            Err(message) => self.deny("auth-proxy-set-headers", message),
+        }
+    }
+
+    /// Answers every request 503, and says why.
+    fn deny(&mut self, key: &str, message: String) {
+        self.report(
+            annotation_field(key),
+            format!("{message}; the requests of this Ingress are answered 503"),
+        );
+        self.denied.get_or_insert(message);
+    }
+
     fn add_users(&mut self, snapshot: &Snapshot) {
         let policies = Arc::clone(&self.policies);
         let Some(auth) = policies.auth() else { return };
@@ -225,12 +251,26 @@ impl Compiled {
                 self.users = Some(Arc::new(users));
                 problems.into_iter().for_each(|message| self.report(field.as_str(), message));
             }
-            Err(message) => {
-                self.denied.get_or_insert_with(|| message.clone());
-                self.report(field, format!("{message}; the requests of this Ingress are answered 503"));
-            }
+            Err(message) => self.deny("auth-secret", message),
         }
     }
+}
+
+/// The fields of a ConfigMap, or what is wrong with it.
+fn fields(name: &ObjectName, snapshot: &Snapshot) -> Result<Vec<(HeaderName, Interpolated)>, String> {
+    let Some(map) = snapshot.config_map(name) else {
+        return Err(format!(
+            "ConfigMap {name} does not exist: create it with a field's name and value in each entry"
+        ));
+    };
+    let field = |(name, value): (&String, &String)| {
+        let parsed = name.parse().map_err(|_| "is no field's name".to_owned());
+        Ok((parsed?, Interpolated::parse_value(value)?))
+    };
+    let named = |entry: (&String, &String)| {
+        field(entry).map_err(|message: String| format!("ConfigMap {name} entry `{}` {message}", entry.0))
+    };
+    map.data().iter().map(named).collect()
 }
 
 fn annotation_field(key: &str) -> String {

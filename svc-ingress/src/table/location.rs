@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderName;
 use regex::bytes::Regex;
 use svc_model::ObjectName;
 
@@ -10,7 +11,9 @@ use crate::annotation::Policies;
 use crate::config::IngressConfig;
 use crate::htpasswd::Htpasswd;
 
-use super::Pool;
+use crate::variable::Interpolated;
+
+use super::{CanaryPool, Pool};
 
 /// How a location's path is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +43,8 @@ pub struct Location {
     pub(super) users: Option<Arc<Htpasswd>>,
     pub(super) denied: Option<String>,
     pub(super) pool: Arc<Pool>,
+    pub(super) canary: Option<CanaryPool>,
+    pub(super) auth_fields: Arc<[(HeaderName, Interpolated)]>,
     pub(super) tls: bool,
     pub(super) certified: bool,
 }
@@ -56,6 +61,8 @@ impl Location {
             users: None,
             denied: None,
             pool,
+            canary: None,
+            auth_fields: Arc::default(),
             tls: false,
             certified: false,
         }
@@ -109,6 +116,18 @@ impl Location {
         &self.pool
     }
 
+    /// Another pool, and which requests go there.
+    #[must_use]
+    pub fn canary(&self) -> Option<&CanaryPool> {
+        self.canary.as_ref()
+    }
+
+    /// Further fields for the server of `auth-url`, from its ConfigMap.
+    #[must_use]
+    pub fn auth_fields(&self) -> &[(HeaderName, Interpolated)] {
+        &self.auth_fields
+    }
+
     /// A `spec.tls` entry lists the host.
     #[must_use]
     pub fn has_tls(&self) -> bool {
@@ -140,6 +159,12 @@ impl fmt::Display for Location {
         }
         if let Some(auth) = self.policies.auth() {
             write!(f, ", basic auth by Secret {}", auth.secret())?;
+        }
+        if let Some(auth) = self.policies.external_auth() {
+            write!(f, ", external auth by {}", auth.authority())?;
+        }
+        if let Some(canary) = &self.canary {
+            write!(f, ", canary Ingress {} -> {}", canary.ingress(), canary.pool())?;
         }
         match &self.denied {
             Some(reason) => write!(f, ", refused with 503: {reason}"),

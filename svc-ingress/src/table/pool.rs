@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use svc_model::{
@@ -9,6 +10,7 @@ use svc_model::{
 };
 
 use crate::config::ServiceRef;
+use crate::session::pool_digest;
 
 /// The endpoints that serve a backend now, never the Service's virtual IP.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub struct Pool {
     endpoints: Vec<SocketAddr>,
     state: PoolState,
     turn: AtomicUsize,
+    digest: OnceLock<String>,
 }
 
 /// Whether a pool can serve.
@@ -64,13 +67,25 @@ impl Pool {
                 },
             },
         };
-        Self { service, port, endpoints, state, turn: AtomicUsize::new(0) }
+        Self { service, port, endpoints, state, turn: AtomicUsize::new(0), digest: OnceLock::new() }
     }
 
     /// The Service.
     #[must_use]
     pub fn service(&self) -> &ObjectName {
         &self.service
+    }
+
+    /// The name that ingress-nginx gives it: namespace, Service and port.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}-{}-{}", self.service.namespace(), self.service.name(), self.port)
+    }
+
+    /// What stands for it in session cookies.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        self.digest.get_or_init(|| pool_digest(&self.name()))
     }
 
     /// The Service port, as the Ingress names it.

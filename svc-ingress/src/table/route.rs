@@ -10,6 +10,23 @@ use crate::annotation::Policies;
 
 use super::{Location, Matching};
 
+/// What a look-up comes to.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    Route(Route),
+    Redirect(HostRedirect),
+}
+
+/// A redirect that comes before any location.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostRedirect {
+    /// `app-root`: the host's `/` leads to this path.
+    AppRoot(String),
+    /// `from-to-www-redirect`: the name leads to this host.
+    Www(String),
+}
+
 /// Where one request goes, and on the strength of what.
 #[derive(Clone, Debug)]
 pub struct Route {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use svc_model::{PathType, Problem};
 
+use crate::annotation::{Alias, Redirects};
 use crate::config::{IngressConfig, Mode};
 use crate::rewrite::pattern;
 use crate::tls::Certificate;
 
+use super::canary::Canaries;
 use super::compile::{Compiled, CompiledPath};
 use super::{Location, Matching, Pool};
 
@@ -26,17 +28,34 @@ pub(super) struct VirtualHost {
     /// `/x` is redirected to a stored `/x/`.
     slashes: bool,
     problems: Vec<Problem>,
+    /// An Ingress that is no canary has the host.
+    served: bool,
+    aliases: Vec<Alias>,
+    www: bool,
+    app_root: Option<String>,
 }
 
 impl VirtualHost {
     /// Merges the Ingresses of a host, which come in the order of precedence.
     pub(super) fn new(host: &str, members: &[&Arc<Compiled>], config: &IngressConfig) -> Self {
-        let members: Vec<_> =
-            members.iter().filter_map(|member| Some((*member, member.host(host)?))).collect();
+        let members = members.iter().filter_map(|member| {
+            let member: &Compiled = member;
+            Some((member, member.host(host)?))
+        });
+        let (canaries, members): (Vec<_>, Vec<_>) =
+            members.partition(|(member, _)| member.policies.canary().is_some());
+        let candidates = canaries.iter().map(|(member, compiled)| (*member, compiled.paths.as_slice()));
+        let mut candidates = Canaries::new(candidates);
+        let redirects = || members.iter().filter_map(|(member, _)| member.policies.redirects());
+        let aliases = members.iter().map(|(member, _)| member.policies.aliases());
         let nginx = config.mode() == Mode::Nginx;
         let mut merged = Self {
             certificate: members.iter().find_map(|(_, compiled)| compiled.certificate.clone()),
             slashes: nginx,
+            served: !members.is_empty(),
+            aliases: aliases.into_iter().find(|aliases| !aliases.is_empty()).unwrap_or_default().to_vec(),
+            www: !host.is_empty() && !host.starts_with('*') && redirects().any(Redirects::www),
+            app_root: redirects().find_map(|redirects| Some(redirects.app_root()?.to_owned())),
             ..Self::default()
         };
         let site = Site {
@@ -47,11 +66,12 @@ impl VirtualHost {
             nginx,
         };
         for (member, compiled) in &members {
-            compiled.paths.iter().for_each(|path| merged.add(&site, member, path));
+            compiled.paths.iter().for_each(|path| merged.add(&site, member, path, &mut candidates));
         }
         let default = members.iter().find_map(|(member, _)| Some((member, member.default.as_ref()?)));
         merged.fallback =
             default.map(|(member, pool)| Arc::new(site.location(member, "/", Matching::Default, pool)));
+        merged.problems.extend(candidates.problems());
         merged.bytes.sort_by_key(|location| std::cmp::Reverse(location.path.len()));
         merged.patterns.sort_by(|a, b| b.path.len().cmp(&a.path.len()).then_with(|| b.path.cmp(&a.path)));
         merged
@@ -59,6 +79,25 @@ impl VirtualHost {
 
     pub(super) fn certificate(&self) -> Option<&Certificate> {
         self.certificate.as_ref()
+    }
+
+    /// An Ingress that is no canary has the host.
+    pub(super) fn is_served(&self) -> bool {
+        self.served
+    }
+
+    pub(super) fn aliases(&self) -> &[Alias] {
+        &self.aliases
+    }
+
+    /// The host with `www.`, or without it, is redirected here.
+    pub(super) fn www(&self) -> bool {
+        self.www
+    }
+
+    /// Where `/` is redirected to.
+    pub(super) fn app_root(&self) -> Option<&str> {
+        self.app_root.as_deref()
     }
 
     pub(super) fn problems(&self) -> &[Problem] {
@@ -127,7 +166,7 @@ impl VirtualHost {
         self.exact.get(&wanted).or_else(bytes)
     }
 
-    fn add(&mut self, site: &Site<'_>, member: &Compiled, path: &CompiledPath) {
+    fn add(&mut self, site: &Site<'_>, member: &Compiled, path: &CompiledPath, canaries: &mut Canaries<'_>) {
         let matching = site.matching(member, path);
         let mut location = site.location(member, &path.path, matching, &path.pool);
         if matching == Matching::Regex || is_rewritten(member, path) {
@@ -157,7 +196,10 @@ impl VirtualHost {
                     message,
                 ));
             }
-            None => self.insert(Arc::new(location)),
+            None => {
+                location.canary = canaries.take(&path.path, path.path_type, &path.pool);
+                self.insert(Arc::new(location));
+            }
         }
     }
 
@@ -221,6 +263,8 @@ impl Site<'_> {
             users: member.users.clone(),
             denied: member.denied.clone(),
             pool: Arc::clone(pool),
+            canary: None,
+            auth_fields: Arc::clone(&member.auth_fields),
             tls: self.tls,
             certified: self.certified,
         }

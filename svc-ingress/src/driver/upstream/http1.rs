@@ -62,7 +62,7 @@ async fn take_idle<C: Connect>(
     }
 }
 
-async fn exchange<C: Connect>(
+pub(super) async fn exchange<C: Connect>(
     router: &Router<C>,
     connection: Pooled<Link<C::Stream>>,
     outgoing: &mut Outgoing,

@@ -42,7 +42,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// Connects, with the handshake of TLS, within `patience`.
     pub(super) async fn connect<C: Connect<Stream = S>>(
         router: &Router<C>,
+        key: Key,
+        patience: Duration,
+    ) -> Result<Self, Failure> {
+        // An address is no name that is sent: `proxy-ssl-server-name` is off unless an annotation says otherwise.
+        Self::connect_named(router, key, ServerName::IpAddress(key.0.ip().into()), patience).await
+    }
+
+    /// The same to a server whose name is told to it.
+    pub(super) async fn connect_named<C: Connect<Stream = S>>(
+        router: &Router<C>,
         (endpoint, protocol): Key,
+        name: ServerName<'static>,
         patience: Duration,
     ) -> Result<Self, Failure> {
         let connecting = async {
@@ -50,8 +61,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             if !protocol.is_secure() {
                 return Ok(Line::Plain(stream));
             }
-            // An address is no name that is sent: `proxy-ssl-server-name` is off unless an annotation says otherwise.
-            let name = ServerName::IpAddress(endpoint.ip().into());
             let connector = router.connectors.of(protocol);
             connector.connect(name, stream).await.map(|stream| Line::Tls(Box::new(stream)))
         };

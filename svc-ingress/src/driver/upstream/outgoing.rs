@@ -51,6 +51,12 @@ impl Outgoing {
         Self { parts, target, host, upgrade, framing, body }
     }
 
+    /// A request without a body.
+    pub(super) fn bodiless(parts: Parts, target: String, host: String) -> Self {
+        let body = Some(RequestBody::new(None, 0));
+        Self { parts, target, host, upgrade: false, framing: RequestFraming::Empty, body }
+    }
+
     pub(super) fn method(&self) -> &Method {
         &self.parts.method
     }

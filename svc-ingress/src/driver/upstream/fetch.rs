@@ -1,0 +1,79 @@
+//! A request of the router's own to a server that is no endpoint: the head of the answer is what counts.
+
+use std::net::SocketAddr;
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use rustls_pki_types::ServerName;
+
+use crate::annotation::Policies;
+use crate::backend::BackendProtocol;
+use crate::driver::router::Router;
+use crate::state::Pooled;
+use crate::sys::Connect;
+use crate::upstream::Event;
+
+use super::http1::{self, Answer};
+use super::link::{Key, Link};
+use super::{Failure, Outgoing};
+
+/// A body that is longer ends its connection.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What is asked, and where.
+pub(in crate::driver) struct Fetch<'a> {
+    pub(in crate::driver) parts: Parts,
+    pub(in crate::driver) target: &'a str,
+    pub(in crate::driver) host: &'a str,
+    pub(in crate::driver) address: SocketAddr,
+    /// The server's name, where it is spoken to over TLS.
+    pub(in crate::driver) tls: Option<ServerName<'static>>,
+}
+
+/// Asks, with the timeouts of these policies. Connections without TLS are used again.
+pub(in crate::driver) async fn fetch<C: Connect>(
+    router: &Router<C>,
+    request: Fetch<'_>,
+    policies: &Policies,
+) -> Result<(StatusCode, HeaderMap), Failure> {
+    let mut outgoing = Outgoing::bodiless(request.parts, request.target.to_owned(), request.host.to_owned());
+    let Some(name) = request.tls else {
+        let key = (request.address, BackendProtocol::Http);
+        let answer = http1::ask(router, &mut outgoing, policies, key).await?;
+        return Ok(finish(router, Some(key), answer).await);
+    };
+    let key = (request.address, BackendProtocol::Https);
+    let link = Link::connect_named(router, key, name, policies.connect_timeout()).await?;
+    let connection = Pooled::new(link, Instant::now());
+    let answer = http1::exchange(router, connection, &mut outgoing, policies).await?;
+    // Another name at this address would be another server.
+    Ok(finish(router, None, answer).await)
+}
+
+/// Reads the body to its end if it is near, so that the connection can be used again.
+async fn finish<C: Connect>(
+    router: &Router<C>,
+    key: Option<Key>,
+    answer: Answer<C::Stream>,
+) -> (StatusCode, HeaderMap) {
+    let head = (answer.head.status(), answer.head.into_headers());
+    let Some(key) = key.filter(|_| !answer.switched) else { return head };
+    let (mut exchange, mut read) = (answer.exchange, 0);
+    while read <= MAX_BODY {
+        match std::future::poll_fn(|cx| exchange.poll_event(cx)).await {
+            Ok(Event::Data(data)) => read += data.len(),
+            Ok(Event::Trailers(_)) => {}
+            Ok(_) => {
+                if let Some(connection) = exchange.into_reusable() {
+                    let mut idle = router.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                    idle.put(key, connection, Instant::now());
+                }
+                break;
+            }
+            Err(_) => break,
+        }
+    }
+    head
+}
