@@ -1,4 +1,6 @@
 //! `nginx.ingress.kubernetes.io/*`: each annotation parsed once into a type. Nothing here is ever text in a template.
+//!
+#![doc = include_str!("../docs/annotations.md")]
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,6 +26,8 @@ mod reader;
 mod redirects;
 mod value;
 
+#[cfg(test)]
+mod catalog_tests;
 #[cfg(test)]
 mod tests;
 
@@ -72,9 +76,12 @@ pub struct Policies {
 
 /// An annotation that is not obeyed, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AnnotationProblem {
-    pub(crate) key: String,
-    pub(crate) message: String,
+#[non_exhaustive]
+pub struct AnnotationProblem {
+    /// The annotation's name without the prefix.
+    pub key: String,
+    /// What is wrong with its value, and what follows.
+    pub message: String,
 }
 
 impl Policies {
@@ -238,7 +245,20 @@ impl Policies {
 
     /// Reads the annotations of an Ingress in `namespace`. Whatever cannot be obeyed is returned beside the policies;
     /// where it protects the backend, the policies deny every request.
-    pub(crate) fn parse(
+    ///
+    /// ```
+    /// use svc_ingress::IngressConfig;
+    /// use svc_ingress::annotation::{PREFIX, Policies};
+    ///
+    /// let annotations = [("limit-rps", "5"), ("auth-type", "digest")];
+    /// let annotations = annotations.map(|(key, value)| (format!("{PREFIX}{key}"), value.to_owned())).into();
+    /// let (policies, problems) = Policies::parse(&annotations, "shop", &IngressConfig::default());
+    /// assert_eq!(policies.limits().map(|limits| limits.per_second()), Some(5));
+    /// assert_eq!(problems[0].key, "auth-type");
+    /// assert!(policies.denied().is_some(), "authentication fails closed");
+    /// ```
+    #[must_use]
+    pub fn parse(
         annotations: &BTreeMap<String, String>,
         namespace: &str,
         config: &IngressConfig,

@@ -207,6 +207,8 @@ fn curl_speaks_every_version_and_sends_large_bodies() {
     std::fs::write(&large, vec![b'x'; 9 << 20]).unwrap();
     let (_, text) = run("curl", &[&said[..], &at, &["--http1.1", "-T", &large, &http]].concat());
     assert!(text.ends_with("1.1 413"), "{text}");
+    let (good, text) = run("curl", &[&said[..], &at, &["--http2", "-T", &large, &https]].concat());
+    assert!(good && text.ends_with("2 413"), "{text}");
     let (good, _) = run("curl", &[&said[..], &at, &["--tls-max", "1.1", "--tlsv1.1", &https]].concat());
     assert!(!good, "TLS 1.1 is not spoken");
 }

@@ -1,7 +1,7 @@
 //! Every annotation that ingress-nginx knows, and what becomes of it here.
 
 /// What becomes of an annotation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Support {
     /// It does what it does under ingress-nginx.

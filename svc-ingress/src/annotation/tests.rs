@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{AuthSecretType, CATALOG, PREFIX, Policies};
+use super::{AuthSecretType, PREFIX, Policies};
 use crate::config::{IngressConfig, Mode};
 
 fn parse(annotations: &[(&str, &str)]) -> (Policies, Vec<String>) {
@@ -89,11 +89,6 @@ fn everything_else_that_is_wrong_is_reported_and_ignored() {
         assert_eq!(problems, [key]);
         assert_eq!(policies, Policies::new(&IngressConfig::default()), "{key}");
     }
-}
-
-#[test]
-fn the_catalog_is_in_order_and_names_each_annotation_once() {
-    assert!(CATALOG.windows(2).all(|pair| pair[0].name < pair[1].name));
 }
 
 #[test]

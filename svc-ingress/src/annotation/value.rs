@@ -91,7 +91,11 @@ pub(super) fn cookie_attribute(text: &str) -> Result<String, String> {
 /// An object of a kind, `name` or `namespace/name`; in the Ingress's own namespace unless others are allowed.
 pub(super) fn object(kind: &str, text: &str, namespace: &str, others: bool) -> Result<ObjectName, String> {
     let (own, name) = text.split_once('/').unwrap_or((namespace, text));
-    if own.is_empty() || name.is_empty() || name.contains('/') {
+    let plain = |text: &str| {
+        let byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+        !text.is_empty() && text.len() <= 253 && text.bytes().all(byte)
+    };
+    if !plain(own) || !plain(name) {
         return Err(format!("is not a {kind}'s name"));
     }
     if own != namespace && !others {

@@ -31,15 +31,16 @@ impl Logins {
     /// Whether the request's credentials are those of one of the users.
     pub(super) async fn verify(&self, headers: &HeaderMap, users: &Arc<Htpasswd>) -> bool {
         let Some(credentials) = headers.get(AUTHORIZATION).and_then(Credentials::parse) else { return false };
-        let Some(stored) = users.stored(credentials.user()).map(str::to_owned) else { return false };
-        if self.lock().contains(&credentials, &stored) {
+        // A user who does not exist waits for a hash as one with a wrong password does.
+        let stored = users.stored(credentials.user()).map(str::to_owned);
+        if stored.as_ref().is_some_and(|stored| self.lock().contains(&credentials, stored)) {
             return true;
         }
         let Ok(_permit) = self.hashing.acquire().await else { return false };
         let (users, asked) = (Arc::clone(users), credentials.clone());
         let verify = move || users.verify(asked.user(), asked.password());
         let right = tokio::task::spawn_blocking(verify).await.unwrap_or(false);
-        if right {
+        if let Some(stored) = stored.filter(|_| right) {
             self.lock().insert(&credentials, &stored);
         }
         right
@@ -47,5 +48,33 @@ impl Logins {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VerifiedLogins> {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_user_waits_for_a_hash_as_a_wrong_password_does() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let logins = Logins::new().unwrap();
+            let users = Arc::new(Htpasswd::parse(b"jane:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=").0);
+            let busy = logins.hashing.acquire_many(2).await.unwrap();
+            for login in ["jane:wrong", "nobody:password"] {
+                let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(login))).unwrap();
+                let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+                let mut asked = std::pin::pin!(logins.verify(&headers, &users));
+                let pending =
+                    std::future::poll_fn(|cx| std::task::Poll::Ready(asked.as_mut().poll(cx).is_pending()));
+                assert!(pending.await, "{login}");
+            }
+            drop(busy);
+        });
     }
 }

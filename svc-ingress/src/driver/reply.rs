@@ -3,18 +3,20 @@
 use std::pin::Pin;
 use std::sync::PoisonError;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::forward::keep_trailers;
 use crate::limit::UnderWay;
 use crate::upstream::Event;
 
+use super::deadline::Deadline;
 use super::upstream::{Exchange, ExchangeError, Http2Body, Idle, Key};
 
 /// The body of a response: text of the router's own, or what a backend sends.
@@ -26,6 +28,8 @@ pub(super) enum ReplyBody<S> {
     Text(Bytes),
     Backend(BackendBody<S>),
     Http2(Http2Body),
+    /// A refusal of a request whose body is still coming.
+    Refused(Box<Refused>),
     /// One that is counted until it is sent or given up.
     Counted(Box<(Self, UnderWay)>),
 }
@@ -34,6 +38,42 @@ impl<S> ReplyBody<S> {
     /// The body of a request that is counted as under way.
     pub(super) fn keeping(self, under_way: UnderWay) -> Self {
         Self::Counted(Box::new((self, under_way)))
+    }
+}
+
+/// A refusal's text. Before it ends, what the client still sends is read and lost: a client that is cut off while it sends
+/// may never read why.
+pub(super) struct Refused {
+    text: Bytes,
+    incoming: Incoming,
+    left: u64,
+    until: tokio::time::Instant,
+    deadline: Deadline,
+}
+
+/// How long a refused client may go on, as nginx's `lingering_timeout` and what it may send meanwhile.
+const LINGER: Duration = Duration::from_secs(5);
+const MAX_LOST: u64 = 64 * 1024 * 1024;
+
+impl Refused {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
+        if !self.text.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.text)))));
+        }
+        loop {
+            match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                    let Some(left) = self.left.checked_sub(length) else { return Poll::Ready(None) };
+                    self.left = left;
+                }
+                Poll::Ready(_) => return Poll::Ready(None),
+                Poll::Pending => {
+                    ready!(self.deadline.poll(cx, self.until));
+                    return Poll::Ready(None);
+                }
+            }
+        }
     }
 }
 
@@ -110,6 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
             Self::Text(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
             Self::Backend(body) => body.poll(cx),
             Self::Http2(body) => body.poll(cx),
+            Self::Refused(refused) => refused.poll(cx),
             Self::Counted(counted) => Pin::new(&mut counted.0).poll_frame(cx),
         }
     }
@@ -119,6 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
             Self::Text(text) => text.is_empty(),
             Self::Backend(body) => body.exchange.is_none(),
             Self::Http2(body) => body.is_end_stream(),
+            Self::Refused(_) => false,
             Self::Counted(counted) => counted.0.is_end_stream(),
         }
     }
@@ -131,6 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
                 known.map_or_else(SizeHint::new, SizeHint::with_exact)
             }
             Self::Http2(body) => body.size_hint(),
+            Self::Refused(refused) => SizeHint::with_exact(refused.text.len() as u64),
             Self::Counted(counted) => counted.0.size_hint(),
         }
     }
@@ -153,6 +196,23 @@ pub(super) fn status<S>(status: StatusCode) -> Response<ReplyBody<S>> {
 pub(super) fn close<S>(mut response: Response<ReplyBody<S>>, version: Version) -> Response<ReplyBody<S>> {
     if version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Refuses a request of which `incoming` is still to come. Over HTTP/1 the connection ends, which hyper does in good order;
+/// over HTTP/2 the stream has to.
+pub(super) fn refuse<S>(
+    code: StatusCode,
+    incoming: Option<Incoming>,
+    version: Version,
+) -> Response<ReplyBody<S>> {
+    let mut response = close(status(code), version);
+    if let (Version::HTTP_2, Some(incoming), ReplyBody::Text(text)) = (version, incoming, response.body_mut())
+    {
+        let (text, until) = (std::mem::take(text), tokio::time::Instant::now() + LINGER);
+        let refused = Refused { text, incoming, left: MAX_LOST, until, deadline: Deadline::default() };
+        *response.body_mut() = ReplyBody::Refused(Box::new(refused));
     }
     response
 }

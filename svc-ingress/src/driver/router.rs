@@ -26,7 +26,7 @@ use super::auth_request::Answers;
 use super::login::Logins;
 use super::names::Names;
 use super::policy::{self, Additions};
-use super::reply::{ReplyBody, close, redirect as redirect_to, status};
+use super::reply::{ReplyBody, close, redirect as redirect_to, refuse, status};
 use super::upstream::{Idle, Outgoing, Senders, send};
 
 /// What all requests of a worker share. Tables, logins and whatever else is known belong to all workers; connections to
@@ -142,7 +142,7 @@ impl<C: Connect> Router<C> {
         let limit = route.policies().body_size();
         let limit = if limit == 0 { u64::MAX } else { limit };
         if body.size_hint().lower() > limit {
-            return close(status(StatusCode::PAYLOAD_TOO_LARGE), parts.version);
+            return refuse(StatusCode::PAYLOAD_TOO_LARGE, Some(body), parts.version);
         }
         let mut additions = Additions::default();
         match policy::decide(self, &mut parts, route, asked, &mut additions).await {

@@ -28,7 +28,7 @@ pub(super) use outgoing::Outgoing;
 
 use super::asked::Asked;
 use super::policy::Permit;
-use super::reply::{BackendBody, ReplyBody, close, status};
+use super::reply::{BackendBody, ReplyBody, refuse, status};
 use super::router::Router;
 use super::tunnel;
 use http1::Answer;
@@ -82,7 +82,8 @@ pub(super) async fn send<C: Connect>(
             Err(failure) => {
                 tracing::debug!(%endpoint, error = %failure, "no response");
                 if failure.is_of_client() {
-                    return (close(status(failure.status()), outgoing.parts.version), None);
+                    let incoming = outgoing.body.take().and_then(outgoing::RequestBody::into_incoming);
+                    return (refuse(failure.status(), incoming, outgoing.parts.version), None);
                 }
                 code = failure.status();
                 if !(more && failure.allows(next, outgoing.method()) && outgoing.rewind()) {

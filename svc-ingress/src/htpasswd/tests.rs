@@ -20,6 +20,17 @@ fn apr1_hashes_are_those_of_openssl() {
 }
 
 #[test]
+fn an_unknown_user_is_compared_with_a_hash_too() {
+    let (users, _) = Htpasswd::parse(b"jane:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\njohn:{PLAIN}secret\n");
+    let text = |user| users.compared(user).0.map(super::Hash::text);
+    assert_eq!(
+        (text("john"), text("nobody")),
+        (Some("{PLAIN}secret"), Some("{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="))
+    );
+    assert!(!users.verify("nobody", "password") && users.verify("jane", "password"));
+}
+
+#[test]
 fn each_supported_hash_lets_its_password_in() {
     let bcrypt = bcrypt::hash("password", 4).unwrap();
     let rows = [

@@ -142,6 +142,12 @@ impl Compiled {
         }
         for (index, rule) in ingress.rules().iter().enumerate() {
             let host = rule.host().unwrap_or(ANY_HOST);
+            if !host.is_empty() && !is_host(host) {
+                let message =
+                    format!("`{host}` is no DNS name, perhaps with `*.` before it: the rule is left out");
+                self.report(format!("spec.rules[{index}].host"), message);
+                continue;
+            }
             self.hosts.entry(host.to_owned()).or_default();
             for (number, path) in rule.paths().iter().enumerate() {
                 let field = format!("spec.rules[{index}].http.paths[{number}]");
@@ -271,6 +277,19 @@ fn fields(name: &ObjectName, snapshot: &Snapshot) -> Result<Vec<(HeaderName, Int
         field(entry).map_err(|message: String| format!("ConfigMap {name} entry `{}` {message}", entry.0))
     };
     map.data().iter().map(named).collect()
+}
+
+/// A name of lower-case labels (RFC 1123), perhaps with `*.` before it; no address.
+fn is_host(text: &str) -> bool {
+    let label = |label: &str| {
+        let byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(byte)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    name.len() <= 253 && name.split('.').all(label) && name.parse::<std::net::Ipv4Addr>().is_err()
 }
 
 fn annotation_field(key: &str) -> String {

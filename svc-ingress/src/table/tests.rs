@@ -353,6 +353,48 @@ fn what_is_wrong_is_reported_and_the_rest_is_served() {
 }
 
 #[test]
+fn an_invalid_host_is_named_and_its_neighbours_are_served() {
+    let hosts =
+        ["foo_bar.example", "foo..example", "192.0.2.1", "foo.example:80", "a.*.example", "*", "-a.example"];
+    for host in hosts {
+        let text = ingress("bad", host, "", &[("Prefix", "/")])
+            + &ingress("good", "good.example", "", &[("Prefix", "/")]);
+        let table = table(&IngressConfig::default(), &text);
+        let report = table.report();
+        let found: Vec<_> =
+            report.problems().iter().map(|problem| (problem.object(), problem.field())).collect();
+        assert_eq!(found, [("Ingress shop/bad", "spec.rules[0].host")], "{host}");
+        assert!(table.route("good.example", "/").is_some() && table.route(host, "/").is_none(), "{host}");
+        assert_eq!(table.locations().count(), 1, "{host}");
+    }
+}
+
+#[test]
+fn a_key_of_another_certificate_is_named_and_the_host_is_served_without() {
+    let issue = || rcgen::generate_simple_self_signed(["tls.example".to_owned()]).unwrap();
+    let (certificate, key) = (issue().cert.pem(), issue().signing_key.serialize_pem());
+    let indent = |pem: &str| pem.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let secret = format!(
+        "---\nkind: Secret\napiVersion: v1\nmetadata: {{name: tls, namespace: shop}}\nstringData:\n  tls.crt: |\n{}  tls.key: |\n{}",
+        indent(&certificate),
+        indent(&key)
+    );
+    let text = ingress("tls", "tls.example", "", &[("Prefix", "/")])
+        .replace("rules:", "tls: [{hosts: [tls.example], secretName: tls}], rules:")
+        + &ingress("good", "good.example", "", &[("Prefix", "/")])
+        + &secret;
+    let table = table(&IngressConfig::default(), &text);
+    let report = table.report();
+    let found: Vec<_> = report.problems().iter().map(|problem| (problem.object(), problem.field())).collect();
+    assert_eq!(found, [("Ingress shop/tls", "spec.tls[0].secretName")]);
+    assert!(report.to_string().contains("`tls.key` does not belong to the certificate"), "{report}");
+    assert!(table.certificate(Some("tls.example")).is_none());
+    let location = |host| std::sync::Arc::clone(table.route(host, "/").unwrap().location());
+    assert!(location("tls.example").has_tls() && !location("tls.example").has_certificate());
+    assert!(location("good.example").denied().is_none());
+}
+
+#[test]
 fn pools_are_ready_endpoints_never_the_virtual_ip() {
     let table = table(&IngressConfig::default(), &ingress("i", "foo.example", "", &[("Prefix", "/")]));
     let route = table.route("foo.example", "/").unwrap();

@@ -124,6 +124,11 @@ impl RequestBody {
         self.whole
     }
 
+    /// What the client still sends.
+    pub(super) fn into_incoming(self) -> Option<Incoming> {
+        self.incoming
+    }
+
     /// Nothing is left to send.
     pub(super) fn is_over(&self) -> bool {
         self.incoming.is_none()

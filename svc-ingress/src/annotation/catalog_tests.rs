@@ -1,0 +1,162 @@
+//! The catalog against the code that reads annotations, and the document against the catalog.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::catalog::protects;
+use super::{CATALOG, PREFIX, Policies, Support};
+use crate::config::IngressConfig;
+
+const BASIC: &[(&str, &str)] = &[("auth-type", "basic"), ("auth-secret", "users")];
+const EXTERNAL: &[(&str, &str)] = &[("auth-url", "https://auth.example/")];
+const KEPT: &[(&str, &str)] = &[("auth-url", "https://auth.example/"), ("auth-cache-key", "$remote_user")];
+const SIGN_IN: &[(&str, &str)] =
+    &[("auth-url", "https://auth.example/"), ("auth-signin", "https://auth.example/")];
+const CANARY: &[(&str, &str)] = &[("canary", "true")];
+const BY_HEADER: &[(&str, &str)] = &[("canary", "true"), ("canary-by-header", "X-Next")];
+const CORS: &[(&str, &str)] = &[("enable-cors", "true")];
+const LIMIT: &[(&str, &str)] = &[("limit-rps", "1")];
+const SESSION: &[(&str, &str)] = &[("affinity", "cookie")];
+
+/// A value of each annotation that is honoured, and what it has to stand beside.
+const SAMPLES: &[(&str, &str, &[(&str, &str)])] = &[
+    ("affinity", "cookie", &[]),
+    ("affinity-canary-behavior", "legacy", CANARY),
+    ("affinity-mode", "persistent", SESSION),
+    ("allowlist-source-range", "10.0.0.0/8", &[]),
+    ("app-root", "/app", &[]),
+    ("auth-always-set-cookie", "true", EXTERNAL),
+    ("auth-cache-duration", "200 1m", KEPT),
+    ("auth-cache-key", "$remote_user", EXTERNAL),
+    ("auth-method", "POST", EXTERNAL),
+    ("auth-proxy-set-headers", "more", EXTERNAL),
+    ("auth-realm", "Shop", BASIC),
+    ("auth-request-redirect", "/home", EXTERNAL),
+    ("auth-response-headers", "X-User", EXTERNAL),
+    ("auth-secret", "users", &[("auth-type", "basic")]),
+    ("auth-secret-type", "auth-map", BASIC),
+    ("auth-signin", "https://auth.example/", EXTERNAL),
+    ("auth-signin-redirect-param", "to", SIGN_IN),
+    ("auth-type", "basic", &[("auth-secret", "users")]),
+    ("auth-url", "https://auth.example/", &[]),
+    ("backend-protocol", "GRPC", &[]),
+    ("canary", "true", &[]),
+    ("canary-by-cookie", "next", CANARY),
+    ("canary-by-header", "X-Next", CANARY),
+    ("canary-by-header-pattern", "a+", BY_HEADER),
+    ("canary-by-header-value", "yes", BY_HEADER),
+    ("canary-weight", "10", CANARY),
+    ("canary-weight-total", "1000", CANARY),
+    ("cors-allow-credentials", "false", CORS),
+    ("cors-allow-headers", "X-One", CORS),
+    ("cors-allow-methods", "PUT", CORS),
+    ("cors-allow-origin", "https://foo.example", CORS),
+    ("cors-expose-headers", "X-One", CORS),
+    ("cors-max-age", "1", CORS),
+    ("denylist-source-range", "10.0.0.0/8", &[]),
+    ("enable-cors", "true", &[]),
+    ("force-ssl-redirect", "true", &[]),
+    ("from-to-www-redirect", "true", &[]),
+    ("limit-allowlist", "10.0.0.0/8", LIMIT),
+    ("limit-burst-multiplier", "3", LIMIT),
+    ("limit-connections", "1", &[]),
+    ("limit-rpm", "1", &[]),
+    ("limit-rps", "1", &[]),
+    ("limit-whitelist", "10.0.0.0/8", LIMIT),
+    ("permanent-redirect", "https://foo.example", &[]),
+    ("permanent-redirect-code", "308", &[("permanent-redirect", "https://foo.example")]),
+    ("preserve-trailing-slash", "true", &[]),
+    ("proxy-body-size", "8m", &[]),
+    ("proxy-connect-timeout", "1", &[]),
+    ("proxy-next-upstream", "off", &[]),
+    ("proxy-next-upstream-timeout", "1", &[]),
+    ("proxy-next-upstream-tries", "1", &[]),
+    ("proxy-read-timeout", "1", &[]),
+    ("proxy-send-timeout", "1", &[]),
+    ("rewrite-target", "/$1", &[]),
+    ("server-alias", "foo.example", &[]),
+    ("session-cookie-change-on-failure", "true", SESSION),
+    ("session-cookie-conditional-samesite-none", "true", SESSION),
+    ("session-cookie-domain", "foo.example", SESSION),
+    ("session-cookie-expires", "1", SESSION),
+    ("session-cookie-max-age", "1", SESSION),
+    ("session-cookie-name", "route", SESSION),
+    ("session-cookie-path", "/app", SESSION),
+    ("session-cookie-samesite", "Lax", SESSION),
+    ("session-cookie-secure", "true", SESSION),
+    ("ssl-redirect", "false", &[]),
+    ("temporal-redirect", "https://foo.example", &[]),
+    ("temporal-redirect-code", "307", &[("temporal-redirect", "https://foo.example")]),
+    ("upstream-vhost", "foo.example", &[]),
+    ("use-regex", "true", &[]),
+    ("whitelist-source-range", "10.0.0.0/8", &[]),
+];
+
+fn parse(annotations: &[(&str, &str)]) -> (Policies, Vec<String>) {
+    let map: BTreeMap<_, _> =
+        annotations.iter().map(|(key, value)| (format!("{PREFIX}{key}"), (*value).to_owned())).collect();
+    let (policies, problems) = Policies::parse(&map, "shop", &IngressConfig::default());
+    (policies, problems.into_iter().map(|problem| problem.key).collect())
+}
+
+#[test]
+fn annotations_are_in_order_and_named_once() {
+    assert!(CATALOG.windows(2).all(|pair| pair[0].name < pair[1].name));
+}
+
+#[test]
+fn what_is_honoured_changes_what_is_done() {
+    let names: Vec<_> =
+        CATALOG.iter().filter(|entry| entry.support == Support::Honoured).map(|entry| entry.name).collect();
+    let samples: BTreeSet<_> = SAMPLES.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(samples, names.into_iter().collect(), "a sample for each");
+    for (name, value, beside) in SAMPLES {
+        let (without, _) = parse(beside);
+        let (with, problems) = parse(&[*beside, &[(*name, *value)]].concat());
+        assert!(problems.is_empty() && with.denied().is_none(), "{name}: {problems:?}");
+        assert_ne!(with, without, "{name}");
+    }
+}
+
+#[test]
+fn a_wrong_value_is_reported_and_closes_what_it_protects() {
+    // Texts that nothing of these could mean; anything is a value of a header or a key.
+    let anything = ["canary-by-header-value"];
+    for (name, _, beside) in SAMPLES.iter().filter(|(name, ..)| !anything.contains(name)) {
+        let beside: Vec<_> = beside.iter().copied().filter(|(key, _)| key != name).collect();
+        let (policies, problems) = parse(&[&beside[..], &[(*name, "\u{1}(;\"")]].concat());
+        assert!(problems.contains(&(*name).to_owned()), "{name}: {problems:?}");
+        assert_eq!(policies.denied().is_some(), protects(name), "{name}");
+    }
+}
+
+#[test]
+fn everything_else_does_nothing_but_close_what_it_protects() {
+    let plain = parse(&[]).0;
+    for entry in CATALOG.iter().filter(|entry| entry.support != Support::Honoured) {
+        let (mut policies, problems) = parse(&[(entry.name, "1")]);
+        let reported = entry.support != Support::NoEffect;
+        assert_eq!(problems.len(), usize::from(reported), "{}", entry.name);
+        assert_eq!(policies.denied().is_some(), reported && protects(entry.name), "{}", entry.name);
+        policies.denied = None;
+        assert_eq!(policies, plain, "{}", entry.name);
+    }
+}
+
+#[test]
+fn the_document_says_what_the_catalog_does() {
+    let row = |entry: &super::Entry| {
+        let (is, says) = match entry.support {
+            Support::Honoured => ("honoured", entry.about),
+            Support::NoEffect => ("no effect", entry.about),
+            Support::Refused => ("refused", "configuration text"),
+            Support::NotYet if protects(entry.name) => ("not yet", "answered 503"),
+            Support::NotYet => ("not yet", "ignored"),
+        };
+        format!("| `{}` | {is} | {says} |", entry.name)
+    };
+    let expected: Vec<_> = CATALOG.iter().map(row).collect();
+    let document = include_str!("../../docs/annotations.md");
+    let rows: Vec<_> = document.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(rows, expected, "docs/annotations.md");
+    assert!(CATALOG.iter().all(|entry| !entry.about.is_empty() || entry.support >= Support::Refused));
+}
