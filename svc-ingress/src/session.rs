@@ -1,6 +1,6 @@
 //! Session cookies: which endpoint a key stands for, and the cookie that says it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderValue;
 use md5::{Digest as _, Md5};
@@ -86,10 +86,15 @@ fn keys(seed: u64) -> impl Iterator<Item = String> {
 /// every router decides alike.
 fn nearest(endpoints: &[SocketAddr], key: &str) -> Option<SocketAddr> {
     let key = hash(key.as_bytes());
-    endpoints
-        .iter()
-        .copied()
-        .max_by_key(|endpoint| (mix(key ^ hash(endpoint.to_string().as_bytes())), *endpoint))
+    endpoints.iter().copied().max_by_key(|endpoint| (mix(key ^ weight(*endpoint)), *endpoint))
+}
+
+fn weight(endpoint: SocketAddr) -> u64 {
+    let address = match endpoint.ip().to_canonical() {
+        IpAddr::V4(address) => hash(&address.octets()),
+        IpAddr::V6(address) => hash(&address.octets()),
+    };
+    mix(address ^ u64::from(endpoint.port()))
 }
 
 /// FNV-1a: spreads well enough before [`mix`], and is the same in every build.

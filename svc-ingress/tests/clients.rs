@@ -209,6 +209,10 @@ fn curl_speaks_every_version_and_sends_large_bodies() {
     assert!(text.ends_with("1.1 413"), "{text}");
     let (good, text) = run("curl", &[&said[..], &at, &["--http2", "-T", &large, &https]].concat());
     assert!(good && text.ends_with("2 413"), "{text}");
+    // One that does not say how long it is.
+    let unsaid = ["--http2", "-T", &large, "-H", "Content-Length:", &https];
+    let (good, text) = run("curl", &[&said[..], &at, &unsaid].concat());
+    assert!(good && text.ends_with("2 413"), "{text}");
     let (good, _) = run("curl", &[&said[..], &at, &["--tls-max", "1.1", "--tlsv1.1", &https]].concat());
     assert!(!good, "TLS 1.1 is not spoken");
 }

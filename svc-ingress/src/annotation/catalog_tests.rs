@@ -17,8 +17,11 @@ const CORS: &[(&str, &str)] = &[("enable-cors", "true")];
 const LIMIT: &[(&str, &str)] = &[("limit-rps", "1")];
 const SESSION: &[(&str, &str)] = &[("affinity", "cookie")];
 
-/// A value of each annotation that is honoured, and what it has to stand beside.
-const SAMPLES: &[(&str, &str, &[(&str, &str)])] = &[
+/// An annotation, a value of it, and what it has to stand beside.
+type Sample = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// One for each annotation that is honoured.
+const SAMPLES: &[Sample] = &[
     ("affinity", "cookie", &[]),
     ("affinity-canary-behavior", "legacy", CANARY),
     ("affinity-mode", "persistent", SESSION),

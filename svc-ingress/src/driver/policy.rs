@@ -24,6 +24,9 @@ use super::auth_request;
 use super::reply::{ReplyBody, preflight, redirect as redirect_to, status, unauthorized};
 use super::router::Router;
 
+/// How often an endpoint that fails is asked for the sake of a session.
+const MAX_REPEATS: usize = 3;
+
 /// What a request may be forwarded with.
 #[derive(Debug, Default)]
 pub(super) struct Permit {
@@ -97,9 +100,6 @@ impl Permit {
         session::set_cookie(affinity, &key, pool, setting)
     }
 }
-
-/// How often an endpoint that fails is asked for the sake of a session.
-const MAX_REPEATS: usize = 3;
 
 impl Session {
     fn new<C: Connect>(router: &Router<C>, affinity: &Affinity, headers: &HeaderMap) -> Self {

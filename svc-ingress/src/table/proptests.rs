@@ -10,13 +10,20 @@ use crate::config::{IngressConfig, Mode};
 const HOSTS: [&str; 4] = ["a.example", "b.example", "*.example", ""];
 const PATHS: [&str; 7] = ["/", "/a", "/a/", "/a/b", "/a/b/", "/ab", "/(x|y)"];
 const TYPES: [&str; 3] = ["Exact", "Prefix", "ImplementationSpecific"];
-const ANNOTATIONS: [&str; 5] = [
+const ANNOTATIONS: [&str; 10] = [
     "",
     "nginx.ingress.kubernetes.io/use-regex: 'true'",
     "nginx.ingress.kubernetes.io/rewrite-target: /$1",
     "nginx.ingress.kubernetes.io/auth-type: basic, nginx.ingress.kubernetes.io/auth-secret: users",
     "nginx.ingress.kubernetes.io/auth-url: x",
+    "nginx.ingress.kubernetes.io/auth-url: 'http://auth.example', nginx.ingress.kubernetes.io/auth-proxy-set-headers: more",
+    "nginx.ingress.kubernetes.io/canary: 'true', nginx.ingress.kubernetes.io/canary-weight: '10'",
+    "nginx.ingress.kubernetes.io/server-alias: 'x.example, b.example, *.y.example, ~^z[0-9]'",
+    "nginx.ingress.kubernetes.io/from-to-www-redirect: 'true'",
+    "nginx.ingress.kubernetes.io/app-root: /a",
 ];
+const NAMES: [&str; 8] =
+    ["a.example", "www.a.example", "www.b.example", "c.example", "x.example", "q.y.example", "z1", "other"];
 
 #[derive(Clone, Debug)]
 enum Change {
@@ -29,20 +36,33 @@ fn change() -> impl Strategy<Value = Change> {
     let path = (select(&TYPES[..]), select(&PATHS[..]));
     let ingresses =
         (select(&["i1", "i2", "i3"][..]), select(&HOSTS[..]), select(&ANNOTATIONS[..]), vec(path, 1..4));
+    let more =
+        "---\nkind: ConfigMap\napiVersion: v1\nmetadata: {name: more, namespace: shop}\ndata: {X-A: $host}\n";
+    let other = service("other", 7);
     let users = "---\nkind: Secret\napiVersion: v1\nmetadata: {name: users, namespace: shop}\nstringData: {auth: 'u:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g='}\n";
     prop_oneof![
-        4 => ingresses.prop_map(|(name, host, notes, paths)| Change::Set(ingress(name, host, notes, &paths))),
+        4 => ingresses.prop_map(|(name, host, notes, paths)| Change::Set(of_service(&ingress(name, host, notes, &paths), notes))),
         2 => (1..9_u8).prop_map(|last| Change::Set(service("web", last))),
-        1 => Just(Change::Set(users.to_owned())),
+        1 => select(vec![users.to_owned(), more.to_owned(), other]).prop_map(Change::Set),
         1 => select(vec![
             named(Kind::Ingress, "i1"),
             named(Kind::Ingress, "i2"),
             named(Kind::Service, "web"),
             named(Kind::EndpointSlice, "web-1"),
             named(Kind::Secret, "users"),
+            named(Kind::ConfigMap, "more"),
             ObjectRef::new(Kind::IngressClass, ObjectName::cluster("nginx")),
         ]).prop_map(Change::Remove),
     ]
+}
+
+/// A canary of another Service, so that there is something to choose.
+fn of_service(text: &str, annotations: &str) -> String {
+    if annotations.contains("canary") {
+        text.replace("service: {name: web", "service: {name: other")
+    } else {
+        text.to_owned()
+    }
 }
 
 fn apply(snapshot: &Snapshot, change: &Change) -> (Snapshot, svc_model::Delta) {
@@ -55,10 +75,18 @@ fn apply(snapshot: &Snapshot, change: &Change) -> (Snapshot, svc_model::Delta) {
     }
 }
 
-/// All that a table says.
-fn shown(table: &RouteTable) -> (Vec<String>, String) {
+/// All that a table says, and what it does with names of all kinds.
+fn shown(table: &RouteTable) -> (Vec<String>, Vec<String>, String) {
+    let answer = |name: &&str| {
+        let route = table.route(name, "/a/b").map(|route| route.to_string());
+        format!("{name} {route:?} {:?}", table.host_redirect(name, "/"))
+    };
+    let location = |location: &std::sync::Arc<super::Location>| {
+        format!("{location} {:?} {:?}", location.users(), location.auth_fields())
+    };
     (
-        table.locations().map(|location| format!("{location} {:?}", location.users())).collect(),
+        table.locations().map(location).collect(),
+        NAMES.iter().map(answer).collect(),
         table.report().to_string(),
     )
 }

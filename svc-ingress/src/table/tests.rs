@@ -395,6 +395,27 @@ fn a_key_of_another_certificate_is_named_and_the_host_is_served_without() {
 }
 
 #[test]
+fn further_names_have_the_host_s_certificate_if_it_is_for_them() {
+    let names = ["foo.example", "alias.example", "www.foo.example"].map(str::to_owned);
+    let issued = rcgen::generate_simple_self_signed(names).unwrap();
+    let indent = |pem: &str| pem.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let secret = format!(
+        "---\nkind: Secret\napiVersion: v1\nmetadata: {{name: tls, namespace: shop}}\nstringData:\n  tls.crt: |\n{}  tls.key: |\n{}",
+        indent(&issued.cert.pem()),
+        indent(&issued.signing_key.serialize_pem())
+    );
+    let notes = "nginx.ingress.kubernetes.io/server-alias: 'alias.example, other.example', nginx.ingress.kubernetes.io/from-to-www-redirect: 'true'";
+    let text = ingress("foo", "foo.example", notes, &[("Prefix", "/")])
+        .replace("rules:", "tls: [{hosts: [foo.example], secretName: tls}], rules:")
+        + &secret;
+    let table = table(&IngressConfig::default(), &text);
+    assert!(table.report().is_clean(), "{}", table.report());
+    let has = ["foo.example", "alias.example", "www.foo.example", "other.example", "absent.example"]
+        .map(|name| table.certificate(Some(name)).is_some());
+    assert_eq!(has, [true, true, true, false, false]);
+}
+
+#[test]
 fn pools_are_ready_endpoints_never_the_virtual_ip() {
     let table = table(&IngressConfig::default(), &ingress("i", "foo.example", "", &[("Prefix", "/")]));
     let route = table.route("foo.example", "/").unwrap();

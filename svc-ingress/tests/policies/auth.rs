@@ -7,7 +7,7 @@ use svc_ingress::IngressConfig;
 use super::harness::{Backend, Nginx, Ours, echo, ingress, is_installed, same, service};
 
 const USERS: &str =
-    "jane:$apr1$Zt5lL0nr$Q5yqz8Hc6fE8m8Hn6bT3b.\njohn:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\nmax:{PLAIN}secret\n";
+    "jane:$apr1$abcdefgh$G8IsPsylW5ROvIKsQMRG61\njohn:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\nmax:{PLAIN}secret\n";
 
 #[test]
 fn logins_are_asked_for_and_taken_as_by_nginx() {
@@ -33,6 +33,7 @@ fn logins_are_asked_for_and_taken_as_by_nginx() {
     let nginx = Nginx::new("", &location, &[("users", USERS)]);
     let logins = [
         "jane:wrong",
+        "jane:a",
         "john:password",
         "john:Password",
         "max:secret",

@@ -294,7 +294,10 @@ pub(crate) fn same(ours: &Ours, nginx: &Nginx, path: &str, arguments: &[&str], f
         let place = |reply: &Reply, address: SocketAddr| {
             let values = reply.fields.get(*name).cloned().unwrap_or_default();
             // Each has a port of its own.
-            values.iter().map(|value| value.replace(&address.to_string(), "ADDRESS")).collect::<Vec<_>>()
+            values
+                .iter()
+                .map(|value| value.replace(&format!(":{}", address.port()), ":PORT"))
+                .collect::<Vec<_>>()
         };
         let (mine, theirs) = (place(&mine, ours.http), place(&theirs, nginx.http));
         assert_eq!(mine, theirs, "{name} of {path} {arguments:?}");

@@ -29,6 +29,16 @@ fn redirects_are_those_of_nginx() {
         ),
     ];
     let backend = Backend::new(echo);
+    let www = Ours::new(&["from-to-www-redirect: 'true'"], backend.address, "");
+    let server =
+        "if ($host = www.foo.example) { return 308 $scheme://foo.example:$server_port$request_uri; }";
+    let nginx =
+        Nginx::new("", &format!("{server} location / {{ proxy_pass http://{}; }}", backend.address), &[]);
+    for path in ["/a", "/a/b?c=d", "/a%20b"] {
+        let reply = same(&www, &nginx, path, &["--header", "Host: www.foo.example"], &["location"]);
+        assert_eq!(reply.status, 308);
+        same(&www, &nginx, path, &[], &["location"]);
+    }
     for (annotations, server, location) in rows {
         let ours = Ours::new(annotations, backend.address, "");
         let pass = format!("proxy_pass http://{};", backend.address);
