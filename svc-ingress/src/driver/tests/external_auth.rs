@@ -271,3 +271,21 @@ fn acme_challenges_need_no_login() {
         assert_eq!(fetch(&mut client, "foo.example", "/.well-known/acme-challenge/x").await.0, 200);
     });
 }
+
+#[test]
+fn nobody_waits_for_the_body_of_an_answer() {
+    with_server(allowing(), "", |running| async move {
+        let slow = backend(|_, mut stream| async move {
+            let _ = read_head(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await;
+            // Until the router goes away.
+            let _ = read_head(&mut stream).await;
+        });
+        let url = format!("http://{}/", slow.await);
+        let text = ingress("foo.example", &annotation(&[("auth-url", &url)]), "");
+        running.apply(&(text + &service(&[echo().await]))).await;
+        for _ in 0..2 {
+            assert_eq!(ask(running.http(), &[]).await.0.status(), 200);
+        }
+    });
+}

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::PoisonError;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::request::Parts;
@@ -42,18 +43,18 @@ pub(in crate::driver) async fn fetch<C: Connect>(
     let Some(name) = request.tls else {
         let key = (request.address, BackendProtocol::Http);
         let answer = http1::ask(router, &mut outgoing, policies, key).await?;
-        return Ok(finish(router, Some(key), answer).await);
+        return Ok(finish(router, Some(key), answer));
     };
     let key = (request.address, BackendProtocol::Https);
     let link = Link::connect_named(router, key, name, policies.connect_timeout()).await?;
     let connection = Pooled::new(link, Instant::now());
     let answer = http1::exchange(router, connection, &mut outgoing, policies).await?;
     // Another name at this address would be another server.
-    Ok(finish(router, None, answer).await)
+    Ok(finish(router, None, answer))
 }
 
-/// Reads the body to its end if it is near, so that the connection can be used again.
-async fn finish<C: Connect>(
+/// The answer's head. Where its body is here already the connection can be used again; nobody waits for one that is not.
+fn finish<C: Connect>(
     router: &Router<C>,
     key: Option<Key>,
     answer: Answer<C::Stream>,
@@ -61,18 +62,19 @@ async fn finish<C: Connect>(
     let head = (answer.head.status(), answer.head.into_headers());
     let Some(key) = key.filter(|_| !answer.switched) else { return head };
     let (mut exchange, mut read) = (answer.exchange, 0);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
     while read <= MAX_BODY {
-        match std::future::poll_fn(|cx| exchange.poll_event(cx)).await {
-            Ok(Event::Data(data)) => read += data.len(),
-            Ok(Event::Trailers(_)) => {}
-            Ok(_) => {
+        match exchange.poll_event(&mut cx) {
+            Poll::Ready(Ok(Event::Data(data))) => read += data.len(),
+            Poll::Ready(Ok(Event::Trailers(_))) => {}
+            Poll::Ready(Ok(_)) => {
                 if let Some(connection) = exchange.into_reusable() {
                     let mut idle = router.idle.lock().unwrap_or_else(PoisonError::into_inner);
                     idle.put(key, connection, Instant::now());
                 }
                 break;
             }
-            Err(_) => break,
+            Poll::Ready(Err(_)) | Poll::Pending => break,
         }
     }
     head
