@@ -18,6 +18,8 @@ mod peer;
 
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
+
 const NAME: &str = "proxy/kernel";
 const SIZES: [usize; 4] = [10, 1_000, 10_000, 30_000];
 /// kube-proxy's shape takes minutes beyond this.
@@ -60,9 +62,7 @@ fn ask(command: &str, services: usize) -> String {
 
 /// The processor time of this thread so far: what others do on the machine does not count.
 fn processor_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a kernel with statistics");
-    let nanoseconds = text.split(' ').next().and_then(|number| number.parse().ok());
-    Duration::from_nanos(nanoseconds.expect("a number"))
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("a clock of the thread").into()
 }
 
 /// The middle and the least of several measurements.

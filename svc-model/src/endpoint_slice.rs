@@ -144,24 +144,67 @@ impl TargetRef {
 /// One endpoint: a pod, or an address outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) addresses: Addresses,
     pub(crate) ready: bool,
     pub(crate) serving: bool,
     pub(crate) terminating: bool,
-    pub(crate) hostname: Option<String>,
-    pub(crate) node_name: Option<String>,
-    pub(crate) zone: Option<String>,
-    pub(crate) target: Option<TargetRef>,
-    pub(crate) zone_hints: Vec<String>,
-    pub(crate) node_hints: Vec<String>,
+    pub(crate) hostname: Option<Box<str>>,
+    pub(crate) node_name: Option<Box<str>>,
+    pub(crate) zone: Option<Box<str>>,
+    pub(crate) target: Option<Box<TargetRef>>,
+    pub(crate) zone_hints: Box<[String]>,
+    pub(crate) node_hints: Box<[String]>,
 }
+
+/// There are more of these than of anything else.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Endpoint>() <= 120);
+
+/// One address or, though nobody does that, more.
+#[derive(Clone, Debug)]
+pub(crate) enum Addresses {
+    One([IpAddr; 1]),
+    Several(Box<[IpAddr]>),
+}
+
+impl Addresses {
+    pub(crate) fn as_slice(&self) -> &[IpAddr] {
+        match self {
+            Addresses::One(address) => address,
+            Addresses::Several(addresses) => addresses,
+        }
+    }
+}
+
+impl From<IpAddr> for Addresses {
+    fn from(address: IpAddr) -> Self {
+        Addresses::One([address])
+    }
+}
+
+impl From<Vec<IpAddr>> for Addresses {
+    fn from(addresses: Vec<IpAddr>) -> Self {
+        match addresses[..] {
+            [address] => address.into(),
+            _ => Addresses::Several(addresses.into()),
+        }
+    }
+}
+
+impl PartialEq for Addresses {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Addresses {}
 
 impl Endpoint {
     /// A ready endpoint at `address`.
     #[must_use]
     pub fn ready_at(address: IpAddr) -> Self {
         Self {
-            addresses: vec![address],
+            addresses: address.into(),
             ready: true,
             serving: true,
             terminating: false,
@@ -169,28 +212,28 @@ impl Endpoint {
             node_name: None,
             zone: None,
             target: None,
-            zone_hints: Vec::new(),
-            node_hints: Vec::new(),
+            zone_hints: Box::default(),
+            node_hints: Box::default(),
         }
     }
 
     /// The same endpoint on a node.
     #[must_use]
     pub fn on_node(mut self, node: impl Into<String>) -> Self {
-        self.node_name = Some(node.into());
+        self.node_name = Some(node.into().into());
         self
     }
 
     /// The first address: the only one that proxies and DNS use.
     #[must_use]
     pub fn address(&self) -> IpAddr {
-        self.addresses[0]
+        self.addresses()[0]
     }
 
     /// All addresses; at least one.
     #[must_use]
     pub fn addresses(&self) -> &[IpAddr] {
-        &self.addresses
+        self.addresses.as_slice()
     }
 
     /// `conditions.ready`; missing means true.
@@ -232,13 +275,13 @@ impl Endpoint {
     /// The pod.
     #[must_use]
     pub fn target(&self) -> Option<&ObjectName> {
-        self.target.as_ref().filter(|target| target.kind == "Pod").map(TargetRef::name)
+        self.target_ref().filter(|target| target.kind == "Pod").map(TargetRef::name)
     }
 
     /// `targetRef`, which may also be of another kind than Pod.
     #[must_use]
     pub fn target_ref(&self) -> Option<&TargetRef> {
-        self.target.as_ref()
+        self.target.as_deref()
     }
 
     /// `hints.forZones`.

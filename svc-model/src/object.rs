@@ -1,6 +1,8 @@
 //! What all objects have: a name and a kind.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -9,16 +11,23 @@ use crate::{
 };
 
 /// Namespace and name, written `namespace/name`; cluster-scoped objects have no namespace and are written `name`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// A clone is the same piece of memory: names stand in every index over objects.
+#[derive(Clone, Eq)]
 pub struct ObjectName {
-    namespace: String,
-    name: String,
+    /// The namespace and the name behind it.
+    text: Arc<str>,
+    /// Where the name begins.
+    name_at: usize,
 }
 
 impl ObjectName {
     /// The object `name` in `namespace`.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        let mut text: String = namespace.into();
+        let name_at = text.len();
+        text += &name.into();
+        Self { text: text.into(), name_at }
     }
 
     /// A cluster-scoped object.
@@ -29,22 +38,68 @@ impl ObjectName {
     /// The namespace; empty for cluster-scoped objects.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        &self.namespace
+        self.text.split_at(self.name_at).0
     }
 
     /// The name within its namespace.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.text.split_at(self.name_at).1
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.text.split_at(self.name_at)
+    }
+}
+
+impl Default for ObjectName {
+    fn default() -> Self {
+        Self { text: "".into(), name_at: 0 }
+    }
+}
+
+impl PartialEq for ObjectName {
+    fn eq(&self, other: &Self) -> bool {
+        self.name_at == other.name_at && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
+    }
+}
+
+/// By namespace, then by name.
+impl Ord for ObjectName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.name_at == other.name_at {
+            return self.text.cmp(&other.text);
+        }
+        self.parts().cmp(&other.parts())
+    }
+}
+
+impl PartialOrd for ObjectName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for ObjectName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+impl fmt::Debug for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (namespace, name) = self.parts();
+        f.debug_struct("ObjectName").field("namespace", &namespace).field("name", &name).finish()
     }
 }
 
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.namespace.is_empty() {
-            write!(f, "{}/", self.namespace)?;
+        let (namespace, name) = self.parts();
+        if !namespace.is_empty() {
+            write!(f, "{namespace}/")?;
         }
-        f.write_str(&self.name)
+        f.write_str(name)
     }
 }
 

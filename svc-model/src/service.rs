@@ -73,7 +73,7 @@ pub(crate) struct Headless {
 pub(crate) enum Exposure {
     ClusterIp,
     NodePort,
-    LoadBalancer(LoadBalancer),
+    LoadBalancer(Box<LoadBalancer>),
 }
 
 impl Service {

@@ -5,6 +5,9 @@ mod contract;
 #[path = "kernel/flows.rs"]
 #[allow(clippy::disallowed_types, reason = "sends datagrams")]
 mod flows;
+#[path = "kernel/interrupted.rs"]
+#[allow(clippy::disallowed_types, clippy::print_stdout, reason = "runs strace")]
+mod interrupted;
 #[path = "kernel/packets.rs"]
 #[allow(clippy::disallowed_types, reason = "sends packets")]
 mod packets;
@@ -25,6 +28,9 @@ use libtest_mimic::{Arguments, Trial};
 use svc_nft::{Socket, fake};
 
 fn main() {
+    if std::env::var_os(interrupted::WATCHED).is_some() {
+        return interrupted::watched();
+    }
     let arguments = Arguments::from_args();
     if !arguments.list {
         svc_lab::enter();
@@ -44,6 +50,7 @@ fn main() {
     trials.extend(packets::trials());
     trials.extend(walk::trials());
     trials.extend(scale::trials());
+    trials.extend(interrupted::trials());
     trials.extend(flows::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -149,16 +149,21 @@ impl Plan {
 
     /// Puts a Service's new part in place, unsettled, and notes who may be affected.
     fn replace(&mut self, name: &ObjectName, new: Option<ServicePlan>, affected: &mut BTreeSet<ObjectName>) {
-        if let Some(old) = self.services.get(name).cloned() {
-            self.claims.rivals(&old, affected);
-            self.claims.remove(&old);
+        let old = self.services.get(name).cloned();
+        let claimed = old.iter().flat_map(|plan| plan.claims());
+        // Where endpoints come and go, as most changes are, nobody claims anything else.
+        if !new.iter().flat_map(ServicePlan::claims).eq(claimed) {
+            if let Some(old) = &old {
+                self.claims.rivals(old, affected);
+                self.claims.remove(old);
+            }
+            if let Some(new) = &new {
+                self.claims.add(new);
+                self.claims.rivals(new, affected);
+            }
         }
         match new {
-            Some(new) => {
-                self.claims.add(&new);
-                self.claims.rivals(&new, affected);
-                self.services.insert_mut(name.clone(), Arc::new(new));
-            }
+            Some(new) => self.services.insert_mut(name.clone(), Arc::new(new)),
             None => drop(self.services.remove_mut(name)),
         }
     }
@@ -170,7 +175,7 @@ impl Plan {
         }
         if self.service(name).is_some_and(ServicePlan::is_contested) {
             self.contested.insert_mut(name.clone(), ());
-        } else {
+        } else if self.contested.contains_key(name) {
             self.contested.remove_mut(name);
         }
     }

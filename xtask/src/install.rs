@@ -25,6 +25,7 @@ const WANTED: &[Wanted] = &[
         package: "iptables",
         tests: "the tests that put iptables rules into a kernel",
     },
+    Wanted { program: "strace", package: "strace", tests: "the test whose system calls are interrupted" },
     Wanted { program: "ip", package: "iproute2", tests: "the tests that have it change what our dumps show" },
     Wanted {
         program: "unbound",

@@ -10,7 +10,7 @@ use svc_nft::{Batch, Dataplane as _, Socket};
 use svc_proxy::nftables::Backend;
 use svc_proxy::{Compiler as _, Plan};
 
-use crate::{cluster, load, summary};
+use crate::{cluster, summary};
 
 pub(crate) const COMMAND: &str = "connect-through";
 const CONNECTIONS: usize = 3_000;
@@ -50,7 +50,7 @@ fn print(what: &str, (p50, rate): (Duration, f64), (direct, _): (Duration, f64))
 
 fn ours(services: usize) -> Result {
     let rules = Backend::default().compile(&Plan::new(&cluster::snapshot(services), &cluster::node()));
-    Ok(Socket::open()?.apply(&load::load(&rules))?)
+    Ok(Socket::open()?.apply(&rules.load(None))?)
 }
 
 fn clear() -> Result {

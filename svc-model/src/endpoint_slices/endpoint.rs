@@ -45,19 +45,16 @@ fn endpoint(service: &Service, pod: &Pod, family: AddressType, node: Option<&Nod
     let address = *pod.ips().iter().find(|address| AddressType::of(**address) == family)?;
     let published = service.publish_not_ready_addresses();
     let mut endpoint = Endpoint {
-        addresses: vec![address],
+        addresses: address.into(),
         ready: published || (pod.ready() && !pod.terminating()),
         serving: pod.ready(),
         terminating: pod.terminating(),
-        hostname: pod
-            .hostname()
-            .filter(|_| pod.subdomain() == Some(service.name().name()))
-            .map(str::to_owned),
-        node_name: pod.node_name().map(str::to_owned),
-        zone: node.and_then(Node::zone).map(str::to_owned),
-        target: Some(TargetRef::pod(pod.name().clone(), pod.meta().uid())),
-        zone_hints: Vec::new(),
-        node_hints: Vec::new(),
+        hostname: pod.hostname().filter(|_| pod.subdomain() == Some(service.name().name())).map(Into::into),
+        node_name: pod.node_name().map(Into::into),
+        zone: node.and_then(Node::zone).map(Into::into),
+        target: Some(Box::new(TargetRef::pod(pod.name().clone(), pod.meta().uid()))),
+        zone_hints: Box::default(),
+        node_hints: Box::default(),
     };
     hints::distribute(service, &mut endpoint);
     Some(endpoint)

@@ -23,9 +23,9 @@ pub(super) fn distribute(service: &Service, endpoint: &mut Endpoint) {
         return;
     }
     let Some(distribution) = service.traffic_distribution() else { return };
-    endpoint.zone_hints = endpoint.zone.iter().cloned().collect();
+    endpoint.zone_hints = endpoint.zone().map(str::to_owned).into_iter().collect();
     if distribution == TrafficDistribution::PreferSameNode {
-        endpoint.node_hints = endpoint.node_name.iter().cloned().collect();
+        endpoint.node_hints = endpoint.node_name().map(str::to_owned).into_iter().collect();
     }
 }
 
@@ -38,10 +38,11 @@ pub(super) fn allocate(wanted: &mut Wanted, nodes: &[&Arc<Node>]) {
         let groups = wanted.iter_mut().filter(|((of, _), _)| *of == family);
         let mut endpoints: Vec<_> =
             groups.flat_map(|(_, group)| group.values_mut()).filter(|endpoint| endpoint.ready).collect();
-        let zones: Option<Vec<_>> = endpoints.iter().map(|endpoint| endpoint.zone.clone()).collect();
+        let zones: Option<Vec<_>> =
+            endpoints.iter().map(|endpoint| endpoint.zone().map(str::to_owned)).collect();
         let Some(allotted) = zones.and_then(|zones| allot(&processors, zones)) else { continue };
         for (endpoint, zone) in endpoints.iter_mut().zip(allotted) {
-            endpoint.zone_hints = vec![zone];
+            endpoint.zone_hints = [zone].into();
         }
     }
 }

@@ -75,9 +75,9 @@ fn sorted(subset: &EndpointSubset) -> Vec<EndpointPort> {
 fn endpoint(address: &EndpointAddress, ready: bool) -> Endpoint {
     Endpoint {
         ready,
-        hostname: address.hostname.clone(),
-        node_name: address.node_name.clone(),
-        target: address.target.clone(),
+        hostname: address.hostname().map(Into::into),
+        node_name: address.node_name().map(Into::into),
+        target: address.target.clone().map(Box::new),
         ..Endpoint::ready_at(address.ip)
     }
 }

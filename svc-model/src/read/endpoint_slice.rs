@@ -82,14 +82,14 @@ fn endpoint(
         targets.into_iter().flatten().map(|hint| hint.name).collect()
     };
     Some(Endpoint {
-        addresses,
+        addresses: addresses.into(),
         ready,
         serving: conditions.serving.unwrap_or(true),
         terminating: conditions.terminating.unwrap_or(false),
-        hostname: said(wire.hostname.as_ref()),
-        node_name: wire.node_name.clone(),
-        zone: wire.zone.clone(),
-        target: target_ref(wire.target_ref.as_ref(), namespace),
+        hostname: said(wire.hostname.as_ref()).map(Into::into),
+        node_name: wire.node_name.as_deref().map(Into::into),
+        zone: wire.zone.as_deref().map(Into::into),
+        target: target_ref(wire.target_ref.as_ref(), namespace).map(Box::new),
         zone_hints: names(hints.for_zones),
         node_hints: names(hints.for_nodes),
     })

@@ -148,7 +148,10 @@ fn ports(
             app_protocol: said(wire.app_protocol.as_ref()),
         })
     };
-    spec.ports.iter().flatten().enumerate().filter_map(read).collect()
+    let mut ports: Vec<_> = spec.ports.iter().flatten().enumerate().filter_map(read).collect();
+    // There are as many of these as Services, and most have one port.
+    ports.shrink_to_fit();
+    ports
 }
 
 fn target_port(wire: Option<&wire::IntOrString>, port_number: u16) -> Result<TargetPort, String> {
@@ -180,7 +183,7 @@ fn virtual_service(
         cluster_ips,
         exposure: match service_type {
             ServiceType::NodePort => Exposure::NodePort,
-            ServiceType::LoadBalancer => Exposure::LoadBalancer(balancer::balancer(wire, findings)),
+            ServiceType::LoadBalancer => Exposure::LoadBalancer(Box::new(balancer::balancer(wire, findings))),
             _ => Exposure::ClusterIp,
         },
     })

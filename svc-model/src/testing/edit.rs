@@ -135,8 +135,8 @@ fn set_state(endpoint: &mut Endpoint, (ready, serving, terminating): (bool, bool
 }
 
 fn hint(endpoint: &mut Endpoint, zones: bool, nodes: bool) {
-    endpoint.zone_hints = endpoint.zone.iter().filter(|_| zones).cloned().collect();
-    endpoint.node_hints = endpoint.node_name.iter().filter(|_| nodes).cloned().collect();
+    endpoint.zone_hints = endpoint.zone().filter(|_| zones).map(str::to_owned).into_iter().collect();
+    endpoint.node_hints = endpoint.node_name().filter(|_| nodes).map(str::to_owned).into_iter().collect();
 }
 
 fn scale(slice: &mut EndpointSlice, count: u8) {
@@ -159,7 +159,7 @@ fn newcomer(slice: &EndpointSlice, host: u8) -> Option<Endpoint> {
     let address: IpAddr = pod_address(slice.address_type(), net, 65 + host % 8);
     let known = slice.endpoints().iter().any(|endpoint| endpoint.address() == address);
     let endpoint =
-        Endpoint { zone: zone_of(node).map(str::to_owned), ..Endpoint::ready_at(address).on_node(node) };
+        Endpoint { zone: zone_of(node).map(Into::into), ..Endpoint::ready_at(address).on_node(node) };
     (!known).then_some(endpoint)
 }
 

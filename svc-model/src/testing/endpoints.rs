@@ -114,14 +114,17 @@ fn endpoint(slot: u8, family: AddressType) -> impl Strategy<Value = Endpoint> {
     let node_hints = prop_oneof![3 => Just(Vec::new()), 1 => prop::sample::subsequence(&NODES[..], 0..=1)];
     (0..8_u8, more, state, node, hints(), node_hints, any::<bool>()).prop_map(
         move |(host, more, (ready, serving, terminating), node, zone_hints, node_hints, named)| Endpoint {
-            addresses: std::iter::once(pod_address(family, slot % 3, 65 + host)).chain(more).collect(),
+            addresses: std::iter::once(pod_address(family, slot % 3, 65 + host))
+                .chain(more)
+                .collect::<Vec<_>>()
+                .into(),
             ready,
             serving,
             terminating,
-            hostname: named.then(|| format!("host-{host}")),
-            node_name: node.map(str::to_owned),
-            zone: node.and_then(zone_of).map(str::to_owned),
-            target: named.then(|| TargetRef::pod(pod_name(slot, host), "")),
+            hostname: named.then(|| format!("host-{host}").into()),
+            node_name: node.map(Into::into),
+            zone: node.and_then(zone_of).map(Into::into),
+            target: named.then(|| Box::new(TargetRef::pod(pod_name(slot, host), ""))),
             zone_hints: zone_hints.into_iter().map(str::to_owned).collect(),
             node_hints: node_hints.into_iter().map(str::to_owned).collect(),
         },

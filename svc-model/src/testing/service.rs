@@ -87,12 +87,12 @@ pub(super) fn finished(slot: u8, mut service: Service) -> Service {
 pub(super) fn retyped(slot: u8, service: &Service, to: ServiceType) -> Service {
     let exposure = match to {
         ServiceType::NodePort => Exposure::NodePort,
-        ServiceType::LoadBalancer => Exposure::LoadBalancer(LoadBalancer {
+        ServiceType::LoadBalancer => Exposure::LoadBalancer(Box::new(LoadBalancer {
             ingress: vec![LoadBalancerIngress::address(outside_address(203, slot), IpMode::Vip)],
             health_check_node_port: Some(32_000 + u16::from(slot)),
             allocates_node_ports: true,
             ..LoadBalancer::default()
-        }),
+        })),
         _ => Exposure::ClusterIp,
     };
     let spec = match &service.spec {
@@ -134,7 +134,7 @@ fn virtual_service(slot: u8) -> impl Strategy<Value = VirtualService> {
     let exposure = prop_oneof![
         3 => Just(Exposure::ClusterIp),
         2 => Just(Exposure::NodePort),
-        2 => load_balancer(slot).prop_map(Exposure::LoadBalancer),
+        2 => load_balancer(slot).prop_map(|balancer| Exposure::LoadBalancer(Box::new(balancer))),
     ];
     (exposure, cluster_ips(slot), family_policy()).prop_map(|(exposure, cluster_ips, policy)| {
         VirtualService { family_policy: agreeing(policy, cluster_ips.len()), cluster_ips, exposure }

@@ -57,7 +57,7 @@ impl Rules {
     pub fn update(&mut self, plan: &Plan, services: &BTreeSet<ObjectName>) {
         for family in &mut self.families {
             for name in services {
-                family.put(name, plan.services_by_name().get(name).cloned());
+                family.recount(name, plan.services_by_name().get(name).map(AsRef::as_ref));
             }
             // One tree for both, however many changes there were.
             family.services = plan.services_by_name().clone();
@@ -203,19 +203,24 @@ impl FamilyRules {
     }
 
     fn put(&mut self, name: &ObjectName, new: Option<Arc<ServicePlan>>) {
-        if let Some(old) = self.services.get(name).cloned() {
-            shared::of(&self.dialect, &old).iter().for_each(|shared| self.release(shared));
-            self.services.remove_mut(name);
-        }
-        if let Some(new) = new {
-            shared::of(&self.dialect, &new).into_iter().for_each(|shared| self.hold(shared));
-            self.services.insert_mut(name.clone(), new);
+        self.recount(name, new.as_deref());
+        match new {
+            Some(new) => self.services.insert_mut(name.clone(), new),
+            None => drop(self.services.remove_mut(name)),
         }
     }
 
-    fn hold(&mut self, shared: Shared) {
-        let users = self.shared.get(&shared).copied().unwrap_or(0);
-        self.shared.insert_mut(shared, users + 1);
+    /// Notes who uses what is shared once a Service is planned so.
+    fn recount(&mut self, name: &ObjectName, new: Option<&ServicePlan>) {
+        let old = self.shared(name);
+        let new = new.map(|service| shared::of(&self.dialect, service)).unwrap_or_default();
+        old.difference(&new).for_each(|shared| self.release(shared));
+        new.difference(&old).for_each(|shared| self.hold(shared));
+    }
+
+    fn hold(&mut self, shared: &Shared) {
+        let users = self.shared.get(shared).copied().unwrap_or(0);
+        self.shared.insert_mut(shared.clone(), users + 1);
     }
 
     fn release(&mut self, shared: &Shared) {

@@ -13,7 +13,29 @@ use super::service::ServicePlan;
 /// order in which Services came.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Claims {
-    claims: Map<FrontendKey, Vec<Claim>>,
+    claims: Map<FrontendKey, Claimants>,
+}
+
+/// Who claims one thing: nearly always one.
+#[derive(Clone, Debug)]
+struct Claimants {
+    winner: Claim,
+    /// Sorted.
+    others: Option<Box<[Claim]>>,
+}
+
+impl Claimants {
+    /// `None` for nobody.
+    fn of(mut claims: Vec<Claim>) -> Option<Self> {
+        claims.sort();
+        let others = claims.split_off(claims.len().min(1));
+        let others = (!others.is_empty()).then(|| others.into());
+        claims.pop().map(|winner| Self { winner, others })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Claim> {
+        std::iter::once(&self.winner).chain(self.others.iter().flatten())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,39 +47,44 @@ struct Claim {
 impl Claims {
     pub(crate) fn add(&mut self, plan: &ServicePlan) {
         for (key, kind, name) in plan.claims() {
-            let mut claims = self.claims.get(&key).cloned().unwrap_or_default();
-            claims.reserve_exact(1);
+            let mut claims = self.claims_of(key);
             claims.push(Claim { kind, name: Arc::clone(name) });
-            claims.sort();
-            self.claims.insert_mut(key, claims);
+            self.put(key, claims);
         }
     }
 
     pub(crate) fn remove(&mut self, plan: &ServicePlan) {
         for (key, kind, name) in plan.claims() {
-            let Some(mut claims) = self.claims.get(&key).cloned() else { continue };
+            let mut claims = self.claims_of(key);
             if let Some(at) = claims.iter().position(|claim| claim.kind == kind && claim.name == *name) {
                 claims.remove(at);
             }
-            if claims.is_empty() {
-                self.claims.remove_mut(&key);
-            } else {
-                self.claims.insert_mut(key, claims);
-            }
+            self.put(key, claims);
+        }
+    }
+
+    fn claims_of(&self, key: FrontendKey) -> Vec<Claim> {
+        self.claims.get(&key).into_iter().flat_map(Claimants::iter).cloned().collect()
+    }
+
+    fn put(&mut self, key: FrontendKey, claims: Vec<Claim>) {
+        match Claimants::of(claims) {
+            Some(claimants) => self.claims.insert_mut(key, claimants),
+            None => drop(self.claims.remove_mut(&key)),
         }
     }
 
     /// The Services that compete with `plan` for anything.
     pub(crate) fn rivals(&self, plan: &ServicePlan, into: &mut BTreeSet<ObjectName>) {
         for (key, ..) in plan.claims() {
-            let claims = self.claims.get(&key).into_iter().flatten();
+            let claims = self.claims.get(&key).into_iter().flat_map(Claimants::iter);
             into.extend(claims.map(|claim| claim.name.service().clone()));
         }
     }
 
     /// Who has it.
     pub(crate) fn owner(&self, key: FrontendKey) -> Option<&ServicePortName> {
-        self.claims.get(&key)?.first().map(|claim| claim.name.as_ref())
+        Some(&self.claims.get(&key)?.winner.name)
     }
 
     /// The winner, unless it is this claim.
@@ -67,7 +94,7 @@ impl Claims {
         kind: FrontendKind,
         name: &Arc<ServicePortName>,
     ) -> Option<Arc<ServicePortName>> {
-        let winner = self.claims.get(&key)?.first()?;
+        let winner = &self.claims.get(&key)?.winner;
         (winner.kind != kind || winner.name != *name).then(|| Arc::clone(&winner.name))
     }
 }

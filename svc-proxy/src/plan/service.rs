@@ -179,13 +179,22 @@ impl ServicePlan {
 
     /// The same plan with every frontend that someone else won marked so; `None` when it is right as it is.
     pub(crate) fn settled(&self, claims: &Claims) -> Option<Self> {
+        let winner = |name: &Arc<ServicePortName>, frontend: &Frontend| {
+            claims.taken_by(frontend.key, frontend.kind, name)
+        };
+        let is_settled = |port: &PortPlan| {
+            port.frontends.iter().all(|frontend| frontend.taken_by == winner(&port.name, frontend))
+        };
+        if self.ports.iter().all(is_settled) {
+            return None;
+        }
         let mut settled = self.clone();
         for port in &mut settled.ports {
             for frontend in &mut port.frontends {
-                frontend.taken_by = claims.taken_by(frontend.key, frontend.kind, &port.name);
+                frontend.taken_by = winner(&port.name, frontend);
             }
         }
-        (settled != *self).then_some(settled)
+        Some(settled)
     }
 }
 

@@ -34,9 +34,11 @@ pub fn trials() -> Vec<Trial> {
         }),
         trial("trace_says_what_sctp_packets_meet", move |lab| truth(lab, usual(), &[Protocol::Sctp], 1)),
     ];
-    trials.extend(settings::all().into_iter().map(|(name, node)| {
-        trial(&format!("trace_says_what_packets_meet_{name}"), |lab| truth(lab, node, &[Protocol::Tcp], 1))
-    }));
+    for (protocols, what) in [(&[Protocol::Tcp][..], "packets"), (&[Protocol::Sctp], "sctp_packets")] {
+        trials.extend(settings::all().into_iter().map(|(name, node)| {
+            trial(&format!("trace_says_what_{what}_meet_{name}"), |lab| truth(lab, node, protocols, 1))
+        }));
+    }
     trials
 }
 
