@@ -6,13 +6,12 @@ mod following;
 mod options;
 mod source;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use futures_util::future::{join_all, try_join_all};
 use svc_dns::corefile::Scheme;
-use svc_dns::{Bound, Handle, LogEvents, Pages, Server, ServerBuilder, Zone};
+use svc_dns::{Bound, Handle, LogEvents, Pages, Server, ServerAddress, ServerBuilder, Zone};
 use svc_model::Kind;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -141,7 +140,7 @@ async fn announce(handle: &Handle) {
 }
 
 /// Health, readiness and metrics of all servers, at one address.
-async fn tell(address: SocketAddr, handles: &[Handle]) {
+async fn tell(address: ServerAddress, handles: &[Handle]) {
     let pages = Pages::of(handles);
     let mut said = false;
     loop {
@@ -183,6 +182,7 @@ impl Configured {
         let server = Server::builder(zone).front(self.front).synced_when_told().keep_trying(true);
         let mut server = server.threads(threads).lameduck(self.lameduck);
         server = self.rate_limit.into_iter().fold(server, ServerBuilder::rate_limit);
+        server = self.nsid.into_iter().fold(server, ServerBuilder::nsid);
         if let Some(log) = self.log {
             let (log, events) = log.channel();
             // A thread of its own: who does not read the output keeps no query waiting.

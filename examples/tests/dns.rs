@@ -51,6 +51,8 @@ fn main() -> ExitCode {
             Box::pin(answers_come_from_the_address(lab))
         }),
         lab("a_node_local_address_is_served", |lab| Box::pin(a_node_local_address_is_served(lab))),
+        lab("a_link_local_address_is_served", |lab| Box::pin(a_link_local_address_is_served(lab))),
+        lab("options_of_edns_are_answered", |lab| Box::pin(options_of_edns_are_answered(lab))),
         lab("dig_and_kdig_ask_in_every_way", |lab| Box::pin(dig_and_kdig_ask_in_every_way(lab))),
         lab("the_resolver_of_the_c_library_is_content", |lab| Box::pin(the_resolver_is_content(lab))),
         lab("every_option_does_what_it_says", |lab| Box::pin(every_option_does_what_it_says(lab))),
@@ -249,6 +251,73 @@ async fn a_node_local_address_is_served(lab: Lab) -> anyhow::Result<()> {
     ensure!(short(&a, &format!("@169.254.20.10 {WEB} A")).await? == ["10.96.0.80"]);
     ensure!(short(&a, &format!("+tcp @169.254.20.10 {WEB} AAAA")).await? == ["fd00:96::80"]);
     ensure!(code(&b, &format!("@172.20.10.3 {WEB}")).await? == "NOERROR");
+    Ok(())
+}
+
+async fn a_link_local_address_is_served(lab: Lab) -> anyhow::Result<()> {
+    let (a, b) = hosts(&lab).await?;
+    for (host, address) in [(&a, "fe80::53/64"), (&b, "fe80::54/64")] {
+        host.set_sysctl("net.ipv6.conf.eth0.accept_dad", 0).await?;
+        output(host, "ip", &["addr", "add", address, "dev", "eth0", "nodad"]).await?;
+    }
+    let (directory, around) = (manifests()?, tempfile::tempdir()?);
+    let corefile = around.path().join("Corefile");
+    fs::write(&corefile, ".:53 {\n  bind fe80::53%eth0\n  kubernetes cluster.local\n}\n")?;
+    let manifests = ["--manifests", text(directory.path())];
+    for listen in [
+        &["--listen", "fe80::53%eth0"][..],
+        &["--listen", "[fe80::53%eth0]:53"],
+        &["--listen", "[::]:53"],
+        &["--corefile", text(&corefile)],
+    ] {
+        let mut program = Program::serving(&a, &[&manifests[..], listen].concat()).await?;
+        for how in ["+notcp", "+tcp"] {
+            let records = short(&b, &format!("{how} @fe80::53%eth0 {WEB} A")).await?;
+            ensure!(records == ["10.96.0.80"], "{listen:?} {how}: {records:?}");
+        }
+        program.process.signal(15)?;
+        ensure!(program.process.wait().await?.success(), "it did not end well");
+    }
+    // An interface that is not there yet.
+    let later = ["--listen", "[fe80::55%eth9]:53", "--listen", "172.20.10.2:53"];
+    let mut program = Program::serving(&a, &[&manifests[..], &later].concat()).await?;
+    program.complains(&["[fe80::55%eth9]:53: this host has no such address"]).await?;
+    ensure!(short(&b, &format!("@172.20.10.2 {WEB} A")).await? == ["10.96.0.80"]);
+    Ok(())
+}
+
+async fn options_of_edns_are_answered(lab: Lab) -> anyhow::Result<()> {
+    let (a, b) = hosts(&lab).await?;
+    let (directory, around) = (manifests()?, tempfile::tempdir()?);
+    certificate(around.path())?;
+    let corefile = around.path().join("Corefile");
+    let blocks = ".:53 tls://. {\n bind 172.20.10.2\n tls cert.pem key.pem\n kubernetes cluster.local\n nsid cluster dns 7\n}\n";
+    fs::write(&corefile, blocks)?;
+    let arguments = ["--manifests", text(directory.path()), "--corefile", text(&corefile)];
+    let mut program = Program::serving(&a, &arguments).await?;
+    program.says("172.20.10.2:853, TLS").await?;
+    let dig = async |arguments: &str| {
+        let words: Vec<&str> = arguments.split(' ').chain(["@172.20.10.2", WEB]).collect();
+        output(&b, "dig", &words).await
+    };
+    for (arguments, told) in [
+        ("+nsid", "(\"cluster dns 7\")"),
+        // dig knows its own cookie again.
+        ("+cookie", "(good)"),
+        ("+tcp +keepalive", "TCP-KEEPALIVE: 10.0 secs"),
+        ("+ednsopt=65001:0102", "status: NOERROR"),
+        ("+cookie=0102030405", "status: FORMERR"),
+    ] {
+        let said = dig(arguments).await?.replace("TCP KEEPALIVE", "TCP-KEEPALIVE");
+        ensure!(said.contains(told), "{arguments}: no {told} in {said}");
+    }
+    ensure!(!dig("+notcp +keepalive").await?.contains("KEEPALIVE"), "keepalive over UDP");
+    ensure!(!dig("+ednsopt=65001:0102").await?.contains("OPT=65001"), "an unknown option came back");
+    let authority = around.path().join("cert.pem");
+    let tls =
+        format!("+tls +tls-ca={} +tls-hostname=dns.test +padding=128 @172.20.10.2 {WEB}", text(&authority));
+    let said = output(&b, "kdig", &tls.split(' ').collect::<Vec<_>>()).await?;
+    ensure!(said.contains("PADDING") && said.contains("Received 468 B"), "{said}");
     Ok(())
 }
 

@@ -33,7 +33,7 @@ pub use self::{
     directives::{Directives, State},
     forward::{ForwardPlan, Target},
     hosts::HostsPlan,
-    operations::{Health, LogPlan, Operations},
+    operations::{Health, LogPlan, Nsid, Operations},
     plan::{Host, Listen, Plan, Scheme, ServerPlan, SitePlan},
     problem::{Place, Problem, Problems, Severity},
     surroundings::{Nowhere, Surroundings},

@@ -13,7 +13,7 @@ mod udp;
 mod web;
 mod workers;
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -31,9 +31,11 @@ use self::{
     workers::HandOver,
 };
 use crate::{
-    Client, Forward, Front, LogSender, RateLimit, Zone,
+    Client, Forward, Front, LogSender, RateLimit, ServerAddress, Zone,
     error::ServerError,
+    message::Query,
     metrics::{Counted, Metrics, Tally},
+    options::{Options, Trust},
     rate::{Limiter, Verdict},
     responder::{Asked, Responder},
     sys::{Listener, Sockets, unix_seconds},
@@ -48,11 +50,13 @@ pub struct Server {
     synced: Synced,
     limits: Limits,
     threads: usize,
-    operations: Vec<SocketAddr>,
+    operations: Vec<ServerAddress>,
     lameduck: Duration,
     keep_trying: bool,
     rate_limit: Option<RateLimit>,
     query_log: Option<LogSender>,
+    nsid: Vec<u8>,
+    cookie_secret: [u8; 16],
 }
 
 /// When names that are not found are known not to exist.
@@ -85,10 +89,12 @@ struct Shared {
     metrics: Arc<Metrics>,
     limiter: Option<Arc<Limiter>>,
     log: Option<LogSender>,
+    options: Options,
 }
 
 impl Shared {
-    /// Counts an answer, and tells the log of it. `None`: the client has had enough of its kind, it is not to be sent.
+    /// Adds EDNS options to an answer, counts it, and tells the log of it. `None`: the client has had enough of its kind, it is not to
+    /// be sent.
     fn note(
         &self,
         tally: &Tally,
@@ -98,7 +104,10 @@ impl Shared {
         answer: &mut Vec<u8>,
         since: std::time::Instant,
     ) -> Option<Counted> {
-        if let Some(limiter) = &self.limiter
+        let with_options = asked.is_none_or(|asked| asked.with_options);
+        let trust = if with_options { self.add_options(query, client, answer) } else { Trust::None };
+        // Who has a cookie has had answers at this address: nobody else asks in its name.
+        if let Some(limiter) = self.limiter.as_ref().filter(|_| trust == Trust::None)
             && limiter.check(query, client, std::time::Instant::now(), answer) == Verdict::Drop
         {
             tally.asked(query, client);
@@ -108,6 +117,17 @@ impl Shared {
             log.note(query, client, answer, || since.elapsed());
         }
         Some(tally.answered(query, asked, client, answer))
+    }
+
+    #[cold]
+    fn add_options(&self, query: &[u8], client: Client, answer: &mut Vec<u8>) -> Trust {
+        match Query::parse(query) {
+            Ok(query) if !query.options().is_empty() => {
+                let limit = self.responder.load().limit(query.edns(), client.transport);
+                self.options.add(&query, client, limit, unix_seconds(), answer)
+            }
+            _ => Trust::None,
+        }
     }
 
     async fn resolve(&self, forward: &Forward) -> Vec<u8> {
@@ -197,7 +217,9 @@ impl Server {
         let snapshot = watch.snapshot();
         let bound = listeners.iter().filter_map(|listener| listener.address().ok());
         // Also those that cannot be had yet.
-        let reached = bound.chain(self.listen.iter().map(Listen::address)).map(|address| address.ip());
+        let reached = bound
+            .chain(self.listen.iter().map(|listen| listen.address().socket()))
+            .map(|address| address.ip());
         let responder = Responder::new(self.zone.clone().reached_at(reached), &snapshot)
             .serial(unix_seconds())
             .synced(match self.synced {
@@ -214,6 +236,7 @@ impl Server {
             metrics: progress.shared_metrics(),
             limiter: progress.limiter(),
             log: self.query_log.clone(),
+            options: Options::new(self.nsid.clone(), self.cookie_secret, self.limits.idle),
         }
     }
 
@@ -224,20 +247,20 @@ impl Server {
             match listen.bind(self.threads).await {
                 Ok(listeners) => opened.listeners.extend(listeners),
                 Err(error) if self.keep_trying => {
-                    progress.unbound(listen.address(), error);
+                    progress.unbound(listen.address().socket(), error);
                     opened.late.push(listen.clone());
                 }
                 Err(error) => return Err(error),
             }
         }
         for address in &self.operations {
-            match Sockets::tcp(*address) {
+            match Sockets::page(*address) {
                 Ok(page) => {
-                    progress.has_page(page.local_addr().unwrap_or(*address));
+                    progress.has_page(page.local_addr().unwrap_or(address.socket()));
                     opened.pages.push(page);
                 }
                 Err(error) if self.keep_trying => {
-                    progress.unbound(*address, error);
+                    progress.unbound(address.socket(), error);
                     opened.late_pages.push(*address);
                 }
                 Err(error) => return Err(error),
@@ -262,7 +285,7 @@ impl Server {
                 () = sleep(TRY_AGAIN) => {}
             }
             let Ok(listeners) = listen.bind(self.threads).await else { continue };
-            progress.bound_after_all(listen.address());
+            progress.bound_after_all(listen.address().socket());
             progress.bound(listeners.iter().filter_map(Listener::bound).collect());
             for listener in listeners {
                 match Part::start(listener, shared, &hand_over) {
@@ -282,18 +305,18 @@ struct Opened {
     listeners: Vec<Listener>,
     pages: Vec<TcpListener>,
     late: Vec<Listen>,
-    late_pages: Vec<SocketAddr>,
+    late_pages: Vec<ServerAddress>,
 }
 
-async fn page_later(address: SocketAddr, views: &[handle::View], progress: &Progress) {
+async fn page_later(address: ServerAddress, views: &[handle::View], progress: &Progress) {
     let page = loop {
         sleep(TRY_AGAIN).await;
-        if let Ok(page) = Sockets::tcp(address) {
+        if let Ok(page) = Sockets::page(address) {
             break page;
         }
     };
-    progress.bound_after_all(address);
-    progress.has_page(page.local_addr().unwrap_or(address));
+    progress.bound_after_all(address.socket());
+    progress.has_page(page.local_addr().unwrap_or(address.socket()));
     web::serve(&page, views).await;
 }
 

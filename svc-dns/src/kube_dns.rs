@@ -94,7 +94,12 @@ fn wrong(field: &'static str, text: &str) -> ConfigError {
 }
 
 fn addresses(servers: &[String]) -> Result<Vec<SocketAddr>, ConfigError> {
-    servers.iter().map(|server| server.parse().map(ServerAddress::socket)).collect()
+    let address = |text: &String| match text.parse::<ServerAddress>()? {
+        // What every node reads is no place for the interfaces of one.
+        local if local.interface().is_some() => Err(ConfigError::Address { text: text.clone() }),
+        address => Ok(address.socket()),
+    };
+    servers.iter().map(address).collect()
 }
 
 #[cfg(test)]

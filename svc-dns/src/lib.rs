@@ -134,6 +134,8 @@ pub mod message;
 #[cfg(feature = "driver")]
 mod metrics;
 #[cfg(feature = "driver")]
+mod options;
+#[cfg(feature = "driver")]
 mod query_log;
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "the server uses it"))]
 mod rate;

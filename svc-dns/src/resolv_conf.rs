@@ -1,6 +1,6 @@
 //! `resolv.conf`: the name servers and the search path of a node. Read only where asked for.
 
-use std::{fmt, net::SocketAddr};
+use std::fmt;
 
 use crate::{ServerAddress, message::Name};
 
@@ -16,7 +16,7 @@ use crate::{ServerAddress, message::Name};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResolvConf {
-    servers: Vec<SocketAddr>,
+    servers: Vec<ServerAddress>,
     search: Vec<Name>,
 }
 
@@ -56,9 +56,7 @@ impl ResolvConf {
         match words.next() {
             Some("nameserver") => {
                 let word = words.next().unwrap_or_default();
-                // A scope needs an interface, which is not kept here.
-                let server: ServerAddress = word.parse().map_err(|_| format!("{word:?} is no address"))?;
-                self.servers.push(server.socket());
+                self.servers.push(word.parse().map_err(|_| format!("{word:?} is no address"))?);
             }
             // The last line counts.
             Some("search" | "domain") => {
@@ -72,7 +70,7 @@ impl ResolvConf {
 
     /// The name servers, with port 53 where none is written.
     #[must_use]
-    pub fn servers(&self) -> &[SocketAddr] {
+    pub fn servers(&self) -> &[ServerAddress] {
         &self.servers
     }
 

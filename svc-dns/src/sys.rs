@@ -13,7 +13,7 @@ pub use self::files::System;
 pub(crate) use self::{
     batch::{BATCH, BatchSocket, Inbox, Outbox},
     datagrams::{Datagrams, Peer},
-    interfaces::{any_address, interface_addresses},
+    interfaces::{any_address, interface_addresses, resolve},
     sockets::{Listener, Scheme, Sockets, Speech},
     upstream::{Connections, frame},
 };

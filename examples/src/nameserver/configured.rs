@@ -5,24 +5,28 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use svc_dns::corefile::{Corefile, Operations, Plan, Problems, Scheme, ServerPlan, Surroundings, System};
-use svc_dns::{Front, QueryLog, RateLimit, Tls, Zone};
+use svc_dns::corefile::{
+    Corefile, Nsid, Operations, Plan, Problems, Scheme, ServerPlan, Surroundings, System,
+};
+use svc_dns::{Front, QueryLog, RateLimit, ServerAddress, Tls, Zone};
 
 use super::options::Options;
 
 /// What one server is made of.
 pub(super) struct Configured {
-    pub(super) listen: Vec<(Scheme, SocketAddr)>,
+    pub(super) listen: Vec<(Scheme, ServerAddress)>,
     /// `None`: it only forwards.
     pub(super) zone: Option<Zone>,
     pub(super) front: Front,
     /// For clients that speak TLS or HTTPS.
     pub(super) tls: Option<Tls>,
     /// Where health, readiness and metrics are told.
-    pub(super) operations: Vec<SocketAddr>,
+    pub(super) operations: Vec<ServerAddress>,
     pub(super) lameduck: Duration,
     pub(super) rate_limit: Option<RateLimit>,
     pub(super) log: Option<QueryLog>,
+    /// What it is called.
+    pub(super) nsid: Option<Vec<u8>>,
 }
 
 impl Configured {
@@ -31,10 +35,11 @@ impl Configured {
         let all = IpAddr::from([0; 4]);
         let health = operations.health().map(|health| (health.address, health.port));
         for (address, port) in [health, operations.ready(), operations.metrics()].into_iter().flatten() {
-            self.operations.push((address.unwrap_or(all), port).into());
+            self.operations.push(SocketAddr::new(address.unwrap_or(all), port).into());
         }
         self.rate_limit = operations.rate_limit().cloned();
         self.log = operations.query_log();
+        self.nsid = operations.nsid().map(named);
         self.lameduck = operations.health().map_or(Duration::ZERO, |health| health.lameduck);
         self
     }
@@ -109,7 +114,7 @@ impl Read {
             let mut listen = given.clone();
             for at in server.listen().iter().filter(|_| given.is_empty()) {
                 let addresses = at.addresses().with_context(|| format!("bind {at}"))?;
-                listen.extend(addresses.into_iter().map(|address| (at.scheme, address)));
+                listen.extend(addresses.into_iter().map(|address| (at.scheme, address.into())));
             }
             let tls = server.tls(&self.around).map_err(|problems| refuse(&problems))?;
             let (zone, operations) = (server.zone().cloned(), options.operations()?);
@@ -122,10 +127,22 @@ impl Read {
                 lameduck: Duration::ZERO,
                 rate_limit: None,
                 log: None,
+                nsid: None,
             };
             all.push(one.operated(server.operations()));
         }
         Ok(all)
+    }
+}
+
+/// The host's name where the Corefile has none.
+fn named(nsid: &Nsid) -> Vec<u8> {
+    match nsid {
+        Nsid::Text(text) => text.clone().into_bytes(),
+        _ => {
+            let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            name.trim_end().to_owned().into_bytes()
+        }
     }
 }
 

@@ -160,14 +160,14 @@ impl Options {
     }
 
     /// The addresses of `--listen`.
-    pub(super) fn addresses(&self) -> anyhow::Result<Vec<SocketAddr>> {
-        let parse = |text: &String| Ok(text.parse::<ServerAddress>()?.socket());
+    pub(super) fn addresses(&self) -> anyhow::Result<Vec<ServerAddress>> {
+        let parse = |text: &String| Ok(text.parse()?);
         self.listen.iter().map(parse).collect()
     }
 
     /// The address of `--metrics`.
-    pub(super) fn operations(&self) -> anyhow::Result<Vec<SocketAddr>> {
-        let parse = |text: &String| Ok(text.parse::<ServerAddress>()?.socket());
+    pub(super) fn operations(&self) -> anyhow::Result<Vec<ServerAddress>> {
+        let parse = |text: &String| Ok(text.parse()?);
         self.metrics.iter().map(parse).collect()
     }
 
@@ -175,7 +175,7 @@ impl Options {
     pub(super) fn configured(&self, forwarder: Forwarding) -> anyhow::Result<Configured> {
         let mut listen = self.addresses()?;
         if listen.is_empty() {
-            listen.push(([127, 0, 0, 1], 5300).into());
+            listen.push(SocketAddr::from(([127, 0, 0, 1], 5300)).into());
         }
         let front = self.front(forwarder)?;
         Ok(Configured {
@@ -187,6 +187,7 @@ impl Options {
             lameduck: Duration::ZERO,
             rate_limit: self.rate_limit.map(|limit| RateLimit::per_second(limit).build()).transpose()?,
             log: self.query_log(),
+            nsid: None,
         })
     }
 

@@ -7,10 +7,10 @@ use super::{
     forward::{Asking, Choosing},
 };
 use crate::{
-    Autopath, Cache, Forwarder, Front, Policy, Protocol, Route, RouteBuilder, Site,
+    Autopath, Cache, Forwarder, Front, Policy, Protocol, Route, RouteBuilder, ServerAddress, Site,
     message::Name,
     resolv_conf::ResolvConf,
-    sys::{Connections, any_address, interface_addresses},
+    sys::{Connections, any_address, interface_addresses, resolve},
 };
 
 /// Where the search path of pods on this node goes on.
@@ -147,12 +147,12 @@ fn narrower(zone: &Name, from: &Name) -> Option<Name> {
 }
 
 impl ForwardPlan {
-    fn servers(&self, around: &dyn Surroundings, problems: &mut Problems) -> Vec<(SocketAddr, bool)> {
+    fn servers(&self, around: &dyn Surroundings, problems: &mut Problems) -> Vec<(ServerAddress, bool)> {
         let mut servers = Vec::new();
         for target in &self.to {
             match target {
                 Target::Server(address) => servers.push((*address, false)),
-                Target::Tls(address) => servers.push((*address, true)),
+                Target::Tls(address) => servers.push(((*address).into(), true)),
                 Target::File(path) => match around.read(path) {
                     Ok(text) => {
                         let (conf, wrong) = ResolvConf::parse(&text);
@@ -171,7 +171,7 @@ impl ForwardPlan {
         servers
     }
 
-    fn route(&self, domain: Name, servers: &[(SocketAddr, bool)], tls: Option<&OverTls>) -> RouteBuilder {
+    fn route(&self, domain: Name, servers: &[(ServerAddress, bool)], tls: Option<&OverTls>) -> RouteBuilder {
         let (interval, name, recursion) = self.probe.clone();
         let route = Route::builder(domain)
             .policy(match self.policy {
@@ -253,11 +253,15 @@ impl Listen {
     /// # Errors
     /// When the interfaces cannot be listed, or there is none of this name with an address.
     pub fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
-        let hosts = match &self.host {
-            Some(Host::Address(address)) => vec![*address],
-            Some(Host::Interface(name)) => interface_addresses(name)?,
-            None => vec![any_address()],
-        };
-        Ok(hosts.into_iter().map(|host| SocketAddr::new(host, self.port)).collect())
+        Ok(match &self.host {
+            Some(Host::Address(address)) => vec![SocketAddr::new(*address, self.port)],
+            Some(Host::OnInterface(address)) => {
+                let mut address = resolve(*address)?;
+                address.set_port(self.port);
+                vec![address]
+            }
+            Some(Host::Interface(name)) => interface_addresses(name, self.port)?,
+            None => vec![SocketAddr::new(any_address(), self.port)],
+        })
     }
 }

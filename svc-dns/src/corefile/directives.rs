@@ -78,7 +78,7 @@ const ALL: &[(&str, State, &str)] = &[
     ("minimal", LeftOut, "answers keep their authority and additional records"),
     ("multisocket", LeftOut, "there is a socket for each core anyway"),
     ("nomad", Refused, "records of Nomad are not served"),
-    ("nsid", LeftOut, "answers do not name their server"),
+    ("nsid", Supported, ""),
     ("on", Refused, "no commands are run"),
     ("pprof", LeftOut, "there is no profile of Go's"),
     ("prometheus", Supported, ""),

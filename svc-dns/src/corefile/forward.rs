@@ -12,7 +12,10 @@ use super::{
     tls::TlsForward,
     words::{all_zones, duration, rcodes, server, zones},
 };
-use crate::message::{Name, Rcode};
+use crate::{
+    ServerAddress,
+    message::{Name, Rcode},
+};
 
 /// Servers for a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +44,7 @@ pub struct ForwardPlan {
 #[non_exhaustive]
 pub enum Target {
     /// A server.
-    Server(SocketAddr),
+    Server(ServerAddress),
     /// A server that is asked over TLS.
     Tls(SocketAddr),
     /// The name servers in a file such as `/etc/resolv.conf`.
@@ -125,7 +128,7 @@ pub(super) fn forward(directive: &Directive, root: &str, problems: &mut Problems
 
 fn target(word: &str, directive: &Directive, root: &str, problems: &mut Problems) -> Option<Target> {
     if let Some(server) = server(word) {
-        return Some(Target::Server(server.socket()));
+        return Some(Target::Server(server));
     }
     let why = match word.split_once("://") {
         Some(("tls", server)) => match over_tls(server) {

@@ -21,6 +21,7 @@ pub struct Operations {
     loadbalance: bool,
     pub(super) rate_limit: Option<RateLimit>,
     detect_loops: bool,
+    nsid: Option<Nsid>,
     pub(super) needs_pods: bool,
     pub(super) transfer_to: Vec<String>,
 }
@@ -35,6 +36,16 @@ pub struct Health {
     pub port: u16,
     /// How long it goes on serving after it was told to stop.
     pub lameduck: Duration,
+}
+
+/// What the server is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Nsid {
+    /// As the host is.
+    Hostname,
+    /// So.
+    Text(String),
 }
 
 /// Which queries are logged.
@@ -120,6 +131,12 @@ impl Operations {
         (!self.log.is_empty()).then(|| self.log.iter().fold(QueryLog::new(), rule))
     }
 
+    /// `nsid [TEXT]`: what clients are told that ask which server this is.
+    #[must_use]
+    pub fn nsid(&self) -> Option<&Nsid> {
+        self.nsid.as_ref()
+    }
+
     /// `loop`: loops are looked for.
     #[must_use]
     pub fn detects_loops(&self) -> bool {
@@ -140,6 +157,11 @@ impl Operations {
             "reload" => self.set_reload(directive, problems),
             "bufsize" => self.set_bufsize(directive, problems),
             "loadbalance" => self.set_loadbalance(directive, problems),
+            "nsid" => {
+                let text = directive.words.join(" ");
+                self.nsid = Some(if text.is_empty() { Nsid::Hostname } else { Nsid::Text(text) });
+                directive.body.iter().for_each(|option| directive.unknown_option(option, problems));
+            }
             "loop" => {
                 directive.nothing_behind(problems);
                 self.detect_loops = true;

@@ -17,7 +17,8 @@ use super::{
     words::all_zones,
 };
 use crate::{
-    access::Access, cache::CacheConfig, config::Zone, message::Name, rewrite::Rule, template::Template,
+    ServerAddress, access::Access, cache::CacheConfig, config::Zone, message::Name, rewrite::Rule,
+    template::Template,
 };
 
 /// What a Corefile means, and what is wrong with it.
@@ -76,6 +77,8 @@ pub struct Listen {
 pub enum Host {
     /// One address.
     Address(IpAddr),
+    /// An address that means something on one link only: `fe80::1%eth0`.
+    OnInterface(ServerAddress),
     /// All addresses of an interface.
     Interface(String),
 }
@@ -113,6 +116,9 @@ impl fmt::Display for Listen {
             None => {}
             Some(Host::Address(IpAddr::V6(v6))) => write!(f, "[{v6}]")?,
             Some(Host::Address(address)) => write!(f, "{address}")?,
+            Some(Host::OnInterface(address)) => {
+                write!(f, "[{}%{}]", address.socket().ip(), address.interface().unwrap_or_default())?;
+            }
             Some(Host::Interface(name)) => f.write_str(name)?,
         }
         write!(f, ":{}", self.port)
@@ -282,9 +288,10 @@ fn bound_to(block: &Block, problems: &mut Problems) -> Vec<Host> {
     let mut hosts = Vec::new();
     for directive in block.directives.iter().filter(|directive| directive.name == "bind") {
         for word in &directive.words {
-            hosts.push(match word.parse() {
-                Ok(address) => Host::Address(address),
-                Err(_) => Host::Interface(word.clone()),
+            hosts.push(match (word.parse(), word.parse::<ServerAddress>()) {
+                (Ok(address), _) => Host::Address(address),
+                (_, Ok(address)) if word.contains('%') => Host::OnInterface(address),
+                _ => Host::Interface(word.clone()),
             });
         }
         for option in &directive.body {

@@ -1,6 +1,9 @@
 //! Building a [`Server`].
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    time::Duration,
+};
 
 use super::{Limits, Listen, Server, Synced};
 #[cfg(feature = "tls")]
@@ -16,11 +19,13 @@ pub struct ServerBuilder {
     synced: Synced,
     limits: Limits,
     threads: usize,
-    operations: Vec<Result<SocketAddr, ConfigError>>,
+    operations: Vec<Result<ServerAddress, ConfigError>>,
     lameduck: Duration,
     keep_trying: bool,
     rate_limit: Option<RateLimit>,
     query_log: Option<LogSender>,
+    nsid: Vec<u8>,
+    cookie_secret: Option<[u8; 16]>,
 }
 
 impl ServerBuilder {
@@ -37,6 +42,8 @@ impl ServerBuilder {
             keep_trying: false,
             rate_limit: None,
             query_log: None,
+            nsid: Vec::new(),
+            cookie_secret: None,
         }
     }
 
@@ -88,10 +95,10 @@ impl ServerBuilder {
     fn listen_as(
         mut self,
         address: impl TryInto<ServerAddress, Error = impl Into<ConfigError>>,
-        listen: impl FnOnce(SocketAddr) -> Listen,
+        listen: impl FnOnce(ServerAddress) -> Listen,
     ) -> Self {
         let address = address.try_into().map_err(Into::into);
-        self.listen.push(address.map(|address| listen(address.socket())));
+        self.listen.push(address.map(listen));
         self
     }
 
@@ -153,6 +160,25 @@ impl ServerBuilder {
         self
     }
 
+    /// What this server is called, for clients that ask for it (EDNS option NSID, RFC 5001): which of several behind one address
+    /// answered. Any bytes; the first 255 count. Nothing is told by default.
+    #[must_use]
+    pub fn nsid(mut self, name: impl Into<Vec<u8>>) -> Self {
+        self.nsid = name.into();
+        self.nsid.truncate(255);
+        self
+    }
+
+    /// The secret that cookies of clients are made with (RFC 7873, in the form of RFC 9018): servers behind one address should have the
+    /// same, or their clients are told a new cookie with each change of server. A random one by default.
+    ///
+    /// A client that brings a cookie of ours asks from its own address: [`rate_limit`](Self::rate_limit) does not hold back its answers.
+    #[must_use]
+    pub fn cookie_secret(mut self, secret: [u8; 16]) -> Self {
+        self.cookie_secret = Some(secret);
+        self
+    }
+
     /// Answers datagrams in threads of their own, each with a socket for every address; a core each is enough. By default, 0, the
     /// server's future does that, too: slower, and without a thread.
     ///
@@ -170,7 +196,7 @@ impl ServerBuilder {
         mut self,
         address: impl TryInto<ServerAddress, Error = impl Into<ConfigError>>,
     ) -> Self {
-        self.operations.push(address.try_into().map(|address| address.socket()).map_err(Into::into));
+        self.operations.push(address.try_into().map_err(Into::into));
         self
     }
 
@@ -200,7 +226,17 @@ impl ServerBuilder {
         }
         let operations = self.operations.into_iter().collect::<Result<_, _>>()?;
         let Self {
-            zone, front, synced, limits, threads, lameduck, keep_trying, rate_limit, query_log, ..
+            zone,
+            front,
+            synced,
+            limits,
+            threads,
+            lameduck,
+            keep_trying,
+            rate_limit,
+            query_log,
+            nsid,
+            ..
         } = self;
         Ok(Server {
             zone,
@@ -214,6 +250,17 @@ impl ServerBuilder {
             keep_trying,
             rate_limit,
             query_log,
+            nsid,
+            cookie_secret: self.cookie_secret.unwrap_or_else(random_secret),
         })
     }
+}
+
+/// What nobody outside can guess: what the standard library's hashes start from is the system's.
+fn random_secret() -> [u8; 16] {
+    let mut secret = [0; 16];
+    for (number, half) in secret.chunks_exact_mut(8).enumerate() {
+        half.copy_from_slice(&RandomState::new().hash_one(number).to_le_bytes());
+    }
+    secret
 }

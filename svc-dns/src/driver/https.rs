@@ -68,7 +68,7 @@ pub(super) async fn converse(
     stop: watch::Receiver<()>,
 ) -> io::Result<()> {
     let conversation = Arc::new(Conversation {
-        client: Client::tcp(client),
+        client: Client::tls(client),
         shared: Arc::clone(shared),
         tally: Arc::clone(tally),
         active: Mutex::new(Instant::now()),

@@ -1,6 +1,6 @@
 //! An address to listen on, and what serves there.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use tokio::{net::TcpListener, sync::watch};
 
@@ -8,27 +8,28 @@ use super::{
     Shared, tcp, udp,
     workers::{HandOver, Workers},
 };
+use crate::{
+    ServerAddress,
+    error::ServerError,
+    sys::{Datagrams, Listener, Sockets, Speech, resolve},
+};
 #[cfg(feature = "tls")]
 use crate::{Tls, tls::DOT};
-use crate::{
-    error::ServerError,
-    sys::{Datagrams, Listener, Sockets, Speech},
-};
 
 /// An address to listen on.
 #[derive(Clone, Debug)]
 pub(super) enum Listen {
-    Udp(SocketAddr),
-    Tcp(SocketAddr),
-    Both(SocketAddr),
+    Udp(ServerAddress),
+    Tcp(ServerAddress),
+    Both(ServerAddress),
     #[cfg(feature = "tls")]
-    Tls(SocketAddr, Tls),
+    Tls(ServerAddress, Tls),
     #[cfg(feature = "https")]
-    Https(SocketAddr, Tls),
+    Https(ServerAddress, Tls),
 }
 
 impl Listen {
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> ServerAddress {
         match self {
             Self::Udp(address) | Self::Tcp(address) | Self::Both(address) => *address,
             #[cfg(feature = "tls")]
@@ -39,17 +40,17 @@ impl Listen {
     }
 
     pub(super) async fn bind(&self, threads: usize) -> Result<Vec<Listener>, ServerError> {
-        let streams = |address, speech| Ok(vec![Listener::Streams(Sockets::tcp(address)?, speech)]);
+        let at =
+            resolve(self.address()).map_err(|cause| ServerError::new("listen on", self.address(), cause))?;
+        let streams = |speech| Ok(vec![Listener::Streams(Sockets::tcp(at)?, speech)]);
         match self {
-            Self::Udp(address) => Ok(vec![Sockets::udp(*address, threads).await?]),
-            Self::Tcp(address) => streams(*address, Speech::Plain),
-            Self::Both(address) => Ok(Sockets::both(*address, threads).await?.into()),
+            Self::Udp(_) => Ok(vec![Sockets::udp(at, threads).await?]),
+            Self::Tcp(_) => streams(Speech::Plain),
+            Self::Both(_) => Ok(Sockets::both(at, threads).await?.into()),
             #[cfg(feature = "tls")]
-            Self::Tls(address, tls) => streams(*address, Speech::Tls(tls.speaking(&[DOT]).into())),
+            Self::Tls(_, tls) => streams(Speech::Tls(tls.speaking(&[DOT]).into())),
             #[cfg(feature = "https")]
-            Self::Https(address, tls) => {
-                streams(*address, Speech::Https(tls.speaking(&[b"h2", b"http/1.1"]).into()))
-            }
+            Self::Https(_, tls) => streams(Speech::Https(tls.speaking(&[b"h2", b"http/1.1"]).into())),
         }
     }
 }

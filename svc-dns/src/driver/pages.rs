@@ -6,7 +6,7 @@ use super::{
     handle::{Handle, View},
     web,
 };
-use crate::{error::ServerError, sys::Sockets};
+use crate::{ServerAddress, error::ServerError, sys::Sockets};
 
 /// Tells over HTTP how several servers are: `/health`, `/ready` when all of them are, `/metrics` of all. A single server can do it
 /// [itself](super::ServerBuilder::operations).
@@ -28,10 +28,10 @@ impl Pages {
     /// When the address cannot be bound.
     pub fn serve(
         &self,
-        address: SocketAddr,
+        address: ServerAddress,
     ) -> Result<(SocketAddr, impl Future<Output = ()> + Send + use<>), ServerError> {
-        let (listener, views) = (Sockets::tcp(address)?, self.views.clone());
-        let bound = listener.local_addr().unwrap_or(address);
+        let (listener, views) = (Sockets::page(address)?, self.views.clone());
+        let bound = listener.local_addr().unwrap_or(address.socket());
         Ok((bound, async move { web::serve(&listener, &views).await }))
     }
 }

@@ -98,11 +98,11 @@ async fn speak(
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     match speech {
-        Speech::Plain => Connection::new(stream, client, shared, tally).run(stop).await,
+        Speech::Plain => Connection::new(stream, Client::tcp(client), shared, tally).run(stop).await,
         #[cfg(feature = "tls")]
         Speech::Tls(acceptor) => {
             let stream = timeout(shared.limits.idle, acceptor.accept(stream)).await??;
-            Connection::new(stream, client, shared, tally).run(stop).await
+            Connection::new(stream, Client::tls(client), shared, tally).run(stop).await
         }
         #[cfg(feature = "https")]
         Speech::Https(acceptor) => {
@@ -129,12 +129,12 @@ struct Connection<'s, S> {
 }
 
 impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
-    fn new(stream: S, client: SocketAddr, shared: &'s Shared, tally: &'s Tally) -> Self {
+    fn new(stream: S, client: Client, shared: &'s Shared, tally: &'s Tally) -> Self {
         let deadline = Instant::now() + shared.limits.idle;
         let [received, answer, sending] = [const { Vec::new() }; 3];
         Self {
             stream,
-            client: Client::tcp(client),
+            client,
             shared,
             tally,
             transfer: None,

@@ -7,7 +7,12 @@ use std::{
 };
 
 use super::{Exchange, Flights, Forwarder, Inner, Jobs, LoopProbe, Policy, Route, RouteBuilder, Routes};
-use crate::{Cache, ServerAddress, error::ConfigError, message::Name, sys::Connections};
+use crate::{
+    Cache, ServerAddress,
+    error::ConfigError,
+    message::Name,
+    sys::{Connections, resolve},
+};
 
 /// Builds a [`Forwarder`].
 #[derive(Debug)]
@@ -161,5 +166,6 @@ impl ForwarderBuilder {
 pub(super) fn address(
     server: impl TryInto<ServerAddress, Error = impl Into<ConfigError>>,
 ) -> Result<SocketAddr, ConfigError> {
-    server.try_into().map(ServerAddress::socket).map_err(Into::into)
+    let server = server.try_into().map_err(Into::into)?;
+    resolve(server).map_err(|_| ConfigError::Address { text: server.to_string() })
 }

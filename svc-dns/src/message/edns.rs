@@ -2,7 +2,7 @@
 
 use super::{ParseError, Rcode, RecordType, u16_at, u32_at};
 
-/// What a message says in its OPT record. Options are read over: none is supported yet.
+/// What a message says in the fixed part of its OPT record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Edns {

@@ -10,6 +10,8 @@ pub struct Query<'m> {
     header: Header,
     question: Question<'m>,
     edns: Option<Edns>,
+    /// The data of the OPT record.
+    options: &'m [u8],
 }
 
 /// Why a message is not a [`Query`].
@@ -49,8 +51,9 @@ impl<'m> Query<'m> {
             _ => return Err(QueryError::Malformed(ParseError { at: 4, expected: "one question" })),
         }
         let question = Question::parse(message).map_err(QueryError::Malformed)?;
-        let edns = find_edns(message, &header, question.end()).map_err(QueryError::Malformed)?;
-        Ok(Self { front: &message[..question.end()], header, question, edns })
+        let opt = find_edns(message, &header, question.end()).map_err(QueryError::Malformed)?;
+        let (edns, options) = opt.map_or((None, &[][..]), |(edns, options)| (Some(edns), options));
+        Ok(Self { front: &message[..question.end()], header, question, edns, options })
     }
 
     /// The message that asks for records of one type, recursion desired, without EDNS.
@@ -86,10 +89,20 @@ impl<'m> Query<'m> {
     pub const fn edns(&self) -> Option<Edns> {
         self.edns
     }
+
+    /// The EDNS options in wire form (RFC 6891 section 6.1.2), whatever they are; empty where there are none.
+    #[must_use]
+    pub const fn options(&self) -> &'m [u8] {
+        self.options
+    }
 }
 
-/// Walks the records behind the question. Each takes eleven bytes or more, so the walk is as long as the message.
-fn find_edns(message: &[u8], header: &Header, mut at: usize) -> Result<Option<Edns>, ParseError> {
+/// The OPT record and its options. Walks the records behind the question. Each takes eleven bytes or more, so the walk is as long as the message.
+fn find_edns<'m>(
+    message: &'m [u8],
+    header: &Header,
+    mut at: usize,
+) -> Result<Option<(Edns, &'m [u8])>, ParseError> {
     let [_, answers, authorities, additionals] = header.counts.map(u32::from);
     let mut edns = None;
     for index in 0..answers + authorities + additionals {
@@ -102,12 +115,16 @@ fn find_edns(message: &[u8], header: &Header, mut at: usize) -> Result<Option<Ed
             if edns.is_some() || at != owner + 1 {
                 return Err(ParseError { at: owner, expected: "one OPT record, owned by the root" });
             }
-            edns = Some(Edns::parse(message, at)?);
+            edns = Some((Edns::parse(message, at)?, &[][..]));
         }
         u32_at(message, at + 4)?;
-        at += 10 + length;
-        if at > message.len() {
+        let data = at + 10;
+        at = data + length;
+        let Some(data) = message.get(data..at) else {
             return Err(ParseError { at: message.len(), expected: "the whole record" });
+        };
+        if let Some((_, options)) = edns.as_mut().filter(|_| kind == RecordType::OPT) {
+            *options = data;
         }
     }
     Ok(edns)

@@ -25,6 +25,7 @@ pub(super) fn read(query: &[u8], zones: &[Name]) -> Asked {
         zone: zones.iter().position(|zone| is_within(name, zone.wire())),
         kind: RecordType::new(kind.map_or(0, |kind| u16::from_be_bytes(*kind))),
         with_do: wants_dnssec(query, end + 4),
+        with_options: false,
     }
 }
 
@@ -90,9 +91,13 @@ pub(super) fn rcode(answer: &[u8]) -> usize {
     const OPT: &[u8] = &[0, 0, 41];
     const RECORDS: std::ops::Range<usize> = 6..12;
     let lower = usize::from(answer.get(3).copied().unwrap_or_default() & 15);
-    let Some(opt) = answer.len().checked_sub(Edns::LEN).map(|at| &answer[at..]) else { return lower };
-    if answer.get(RECORDS) != Some(&[0, 0, 0, 0, 0, 1]) || !opt.starts_with(OPT) {
+    if answer.get(RECORDS) != Some(&[0, 0, 0, 0, 0, 1]) {
         return lower;
     }
-    (usize::from(opt[5]) << 4 | lower).min(RCODES - 1)
+    match answer.get(name_end(answer) + 4..) {
+        Some(opt) if opt.starts_with(OPT) && opt.len() >= Edns::LEN => {
+            (usize::from(opt[5]) << 4 | lower).min(RCODES - 1)
+        }
+        _ => lower,
+    }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Asked {
     pub(crate) kind: RecordType,
     /// DNSSEC records are wanted, too.
     pub(crate) with_do: bool,
+    /// There are EDNS options.
+    pub(crate) with_options: bool,
 }
 
 impl Asked {
@@ -23,6 +25,7 @@ impl Asked {
             zone: realm.and_then(|realm| zone.number_of(realm)),
             kind: query.question().kind(),
             with_do: query.edns().is_some_and(|edns| edns.dnssec_ok),
+            with_options: !query.options().is_empty(),
         }
     }
 }

@@ -20,18 +20,26 @@ pub struct Client {
     pub address: SocketAddr,
     /// How it came.
     pub transport: Transport,
+    /// Whether nobody else could read it: within TLS.
+    pub encrypted: bool,
 }
 
 impl Client {
     /// A client that sent a datagram.
     #[must_use]
     pub const fn udp(address: SocketAddr) -> Self {
-        Self { address, transport: Transport::Udp }
+        Self { address, transport: Transport::Udp, encrypted: false }
     }
 
     /// A client on a stream.
     #[must_use]
     pub const fn tcp(address: SocketAddr) -> Self {
-        Self { address, transport: Transport::Tcp }
+        Self { address, transport: Transport::Tcp, encrypted: false }
+    }
+
+    /// A client on a stream within TLS.
+    #[must_use]
+    pub const fn tls(address: SocketAddr) -> Self {
+        Self { address, transport: Transport::Tcp, encrypted: true }
     }
 }

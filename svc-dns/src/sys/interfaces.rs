@@ -2,21 +2,39 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket},
 };
 
-use nix::ifaddrs::getifaddrs;
+use nix::{ifaddrs::getifaddrs, net::if_::if_nametoindex};
 
-/// The addresses of an interface, but for those that need a scope.
-pub(crate) fn interface_addresses(name: &str) -> io::Result<Vec<IpAddr>> {
-    let mut addresses: Vec<IpAddr> = getifaddrs()?
-        .filter(|interface| interface.interface_name == name)
+use crate::ServerAddress;
+
+/// The address, with the number of its interface where that is named.
+pub(crate) fn resolve(address: ServerAddress) -> io::Result<SocketAddr> {
+    match address.interface() {
+        None => Ok(address.socket()),
+        Some(name) => match if_nametoindex(name) {
+            Ok(number) => Ok(address.scoped(number)),
+            Err(nix::Error::ENODEV | nix::Error::ENXIO) => Err(io::ErrorKind::AddrNotAvailable.into()),
+            Err(error) => Err(error.into()),
+        },
+    }
+}
+
+/// The addresses of an interface, with this port.
+pub(crate) fn interface_addresses(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let interfaces = getifaddrs()?.filter(|interface| interface.interface_name == name);
+    let mut addresses: Vec<SocketAddr> = interfaces
         .filter_map(|interface| {
             let address = interface.address?;
-            let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+            let v4 = address.as_sockaddr_in().map(|address| SocketAddr::new(address.ip().into(), port));
+            let v6 = |address: &nix::sys::socket::SockaddrIn6| {
+                // Other addresses have no scope.
+                let scope = if address.ip().is_unicast_link_local() { address.scope_id() } else { 0 };
+                SocketAddrV6::new(address.ip(), port, 0, scope).into()
+            };
+            v4.or_else(|| address.as_sockaddr_in6().map(v6))
         })
-        .filter(|address| !matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local()))
         .collect();
     addresses.dedup();
     if addresses.is_empty() {

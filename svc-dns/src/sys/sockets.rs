@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 #[cfg(feature = "tls")]
 use tokio_rustls::TlsAcceptor;
 
-use super::{BatchSocket, Datagrams};
-use crate::error::ServerError;
+use super::{BatchSocket, Datagrams, resolve};
+use crate::{ServerAddress, error::ServerError};
 
 /// The kernel's sockets, made in the network namespace of the thread that asks for them.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +86,12 @@ impl Sockets {
             socket.listen(BACKLOG)
         };
         listen().map_err(|cause| ServerError::new("listen on tcp", address, cause))
+    }
+
+    /// For health, readiness and metrics.
+    pub(crate) fn page(address: ServerAddress) -> Result<TcpListener, ServerError> {
+        let at = resolve(address).map_err(|cause| ServerError::new("listen on tcp", address, cause))?;
+        Self::tcp(at)
     }
 
     /// Both on one port: a client that gets a truncated datagram comes back to the same port.
