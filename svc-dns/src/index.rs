@@ -108,6 +108,12 @@ impl Index {
         if multicluster { self.imports.get(key) } else { self.services.get(key) }
     }
 
+    /// Brings the records of these Services near, a batch of them.
+    #[cfg(feature = "driver")]
+    pub(crate) fn approach<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        self.services.approach(keys);
+    }
+
     /// All Services, by name, then namespace.
     pub(crate) fn services(&self, multicluster: bool) -> Vec<ServiceRecords> {
         let table = if multicluster { &self.imports } else { &self.services };

@@ -2,6 +2,8 @@
 
 mod answer;
 mod asked;
+#[cfg(feature = "driver")]
+mod batch;
 mod chain;
 mod client;
 mod locations;

@@ -161,6 +161,9 @@ impl Worker {
         // Only for this batch: who keeps them while it waits keeps what has long been replaced.
         let (responder, front) = (self.shared.responder.load(), self.shared.fronts.load());
         let now = Instant::now();
+        if queries > 1 {
+            responder.approach((0..queries).map(|index| inbox.query(index).0));
+        }
         let mut counted = [Counted::default(); BATCH];
         for index in 0..queries {
             let (query, peer) = inbox.query(index);

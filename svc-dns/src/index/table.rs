@@ -38,6 +38,10 @@ struct Slot<E> {
 /// One for the process: names of Services come from users, who could make many of them meet if they knew it.
 static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("table"));
 
+/// Keys that are looked up side by side: a batch of queries.
+#[cfg(feature = "driver")]
+pub(super) const TOGETHER: usize = 32;
+
 /// Larger leaves are searched by halves.
 const SHORT: usize = 16;
 
@@ -53,6 +57,22 @@ impl<E: Keyed + Clone> Table<E> {
         let first = if leaf.len() > SHORT { leaf.partition_point(|slot| slot.hash < place.hash) } else { 0 };
         let mut slots = leaf[first..].iter();
         slots.find(|slot| slot.hash == place.hash && slot.entry.key() == key).map(|slot| &slot.entry)
+    }
+
+    /// Brings what these keys lead to near: up to [`TOGETHER`] of them. A look-up waits for memory three times, each time for what
+    /// the last one told; here all keys wait at the same time.
+    #[cfg(feature = "driver")]
+    pub(super) fn approach<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let mut leaves: [(&[Slot<E>], u32); TOGETHER] = [(&[], 0); TOGETHER];
+        for (leaf, key) in leaves.iter_mut().zip(keys) {
+            let place = Place::of(self.seed, key);
+            *leaf = (&self.branches[place.branch][place.leaf], place.hash);
+        }
+        let slots = leaves.map(|(leaf, hash)| leaf.iter().find(|slot| slot.hash == hash));
+        for slot in slots.iter().flatten() {
+            let key = slot.entry.key();
+            std::hint::black_box((key.first(), key.last()));
+        }
     }
 
     pub(super) fn insert(&mut self, entry: E) {
