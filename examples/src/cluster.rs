@@ -16,6 +16,7 @@ use svc_model::allocate::ServiceCidr;
 use svc_model::store::Store;
 use svc_model::{ControlPlane, ObjectName, ObjectRef};
 use svc_overlay::Leases;
+use svc_proxy::Backend;
 
 use crate::apps::balancer::{Cloud, Provider};
 use nodes::ClusterNode;
@@ -42,6 +43,7 @@ pub const SERVER3_MAC: &str = "00:0c:29:9f:4f:5a";
 #[derive(Debug)]
 pub struct Cluster {
     lab: Lab,
+    backend: Backend,
     /// The objects, as every part of the cluster sees them.
     pub store: Store,
     control: ControlPlane,
@@ -61,8 +63,8 @@ impl Cluster {
     ///
     /// # Errors
     /// The first thing that does not work, with what it belongs to.
-    pub async fn start(lab: Lab) -> anyhow::Result<Self> {
-        let mut cluster = Self::bare(lab).await?;
+    pub async fn start(backend: Backend, lab: Lab) -> anyhow::Result<Self> {
+        let mut cluster = Self::bare(backend, lab).await?;
         cluster.apply(include_str!("../manifests/base.yaml")).await.context("the base of the cluster")?;
         cluster.brought.clear();
         Ok(cluster)
@@ -72,7 +74,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub async fn bare(lab: Lab) -> anyhow::Result<Self> {
+    pub async fn bare(backend: Backend, lab: Lab) -> anyhow::Result<Self> {
         let service_cidr: ServiceCidr = "10.96.0.0/12".parse()?;
         let outside = Outside::start(&lab).await.context("the outside")?;
         let control = ControlPlane::builder()
@@ -83,6 +85,7 @@ impl Cluster {
             .build();
         let mut cluster = Self {
             lab,
+            backend,
             store: Store::new(),
             control,
             service_cidr: service_cidr.net(),
@@ -102,6 +105,12 @@ impl Cluster {
             .await?;
         cluster.overlays_settled().await?;
         Ok(cluster)
+    }
+
+    /// The mode in which proxies start.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.backend
     }
 
     /// The range of virtual addresses.

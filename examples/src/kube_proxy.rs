@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use svc_proxy::ProxyMode;
 use svc_proxy::kube_proxy::{self, Configuration};
+use svc_proxy::{Backend, ProxyMode};
 
 /// The file is looked at this often.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -37,6 +37,18 @@ impl ConfigFile {
         &self.configuration
     }
 
+    /// The mode that it asks for: iptables unless it says another, as with kube-proxy.
+    ///
+    /// # Errors
+    /// The mode, where it is not available here.
+    pub fn backend(&self) -> Result<Backend, ProxyMode> {
+        match self.configuration.mode().unwrap_or(ProxyMode::Iptables) {
+            ProxyMode::Iptables => Ok(Backend::Iptables),
+            ProxyMode::Nftables => Ok(Backend::Nftables),
+            mode => Err(mode),
+        }
+    }
+
     /// Waits until it says something else, and gives what it said before. A file that is wrong is told once, and changes
     /// nothing.
     pub async fn changed(&mut self) -> Configuration {
@@ -64,9 +76,8 @@ impl ConfigFile {
     fn warn(&self) {
         let path = self.path.display();
         self.configuration.warnings().iter().for_each(|warning| eprintln!("warning: {path}: {warning}"));
-        if self.configuration.mode() != Some(ProxyMode::Nftables) {
-            let mode = self.configuration.mode().unwrap_or(ProxyMode::Iptables);
-            eprintln!("warning: {path}: mode: {mode} is not available here: rules are those of nftables");
+        if let Err(mode) = self.backend() {
+            eprintln!("warning: {path}: mode: {mode} is not available here: the mode stays as it is");
         }
     }
 }

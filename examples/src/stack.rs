@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use ipnet::Ipv4Net;
 use svc_model::store::Watch;
 use svc_overlay::{Leases, Overlay, Pods};
-use svc_proxy::{Node, Proxy, SysctlPolicy, health, kube_proxy};
+use svc_proxy::iptables::Variant;
+use svc_proxy::{Backend, Node, Proxy, SysctlPolicy, health, kube_proxy};
 
 /// What a node has to know of itself and its cluster.
 #[derive(Clone, Debug)]
@@ -27,6 +28,10 @@ pub struct StackConfig {
     pub vtep_mac: Option<String>,
     /// The link to the other nodes.
     pub underlay: String,
+    /// How the proxy's rules reach the kernel.
+    pub backend: Backend,
+    /// Which tables the mode iptables programs; those that a plain `iptables-restore` does if nothing is said.
+    pub variant: Option<Variant>,
     /// What kube-proxy's configuration says of the proxy.
     pub kube_proxy: Option<kube_proxy::Configuration>,
     /// Where the proxy answers `/healthz` and `/livez`.
@@ -49,6 +54,8 @@ impl StackConfig {
             service_cidr: Ipv4Net::new_assert([10, 96, 0, 0].into(), 12),
             vtep_mac: None,
             underlay: "eth0".to_owned(),
+            backend: Backend::default(),
+            variant: None,
             kube_proxy: None,
             healthz: None,
             metrics: None,
@@ -118,8 +125,12 @@ impl NodeStack {
             overlay = overlay.mac(mac.as_str());
         }
         let (overlay, carry) = overlay.build()?.drive();
-        let (proxy, program) =
-            Proxy::builder(config.proxy_node()?).sysctls(SysctlPolicy::Set).build().drive(watch.clone());
+        let mut proxy =
+            Proxy::builder(config.proxy_node()?).sysctls(SysctlPolicy::Set).backend(config.backend);
+        if let Some(variant) = config.variant {
+            proxy = proxy.variant(variant);
+        }
+        let (proxy, program) = proxy.build().drive(watch.clone());
         let (health, answer) = config.health()?.drive(watch, &proxy);
         let pods = overlay.pods();
         let run = async move {

@@ -15,6 +15,7 @@ mod log;
 mod names;
 mod node_port;
 mod overlay;
+mod proxy_modes;
 mod report;
 pub mod undermine;
 
@@ -26,6 +27,7 @@ use std::pin::Pin;
 
 use anyhow::Context as _;
 use svc_lab::Lab;
+use svc_proxy::Backend;
 
 use crate::cluster::Cluster;
 
@@ -78,6 +80,7 @@ steps! {
     6 "headless: a name for every pod" headless
     7 "externalIPs: an outside address on the nodes" external_ips
     8 "DNS: the C library's resolver in a pod" names
+    9 "proxy modes: switched live, nftables and iptables" proxy_modes
     10 "overlay: VXLAN from node to node" overlay
     11 "Ingress: hosts, paths, rewriting" ingress
     12 "Ingress TLS: certificates by name, replaced live" ingress_tls
@@ -107,7 +110,15 @@ impl Tour {
     /// # Errors
     /// Something that the tour stands on does not work here; the error says what.
     pub async fn begin(lab: Lab, log: Log) -> anyhow::Result<Self> {
-        let cluster = Cluster::start(lab).await?;
+        Self::begin_in(Backend::default(), lab, log).await
+    }
+
+    /// The same with proxies in this mode.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub async fn begin_in(backend: Backend, lab: Lab, log: Log) -> anyhow::Result<Self> {
+        let cluster = Cluster::start(backend, lab).await?;
         Ok(Self { cluster, log, undermine: None })
     }
 

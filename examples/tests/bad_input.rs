@@ -72,7 +72,9 @@ fn main() -> ExitCode {
     }
     svc_lab::enter();
     let trial = Trial::test("faulty_manifests_are_named_and_the_others_work", || {
-        svc_lab::run(|lab| async move { Ok(among_good_ones(Cluster::start(lab).await?).await?) });
+        svc_lab::run(|lab| async move {
+            Ok(among_good_ones(Cluster::start(svc_proxy::Backend::default(), lab).await?).await?)
+        });
         Ok(())
     });
     libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit_code()

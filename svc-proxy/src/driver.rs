@@ -213,7 +213,9 @@ impl Driver {
                     }
                     Some(Command::Switch(backend, reply)) => {
                         // The caller may have gone; the switch is made all the same.
-                        let _ = reply.send(self.switch(backend));
+                        let switched = self.switch(backend);
+                        self.sync();
+                        let _ = reply.send(switched);
                     }
                     Some(Command::CleanUp(reply)) => {
                         // The caller may have gone; the clean-up is done all the same.
@@ -238,6 +240,7 @@ impl Driver {
     fn sync(&mut self) -> Option<Instant> {
         let kernel = &mut *self.proxy.dataplane;
         if !std::mem::replace(&mut self.recollected, true) {
+            self.metrics.begun(self.proxy.modes.backend);
             self.settings.before = self.proxy.modes.recollect(kernel);
         }
         if self.proxy.sysctls == SysctlPolicy::Set {
@@ -245,6 +248,7 @@ impl Driver {
         }
         self.keeper.notice_others(kernel);
         let (wake, error) = self.keeper.sync(kernel, &mut self.settings, &self.metrics);
+        self.metrics.planned(self.keeper.plan());
         self.remove_other_modes();
         self.sweep();
         // No setting is changed before the kernel remembers what it was: whoever cleans up must know.
@@ -268,6 +272,7 @@ impl Driver {
         let errors = self.proxy.modes.remove_others(&mut *self.proxy.dataplane);
         errors.iter().for_each(|error| tracing::warn!(%error, "what another mode left is there still"));
         self.others = (!errors.is_empty()).then(|| now + RETRY);
+        self.metrics.cleanup_failed(errors.len());
         self.reports.removed(errors);
     }
 
@@ -278,10 +283,12 @@ impl Driver {
             return Ok(());
         }
         let modes = Modes { backend, ..self.proxy.modes.clone() };
+        self.metrics.begun(backend);
         let mut keeper = modes.keep(self.keeper.plan().clone());
         let kernel = &mut *self.proxy.dataplane;
         let (_, error) = keeper.sync(kernel, &mut self.settings, &self.metrics);
         if let Some(error) = error {
+            self.metrics.begun(self.proxy.modes.backend);
             // A part of it may be there.
             let left = modes.remove(kernel);
             left.iter().filter(|left| **left != error && !left.is_foreign()).for_each(

@@ -195,6 +195,10 @@ impl iptables::Dataplane for Kernel {
         self.lock().iptables.restore(variant, change)
     }
 
+    fn remove_empty(&mut self, variant: Variant, family: AddressType) -> Result<(), iptables::Error> {
+        self.lock().iptables.remove_empty(variant, family)
+    }
+
     fn stamp(&mut self, variant: Variant, family: AddressType) -> Result<Stamp, iptables::Error> {
         self.lock().iptables.stamp(variant, family)
     }

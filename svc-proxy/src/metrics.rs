@@ -28,13 +28,17 @@ use svc_model::{Delta, Snapshot};
 
 mod change;
 mod histogram;
+mod no_local;
+mod tally;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
+use crate::{Backend, Plan};
 use change::Change;
 use histogram::Histogram;
+pub(crate) use tally::{Counts, Tally};
 
 /// The counts of one proxy. Clones share them.
 #[derive(Clone, Debug)]
@@ -48,7 +52,16 @@ struct Numbers {
     start: SystemTime,
     full: Histogram,
     partial: Histogram,
+    backend: Backend,
     failures: u64,
+    /// Of those, where a change alone was sent.
+    partial_failures: u64,
+    /// What another mode left could not be removed.
+    cleanup_failures: u64,
+    /// Of the mode iptables.
+    rules: Counts,
+    /// What is wanted.
+    plan: Option<Plan>,
     last_synced: Option<SystemTime>,
     last_queued: Option<SystemTime>,
     pending: Change,
@@ -107,6 +120,7 @@ impl Metrics {
     /// Rules were sent, or were to be.
     pub(crate) fn synced(&self, sync: Sync, took: Duration, taken: bool, now: SystemTime) {
         let mut numbers = self.lock();
+        numbers.partial_failures += u64::from(!taken && sync == Sync::Partial);
         match sync {
             Sync::Full => numbers.full.observe(took),
             Sync::Partial => numbers.partial.observe(took),
@@ -115,6 +129,28 @@ impl Metrics {
             true => numbers.last_synced = Some(now),
             false => numbers.failures += 1,
         }
+    }
+
+    /// A mode begins; what failed of another does not count.
+    pub(crate) fn begun(&self, backend: Backend) {
+        let mut numbers = self.lock();
+        (numbers.backend, numbers.rules) = (backend, Counts::default());
+        (numbers.failures, numbers.partial_failures) = (0, 0);
+    }
+
+    /// What another mode left could not be removed.
+    pub(crate) fn cleanup_failed(&self, failures: usize) {
+        self.lock().cleanup_failures += failures as u64;
+    }
+
+    /// How many rules there are in the mode iptables.
+    pub(crate) fn counted(&self, rules: Counts) {
+        self.lock().rules = rules;
+    }
+
+    /// What is wanted.
+    pub(crate) fn planned(&self, plan: &Plan) {
+        self.lock().plan = Some(plan.clone());
     }
 
     /// Everything that changed is in force.
@@ -147,7 +183,12 @@ impl Numbers {
             start,
             full: Histogram::of_syncs(),
             partial: Histogram::of_syncs(),
+            backend: Backend::default(),
             failures: 0,
+            partial_failures: 0,
+            cleanup_failures: 0,
+            rules: Counts::default(),
+            plan: None,
             last_synced: None,
             last_queued: None,
             pending: Change::default(),

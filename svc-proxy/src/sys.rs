@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use nix::ifaddrs::getifaddrs;
 use svc_model::AddressType;
 use svc_nft::conntrack::{Conntrack, Filter, Flow};
-use svc_nft::{Batch, Family, Socket, Table, TableId};
+use svc_nft::{Batch, Chain, Dataplane as _, Family, Policy, Socket, Table, TableId};
 
 use crate::Dataplane;
 use crate::iptables::{self, Cause, Change, Stamp, TableName, Tables, Variant};
@@ -48,6 +48,19 @@ impl Kernel {
     pub fn programs(mut self, programs: Programs) -> Self {
         self.programs = programs;
         self
+    }
+
+    fn remove_empty_table(&mut self, table: &TableId) -> Result<(), svc_nft::Error> {
+        let socket = self.socket()?;
+        let generation = socket.generation()?;
+        let Some(listed) = socket.list_table(table)? else { return Ok(()) };
+        let does_nothing = |chain: &Chain| {
+            chain.rules().is_empty() && chain.hook().is_some_and(|base| base.policy == Policy::Accept)
+        };
+        if listed.sets().is_empty() && listed.chains().iter().all(does_nothing) {
+            socket.apply_at(generation, Batch::new().delete_table(table))?;
+        }
+        Ok(())
     }
 
     fn socket(&mut self) -> Result<&mut Socket, svc_nft::Error> {
@@ -97,10 +110,10 @@ impl iptables::Dataplane for Kernel {
                 legacy::present(family).map_err(|error| unknown(variant, "list its tables", &error))
             }
             Variant::Nft => {
-                let tables = svc_nft::Dataplane::list_tables(self);
+                let tables = self.list_tables();
                 let tables = tables.map_err(|error| silent(variant, "list its tables", error.errno()))?;
-                let nft = if family == AddressType::Ipv6 { Family::Ip6 } else { Family::Ip };
-                let has = |name: &TableName| tables.contains(&TableId::new(nft, name.as_str()));
+                let has =
+                    |name: &TableName| tables.contains(&TableId::new(nft_family(family), name.as_str()));
                 Ok(TableName::ALL.into_iter().filter(has).collect())
             }
         }
@@ -121,6 +134,23 @@ impl iptables::Dataplane for Kernel {
         self.programs.restore(variant, change)
     }
 
+    /// Tables of ip_tables stay as long as their network namespace.
+    fn remove_empty(&mut self, variant: Variant, family: AddressType) -> Result<(), iptables::Error> {
+        if variant == Variant::Legacy {
+            return Ok(());
+        }
+        for name in self.present(variant, family)? {
+            let table = TableId::new(nft_family(family), name.as_str());
+            // Whoever changes rules meanwhile may have put one there.
+            match self.remove_empty_table(&table) {
+                Err(error) if error.is_stale() => {}
+                Err(error) => return Err(silent(variant, "remove an empty table", error.errno())),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The nft variant's tables have no stamps of their own: it is the generation of all rules of nf_tables.
     fn stamp(&mut self, variant: Variant, family: AddressType) -> Result<Stamp, iptables::Error> {
         let number = match variant {
@@ -129,12 +159,16 @@ impl iptables::Dataplane for Kernel {
                 .stamp(family)
                 .map_err(|error| unknown(variant, "read its tables' sizes", &error))?,
             Variant::Nft => {
-                let generation = svc_nft::Dataplane::generation(self);
+                let generation = self.generation();
                 generation.map_err(|error| silent(variant, "read the generation", error.errno()))?.into()
             }
         };
         Ok(Stamp::new(number))
     }
+}
+
+fn nft_family(family: AddressType) -> Family {
+    if family == AddressType::Ipv6 { Family::Ip6 } else { Family::Ip }
 }
 
 fn unknown(variant: Variant, operation: &'static str, error: &io::Error) -> iptables::Error {

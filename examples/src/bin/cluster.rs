@@ -46,6 +46,16 @@ struct Options {
 enum Backend {
     #[default]
     Nftables,
+    Iptables,
+}
+
+impl From<Backend> for svc_proxy::Backend {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::Nftables => Self::Nftables,
+            Backend::Iptables => Self::Iptables,
+        }
+    }
 }
 
 fn known_step(text: &str) -> Result<u8, String> {
@@ -68,10 +78,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(lab: Lab, options: Options) -> anyhow::Result<ExitCode> {
-    let Backend::Nftables = options.backend;
     match &options.manifests {
         Some(directory) => {
-            let cluster = Cluster::start(lab).await?;
+            let cluster = Cluster::start(options.backend.into(), lab).await?;
             show::hosts(&cluster);
             show::follow(cluster, directory).await?;
             Ok(ExitCode::SUCCESS)
@@ -81,7 +90,7 @@ async fn run(lab: Lab, options: Options) -> anyhow::Result<ExitCode> {
 }
 
 async fn steps(lab: Lab, options: &Options) -> anyhow::Result<ExitCode> {
-    let mut tour = Tour::begin(lab, Log::stdout()).await?;
+    let mut tour = Tour::begin_in(options.backend.into(), lab, Log::stdout()).await?;
     tour.log
         .line("The cluster is up: server2 and server3 with overlay and proxy, cluster DNS at 10.96.0.10.");
     let chosen = |step: &&Step| options.step.is_empty() || options.step.contains(&step.number);

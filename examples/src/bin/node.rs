@@ -16,6 +16,8 @@ use svc_model::ControlPlane;
 use svc_model::dir::{DirHandle, ManifestDir};
 use svc_model::store::Store;
 use svc_overlay::Leases;
+use svc_proxy::Backend;
+use svc_proxy::iptables::Variant;
 use svc_proxy::kube_proxy::Change;
 
 /// Runs what a Kubernetes node needs for Services, in the network namespace it is started in (needs CAP_NET_ADMIN).
@@ -64,6 +66,13 @@ struct Options {
     /// kube-proxy's configuration (KubeProxyConfiguration); it is followed as it is edited.
     #[arg(long, value_name = "FILE")]
     proxy_config: Option<PathBuf>,
+    /// How the proxy's rules reach the kernel; by default as its configuration says, if there is one, else nftables. With
+    /// a configuration that is followed, this is where it starts.
+    #[arg(long, value_enum)]
+    backend: Option<Mode>,
+    /// Which tables the mode iptables programs; by default those that a plain iptables-restore does.
+    #[arg(long, value_enum)]
+    iptables_variant: Option<Tables>,
     /// Where the proxy answers /healthz and /livez; by default where its configuration says, if there is one.
     #[arg(long, value_name = "ADDRESS")]
     healthz: Option<SocketAddr>,
@@ -73,6 +82,18 @@ struct Options {
     /// Leave everything in the kernel at the end.
     #[arg(long)]
     leave: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Mode {
+    Nftables,
+    Iptables,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Tables {
+    Legacy,
+    Nft,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -175,16 +196,25 @@ async fn follow_config(file: Option<ConfigFile>, mut config: StackConfig, stack:
     loop {
         let before = file.changed().await;
         for change in before.changes(file.configuration()) {
-            if matches!(change, Change::Servers | Change::Ipvs | Change::Hostname | Change::Mode { .. }) {
+            if matches!(change, Change::Servers | Change::Ipvs | Change::Hostname) {
                 eprintln!("warning: {change:?} takes effect with the next start");
             }
+        }
+        if let Ok(backend) = file.backend()
+            && let Err(error) = stack.proxy.switch(backend).await
+        {
+            eprintln!("error: what was in force goes on: {error}");
+            continue;
         }
         config.kube_proxy = Some(file.configuration().clone());
         match config.proxy_node() {
             Ok(node) => {
                 stack.proxy.reconfigure(node.clone());
                 stack.health.reconfigure(node);
-                println!("goes on with what the proxy's configuration says now");
+                println!(
+                    "goes on with what the proxy's configuration says now, in mode {}",
+                    stack.proxy.status().backend()
+                );
             }
             Err(error) => eprintln!("error: what was in force goes on: {error:#}"),
         }
@@ -195,6 +225,15 @@ impl Options {
     fn stack(&self, file: Option<&ConfigFile>) -> StackConfig {
         let said = file.map(ConfigFile::configuration);
         StackConfig {
+            backend: match self.backend {
+                Some(Mode::Nftables) => Backend::Nftables,
+                Some(Mode::Iptables) => Backend::Iptables,
+                None => file.and_then(|file| file.backend().ok()).unwrap_or_default(),
+            },
+            variant: self.iptables_variant.map(|variant| match variant {
+                Tables::Legacy => Variant::Legacy,
+                Tables::Nft => Variant::Nft,
+            }),
             kube_proxy: said.cloned(),
             healthz: self.healthz.or_else(|| said?.healthz_address()),
             metrics: self.metrics.or_else(|| said?.metrics_address()),

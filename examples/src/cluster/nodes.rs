@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use svc_lab::{Host, Task};
-use svc_model::Revision;
-use svc_nft::{Batch, Dataplane as _, Family, Socket, Table};
+use svc_model::{AddressType, Revision};
+use svc_nft::{Batch, Dataplane as _, Family, Socket, Table, TableId};
+use svc_proxy::Backend;
+use svc_proxy::iptables::{Dataplane as _, TableName};
 use tokio::time::timeout;
 
 use super::{BRIDGE_SYSCTL, Cluster};
@@ -44,6 +46,7 @@ impl Cluster {
         foreigners(&host).await.context("foreign rule, route and link")?;
         let before = state(&host).await?;
         let mut config = StackConfig::new(name, address.parse()?, pod_cidr)?;
+        config.backend = self.backend;
         config.vtep_mac = macs.map(|(_, vtep)| vtep.to_owned());
         let (stack, running) = self.start_stack(&host, &config).await?;
         self.nodes.insert(name.to_owned(), ClusterNode { host, stack: Some(stack), running, before, config });
@@ -171,6 +174,35 @@ impl Cluster {
         if let Some(node) = self.nodes.get_mut(node) {
             node.stack = None;
         }
+    }
+
+    /// The proxy of a node goes on in another mode.
+    ///
+    /// # Errors
+    /// The mode cannot be; the former goes on.
+    pub async fn switch(&self, node: &str, backend: Backend) -> Result<(), svc_proxy::Error> {
+        match self.nodes.get(node).and_then(|node| node.stack.as_ref()) {
+            Some(stack) => stack.proxy.switch(backend).await,
+            None => Err(svc_proxy::Error::Stopped),
+        }
+    }
+
+    /// How many chains the kernel of a node has of a mode.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub async fn rules(&self, node: &str, backend: Backend) -> anyhow::Result<usize> {
+        let count = move || async move {
+            if backend == Backend::Nftables {
+                let table = Socket::open()?.list_table(&TableId::new(Family::Ip, "svc-proxy"))?;
+                return anyhow::Ok(table.map_or(0, |table| table.chains().len()));
+            }
+            let mut kernel = svc_proxy::sys::Kernel::new();
+            let variant = kernel.default_variant()?;
+            let listed = kernel.list(variant, AddressType::Ipv4, &TableName::ALL)?;
+            Ok(listed.owned().tables().values().map(std::collections::BTreeMap::len).sum())
+        };
+        self.host(node)?.run(count).await
     }
 
     /// What the proxy of a node plans.

@@ -50,6 +50,7 @@ pub fn cases() -> Vec<Case> {
         case(8, "Service behind a name", "names.shop", |cluster| {
             Box::pin(remove(cluster, Kind::Service, "shop/names"))
         }),
+        case(9, "rules of the new mode", "requests from", |cluster| Box::pin(flush_nat(cluster, BOTH))),
         case(10, "FDB entry of server2", "no fdb entry", |cluster| Box::pin(remove_fdb_entry(cluster))),
         case(11, "endpoints of a backend", "503", |cluster| Box::pin(remove_slices(cluster, "default/cart"))),
         case(11, "an Ingress", "fallback-1", |cluster| {
@@ -83,6 +84,17 @@ async fn remove_slices(cluster: &mut Cluster, service: &str) -> anyhow::Result<(
 async fn remove_rules(cluster: &mut Cluster, nodes: &[&str]) -> anyhow::Result<()> {
     for node in nodes {
         remove_table(cluster, node, "svc-proxy").await?;
+    }
+    Ok(())
+}
+
+/// Behind the proxies' backs: in a second they have mended it.
+async fn flush_nat(cluster: &mut Cluster, nodes: &[&str]) -> anyhow::Result<()> {
+    for node in nodes {
+        let mut command = tokio::process::Command::new("iptables");
+        command.args(["--wait", "5", "--table", "nat", "--flush"]);
+        let status = cluster.host(node)?.command(command).status().await?;
+        anyhow::ensure!(status.success(), "iptables --flush on {node}: {status}");
     }
     Ok(())
 }

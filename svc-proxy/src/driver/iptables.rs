@@ -6,6 +6,7 @@ use svc_model::AddressType;
 
 use super::mode::{Applied, Mode, Remains, Resynced};
 use crate::iptables::{Backend, Change, Dataplane as Tool, Rules, Stamp, TableName, Tables, Variant, pieces};
+use crate::metrics::{Counts, Tally};
 use crate::state::RuleSet;
 use crate::sysctl::settle::Before;
 use crate::{Dataplane, Error};
@@ -28,11 +29,12 @@ pub(super) struct Iptables {
     adopt: bool,
     /// As of our last change.
     stamps: BTreeMap<AddressType, Stamp>,
+    tally: Tally,
 }
 
 impl Iptables {
     pub(super) fn new(backend: Backend, variant: Option<Variant>, adopt: bool) -> Self {
-        Self { backend, variant, adopt, stamps: BTreeMap::new() }
+        Self { backend, variant, adopt, stamps: BTreeMap::new(), tally: Tally::default() }
     }
 
     fn variant(&mut self, kernel: &mut dyn Tool) -> Result<Variant, Error> {
@@ -97,6 +99,7 @@ impl Iptables {
         if let Some(first) = wanted.first_mut() {
             memory::insert(first, before);
         }
+        self.tally.listed(&wanted);
         let mut changed = false;
         for (listed, mut wanted) in listed.into_iter().zip(wanted) {
             if listed.kubelets {
@@ -143,7 +146,7 @@ impl Iptables {
             self.turn(kernel, &left, &without)?;
             left = without;
         }
-        Ok(())
+        Ok(kernel.remove_empty(variant, family)?)
     }
 }
 
@@ -169,6 +172,7 @@ impl Mode for Iptables {
                 Err(error) => return Err(error),
             }
         }
+        self.tally.changed(changes);
         Ok(applied)
     }
 
@@ -216,6 +220,10 @@ impl Mode for Iptables {
             self.send(kernel, &change)?;
         }
         Ok(())
+    }
+
+    fn counts(&self) -> Option<&Counts> {
+        Some(self.tally.counts())
     }
 
     fn others_changed(&mut self, kernel: &mut dyn Dataplane) -> bool {

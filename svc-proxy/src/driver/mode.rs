@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use svc_model::{Delta, Revision, Snapshot};
 use tokio::time::Instant;
 
-use crate::metrics::{Metrics, Sync};
+use crate::metrics::{Counts, Metrics, Sync};
 use crate::state::{RuleSet, State, Step};
 use crate::sysctl::settle::Before;
 use crate::{Compiler, Dataplane, Error, Node, Plan, Rejection};
@@ -43,6 +43,11 @@ pub(super) trait Mode: fmt::Debug + Send {
         rules: &RulesOf<Self>,
         before: &Before,
     ) -> Result<(), Error>;
+
+    /// How many rules there are, where that is counted.
+    fn counts(&self) -> Option<&Counts> {
+        None
+    }
 
     /// Somebody else changed rules, perhaps ours, since the last time. Costs next to nothing.
     fn others_changed(&mut self, kernel: &mut dyn Dataplane) -> bool;
@@ -118,24 +123,23 @@ impl<M: Mode> Keeper<M> {
         Self { state: State::new(plan, mode.backend()), mode }
     }
 
-    /// Sends a difference. Refused for what it says, it is looked into rather than tried again.
+    /// Sends a difference; whether it was taken. Refused for what it says, it is looked into rather than tried again.
     fn apply(
         &mut self,
         kernel: &mut dyn Dataplane,
         change: &<RulesOf<M> as RuleSet>::Change,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let applied = self.mode.apply(kernel, change)?;
         if applied.others {
             self.state.handle_foreign_change(Instant::now().into_std());
         }
-        match applied.refused {
-            None => self.state.handle_applied(),
-            Some(error) => {
-                tracing::warn!(%error, "a change was refused: the kernel's rules are listed");
-                self.state.handle_refused();
-            }
-        }
-        Ok(())
+        let Some(error) = applied.refused else {
+            self.state.handle_applied();
+            return Ok(true);
+        };
+        tracing::warn!(%error, "a change was refused: the kernel's rules are listed");
+        self.state.handle_refused();
+        Ok(false)
     }
 
     fn resync(
@@ -143,7 +147,7 @@ impl<M: Mode> Keeper<M> {
         kernel: &mut dyn Dataplane,
         rules: &RulesOf<M>,
         settings: &mut Settings,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let start = Instant::now().into_std();
         let resynced = self.mode.resync(kernel, rules, &mut settings.before)?;
         for rejection in &resynced.rejections {
@@ -152,14 +156,14 @@ impl<M: Mode> Keeper<M> {
         settings.remembered = settings.before.clone();
         let took = (start, Instant::now().into_std());
         self.state.handle_resynced(resynced.rejections, resynced.changed, took);
-        Ok(())
+        Ok(true)
     }
 
     /// Everything else is in force; only the memory of settings lags.
-    fn remember(&mut self, kernel: &mut dyn Dataplane, settings: &mut Settings) -> Result<(), Error> {
+    fn remember(&mut self, kernel: &mut dyn Dataplane, settings: &mut Settings) -> Result<bool, Error> {
         self.mode.remember(kernel, self.state.rules(), &settings.before)?;
         settings.remembered = settings.before.clone();
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -215,7 +219,9 @@ impl<M: Mode> Keep for Keeper<M> {
                 Step::Apply(change) => (Sync::Partial, self.apply(kernel, &change)),
                 Step::Resync(rules) => (Sync::Full, self.resync(kernel, &rules, settings)),
             };
-            metrics.synced(sync, start.elapsed(), result.is_ok(), SystemTime::now());
+            let taken = matches!(result, Ok(true));
+            metrics.synced(sync, start.elapsed(), taken, SystemTime::now());
+            self.mode.counts().into_iter().for_each(|counts| metrics.counted(counts.clone()));
             if let Err(failure) = result {
                 tracing::warn!(%failure, "rules not applied; those in force stay");
                 error = Some(failure);

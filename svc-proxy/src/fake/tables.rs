@@ -88,6 +88,10 @@ impl Dataplane for Iptables {
         Ok(())
     }
 
+    fn remove_empty(&mut self, _: Variant, _: AddressType) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn stamp(&mut self, _: Variant, _: AddressType) -> Result<Stamp, Error> {
         Ok(Stamp::new(self.stamp))
     }

@@ -85,6 +85,13 @@ pub trait Dataplane: fmt::Debug {
     /// The program is missing, too old, or fails; or a line is refused.
     fn restore(&mut self, variant: Variant, change: &Change) -> Result<(), Error>;
 
+    /// Removes tables that are as they were made, without any rule, where the variant can. They do nothing.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not let them go.
+    fn remove_empty(&mut self, variant: Variant, family: AddressType) -> Result<(), Error>;
+
     /// Whether rules of tables that are there have changed since: cheap, whatever their number.
     ///
     /// # Errors

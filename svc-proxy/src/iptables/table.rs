@@ -20,7 +20,8 @@ pub enum TableName {
 }
 
 impl TableName {
-    pub(crate) const ALL: [TableName; 3] = [TableName::Mangle, TableName::Filter, TableName::Nat];
+    /// All of them, in the order in which a change goes through them.
+    pub const ALL: [TableName; 3] = [TableName::Mangle, TableName::Filter, TableName::Nat];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -3,7 +3,9 @@
 use std::fmt::{Display, Write as _};
 use std::time::SystemTime;
 
-use super::{Histogram, Numbers};
+use super::{Histogram, Numbers, no_local};
+use crate::Backend;
+use crate::iptables::TableName;
 
 /// All numbers, each under kube-proxy's name and with what it means.
 pub(super) fn page(numbers: &Numbers) -> String {
@@ -35,8 +37,11 @@ impl Page {
         ] {
             self.histogram(name, help, histogram);
         }
-        let name = "sync_proxy_rules_nftables_sync_failures_total";
-        self.single(name, "counter", "How often rules could not be brought up to date", numbers.failures);
+        match numbers.backend {
+            Backend::Nftables => self.nftables(numbers),
+            Backend::Iptables => self.iptables(numbers),
+        }
+        self.no_local_endpoints(numbers);
         let help = "When rules were last brought up to date";
         self.single("sync_proxy_rules_last_timestamp_seconds", "gauge", help, seconds(numbers.last_synced));
         let help = "When a change was last seen that asks for other rules";
@@ -46,6 +51,41 @@ impl Page {
             help,
             seconds(numbers.last_queued),
         );
+    }
+
+    fn nftables(&mut self, numbers: &Numbers) {
+        let name = "sync_proxy_rules_nftables_sync_failures_total";
+        self.single(name, "counter", "How often rules could not be brought up to date", numbers.failures);
+        let name = "sync_proxy_rules_nftables_cleanup_failures_total";
+        let help = "How often what another mode left could not be removed";
+        self.single(name, "counter", help, numbers.cleanup_failures);
+    }
+
+    fn iptables(&mut self, numbers: &Numbers) {
+        let name = "sync_proxy_rules_iptables_restore_failures_total";
+        self.single(name, "counter", "How often rules could not be brought up to date", numbers.failures);
+        let name = "sync_proxy_rules_iptables_partial_restore_failures_total";
+        let help = "The same, where the change alone was sent";
+        self.single(name, "counter", help, numbers.partial_failures);
+        for (name, help, rules) in [
+            ("sync_proxy_rules_iptables_total", "Rules of ours", &numbers.rules.total),
+            ("sync_proxy_rules_iptables_last", "Rules that the last change wrote", &numbers.rules.last),
+        ] {
+            self.about(name, "gauge", help);
+            for table in [TableName::Filter, TableName::Nat] {
+                let count = rules.get(&table).copied().unwrap_or(0);
+                self.line(name, &format!("{{table=\"{table}\"}}"), count);
+            }
+        }
+    }
+
+    fn no_local_endpoints(&mut self, numbers: &Numbers) {
+        let name = "sync_proxy_rules_no_local_endpoints_total";
+        self.about(name, "gauge", "Service ports whose policy is Local, and whose endpoints are elsewhere");
+        let counts = numbers.plan.as_ref().map(no_local::count).unwrap_or_default();
+        for (policy, count) in ["internal", "external"].into_iter().zip(counts) {
+            self.line(name, &format!("{{traffic_policy=\"{policy}\"}}"), count);
+        }
     }
 
     fn changes(&mut self, numbers: &Numbers) {

@@ -215,6 +215,10 @@ impl iptables::Dataplane for Deadly {
         self.around(|kernel| kernel.restore(variant, change))
     }
 
+    fn remove_empty(&mut self, variant: Variant, family: AddressType) -> ToolResult<()> {
+        self.around(|kernel| kernel.remove_empty(variant, family))
+    }
+
     fn stamp(&mut self, variant: Variant, family: AddressType) -> ToolResult<Stamp> {
         self.kernel.stamp(variant, family)
     }
