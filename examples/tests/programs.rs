@@ -77,6 +77,7 @@ fn main() -> ExitCode {
         lab("ingress_routes_to_endpoints", |lab| Box::pin(ingress_routes_to_endpoints(lab))),
         lab("node_serves_all_and_cleans_up", |lab| Box::pin(node_serves_all_and_cleans_up(lab))),
         lab("node_follows_the_configuration_of_kube_proxy", |lab| Box::pin(node_follows_configuration(lab))),
+        lab("node_switches_modes_as_its_configuration_is_edited", |lab| Box::pin(node_switches_modes(lab))),
         lab("node_names_a_missing_underlay", |lab| Box::pin(node_names_a_missing_underlay(lab))),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -538,6 +539,57 @@ async fn node_follows_configuration(lab: Lab) -> anyhow::Result<()> {
     while get("172.20.10.2:32001", "/").await.is_ok() {}
     program.signal(2)?;
     ensure!(program.wait().await?.success(), "it did not end well");
+    Ok(())
+}
+
+/// The file is replaced as a whole, as a ConfigMap that is mounted is.
+async fn node_switches_modes(lab: Lab) -> anyhow::Result<()> {
+    let (a, b) = hosts(&lab).await?;
+    let (directory, elsewhere) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    fs::write(directory.path().join("web.yaml"), BALANCED)?;
+    let config = elsewhere.path().join("config.conf");
+    let write = |fields: &str| {
+        let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+        let newer = elsewhere.path().join("newer");
+        fs::write(&newer, format!("{head}metricsBindAddress: 0.0.0.0\n{fields}\n"))?;
+        fs::rename(newer, &config)
+    };
+    write("mode: nftables")?;
+    let mut command = Command::new(NODE);
+    command.args(["--name", "a", "--address", "172.20.10.2", "--pod-cidr", "10.244.2.0/24"]);
+    command.args(["--manifests", text(directory.path()), "--proxy-config", text(&config)]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut program = a.command(command).spawn().await?;
+    let mut said = BufReader::new(program.stdout.take().context("output is piped")?).lines();
+    let mut errors = BufReader::new(program.stderr.take().context("errors are piped")?).lines();
+    until_line(&mut said, "is in step").await?;
+    let chains = async || -> anyhow::Result<usize> {
+        let output = a.command(Command::new("iptables-save")).output().await?;
+        Ok(String::from_utf8(output.stdout)?.lines().filter(|line| line.starts_with(":KUBE-")).count())
+    };
+    let metrics = async || Get::new("172.20.10.2:10249".parse()?).target("/metrics").send_from(&b).await;
+    ensure!(chains().await? == 0, "there are chains of iptables in the mode nftables");
+    ensure!(metrics().await?.body().contains("kubeproxy_sync_proxy_rules_nftables_sync_failures_total 0"));
+
+    write("mode: iptables\niptables: {masqueradeAll: true, syncPeriod: 30s, minSyncPeriod: 1s}")?;
+    until_line(&mut said, "in mode iptables").await?;
+    ensure!(chains().await? > 10, "there are no chains of iptables");
+    let body = metrics().await?.body().to_owned();
+    ensure!(body.contains("kubeproxy_sync_proxy_rules_iptables_total{table=\"nat\"}"), "{body}");
+    ensure!(!body.contains("kubeproxy_sync_proxy_rules_nftables"), "{body}");
+
+    write("mode: iptable")?;
+    until_line(&mut errors, "mode: `iptable` is not iptables").await?;
+    ensure!(chains().await? > 10, "the mode in force did not stay");
+    // Unless it says another, it is iptables.
+    write("mode: nftables")?;
+    until_line(&mut said, "in mode nftables").await?;
+    ensure!(chains().await? == 0, "there are chains of iptables in the mode nftables");
+    write("")?;
+    until_line(&mut said, "in mode iptables").await?;
+    program.signal(2)?;
+    ensure!(program.wait().await?.success(), "it did not end well");
+    ensure!(chains().await? == 0, "it left chains");
     Ok(())
 }
 
