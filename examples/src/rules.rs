@@ -1,5 +1,6 @@
 //! The `rules` program: what a proxy would do with Services, without touching anything.
 
+pub mod compiled;
 pub mod difference;
 pub mod flows;
 pub mod objects;
@@ -9,11 +10,11 @@ use std::fmt::Display;
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
-use svc_proxy::trace::nftables::Tables;
-use svc_proxy::{Plan, nftables};
+use svc_proxy::Plan;
 
+use compiled::Compiled;
 use objects::Objects;
-use options::{Backend, Command, Diff, Proxy, Trace};
+use options::{Command, Diff, Proxy, Trace};
 
 /// Runs one command. The status is 1 if an object or a flow was refused; everything else is done all the same.
 ///
@@ -46,15 +47,16 @@ fn diff(options: &Diff) -> anyhow::Result<usize> {
     let (from, to) = (Objects::read(&options.from)?, Objects::read(&options.to)?);
     let (before, faults) = compiled(&from, &options.proxy)?;
     let (after, more) = compiled(&to, &options.proxy)?;
-    print(difference::Difference::new(&from, &to, after.caused_diff(&before)))?;
+    print(difference::Difference::new(&from, &to, after.difference(&before)))?;
     Ok(faults + more)
 }
 
 fn trace(options: &Trace) -> anyhow::Result<usize> {
     let objects = Objects::read(&options.objects)?;
     let (rules, faults) = compiled(&objects, &options.proxy)?;
+    let rules = rules.ruleset();
     let tracer = flows::Tracer {
-        rules: &Tables::new(rules.tables()),
+        rules: rules.as_ref(),
         host: options.proxy.host(&objects),
         entry: options.hook.into(),
         format: options.format,
@@ -72,11 +74,9 @@ fn planned(objects: &Objects, proxy: &Proxy) -> anyhow::Result<(Plan, usize)> {
     Ok((plan, objects.faults() + problems.len()))
 }
 
-fn compiled(objects: &Objects, proxy: &Proxy) -> anyhow::Result<(nftables::Rules, usize)> {
+fn compiled(objects: &Objects, proxy: &Proxy) -> anyhow::Result<(Compiled, usize)> {
     let (plan, faults) = planned(objects, proxy)?;
-    match proxy.backend {
-        Backend::Nftables => Ok((plan.compile(&nftables::Backend::default()), faults)),
-    }
+    Ok((Compiled::new(&plan, proxy), faults))
 }
 
 fn print(what: impl Display) -> io::Result<()> {

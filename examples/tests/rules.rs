@@ -2,7 +2,8 @@
 //!
 //! `tests/golden/rules` has objects (`NAME.yaml`) and what becomes of flows (`NAME.flows`): a line that begins with `$` has
 //! the options for the flows below it; a flow is followed by its outcome and endpoints, `*` marks those that are reached
-//! with another source, and a fraction is their probability.
+//! with another source, and a fraction is their probability. Every back end is held to them; sections that take kube-proxy's
+//! side are for the back end that they name, or for nftables.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -75,14 +76,42 @@ fn summary(line: &str) -> (String, String) {
     (line["flow"].as_str().unwrap().to_owned(), summary)
 }
 
+/// Every back end, in every layout.
+const BACKENDS: [&[&str]; 3] =
+    [&["--backend", "nftables"], &["--backend", "iptables"], &["--backend", "iptables", "--flat"]];
+
+impl Section {
+    fn is_for(&self, backend: &[&str]) -> bool {
+        let named = self.arguments.iter().position(|argument| argument == "--backend");
+        match named.map(|at| self.arguments[at + 1].as_str()) {
+            Some(named) => named == backend[1],
+            None => backend[1] == "nftables" || !self.arguments.iter().any(|argument| argument == "--compat"),
+        }
+    }
+
+    /// Without the back end.
+    fn others(&self) -> impl Iterator<Item = &str> {
+        let arguments = self.arguments.iter().map(String::as_str);
+        let named = self.arguments.iter().position(|argument| argument == "--backend");
+        arguments
+            .enumerate()
+            .filter(move |(at, _)| named.is_none_or(|named| !(named..named + 2).contains(at)))
+            .map(|(_, argument)| argument)
+    }
+}
+
 fn holds(name: &str) {
+    BACKENDS.iter().for_each(|backend| holds_with(name, backend));
+}
+
+fn holds_with(name: &str, backend: &[&str]) {
     let objects = golden(&format!("{name}.yaml"));
     let table = fs::read_to_string(golden(&format!("{name}.flows"))).unwrap();
     let mut wrong = String::new();
-    for section in sections(&table) {
-        let mut arguments = vec!["trace", "--objects", &objects, "--backend", "nftables", "--format", "json"];
-        arguments.extend(["--flows", "-"]);
-        arguments.extend(section.arguments.iter().map(String::as_str));
+    for section in sections(&table).into_iter().filter(|section| section.is_for(backend)) {
+        let mut arguments = vec!["trace", "--objects", &objects, "--format", "json", "--flows", "-"];
+        arguments.extend(backend);
+        arguments.extend(section.others());
         let input: String = section.flows.iter().map(|(flow, _)| format!("{flow}\n")).collect();
         let output = rules(&arguments, &input);
         assert!(output.status.success(), "{name} {:?}: {}", section.arguments, text(&output.stderr));
@@ -94,7 +123,7 @@ fn holds(name: &str) {
             let (flow, expected) = expected;
             writeln!(
                 wrong,
-                "{:?}\n  {flow}\n    expected {expected}\n    traced   {}",
+                "{backend:?} {:?}\n  {flow}\n    expected {expected}\n    traced   {}",
                 section.arguments, traced.1
             )
             .unwrap();
@@ -135,6 +164,7 @@ tables! {
     addresses_of_mode_proxy_are_left_alone: "ip-mode",
     hints_keep_connections_in_the_zone: "topology",
     affinity_begins_with_a_draw: "affinity",
+    upstreams_side_of_iptables_is_taken_on_request: "iptables-upstream",
 }
 
 #[test]
@@ -189,7 +219,7 @@ fn a_path_names_the_service_at_every_rule() {
 #[test]
 fn back_ends_that_do_not_exist_are_refused_by_name() {
     let objects = golden("cluster-ip.yaml");
-    for backend in ["iptables", "ipvs", "ebpf"] {
+    for backend in ["ipvs", "ebpf"] {
         let output = rules(&["compile", "--objects", &objects, "--node", "n", "--backend", backend], "");
         assert!(!output.status.success());
         assert!(text(&output.stderr).contains(backend), "{}", text(&output.stderr));
@@ -206,25 +236,49 @@ fn an_address_is_missed_only_where_it_matters() {
 #[test]
 fn a_difference_names_the_object_at_every_line() {
     let (before, after) = (golden("cluster-ip.yaml"), golden("internal-policy.yaml"));
-    let diff = |from: &str, to: &str| {
-        let output = rules(&["diff", "--from", from, "--to", to, "--node", "n", "--backend", "nftables"], "");
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        text(&output.stdout).to_owned()
-    };
-    assert_eq!(diff(&before, &before), "");
     let directory = tempfile::tempdir().unwrap();
     let edited = directory.path().join("objects.json");
     let moved = fs::read_to_string(&before).unwrap().replacen("10.180.2.1", "10.180.2.9", 1);
     fs::write(&edited, moved).unwrap();
-    let lines = diff(&before, edited.to_str().unwrap());
-    assert!(lines.lines().count() > 3, "{lines}");
-    for line in lines.lines() {
-        assert!(line.contains("10.180.2.") || line.contains(". 1 }"), "{line}");
-        assert!(line.ends_with("# EndpointSlice ns/svc2-1"), "{line}");
+    for backend in BACKENDS {
+        let diff = |from: &str, to: &str| {
+            let output = rules(&[&["diff", "--from", from, "--to", to, "--node", "n"], backend].concat(), "");
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            text(&output.stdout).to_owned()
+        };
+        assert_eq!(diff(&before, &before), "");
+        let lines = diff(&before, edited.to_str().unwrap());
+        let caused = |lines: &str| -> Vec<String> {
+            let is_frame = |line: &&str| line.starts_with('*') || *line == "COMMIT" || line.starts_with('#');
+            lines.lines().filter(|line| !is_frame(line)).map(str::to_owned).collect()
+        };
+        assert!(caused(&lines).len() > 3, "{lines}");
+        for line in caused(&lines) {
+            assert!(line.ends_with("# EndpointSlice ns/svc2-1"), "{line}");
+        }
+        assert!(lines.contains("10.180.2.9"), "{lines}");
+        for line in caused(&diff(&before, &after)) {
+            assert!(line.contains("# EndpointSlice ") || line.contains("# Service "), "{line}");
+        }
     }
-    for line in diff(&before, &after).lines() {
-        assert!(line.contains("# EndpointSlice ") || line.contains("# Service "), "{line}");
+}
+
+#[test]
+fn iptables_are_printed_as_iptables_restore_reads_them() {
+    let compile = |layout: &[&str]| {
+        let objects = golden("cluster-ip.yaml");
+        let arguments = ["compile", "--objects", &objects, "--node", "n", "--backend", "iptables"];
+        let output = rules(&[&arguments, layout].concat(), "");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    let (tree, flat) = (compile(&[]), compile(&["--flat"]));
+    for rules in [&tree, &flat] {
+        let heads: Vec<_> = rules.lines().filter(|line| line.starts_with('#')).collect();
+        assert_eq!(heads, ["# iptables-restore", "# ip6tables-restore"]);
+        assert!(rules.contains("--comment \"ns/svc2:http -> 10.180.2.1:8080\""), "{rules}");
     }
+    assert!(!flat.contains("KUBE-DST-"), "{flat}");
 }
 
 #[test]

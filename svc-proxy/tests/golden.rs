@@ -2,10 +2,11 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, missing_docs, reason = "a test")]
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use svc_model::{Delta, Snapshot, yaml};
-use svc_proxy::{Compiler as _, Node, Plan, nftables};
+use svc_model::{Delta, ObjectName, Snapshot, yaml};
+use svc_proxy::{Compiler as _, Node, Plan, iptables, nftables};
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/compile").join(name)
@@ -44,14 +45,66 @@ fn golden_nftables() {
 
 #[test]
 fn golden_difference() {
+    let backend = nftables::Backend::default();
+    let (before, plan, changed) = edited(|plan| backend.compile(plan));
+    let mut rules = before.clone();
+    rules.update(&plan, &changed);
+    compare("edit.nft", &rules.diff_of(&before, &changed).to_string());
+}
+
+/// Few lists, for whoever reads them.
+fn iptables() -> iptables::Backend {
+    iptables::Backend::default().affinity_lists(2)
+}
+
+#[test]
+fn golden_iptables() {
+    let plan = Plan::new(&read("cluster.yaml"), &node());
+    compare("cluster.iptables", &iptables().compile(&plan).to_string());
+}
+
+/// Where there are more Services than a chain asks for one after the other.
+#[test]
+fn golden_iptables_tree() {
+    let service = |number: u8| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: s{number}}}, spec: {{type: NodePort, \
+             clusterIP: 10.96.{}.{number}, ports: [{{port: 80, nodePort: {}}}]}}}}\n---\n\
+             {{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, \
+             metadata: {{name: s{number}-1, labels: {{kubernetes.io/service-name: s{number}}}}}, \
+             ports: [{{port: 8080}}], endpoints: [{{addresses: [10.244.2.{number}]}}]}}\n---\n",
+            number % 3,
+            30_000 + 7 * u16::from(number)
+        )
+    };
+    let manifests: String = (1..=18).map(service).collect();
+    let (objects, problems) = yaml::read(&manifests).stored();
+    assert!(problems.is_empty(), "{problems:?}");
+    let node = Node::builder("server2").address("172.20.10.2").build().unwrap();
+    let rules = iptables().compile(&Plan::new(&objects.into_iter().collect(), &node));
+    compare("tree.iptables", &rules.to_string());
+}
+
+#[test]
+fn golden_iptables_difference() {
+    let backend = iptables();
+    let (before, plan, changed) = edited(|plan| backend.compile(plan));
+    let mut rules = before.clone();
+    rules.update(&plan, &changed);
+    let changes = rules.diff_of(&before, &changed);
+    let text: String =
+        changes.iter().map(|change| format!("# {}-restore --noflush\n{change}", change.program())).collect();
+    compare("edit.iptables", &text);
+}
+
+/// The rules before an edit, and the plan and the Services that changed after it.
+fn edited<R>(compile: impl Fn(&Plan) -> R) -> (R, Plan, BTreeSet<ObjectName>) {
     let mut plan = Plan::new(&read("cluster.yaml"), &node());
-    let before = nftables::Backend::default().compile(&plan);
+    let before = compile(&plan);
     let edit = read("edit.yaml");
     let objects = edit.services().cloned().map(svc_model::Object::Service);
     let objects = objects.chain(edit.slices().cloned().map(svc_model::Object::EndpointSlice));
     let (after, delta): (Snapshot, Delta) = read("cluster.yaml").with(objects, []);
     let changed = plan.update(&after, &delta);
-    let mut rules = before.clone();
-    rules.update(&plan, &changed);
-    compare("edit.nft", &rules.diff_of(&before, &changed).to_string());
+    (before, plan, changed)
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use svc_model::{ObjectName, Snapshot};
-use svc_proxy::nftables::CausedCommand;
 
 use super::objects::Objects;
 
@@ -13,14 +12,34 @@ use super::objects::Objects;
 pub struct Difference<'a> {
     from: &'a Snapshot,
     to: &'a Snapshot,
-    commands: Vec<CausedCommand>,
+    lines: Vec<Line>,
+}
+
+/// A line of a script.
+#[derive(Debug)]
+pub struct Line {
+    text: String,
+    /// The Services that ask for it; `None` for what stands around such lines.
+    services: Option<BTreeSet<ObjectName>>,
+}
+
+impl Line {
+    /// A line that these Services ask for; without any, the node alone.
+    pub fn caused(text: impl fmt::Display, services: BTreeSet<ObjectName>) -> Self {
+        Self { text: text.to_string(), services: Some(services) }
+    }
+
+    /// A line that stands around others.
+    pub fn frame(text: impl fmt::Display) -> Self {
+        Self { text: text.to_string(), services: None }
+    }
 }
 
 impl<'a> Difference<'a> {
     /// What changes between two compilations of these objects.
     #[must_use]
-    pub fn new(from: &'a Objects, to: &'a Objects, commands: Vec<CausedCommand>) -> Self {
-        Self { from: from.snapshot(), to: to.snapshot(), commands }
+    pub fn new(from: &'a Objects, to: &'a Objects, lines: Vec<Line>) -> Self {
+        Self { from: from.snapshot(), to: to.snapshot(), lines }
     }
 
     /// The objects that changed for a Service. A Service whose objects are the same changes because of a rival.
@@ -43,11 +62,15 @@ impl<'a> Difference<'a> {
 
 impl fmt::Display for Difference<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for caused in &self.commands {
-            let causes: BTreeSet<_> = caused.services().iter().flat_map(|name| self.causes(name)).collect();
+        for Line { text, services } in &self.lines {
+            let Some(services) = services else {
+                writeln!(f, "{text}")?;
+                continue;
+            };
+            let causes: BTreeSet<_> = services.iter().flat_map(|name| self.causes(name)).collect();
             let causes: Vec<_> = causes.into_iter().collect();
             let causes = if causes.is_empty() { "the node".to_owned() } else { causes.join(", ") };
-            writeln!(f, "{}  # {causes}", caused.command())?;
+            writeln!(f, "{text}  # {causes}")?;
         }
         Ok(())
     }

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use svc_proxy::packet::{Entry, Host, Packet};
-use svc_proxy::trace::nftables::Tables;
-use svc_proxy::trace::{Ruleset as _, Step, Way};
+use svc_proxy::trace::{Ruleset, Step, Way};
 
 use super::options::{Format, Trace};
 
@@ -15,7 +14,7 @@ use super::options::{Format, Trace};
 #[derive(Debug)]
 pub struct Tracer<'a> {
     /// The rules.
-    pub rules: &'a Tables,
+    pub rules: &'a dyn Ruleset,
     /// The node.
     pub host: Host,
     /// Where packets meet the rules first.

@@ -125,6 +125,9 @@ pub struct Proxy {
     /// Which kind of rules.
     #[arg(long, value_parser = backend, default_value = "nftables")]
     pub backend: Backend,
+    /// With kube-proxy's layout, one rule after another, rather than a tree (iptables only).
+    #[arg(long)]
+    pub flat: bool,
 }
 
 /// Whose side is taken.
@@ -139,6 +142,8 @@ pub enum Side {
 pub enum Backend {
     /// nftables
     Nftables,
+    /// iptables, of either variant
+    Iptables,
 }
 
 /// Where packets meet the rules first.
@@ -171,8 +176,9 @@ pub enum Format {
 fn backend(name: &str) -> Result<Backend, String> {
     match name {
         "nftables" => Ok(Backend::Nftables),
-        "iptables" | "ipvs" => Err(format!("the back end {name} does not exist yet: nftables does")),
-        _ => Err(format!("there is no back end {name}: nftables is one")),
+        "iptables" => Ok(Backend::Iptables),
+        "ipvs" => Err(format!("the back end {name} does not exist yet: nftables and iptables do")),
+        _ => Err(format!("there is no back end {name}: nftables and iptables are some")),
     }
 }
 
@@ -218,6 +224,7 @@ impl Proxy {
         match (self.compat, self.backend) {
             (None, _) => Compat::default(),
             (Some(Side::Upstream), Backend::Nftables) => Compat::upstream(ProxyMode::Nftables),
+            (Some(Side::Upstream), Backend::Iptables) => Compat::upstream(ProxyMode::Iptables),
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use svc_model::{AddressType, ObjectName};
 
-use super::table::{Chain, TableName, Tables};
+use super::table::{Chain, TableName, Tables, program};
 use super::tree::Causes;
 
 pub(crate) type Chains = BTreeMap<(TableName, String), Chain>;
@@ -87,6 +87,12 @@ impl Change {
     #[must_use]
     pub fn family(&self) -> AddressType {
         self.family
+    }
+
+    /// `iptables` or `ip6tables`: whose `-restore --noflush` takes it.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        program(self.family)
     }
 
     /// There is nothing to do.

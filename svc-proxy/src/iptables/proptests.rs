@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use svc_model::{Snapshot, testing};
 
@@ -41,19 +43,40 @@ proptest! {
     fn the_tree_follows_any_addresses(
         before in prop::collection::btree_set(0_u8.., 0..60), after in prop::collection::btree_set(0_u8.., 0..60)
     ) {
-        let snapshot = |numbers: &std::collections::BTreeSet<u8>| -> Snapshot {
-            let text = |number: &u8| format!(
-                "{{apiVersion: v1, kind: Service, metadata: {{name: s{number}}}, \
-                 spec: {{clusterIP: 10.96.0.{number}, ports: [{{port: 80}}]}}}}\n---\n"
-            );
-            let manifests = svc_model::yaml::read(&numbers.iter().map(text).collect::<String>());
-            manifests.stored().0.into_iter().collect()
-        };
-        let compile = |numbers| Backend::default().compile(&Plan::new(&snapshot(numbers), &node()));
-        let (old, new) = (compile(&before), compile(&after));
-        for ((mut held, change), wanted) in old.tables().into_iter().zip(new.diff(&old)).zip(new.tables()) {
-            held.restore(&change.to_string()).unwrap();
-            prop_assert_eq!(held.to_string(), wanted.to_string());
-        }
+        let wide = |numbers: &BTreeSet<u8>| numbers.iter().map(|number| u16::from(*number)).collect();
+        follows(&wide(&before), &wide(&after))?;
     }
+
+    #[test]
+    fn the_tree_follows_a_single_address(
+        numbers in prop::collection::btree_set(0_u16.., 1..80), one in any::<prop::sample::Index>()
+    ) {
+        let mut fewer = numbers.clone();
+        fewer.remove(one.get(&numbers.iter().copied().collect::<Vec<_>>()));
+        follows(&fewer, &numbers)?;
+        follows(&numbers, &fewer)?;
+    }
+}
+
+/// Services with these numbers in their addresses, of both families.
+fn follows(before: &BTreeSet<u16>, after: &BTreeSet<u16>) -> Result<(), TestCaseError> {
+    let snapshot = |numbers: &BTreeSet<u16>| -> Snapshot {
+        let text = |number: &u16| {
+            let [high, low] = number.to_be_bytes();
+            format!(
+                "{{apiVersion: v1, kind: Service, metadata: {{name: s{number}}}, \
+                 spec: {{clusterIPs: [10.96.{high}.{low}, 'fd00:10:96::{number:x}'], \
+                 externalIPs: [198.51.100.{low}, 'fd00:198::{number:x}', 'fd00:203:{high:x}::{low:x}'], ports: [{{port: 80}}]}}}}\n---\n"
+            )
+        };
+        let manifests = svc_model::yaml::read(&numbers.iter().map(text).collect::<String>());
+        manifests.stored().0.into_iter().collect()
+    };
+    let compile = |numbers| Backend::default().compile(&Plan::new(&snapshot(numbers), &node()));
+    let (old, new) = (compile(before), compile(after));
+    for ((mut held, change), wanted) in old.tables().into_iter().zip(new.diff(&old)).zip(new.tables()) {
+        held.restore(&change.to_string()).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(held.to_string(), wanted.to_string());
+    }
+    Ok(())
 }

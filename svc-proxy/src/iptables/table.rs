@@ -7,6 +7,11 @@ use svc_model::AddressType;
 
 use super::rule::Rule;
 
+/// The program of a family, without what it does: `-restore`, `-save`.
+pub(crate) fn program(family: AddressType) -> &'static str {
+    if family == AddressType::Ipv6 { "ip6tables" } else { "iptables" }
+}
+
 /// A table of iptables. Displays as its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -111,6 +116,12 @@ impl Tables {
     #[must_use]
     pub fn family(&self) -> AddressType {
         self.family
+    }
+
+    /// `iptables` or `ip6tables`: whose `-save` lists them.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        program(self.family)
     }
 
     /// The tables, by name.

@@ -1,7 +1,8 @@
 //! The way to a Service: chains that each ask for a few more bits of an address, or of a port.
 //!
 //! The tree is a function of the keys alone, whatever order they came in. Nothing of it is kept: a node is computed from the
-//! sorted keys when somebody asks for it, in O(log n).
+//! sorted keys when somebody asks for it, in O(log n). Nodes begin at every third bit, counted from the last one, and at no
+//! other: so a key that comes or goes changes what lies on the way to it, and nothing elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -117,11 +118,24 @@ impl Tree<'_> {
         self.keys.range((self.dispatcher, low)..=(self.dispatcher, low | self.rest(length)))
     }
 
+    /// The last place within `length` bits where a node may begin.
+    fn begins(&self, length: u8) -> u8 {
+        let first = self.width() % STRIDE;
+        if length < first { 0 } else { length - (length - first) % STRIDE }
+    }
+
+    /// Where the nodes below this one begin.
+    fn below(&self, node: Node) -> u8 {
+        let first = self.width() % STRIDE;
+        let next = if node.length < first { first } else { node.length + STRIDE };
+        next.min(self.width())
+    }
+
     /// All keys of `low` and the bits behind its first ones, as tight as they allow.
     fn tight(&self, low: u128, length: u8) -> Option<Node> {
         let (first, last) = (self.within(low, length).next()?.0.1, self.within(low, length).next_back()?.0.1);
         let differ = u8::try_from(128 - (first ^ last).leading_zeros()).unwrap_or(128);
-        let length = self.width() - differ.min(self.width());
+        let length = self.begins(self.width() - differ.min(self.width()));
         Some(Node { dispatcher: self.dispatcher, low: first & !self.rest(length), length })
     }
 
@@ -138,7 +152,7 @@ impl Tree<'_> {
         if self.is_leaf(node) {
             return Vec::new();
         }
-        let length = (node.length + STRIDE).min(self.width());
+        let length = self.below(node);
         let step = self.rest(length).wrapping_add(1);
         let slots = (0..1_u128 << (length - node.length)).map(|slot| node.low | slot.wrapping_mul(step));
         slots.filter_map(|low| self.tight(low, length)).collect()
@@ -209,7 +223,7 @@ impl Tree<'_> {
         let mut at = self.root();
         while let Some(node) = at {
             let children = self.children(node);
-            let length = (node.length + STRIDE).min(self.width());
+            let length = self.below(node);
             let is_below = self.covers(node, key);
             at = children
                 .iter()

@@ -76,7 +76,7 @@ impl Listing {
         for tables in families {
             let ipv6 = tables.family() == svc_model::AddressType::Ipv6;
             for (table, all) in tables.tables() {
-                let program = if ipv6 { "ip6tables" } else { "iptables" };
+                let program = tables.program();
                 let names = all.iter().map(|(name, chain)| {
                     chain.rules().iter().for_each(|rule| note_seconds(rule, &mut seconds));
                     (name.clone(), indexed((*table, format!("{program} {table}")), name, chain))
@@ -109,7 +109,10 @@ fn indexed(table: (TableName, String), name: &str, chain: &iptables::Chain) -> I
 fn note_seconds(rule: &Rule, seconds: &mut HashMap<String, Duration>) {
     for extension in &rule.matches {
         if let Match::Recent(Recent::Check { name, seconds: time }) = extension {
-            seconds.insert(name.clone(), Duration::from_secs(*time));
+            // Of several chains that ask the same list, whoever asks for less decides.
+            let time = Duration::from_secs(*time);
+            let known = seconds.entry(name.clone()).or_insert(time);
+            *known = time.min(*known);
         }
     }
 }

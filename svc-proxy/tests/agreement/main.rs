@@ -19,6 +19,8 @@ mod histories;
 mod mutations;
 mod outcomes;
 mod packets;
+#[path = "../kernel/programs.rs"]
+mod programs;
 mod reference;
 mod settings;
 mod subject;

@@ -1,45 +1,80 @@
 //! Whatever is taken out of the rules, or altered in them, is noticed.
 
-mod mutants;
+mod iptables;
+mod nftables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use libtest_mimic::Trial;
 use svc_model::{Snapshot, yaml};
-use svc_nft::{Family, Table, Value};
 use svc_proxy::packet::Packet;
-use svc_proxy::trace::nftables::Tables;
-use svc_proxy::trace::{Outcome, Ruleset as _};
-use svc_proxy::{Compat, Compiler as _, NodePortAddresses, Plan, ProxyMode, nftables};
+use svc_proxy::{Compat, NodePortAddresses, Plan, ProxyMode};
 
-use crate::outcomes::holds;
-use crate::packets::{class, packets};
+use crate::packets::{beside, class, packets};
 use crate::reference::{Expected, Reference};
 use crate::settings::{Pods, Settings, net};
 use crate::trial;
-use mutants::{Mutant, mutants};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![trial("every_mutation_of_nftables_is_noticed", every_mutation_is_noticed)]
+    let noticed = |name: &str, mode, mutate: Mutate| {
+        trial(format!("every_mutation_of_{name}_is_noticed"), move || {
+            every_mutation_is_noticed(mode, &mutate)
+        })
+    };
+    vec![
+        noticed("nftables", ProxyMode::Nftables, Box::new(nftables::mutants)),
+        noticed("iptables_tree", ProxyMode::Iptables, Box::new(|plan| iptables::mutants(plan, false))),
+        noticed("iptables_flat", ProxyMode::Iptables, Box::new(|plan| iptables::mutants(plan, true))),
+    ]
 }
 
-fn every_mutation_is_noticed() -> Result<(), String> {
-    let (objects, problems) = yaml::read(include_str!("mutations.yaml")).stored();
-    assert!(problems.is_empty(), "{problems:?}");
-    let snapshot: Snapshot = objects.into_iter().collect();
+/// The rules of a plan as they should be, and all that differ from them in one place.
+type Mutate = Box<dyn Fn(&Plan) -> (Vec<Box<dyn Altered>>, Vec<Mutant>) + Send>;
+
+/// Says what is wrong with what becomes of a packet.
+type Objector = Box<dyn Fn(&Packet, &Expected) -> Option<String>>;
+
+/// Rules of one family.
+trait Altered {
+    fn is_ipv6(&self) -> bool;
+    fn objector(&self) -> Objector;
+}
+
+/// Rules that differ in one place.
+struct Mutant {
+    kind: &'static str,
+    name: String,
+    /// Nobody can notice.
+    unseen: bool,
+    rules: Box<dyn Altered>,
+}
+
+/// Whether the parts of a pattern stand in a text, one after the other; `..` stands between them.
+fn says(text: &str, pattern: &str) -> bool {
+    let after = |rest: &str, part: &str| rest.find(part).map(|at| rest[at + part.len()..].to_owned());
+    pattern.split("..").try_fold(text.to_owned(), |rest, part| after(&rest, part)).is_some()
+}
+
+fn every_mutation_is_noticed(mode: ProxyMode, mutate: &Mutate) -> Result<(), String> {
+    let snapshot = snapshot(mode);
     let mut kinds: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     let (mut noticed, mut unnoticed, mut excused) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for settings in settings() {
+    for settings in settings(mode) {
+        let (rules, mutants) = mutate(&Plan::new(&snapshot, &settings.node()));
         let mut judge = Judge::new(&snapshot, &settings);
-        for mutant in mutants(&judge.tables) {
-            if mutant.is_unseen() {
+        for rules in rules {
+            assert_eq!(judge.objection(rules.as_ref()), None, "the rules are wrong as they are");
+        }
+        for mutant in mutants {
+            if mutant.unseen {
                 excused.insert(mutant.name.clone());
             }
             kinds.entry(mutant.kind).or_default().insert(mutant.name.clone());
             // What one setting hides another shows: everybody may be masqueraded in any case.
             if !noticed.contains(&mutant.name) {
-                let set = if judge.notices(&mutant) { &mut noticed } else { &mut unnoticed };
+                let is_noticed = judge.objection(mutant.rules.as_ref()).is_some();
+                let set = if is_noticed { &mut noticed } else { &mut unnoticed };
                 set.insert(mutant.name);
             }
         }
@@ -58,10 +93,18 @@ fn every_mutation_is_noticed() -> Result<(), String> {
     }
 }
 
+fn snapshot(mode: ProxyMode) -> Snapshot {
+    let own = if mode == ProxyMode::Iptables { include_str!("mutations/own.yaml") } else { "" };
+    let manifests = [include_str!("mutations.yaml"), own].join("\n---\n");
+    let (objects, problems) = yaml::read(&manifests).stored();
+    assert!(problems.is_empty(), "{problems:?}");
+    objects.into_iter().collect()
+}
+
 /// Every kind of rule is there in one of them.
-fn settings() -> [Settings; 3] {
+fn settings(mode: ProxyMode) -> [Settings; 3] {
     let usual = Settings {
-        mode: ProxyMode::Nftables,
+        mode,
         pods: Pods::ByRange,
         masquerade_all: false,
         service_ranges: true,
@@ -81,7 +124,7 @@ fn settings() -> [Settings; 3] {
         Settings {
             pods: Pods::Unknown,
             node_ports: Some(NodePortAddresses::Cidrs(ranges)),
-            compat: Compat::upstream(ProxyMode::Nftables),
+            compat: Compat::upstream(mode),
             ..usual.clone()
         },
         usual,
@@ -90,45 +133,34 @@ fn settings() -> [Settings; 3] {
 
 /// One packet of each class to each destination, and what should become of it.
 struct Judge {
-    tables: Vec<Table>,
     cases: Vec<(Packet, Expected)>,
 }
 
 impl Judge {
     fn new(snapshot: &Snapshot, settings: &Settings) -> Self {
-        let plan = Plan::new(snapshot, &settings.node());
-        let tables = nftables::Backend::default().compile(&plan).tables();
         let reference = Reference { snapshot, settings };
         let slices = snapshot.slices().flat_map(|slice| slice.endpoints());
         let endpoints: BTreeSet<_> = slices.map(|endpoint| endpoint.address()).collect();
         let mut seen = BTreeSet::new();
-        let mut judge = Self { tables, cases: Vec::new() };
-        for packet in packets(snapshot).into_iter().flatten() {
+        let mut judge = Self { cases: Vec::new() };
+        for packet in packets(snapshot).into_iter().flatten().chain(beside(snapshot)) {
             let expected = reference.of(&packet);
             if seen.insert(format!("{} {} {expected:?}", sender(&packet, &endpoints), packet.destination())) {
                 judge.cases.push((packet, expected));
             }
         }
-        for table in judge.tables.clone() {
-            assert_eq!(judge.objection(&table), None, "the rules are wrong as they are");
-        }
         judge
     }
 
-    fn notices(&mut self, mutant: &Mutant) -> bool {
-        self.objection(&mutant.table).is_some()
-    }
-
-    /// What is wrong with a table. The packet that found the last mutant may well find the next.
-    fn objection(&mut self, table: &Table) -> Option<String> {
-        let (rules, raced) = (Tables::new([table.clone()]), Tables::new([with_one_endpoint(table)]));
-        let is_v6 = table.id().family() == Family::Ip6;
-        let objects = |(packet, expected): &(Packet, Expected)| {
-            holds(&rules, packet, expected).err().or_else(|| lost_in_a_race(&raced, packet, expected))
-        };
-        let mut cases =
-            self.cases.iter().enumerate().filter(|(_, (packet, _))| packet.source().is_ipv6() == is_v6);
-        let (at, objection) = cases.find_map(|(at, case)| Some((at, objects(case)?)))?;
+    /// What is wrong with rules. The packet that found the last mutant may well find the next.
+    fn objection(&mut self, rules: &dyn Altered) -> Option<String> {
+        let objector = rules.objector();
+        let mut cases = self.cases.iter().enumerate();
+        let (at, objection) = cases.find_map(|(at, (packet, expected))| {
+            let objection =
+                (packet.source().is_ipv6() == rules.is_ipv6()).then(|| objector(packet, expected));
+            Some((at, objection??))
+        })?;
         let case = self.cases.remove(at);
         self.cases.insert(0, case);
         Some(objection)
@@ -141,32 +173,4 @@ fn sender(packet: &Packet, endpoints: &BTreeSet<IpAddr>) -> String {
         true => format!("{} {}", class(packet), packet.source() == packet.destination().ip()),
         false => format!("{} {}", class(packet), packet.source()),
     }
-}
-
-/// The kernel looks at maps anew in each look-up: endpoints may vanish between the choice of the chain for so many and the
-/// draw. A client must not be lost then.
-fn lost_in_a_race(raced: &Tables, packet: &Packet, expected: &Expected) -> Option<String> {
-    if expected.outcome != Outcome::Forward || expected.endpoints.len() < 2 {
-        return None;
-    }
-    match raced.trace(packet) {
-        Ok(trace) if trace.ways().iter().all(|way| way.outcome() == Outcome::Forward) => None,
-        Ok(trace) => Some(format!("in a race: {trace}")),
-        Err(error) => Some(error.to_string()),
-    }
-}
-
-/// All but the first.
-fn with_one_endpoint(table: &Table) -> Table {
-    let mut raced = table.clone();
-    for set in table.sets() {
-        let mut fewer = set.clone();
-        for element in set.elements() {
-            if matches!(element.key().parts().last(), Some(Value::Integer(1..))) {
-                fewer.remove(element.key());
-            }
-        }
-        raced.insert_set(fewer);
-    }
-    raced
 }

@@ -67,17 +67,34 @@ pub(crate) fn check(
 }
 
 pub(crate) fn holds(rules: &dyn Ruleset, packet: &Packet, expected: &Expected) -> Result<Trace, String> {
+    let trace = begins(rules, packet, expected)?;
+    goes_on(rules, packet, expected, &trace)?;
+    Ok(trace)
+}
+
+/// The first packet of a connection.
+pub(crate) fn begins(rules: &dyn Ruleset, packet: &Packet, expected: &Expected) -> Result<Trace, String> {
     let trace = rules.trace(packet).map_err(|error| error.to_string())?;
-    if let Some(objection) = expected.objection(&trace) {
-        return Err(objection);
+    match expected.objection(&trace) {
+        Some(objection) => Err(objection),
+        None => Ok(trace),
     }
+}
+
+/// Those that follow it, and the next connection of the client.
+pub(crate) fn goes_on(
+    rules: &dyn Ruleset,
+    packet: &Packet,
+    expected: &Expected,
+    trace: &Trace,
+) -> Result<(), String> {
     // Rules are for new connections: what is known goes on, whatever has become of its Service.
     later(rules, packet, None, false)?;
     later(rules, packet, Some(SocketAddr::new(packet.source(), 4711)), true)?;
     if expected.affinity.is_some() {
         trace.endpoints().try_for_each(|way| again(rules, packet, way))?;
     }
-    Ok(trace)
+    Ok(())
 }
 
 /// What belongs to a connection goes where its first packet went.

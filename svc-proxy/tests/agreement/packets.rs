@@ -37,6 +37,30 @@ pub(crate) fn packets(snapshot: &Snapshot) -> [Vec<Packet>; 2] {
     })
 }
 
+/// Packets that rules which ask for less would take for others: to addresses and ports beside those of frontends, and of
+/// other protocols.
+pub(crate) fn beside(snapshot: &Snapshot) -> Vec<Packet> {
+    let [served, unserved] = destinations(snapshot);
+    let mut all = Destinations::new();
+    for (protocol, to) in served.into_iter().chain(unserved) {
+        let other = if protocol == Protocol::Udp { Protocol::Tcp } else { Protocol::Udp };
+        all.insert((other, to));
+        all.insert((protocol, SocketAddr::new(to.ip(), to.port() ^ 1)));
+        let beside = [1, 2, 4, 8, 16].map(|bit| SocketAddr::new(flipped(to.ip(), bit), to.port()));
+        all.extend(beside.into_iter().flat_map(|to| [(protocol, to), (other, to)]));
+    }
+    let clients = ["203.0.113.7", "2600::7"].map(ip);
+    let from_all = |(protocol, to)| clients.into_iter().flat_map(move |ip| between(protocol, ip, to));
+    all.into_iter().flat_map(from_all).collect()
+}
+
+fn flipped(address: IpAddr, bit: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => (u32::from(address) ^ u32::from(bit)).to_be_bytes().into(),
+        IpAddr::V6(address) => (u128::from(address) ^ u128::from(bit)).to_be_bytes().into(),
+    }
+}
+
 /// So many of each kind, spread over all.
 pub(crate) fn some(snapshot: &Snapshot, count: usize, start: u64) -> impl Iterator<Item = Packet> {
     packets(snapshot).into_iter().flat_map(move |packets| {
@@ -94,6 +118,12 @@ fn destinations(snapshot: &Snapshot) -> [Destinations; 2] {
             all.extend(own.map(|ip| (port.protocol(), SocketAddr::new(ip, number))));
             wrong.insert((Protocol::Sctp, SocketAddr::new(ip(ADDRESSES[0]), number)));
         }
+        let check = service.health_check_node_port();
+        wrong.extend(
+            check.into_iter().flat_map(|port| {
+                ADDRESSES.map(|address| (Protocol::Tcp, SocketAddr::new(ip(address), port)))
+            }),
+        );
         let no_port = addresses.iter().map(|ip| SocketAddr::new(*ip, 7));
         wrong.extend(no_port.flat_map(|to| [(Protocol::Tcp, to), (Protocol::Udp, to)]));
     }

@@ -298,10 +298,25 @@ impl Reference<'_> {
         (outcome == Outcome::Reject).then_some(reply)
     }
 
+    /// A load balancer asks the node itself, in whichever family it reaches it.
+    fn is_health_check(&self, packet: &Packet) -> bool {
+        let to = packet.destination();
+        let asks = |service: &Service| {
+            service.external_traffic_policy() == TrafficPolicy::Local
+                && service.health_check_node_port() == Some(to.port())
+        };
+        let mut ours =
+            [AddressType::Ipv4, AddressType::Ipv6].into_iter().flat_map(|family| self.ours(family));
+        packet.protocol() == Protocol::Tcp && host().is_local(to.ip()) && ours.any(asks)
+    }
+
     /// Nobody has this address and port.
     fn unserved(&self, packet: &Packet, family: AddressType) -> Expected {
         let to = packet.destination().ip();
         let compat = &self.settings.compat;
+        if compat.accept_health_checks && self.is_health_check(packet) {
+            return Expected::only(Outcome::Accept);
+        }
         if self.ours(family).any(|service| service.cluster_ips().contains(&to)) && !compat.pass_wrong_ports {
             return Expected::only(Outcome::Reject);
         }

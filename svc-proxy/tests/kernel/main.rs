@@ -16,6 +16,7 @@ mod iptables;
 mod killed;
 mod life;
 mod policies;
+mod programs;
 mod switching;
 mod text;
 mod traffic;

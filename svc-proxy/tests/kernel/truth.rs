@@ -16,41 +16,69 @@ use std::net::SocketAddr;
 use libtest_mimic::Trial;
 use svc_lab::{Lab, Result};
 use svc_model::Protocol;
-use svc_nft::{Dataplane as _, Socket};
 use svc_proxy::Node;
 use svc_proxy::packet::{Entry, Host, Packet};
-use svc_proxy::trace::nftables::Tables;
-use svc_proxy::trace::{Outcome, Ruleset as _, Trace};
+use svc_proxy::trace::{Outcome, Trace};
 
+use crate::programs::Programs;
 use crate::trial;
 use flows::{Flow, Seen, Sender};
-use lab::{Net, Truth};
+use lab::{By, Net, Truth};
 
 pub fn trials() -> Vec<Trial> {
     let usual = || settings::usual().build().unwrap();
     let mut trials = vec![
         trial("trace_says_what_tcp_and_udp_packets_meet", move |lab| {
-            truth(lab, usual(), &[Protocol::Tcp, Protocol::Udp], 2)
+            truth(lab, usual(), &[Protocol::Tcp, Protocol::Udp], 2, By::Nftables)
         }),
-        trial("trace_says_what_sctp_packets_meet", move |lab| truth(lab, usual(), &[Protocol::Sctp], 1)),
+        trial("trace_says_what_sctp_packets_meet", move |lab| {
+            truth(lab, usual(), &[Protocol::Sctp], 1, By::Nftables)
+        }),
     ];
     for (protocols, what) in [(&[Protocol::Tcp][..], "packets"), (&[Protocol::Sctp], "sctp_packets")] {
         trials.extend(settings::all().into_iter().map(|(name, node)| {
-            trial(&format!("trace_says_what_{what}_meet_{name}"), |lab| truth(lab, node, protocols, 1))
+            trial(&format!("trace_says_what_{what}_meet_{name}"), |lab| {
+                truth(lab, node, protocols, 1, By::Nftables)
+            })
         }));
     }
+    for (layout, flat, variant) in IPTABLES {
+        let name = format!("trace_says_what_tcp_and_udp_packets_meet_by_iptables_{layout}_{variant}");
+        trials.push(by_iptables(name, usual(), &[Protocol::Tcp, Protocol::Udp], flat, variant));
+    }
+    for ((layout, flat, variant), (name, node)) in IPTABLES.into_iter().cycle().zip(settings::all()) {
+        let name = format!("trace_says_what_packets_meet_by_iptables_{layout}_{variant}_{name}");
+        trials.push(by_iptables(name, node, &[Protocol::Tcp], flat, variant));
+    }
+    let name = "trace_says_what_sctp_packets_meet_by_iptables_tree_nft".to_owned();
+    trials.push(by_iptables(name, usual(), &[Protocol::Sctp], false, "nft"));
     trials
 }
 
+/// Every layout by every variant of the programs.
+const IPTABLES: [(&str, bool, &str); 4] =
+    [("tree", false, "legacy"), ("tree", false, "nft"), ("flat", true, "legacy"), ("flat", true, "nft")];
+
+fn by_iptables(
+    name: String,
+    node: Node,
+    protocols: &'static [Protocol],
+    flat: bool,
+    variant: &'static str,
+) -> Trial {
+    if let Some(missing) = Programs::missing(variant) {
+        return Trial::test(name.clone(), move || {
+            println!("SKIP {name}: {missing}");
+            Ok(())
+        });
+    }
+    trial(&name, move |lab| truth(lab, node, protocols, 1, By::Iptables { flat, variant }))
+}
+
 /// Sends every flow so many times, for lots are drawn.
-async fn truth(lab: Lab, node: Node, protocols: &[Protocol], times: usize) -> Result {
-    let truth = Truth::new(&lab, node, protocols).await?;
-    let tables = truth.node.run(|| async {
-        let mut kernel = Socket::open()?;
-        let ids = kernel.list_tables()?;
-        ids.iter().map(|id| kernel.list_table(id)).collect::<std::result::Result<Vec<_>, _>>()
-    });
-    let tables = Tables::new(tables.await?.into_iter().flatten());
+async fn truth(lab: Lab, node: Node, protocols: &[Protocol], times: usize, by: By) -> Result {
+    let truth = Truth::new(&lab, node, protocols, by).await?;
+    let tables = truth.listed().await?;
     let mut flows = Vec::new();
     let mut expected: Vec<Trace> = Vec::new();
     for flow in truth.flows() {

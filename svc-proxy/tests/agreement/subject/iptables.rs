@@ -1,15 +1,14 @@
 //! iptables by its programs, of both variants.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
-use svc_model::{AddressType, ObjectName};
+use svc_model::ObjectName;
 use svc_proxy::iptables::{Backend, Change, Rules, Tables};
 use svc_proxy::trace::{Ruleset, iptables::Listing};
 use svc_proxy::{Compiler as _, Plan, ProxyMode};
 
 use super::{Follower, Kernel, Subject};
+use crate::programs::Programs;
 
 pub(super) struct Iptables {
     pub(super) flat: bool,
@@ -40,9 +39,7 @@ impl Subject for Iptables {
     }
 
     fn missing(&self, way: &'static str) -> Option<String> {
-        let program = format!("iptables-{way}-restore");
-        let is_there = Command::new(&program).arg("--version").stdout(Stdio::null()).status().is_ok();
-        (!is_there).then(|| format!("no {program} program here (Debian's package `iptables` has it)"))
+        Programs::missing(way)
     }
 
     fn follower(&self, plan: &Plan, kernel: Kernel) -> Box<dyn Follower> {
@@ -116,36 +113,12 @@ impl Held for Tables {
 }
 
 /// Those of the network namespace that this thread is in.
-struct Programs {
-    variant: &'static str,
-    family: AddressType,
-}
-
-impl Programs {
-    fn program(&self, what: &str) -> Command {
-        let ip = if self.family == AddressType::Ipv6 { "ip6tables" } else { "iptables" };
-        let mut command = Command::new(format!("{ip}-{}-{what}", self.variant));
-        let lock = std::env::temp_dir().join(format!("xtables.lock.{}", std::process::id()));
-        command.env("XTABLES_LOCKFILE", lock).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-}
-
 impl Held for Programs {
     fn restore(&mut self, change: &Change) -> Result<(), String> {
-        let mut child =
-            self.program("restore").args(["--noflush", "--wait"]).stdin(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(change.to_string().as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-        }
+        Programs::restore(*self, change)
     }
 
     fn tables(&mut self) -> Tables {
-        let output = self.program("save").output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Tables::parse(self.family, &String::from_utf8_lossy(&output.stdout)).unwrap().owned()
+        Programs::tables(*self).owned()
     }
 }

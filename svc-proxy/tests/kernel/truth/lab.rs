@@ -4,11 +4,15 @@ use std::net::IpAddr;
 
 use svc_lab::{Host, Lab, Result, Task};
 use svc_model::store::Store;
-use svc_model::{Protocol, yaml};
-use svc_proxy::{Handle, Node, Proxy, SysctlPolicy};
+use svc_model::{AddressType, Object, Protocol, Snapshot, yaml};
+use svc_nft::{Dataplane as _, Socket};
+use svc_proxy::iptables::{Backend, Change, Tables};
+use svc_proxy::trace::{Ruleset, iptables, nftables};
+use svc_proxy::{Compiler as _, Handle, Node, Plan, Proxy, SysctlPolicy};
 
 use super::flows::{self, Arrivals, Flow};
 use crate::cluster::{PORT, add_bridge, attach_pod};
+use crate::programs::Programs;
 use crate::traffic;
 
 /// One family's addresses.
@@ -117,12 +121,26 @@ pub struct Truth {
     pub pods: Vec<Host>,
     pub arrivals: Arrivals,
     shapes: Vec<Shape>,
-    _handle: Handle,
-    _driver: Task<()>,
+    rules: Rules,
+}
+
+/// Which rules, and how they come into the kernel.
+#[derive(Clone, Copy, Debug)]
+pub enum By {
+    /// nftables, by the driver.
+    Nftables,
+    /// iptables, by the programs of a variant.
+    Iptables { flat: bool, variant: &'static str },
+}
+
+/// What put the rules into the kernel.
+enum Rules {
+    Driven { _handle: Handle, _driver: Task<()> },
+    Restored { variant: &'static str },
 }
 
 impl Truth {
-    pub async fn new(lab: &Lab, config: Node, protocols: &[Protocol]) -> Result<Self> {
+    pub async fn new(lab: &Lab, config: Node, protocols: &[Protocol], by: By) -> Result<Self> {
         let client = host(lab, "client", |net| net.client).await?;
         let node = host(lab, "server2", |net| net.node).await?;
         let other = host(lab, "server3", |net| net.other).await?;
@@ -147,17 +165,35 @@ impl Truth {
             }
             flows::serve_sctp(host, name, &arrivals).await?;
         }
-        let (store, shapes) = (Store::new(), shapes(protocols));
-        let proxy = Proxy::builder(config).sysctls(SysctlPolicy::Set).build();
-        let (handle, run) = proxy.drive(store.watch());
-        let driver = node.spawn(move || run);
+        let shapes = shapes(protocols);
         let manifests: String =
             shapes.iter().enumerate().map(|(at, shape)| shape.manifests(at + 1)).collect();
         let (objects, _) = yaml::read(&manifests).stored();
         assert_eq!(objects.len(), 3 * shapes.len());
-        handle.programmed(store.apply(objects)).await?;
-        assert!(handle.status().is_fine(), "{:?}", handle.status());
-        Ok(Self { client, node, other, pods, arrivals, shapes, _handle: handle, _driver: driver })
+        let rules = match by {
+            By::Nftables => drive(&node, config, objects).await?,
+            By::Iptables { flat, variant } => restore(&node, &config, objects, flat, variant).await?,
+        };
+        Ok(Self { client, node, other, pods, arrivals, shapes, rules })
+    }
+
+    /// The rules that the kernel lists.
+    pub async fn listed(&self) -> Result<Box<dyn Ruleset>> {
+        Ok(match self.rules {
+            Rules::Driven { .. } => {
+                let tables = self.node.run(|| async {
+                    let mut kernel = Socket::open()?;
+                    let ids = kernel.list_tables()?;
+                    ids.iter().map(|id| kernel.list_table(id)).collect::<std::result::Result<Vec<_>, _>>()
+                });
+                Box::new(nftables::Tables::new(tables.await?.into_iter().flatten()))
+            }
+            Rules::Restored { variant } => {
+                let list = move |family| Programs { variant, family }.tables();
+                let tables = self.node.run(move || async move { FAMILIES.map(list) }).await;
+                Box::new(iptables::Listing::new(tables))
+            }
+        })
     }
 
     /// Every frontend from everywhere; and some addresses and ports that no Service has.
@@ -180,6 +216,73 @@ impl Truth {
         }
         flows
     }
+}
+
+const FAMILIES: [AddressType; 2] = [AddressType::Ipv4, AddressType::Ipv6];
+
+async fn drive(node: &Host, config: Node, objects: Vec<Object>) -> Result<Rules> {
+    let store = Store::new();
+    let proxy = Proxy::builder(config).sysctls(SysctlPolicy::Set).build();
+    let (handle, run) = proxy.drive(store.watch());
+    let driver = node.spawn(move || run);
+    handle.programmed(store.apply(objects)).await?;
+    assert!(handle.status().is_fine(), "{:?}", handle.status());
+    Ok(Rules::Driven { _handle: handle, _driver: driver })
+}
+
+async fn restore(
+    node: &Host,
+    config: &Node,
+    objects: Vec<Object>,
+    flat: bool,
+    variant: &'static str,
+) -> Result<Rules> {
+    for name in [
+        "net/ipv4/ip_forward",
+        "net/ipv6/conf/all/forwarding",
+        "net/bridge/bridge-nf-call-iptables",
+        "net/bridge/bridge-nf-call-ip6tables",
+    ] {
+        node.set_sysctl(name, 1).await?;
+    }
+    let (config, backend) = (config.clone(), Backend::default().flat(flat).affinity_lists(2));
+    node.run(move || async move { step_by_step(&config, &backend, objects, variant) }).await?;
+    Ok(Rules::Restored { variant })
+}
+
+/// In a user namespace, where no socket's buffer may be as large as it likes, the program of the nft variant takes only so
+/// much at once.
+fn step_by_step(
+    config: &Node,
+    backend: &Backend,
+    objects: Vec<Object>,
+    variant: &'static str,
+) -> std::result::Result<(), String> {
+    let mut snapshot = Snapshot::default();
+    let mut plan = Plan::new(&snapshot, config);
+    let mut rules = backend.compile(&plan);
+    let restore = |change: &Change| match change.is_empty() {
+        true => Ok(()),
+        false => Programs { variant, family: change.family() }.restore(change),
+    };
+    for tables in rules.tables() {
+        restore(&Change::between(&Tables::new(tables.family()), &tables))?;
+    }
+    for some in objects.chunks(9) {
+        let (next, delta) = snapshot.with(some.iter().cloned(), []);
+        let changed = plan.update(&next, &delta);
+        let before = rules.clone();
+        rules.update(&plan, &changed);
+        rules.diff_of(&before, &changed).iter().try_for_each(restore)?;
+        snapshot = next;
+    }
+    // The program lists what was printed, and what it lists is read as it was meant.
+    for tables in backend.compile(&Plan::new(&snapshot, config)).tables() {
+        let listed = Programs { variant, family: tables.family() }.tables().owned();
+        assert_eq!(listed.to_string(), tables.to_string());
+        assert_eq!(listed, tables);
+    }
+    Ok(())
 }
 
 /// Everything goes by the node, and answers come back by it, whoever sees whose address.

@@ -1,17 +1,48 @@
-//! All the ways in which a table can be a little different.
+//! All the ways in which a table of nftables can be a little different.
 
 use std::time::Duration;
 
 use svc_nft::{
-    Chain, CmpOp, Data, Element, Expr, Hook, Key, NatTarget, Numgen, Policy, Rule, Set, SetFlag, Statement,
-    Table, Value, Verdict,
+    Chain, CmpOp, Data, Element, Expr, Family, Hook, Key, NatTarget, Numgen, Policy, Rule, Set, SetFlag,
+    Statement, Table, Value, Verdict,
 };
+use svc_proxy::packet::Packet;
+use svc_proxy::trace::nftables::Tables;
+use svc_proxy::trace::{Outcome, Ruleset as _};
+use svc_proxy::{Compiler as _, Plan, nftables};
 
-/// A table that differs in one place.
-pub(crate) struct Mutant {
-    pub(crate) kind: &'static str,
-    pub(crate) name: String,
-    pub(crate) table: Table,
+use super::{Altered, Mutant, Objector, says};
+use crate::outcomes::holds;
+use crate::reference::Expected;
+
+/// The rules of a plan, and all that differ from them in one place.
+pub(super) fn mutants(plan: &Plan) -> (Vec<Box<dyn Altered>>, Vec<Mutant>) {
+    let tables = nftables::Backend::default().compile(plan).tables();
+    let mut all = Vec::new();
+    for table in &tables {
+        table.chains().iter().for_each(|chain| of_chain(table, chain, &mut all));
+        table.sets().iter().for_each(|set| of_set(table, set, &mut all));
+    }
+    let tables = tables.into_iter().map(|table| Box::new(table) as _);
+    (tables.collect(), all)
+}
+
+impl Altered for Table {
+    fn is_ipv6(&self) -> bool {
+        self.id().family() == Family::Ip6
+    }
+
+    fn objector(&self) -> Objector {
+        let (rules, raced) = (Tables::new([self.clone()]), Tables::new([with_one_endpoint(self)]));
+        Box::new(move |packet, expected| {
+            holds(&rules, packet, expected).err().or_else(|| lost_in_a_race(&raced, packet, expected))
+        })
+    }
+}
+
+fn mutant(kind: &'static str, name: String, table: Table) -> Mutant {
+    let unseen = UNSEEN.iter().any(|(place, what, _)| name.contains(place) && says(&name, what));
+    Mutant { kind, name, unseen, rules: Box::new(table) }
 }
 
 /// For pods and the node; outside clients have only that one anyway.
@@ -47,27 +78,6 @@ const UNSEEN: [(&str, &str, &str); 10] = [
     ),
 ];
 
-impl Mutant {
-    pub(crate) fn is_unseen(&self) -> bool {
-        UNSEEN.iter().any(|(place, what, _)| self.name.contains(place) && says(&self.name, what))
-    }
-}
-
-/// Whether the parts of a pattern stand in a text, one after the other.
-fn says(text: &str, pattern: &str) -> bool {
-    let after = |rest: &str, part: &str| rest.find(part).map(|at| rest[at + part.len()..].to_owned());
-    pattern.split("..").try_fold(text.to_owned(), |rest, part| after(&rest, part)).is_some()
-}
-
-pub(crate) fn mutants(tables: &[Table]) -> Vec<Mutant> {
-    let mut all = Vec::new();
-    for table in tables {
-        table.chains().iter().for_each(|chain| of_chain(table, chain, &mut all));
-        table.sets().iter().for_each(|set| of_set(table, set, &mut all));
-    }
-    all
-}
-
 fn of_chain(table: &Table, chain: &Chain, all: &mut Vec<Mutant>) {
     let mut add = |kind, what: String, changed: Option<Chain>| {
         let mut mutated = table.clone();
@@ -75,11 +85,7 @@ fn of_chain(table: &Table, chain: &Chain, all: &mut Vec<Mutant>) {
             Some(changed) => mutated.insert_chain(changed),
             None => drop(mutated.remove_chain(chain.name())),
         }
-        all.push(Mutant {
-            kind,
-            name: format!("{} {}: {kind}: {what}", table.id(), chain.name()),
-            table: mutated,
-        });
+        all.push(mutant(kind, format!("{} {}: {kind}: {what}", table.id(), chain.name()), mutated));
     };
     add("chain removed", String::new(), None);
     if let Some(base) = chain.hook() {
@@ -221,11 +227,7 @@ fn of_set(table: &Table, set: &Set, all: &mut Vec<Mutant>) {
             Some(changed) => mutated.insert_set(changed),
             None => drop(mutated.remove_set(set.name())),
         }
-        all.push(Mutant {
-            kind,
-            name: format!("{} {}: {kind}: {what}", table.id(), set.name()),
-            table: mutated,
-        });
+        all.push(mutant(kind, format!("{} {}: {kind}: {what}", table.id(), set.name()), mutated));
     };
     add("set removed", String::new(), None);
     if set.has(SetFlag::Dynamic) {
@@ -274,4 +276,32 @@ fn other_data(element: &Element) -> Vec<(&'static str, Data)> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The kernel looks at maps anew in each look-up: endpoints may vanish between the choice of the chain for so many and the
+/// draw. A client must not be lost then.
+fn lost_in_a_race(raced: &Tables, packet: &Packet, expected: &Expected) -> Option<String> {
+    if expected.outcome != Outcome::Forward || expected.endpoints.len() < 2 {
+        return None;
+    }
+    match raced.trace(packet) {
+        Ok(trace) if trace.ways().iter().all(|way| way.outcome() == Outcome::Forward) => None,
+        Ok(trace) => Some(format!("in a race: {trace}")),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// All but the first.
+fn with_one_endpoint(table: &Table) -> Table {
+    let mut raced = table.clone();
+    for set in table.sets() {
+        let mut fewer = set.clone();
+        for element in set.elements() {
+            if matches!(element.key().parts().last(), Some(Value::Integer(1..))) {
+                fewer.remove(element.key());
+            }
+        }
+        raced.insert_set(fewer);
+    }
+    raced
 }
