@@ -16,8 +16,11 @@ pub mod manifests;
 #[allow(clippy::exhaustive_structs, reason = "the options of one program")]
 pub mod nameserver;
 #[allow(clippy::exhaustive_structs, clippy::exhaustive_enums, reason = "the options of one program")]
+pub mod router;
+#[allow(clippy::exhaustive_structs, clippy::exhaustive_enums, reason = "the options of one program")]
 pub mod rules;
 pub mod show;
+mod source;
 pub mod stack;
 pub mod tour;
 

@@ -4,7 +4,6 @@ mod configured;
 mod explain;
 mod following;
 mod options;
-mod source;
 
 use std::time::Duration;
 
@@ -13,13 +12,15 @@ use futures_util::future::{join_all, try_join_all};
 use svc_dns::corefile::Scheme;
 use svc_dns::{Bound, Handle, LogEvents, Pages, Server, ServerAddress, ServerBuilder, Zone};
 use svc_model::Kind;
+use svc_model::kube::Kube;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use self::configured::{Configured, Read};
+use self::following::Following;
 pub use self::options::{Options, Task};
-use self::{following::Following, source::Source};
+use crate::source::Source;
 
 /// After this time it serves what has been read, also if that is not all: what is not found is SERVFAIL until then.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,7 +34,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let task = options.task.clone();
     let corefile = options.corefile.as_deref().map(Read::new).transpose()?;
-    let Source { store, mut read, run } = Source::new(&options, kinds(&options, corefile.as_ref()))?;
+    let Source { store, mut read, run } = source(&options, corefile.as_ref())?;
     let mut following = Following::new(options, store.clone(), corefile);
     let stopped = async {
         let is_read = read.wait_for(|read| *read);
@@ -60,6 +61,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         () = run => Ok(()),
         stopped = stopped => stopped,
     }
+}
+
+fn source(options: &Options, corefile: Option<&Read>) -> anyhow::Result<Source> {
+    let kinds = kinds(options, corefile);
+    Source::new(options.manifests.as_deref(), options.kubeconfig.as_deref(), |cluster| {
+        Kube::new(cluster).kinds(kinds)
+    })
 }
 
 /// What has to be known of a cluster. Pods are many, and ConfigMaps are nobody's business but for the one.

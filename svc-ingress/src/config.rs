@@ -1,6 +1,5 @@
 //! What the embedder sets.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -75,7 +74,7 @@ impl fmt::Display for ServiceRef {
 pub struct IngressConfig {
     mode: Mode,
     class: String,
-    controllers: BTreeSet<String>,
+    controller: String,
     watch_without_class: bool,
     default_backend: Option<ServiceRef>,
     default_certificate: Option<ObjectName>,
@@ -96,7 +95,7 @@ impl Default for IngressConfig {
         Self {
             mode: Mode::default(),
             class: "nginx".to_owned(),
-            controllers: BTreeSet::from(["k8s.io/ingress-nginx".to_owned()]),
+            controller: "k8s.io/ingress-nginx".to_owned(),
             watch_without_class: false,
             default_backend: None,
             default_certificate: None,
@@ -133,10 +132,10 @@ impl IngressConfig {
         &self.class
     }
 
-    /// Whether an IngressClass with this `spec.controller` is ours.
+    /// The `spec.controller` of the IngressClasses that are ours.
     #[must_use]
-    pub fn is_controller(&self, controller: &str) -> bool {
-        self.controllers.contains(controller)
+    pub fn controller(&self) -> &str {
+        &self.controller
     }
 
     /// Whether Ingresses that name no class are served.
@@ -241,10 +240,10 @@ impl IngressConfigBuilder {
         self
     }
 
-    /// Serves IngressClasses with this `spec.controller` too, beside `k8s.io/ingress-nginx`.
+    /// The `spec.controller` of the IngressClasses that are ours (`--controller-class`); `k8s.io/ingress-nginx` unless set.
     #[must_use]
     pub fn controller(mut self, controller: impl Into<String>) -> Self {
-        self.config.controllers.insert(controller.into());
+        self.config.controller = controller.into();
         self
     }
 

@@ -84,6 +84,8 @@ pub struct Kube {
 #[derive(Clone, Debug)]
 struct Settings {
     kinds: BTreeSet<Kind>,
+    /// Those that no object in the store refers to.
+    secrets: BTreeSet<ObjectName>,
     /// All of them where nothing is said.
     namespaces: Option<BTreeSet<String>>,
     page_size: usize,
@@ -101,6 +103,7 @@ impl Settings {
     fn of(kinds: impl IntoIterator<Item = Kind>) -> Self {
         Self {
             kinds: kinds.into_iter().collect(),
+            secrets: BTreeSet::new(),
             namespaces: None,
             page_size: 500,
             least_wait: Duration::from_millis(800),
@@ -155,6 +158,12 @@ impl Kube {
     /// Follows these kinds. Of Secrets only those that Ingresses in the store refer to.
     pub fn kinds(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
         self.settings.kinds = kinds.into_iter().collect();
+        self
+    }
+
+    /// Follows these Secrets too, if it follows Secrets: those that settings of a program name rather than an Ingress.
+    pub fn secrets(mut self, names: impl IntoIterator<Item = ObjectName>) -> Self {
+        self.settings.secrets.extend(names);
         self
     }
 

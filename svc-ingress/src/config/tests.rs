@@ -8,7 +8,7 @@ fn the_defaults_are_those_of_ingress_nginx() {
     let config = IngressConfig::builder().build().unwrap();
     assert_eq!(config, IngressConfig::default());
     assert_eq!((config.mode(), config.class(), config.body_size()), (Mode::Nginx, "nginx", 1 << 20));
-    assert!(config.is_controller("k8s.io/ingress-nginx") && !config.is_controller("example.com/other"));
+    assert_eq!(config.controller(), "k8s.io/ingress-nginx");
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn references_are_parsed_once() {
         .unwrap();
     assert_eq!(config.default_backend().unwrap().to_string(), "web/fallback:http");
     assert_eq!(config.default_certificate().unwrap().to_string(), "web/wildcard");
-    assert!(config.is_controller("example.com/ours"));
+    assert_eq!(config.controller(), "example.com/ours");
 }
 
 #[test]

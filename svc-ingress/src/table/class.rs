@@ -10,7 +10,7 @@ const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 pub(super) fn ignored(ingress: &Ingress, snapshot: &Snapshot, config: &IngressConfig) -> Option<String> {
     if let Some(class) = ingress.class() {
         return match snapshot.ingress_class(class) {
-            Some(found) if config.is_controller(found.controller()) => None,
+            Some(found) if found.controller() == config.controller() => None,
             Some(found) => Some(format!("IngressClass {class} belongs to controller {}", found.controller())),
             None => Some(format!("there is no IngressClass {class}")),
         };

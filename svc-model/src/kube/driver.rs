@@ -80,8 +80,10 @@ fn follow_secrets(
     reflections: &Reflections,
 ) {
     let known = follower.status.borrow().is_listed(Kind::Ingress);
+    let named = follower.settings.secrets.iter().cloned();
     let (mut wanted, outside): (BTreeSet<_>, BTreeSet<_>) = referenced::secrets(&follower.store.snapshot())
         .into_iter()
+        .chain(named)
         .partition(|name| follower.settings.follows_namespace(name.namespace()));
     let beyond = wanted.len().saturating_sub(MAX_SECRETS);
     (0..beyond).for_each(|_| drop(wanted.pop_last()));

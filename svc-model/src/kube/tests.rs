@@ -445,6 +445,20 @@ fn only_secrets_that_are_referenced_are_asked_for() {
 }
 
 #[test]
+fn a_secret_that_a_setting_names_is_followed_without_an_ingress() {
+    let named = |server: &Server| {
+        server.set("secrets", "ops/default", json!({"type": "Opaque", "data": {"key": "YQ=="}}));
+        server.set("secrets", "ops/other", json!({"type": "Opaque", "data": {"key": "YQ=="}}));
+        let kube = kube(server).kinds([Kind::Ingress, Kind::Secret]);
+        kube.secrets([ObjectName::new("ops", "default")])
+    };
+    following(named, async |cluster| {
+        cluster.until(|snapshot| snapshot.secrets().any(|secret| secret.name().name() == "default")).await;
+        assert_eq!(cluster.store.snapshot().secrets().count(), 1);
+    });
+}
+
+#[test]
 fn over_tls_with_a_client_certificate() {
     let (acceptor, ca, client) = certificates();
     run(async {

@@ -5,30 +5,34 @@ use std::path::Path;
 use std::pin::Pin;
 
 use anyhow::{Context as _, bail};
-use svc_model::Kind;
 use svc_model::kube::{Cluster, Kube};
 use svc_model::store::Store;
 use tokio::sync::watch;
 
-use super::options::Options;
 use crate::manifests;
 
 /// A source of objects.
-pub(super) struct Source {
-    pub(super) store: Store,
+pub(crate) struct Source {
+    pub(crate) store: Store,
     /// True when all there is has been read once.
-    pub(super) read: watch::Receiver<bool>,
+    pub(crate) read: watch::Receiver<bool>,
     /// Keeps the store in step; to be polled.
-    pub(super) run: Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub(crate) run: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Source {
+    /// A directory of manifests, or what `cluster` makes of the cluster that a kubeconfig leads to.
+    ///
     /// # Errors
     /// When neither is given, or the kubeconfig cannot be read.
-    pub(super) fn new(options: &Options, kinds: Vec<Kind>) -> anyhow::Result<Self> {
-        match (&options.manifests, &options.kubeconfig) {
+    pub(crate) fn new(
+        manifests: Option<&Path>,
+        kubeconfig: Option<&Path>,
+        follow: impl FnOnce(Cluster) -> Kube,
+    ) -> anyhow::Result<Self> {
+        match (manifests, kubeconfig) {
             (Some(directory), _) => Ok(Self::directory(directory)),
-            (None, Some(file)) => Self::cluster(file, kinds),
+            (None, Some(file)) => Self::cluster(file, follow),
             (None, None) => {
                 bail!(
                     "say where Services are: --manifests DIR for a directory, --kubeconfig FILE for a cluster"
@@ -53,10 +57,10 @@ impl Source {
         Self { store, read, run }
     }
 
-    fn cluster(file: &Path, kinds: Vec<Kind>) -> anyhow::Result<Self> {
+    fn cluster(file: &Path, follow: impl FnOnce(Cluster) -> Kube) -> anyhow::Result<Self> {
         let cluster = Cluster::from_kubeconfig(file).with_context(|| file.display().to_string())?;
         let store = Store::new();
-        let (mut handle, follow) = Kube::new(cluster).kinds(kinds).follow(store.clone());
+        let (mut handle, following) = follow(cluster).follow(store.clone());
         let (told, read) = watch::channel(false);
         let report = async move {
             loop {
@@ -68,7 +72,7 @@ impl Source {
             }
         };
         let run = Box::pin(async {
-            tokio::join!(follow, report);
+            tokio::join!(following, report);
         });
         Ok(Self { store, read, run })
     }

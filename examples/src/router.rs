@@ -1,0 +1,179 @@
+//! The `ingress` program: what its options mean, and serving until it is interrupted.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use ipnet::IpNet;
+use svc_ingress::config::Clients;
+use svc_ingress::error::ServeError;
+use svc_ingress::{Handle, IngressConfig, Mode, Server};
+use svc_model::Kind;
+use svc_model::kube::{Cluster, Kube};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::source::Source;
+
+/// Serves the Ingresses in a directory of Kubernetes manifests or in a cluster, and follows their changes.
+///
+/// Requests go straight to the endpoints of the Services, so run it where those can be reached. Try it:
+/// `ingress --manifests DIR`, and `curl --connect-to ::127.0.0.1:8080 http://shop.example/` elsewhere.
+#[derive(Clone, Debug, Parser)]
+pub struct Options {
+    /// The directory; it is followed as it is edited. Objects are read as a cluster stores them: endpoints come from
+    /// `EndpointSlice` objects.
+    #[arg(long, value_name = "DIR")]
+    pub manifests: Option<PathBuf>,
+    /// Take the objects of the cluster that this kubeconfig leads to.
+    #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Listen here for HTTP; may be given several times. 127.0.0.1:8080 if it listens nowhere else.
+    #[arg(long, value_name = "ADDR")]
+    pub http: Vec<String>,
+    /// Listen here for HTTPS; may be given several times.
+    #[arg(long, value_name = "ADDR")]
+    pub https: Vec<String>,
+    /// How paths are read: as the Kubernetes API has it, or as ingress-nginx does.
+    #[arg(long, value_enum, default_value_t = PathMode::Nginx)]
+    pub mode: PathMode,
+    /// The class that is ours in the annotation `kubernetes.io/ingress.class`.
+    #[arg(long, value_name = "NAME", default_value = "nginx")]
+    pub class: String,
+    /// The `spec.controller` of the classes that are ours.
+    #[arg(long, value_name = "NAME", default_value = "k8s.io/ingress-nginx")]
+    pub controller: String,
+    /// Serve Ingresses that name no class, too.
+    #[arg(long)]
+    pub watch_without_class: bool,
+    /// Where requests go that no rule matches.
+    #[arg(long, value_name = "NS/SVC:PORT")]
+    pub default_backend: Option<String>,
+    /// The Secret whose certificate is shown to clients that ask for a name without one.
+    #[arg(long, value_name = "NS/SECRET")]
+    pub default_cert: Option<String>,
+    /// Believe the `X-Forwarded-*` fields of proxies in this network; may be given several times.
+    #[arg(long, value_name = "CIDR")]
+    pub use_forwarded_headers: Vec<IpNet>,
+    /// Expect a PROXY protocol header, version 1 or 2, at the beginning of every connection.
+    #[arg(long)]
+    pub use_proxy_protocol: bool,
+    /// Let annotations and `ExternalName` Services name targets on this host.
+    #[arg(long)]
+    pub allow_local_targets: bool,
+    /// Let annotations name Secrets of other namespaces.
+    #[arg(long)]
+    pub allow_cross_namespace: bool,
+    /// Serve with so many threads; one for each core unless given.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<NonZeroUsize>,
+}
+
+/// How paths are read.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PathMode {
+    /// As the Kubernetes API and its conformance tests have it.
+    Strict,
+    /// As ingress-nginx does.
+    Nginx,
+}
+
+impl Options {
+    fn config(&self) -> anyhow::Result<IngressConfig> {
+        let clients = Clients::default().with_proxy_protocol(self.use_proxy_protocol);
+        let clients = self.use_forwarded_headers.iter().fold(clients, |all, proxy| all.with_trusted(*proxy));
+        let mode = match self.mode {
+            PathMode::Strict => Mode::Strict,
+            PathMode::Nginx => Mode::Nginx,
+        };
+        let mut config = IngressConfig::builder()
+            .mode(mode)
+            .class(&self.class)
+            .controller(&self.controller)
+            .watch_without_class(self.watch_without_class)
+            .allow_local_targets(self.allow_local_targets)
+            .allow_cross_namespace(self.allow_cross_namespace)
+            .clients(clients);
+        if let Some(backend) = &self.default_backend {
+            config = config.default_backend(backend);
+        }
+        if let Some(secret) = &self.default_cert {
+            config = config.default_certificate(secret);
+        }
+        Ok(config.build()?)
+    }
+
+    fn server(&self, config: IngressConfig) -> anyhow::Result<Server> {
+        let http = match (&self.http[..], &self.https[..]) {
+            ([], []) => vec!["127.0.0.1:8080".to_owned()],
+            (http, _) => http.to_vec(),
+        };
+        let workers = self.workers.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let server = Server::builder().config(config).workers(workers);
+        let server = http.into_iter().fold(server, |server, at| server.http(at));
+        Ok(self.https.iter().fold(server, |server, at| server.https(at.as_str())).build()?)
+    }
+
+    fn source(&self, config: &IngressConfig) -> anyhow::Result<Source> {
+        let kinds = [
+            Kind::EndpointSlice,
+            Kind::Ingress,
+            Kind::IngressClass,
+            Kind::Namespace,
+            Kind::Secret,
+            Kind::Service,
+        ];
+        let follow =
+            |cluster: Cluster| Kube::new(cluster).kinds(kinds).secrets(config.default_certificate().cloned());
+        Source::new(self.manifests.as_deref(), self.kubeconfig.as_deref(), follow)
+    }
+}
+
+/// Serves until it is interrupted or told to terminate.
+///
+/// # Errors
+/// When the options cannot be, or an address cannot be had.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let config = options.config()?;
+    let server = options.server(config.clone())?;
+    let Source { store, mut read, run } = options.source(&config)?;
+    let serve = async {
+        // What is not read yet would be answered 404.
+        read.wait_for(|read| *read).await.context("the objects were never read")?;
+        let (handle, serve) = server.drive(store.watch());
+        let (served, stopped) = tokio::join!(in_a_thread(serve)?, until_interrupted(handle));
+        served.context("the serving thread has ended")??;
+        stopped
+    };
+    tokio::select! {
+        () = run => Ok(()),
+        served = serve => served,
+    }
+}
+
+type Served = Result<(), ServeError>;
+
+/// Reading objects keeps no request waiting: these are served in other threads.
+fn in_a_thread(
+    serve: impl Future<Output = Served> + Send + 'static,
+) -> anyhow::Result<oneshot::Receiver<Served>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (told, served) = oneshot::channel();
+    let serve = async move { drop(told.send(serve.await)) };
+    std::thread::Builder::new().name("ingress-0".to_owned()).spawn(move || runtime.block_on(serve))?;
+    Ok(served)
+}
+
+/// Holds the handle for as long as the server shall serve.
+async fn until_interrupted(handle: Handle) -> anyhow::Result<()> {
+    let Ok(bound) = handle.ready().await else { return Ok(()) };
+    bound.http().iter().for_each(|address| println!("serves http at {address}"));
+    bound.https().iter().for_each(|address| println!("serves https at {address}"));
+    let mut terminated = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        _ = terminated.recv() => Ok(()),
+    }
+}
