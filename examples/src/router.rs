@@ -1,17 +1,21 @@
 //! The `ingress` program: what its options mean, and serving until it is interrupted.
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use futures_util::future::join_all;
 use ipnet::IpNet;
 use svc_ingress::config::Clients;
 use svc_ingress::error::ServeError;
 use svc_ingress::{Handle, IngressConfig, Mode, Server};
-use svc_model::Kind;
+use svc_model::dir::MountedSecret;
 use svc_model::kube::{Cluster, Kube};
+use svc_model::store::Store;
+use svc_model::{Kind, ObjectName};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -30,6 +34,9 @@ pub struct Options {
     /// Take the objects of the cluster that this kubeconfig leads to.
     #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
     pub kubeconfig: Option<PathBuf>,
+    /// Take a Secret from the directory that it is mounted in, and follow it there; may be given several times.
+    #[arg(long, value_name = "NS/NAME=DIR", value_parser = mounted)]
+    pub mounted_secret: Vec<MountedSecret>,
     /// Listen here for HTTP; may be given several times. 127.0.0.1:8080 if it listens nowhere else.
     #[arg(long, value_name = "ADDR")]
     pub http: Vec<String>,
@@ -69,6 +76,9 @@ pub struct Options {
     /// Serve with so many threads; one for each core unless given.
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
+    /// Tell how requests went here, over HTTP: /metrics under the names of ingress-nginx, and /healthz.
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
 }
 
 /// How paths are read.
@@ -112,6 +122,7 @@ impl Options {
         };
         let workers = self.workers.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let server = Server::builder().config(config).workers(workers);
+        let server = self.metrics.iter().fold(server, |server, at| server.metrics(at.as_str()));
         let server = http.into_iter().fold(server, |server, at| server.http(at));
         Ok(self.https.iter().fold(server, |server, at| server.https(at.as_str())).build()?)
     }
@@ -147,9 +158,24 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         served.context("the serving thread has ended")??;
         stopped
     };
+    let mounted = join_all(options.mounted_secret.into_iter().map(|secret| follow(secret, store.clone())));
     tokio::select! {
         () = run => Ok(()),
         served = serve => served,
+        never = async { mounted.await; std::future::pending::<Infallible>().await } => match never {},
+    }
+}
+
+async fn follow(secret: MountedSecret, store: Store) {
+    let (name, path) = (secret.name().clone(), secret.path().display().to_string());
+    secret.follow(store, |error| eprintln!("error: Secret {name} mounted at {path}: {error}")).await;
+}
+
+fn mounted(text: &str) -> Result<MountedSecret, String> {
+    let (name, path) = text.split_once('=').ok_or("is not NAMESPACE/NAME=DIRECTORY")?;
+    match name.parse::<ObjectName>() {
+        Ok(name) if !name.namespace().is_empty() && !path.is_empty() => Ok(MountedSecret::new(name, path)),
+        _ => Err("is not NAMESPACE/NAME=DIRECTORY".to_owned()),
     }
 }
 
@@ -171,6 +197,7 @@ async fn until_interrupted(handle: Handle) -> anyhow::Result<()> {
     let Ok(bound) = handle.ready().await else { return Ok(()) };
     bound.http().iter().for_each(|address| println!("serves http at {address}"));
     bound.https().iter().for_each(|address| println!("serves https at {address}"));
+    bound.metrics().iter().for_each(|address| println!("serves metrics at {address}"));
     let mut terminated = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),

@@ -1,6 +1,6 @@
 //! The `Host` header and `:authority`: one host name, perhaps a port (RFC 9110 section 7.2).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 #[cfg(test)]
 mod tests;
@@ -8,7 +8,9 @@ mod tests;
 /// A host as clients name it: lower case, without the final dot, the port beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    host: String,
+    /// Host and port.
+    text: String,
+    host_length: usize,
     port: Option<u16>,
 }
 
@@ -25,13 +27,27 @@ impl Authority {
             Some(rest) => rest.strip_suffix(']')?.parse::<std::net::Ipv6Addr>().is_ok(),
             None => is_name(host),
         };
-        valid.then(|| Self { host: host.to_ascii_lowercase(), port })
+        valid.then(|| {
+            let mut text = String::with_capacity(text.len() + 1);
+            text.push_str(host);
+            text.make_ascii_lowercase();
+            if let Some(port) = port {
+                let _ = write!(text, ":{port}");
+            }
+            Self { text, host_length: host.len(), port }
+        })
     }
 
     /// The host in lower case, without a final dot.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        &self.text[..self.host_length]
+    }
+
+    /// The host as [`host`](Self::host) has it, and the port behind it if one was named.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// The port, if one was named.
@@ -43,14 +59,19 @@ impl Authority {
 
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.host)?;
-        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+        f.write_str(&self.text)
     }
 }
 
 fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
-    let after_address = text.rfind(']').map_or(0, |at| at + 1);
-    let Some(colon) = text.get(after_address..)?.find(':') else { return Some((text, None)) };
+    let bytes = text.as_bytes();
+    let after_address = match bytes.first() {
+        Some(b'[') => bytes.iter().rposition(|byte| *byte == b']').map_or(0, |at| at + 1),
+        _ => 0,
+    };
+    let Some(colon) = bytes[after_address..].iter().position(|byte| *byte == b':') else {
+        return Some((text, None));
+    };
     let (host, port) = text.split_at(after_address + colon);
     match port.get(1..)? {
         "" => Some((host, None)),
@@ -59,11 +80,23 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
+/// RFC 3986's unreserved characters.
+const NAME_BYTES: [bool; 256] = {
+    let (mut bytes, mut at) = ([false; 256], 0_u8);
+    while at < 128 {
+        bytes[at as usize] = at.is_ascii_alphanumeric() || matches!(at, b'-' | b'.' | b'_' | b'~');
+        at += 1;
+    }
+    bytes
+};
+
 fn is_name(host: &str) -> bool {
-    let byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-    !host.is_empty()
-        && host.len() <= 255
-        && !host.starts_with('.')
-        && !host.contains("..")
-        && host.bytes().all(byte)
+    let mut before = b'.';
+    for byte in host.bytes() {
+        if !NAME_BYTES[usize::from(byte)] || (byte == b'.' && before == b'.') {
+            return false;
+        }
+        before = byte;
+    }
+    !host.is_empty() && host.len() <= 255
 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::config::IngressConfig;
 use crate::error::ServeError;
+use crate::metrics::Metrics;
 use crate::sys::{Connect, Listening, Tcp};
 use crate::table::RouteTable;
 use crate::tls::{Connectors, acceptor};
@@ -25,7 +26,9 @@ mod connection;
 mod deadline;
 mod handle;
 mod login;
+mod measured;
 mod names;
+mod pages;
 mod policy;
 mod reply;
 mod router;
@@ -40,6 +43,7 @@ pub use builder::{Listen, ServerBuilder};
 pub use handle::{Bound, Handle, Stopped};
 
 use login::Logins;
+use pages::Pages;
 use router::Router;
 use worker::Worker;
 
@@ -50,6 +54,7 @@ pub struct Server<C: Connect = Tcp> {
     https: Vec<Listening>,
     config: IngressConfig,
     workers: usize,
+    metrics: Option<Listening>,
     connect: C,
 }
 
@@ -84,7 +89,17 @@ impl<C: Connect> Server<C> {
         let no_tls = |error| ServeError::new("set up", "TLS", std::io::Error::other(error));
         let tls = acceptor(Arc::clone(&table)).map_err(no_tls)?;
         let connectors = Connectors::new().map_err(no_tls)?;
-        let router = Router::new(Arc::clone(&table), self.connect, connectors, logins);
+        let counting =
+            self.metrics.is_some().then(|| Arc::new(Metrics::new(self.config.controller(), self.workers)));
+        let router = Router::new(
+            Arc::clone(&table),
+            self.connect,
+            connectors,
+            logins,
+            counting.clone().map(|all| (all, 0)),
+        );
+        let (pages, bound_pages) = bind(self.metrics.into_iter().collect(), 1)?;
+        let pages = pages.into_iter().flatten().next().zip(counting);
         let (mut http, bound_http) = bind(self.http, self.workers)?;
         let (mut https, bound_https) = bind(self.https, self.workers)?;
         let stop = reports.stop();
@@ -96,17 +111,18 @@ impl<C: Connect> Server<C> {
                 http: take(&mut http),
                 https: take(&mut https),
                 tls: tls.clone(),
-                router: router.fork(),
+                router: router.fork(number),
             };
             let spawned = worker.spawn(number, stop.clone(), alive.clone());
             others
                 .push(spawned.map_err(|error| ServeError::new("start", format!("worker {number}"), error))?);
         }
         let worker = Worker { http: take(&mut http), https: take(&mut https), tls, router };
-        reports.bound(Bound::new(bound_http, bound_https));
+        reports.bound(Bound::new(bound_http, bound_https, bound_pages.first().copied()));
         let served = tokio::select! {
             served = worker.serve(stop) => served,
             never = follow(watch, &table, &reports) => match never {},
+            never = tell(pages, &table) => match never {},
         };
         served.map_err(|error| ServeError::new("serve in", "worker 0", error))?;
         for (number, ended) in (1..).zip(others) {
@@ -115,6 +131,18 @@ impl<C: Connect> Server<C> {
         }
         Ok(())
     }
+}
+
+/// Answers who asks for metrics, if anybody may; never ends.
+async fn tell(pages: Option<(TcpListener, Arc<Metrics>)>, table: &Arc<ArcSwap<RouteTable>>) -> Infallible {
+    if let Some((listener, metrics)) = pages {
+        let served = Pages { metrics, table: Arc::clone(table) }.serve(listener).await;
+        match served {
+            Ok(never) => match never {},
+            Err(error) => tracing::warn!(%error, "metrics cannot be served"),
+        }
+    }
+    std::future::pending().await
 }
 
 /// A worker's listeners off those of all.

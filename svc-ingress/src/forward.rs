@@ -4,40 +4,46 @@
 use std::net::IpAddr;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SERVER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, SERVER,
+    SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::authority::Authority;
 use crate::config::Clients;
 
+mod to_backend;
+
 #[cfg(test)]
 mod tests;
 
+pub use to_backend::{Client, ToBackend};
+
 /// The field that names a request through all programs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
 /// Fields that mean something to one connection only (RFC 9110 section 7.6.1), or that only a router may set.
-const HOP_BY_HOP: [HeaderName; 12] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    EXPECT,
-    // httpoxy: CGI programs would take it for an environment variable.
-    HeaderName::from_static("proxy"),
-    HeaderName::from_static("http2-settings"),
-];
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "expect"
+            // httpoxy: CGI programs would take it for an environment variable.
+            | "proxy"
+            | "http2-settings"
+    )
+}
 
 /// Who a request is from and how it came, as far as that is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +95,7 @@ impl Origin {
 /// Walks from the nearest proxy to the client, as nginx does with `real_ip_recursive`.
 fn real_address(headers: &HeaderMap, peer: IpAddr, clients: &Clients) -> IpAddr {
     let values: Vec<&str> =
-        headers.get_all(FORWARDED_FOR).into_iter().filter_map(|value| value.to_str().ok()).collect();
+        headers.get_all(&FORWARDED_FOR).into_iter().filter_map(|value| value.to_str().ok()).collect();
     let mut address = peer;
     for text in values.iter().flat_map(|value| value.split(',')).rev() {
         if !clients.trusts(address) {
@@ -109,35 +115,10 @@ fn parse_address(text: &str) -> Option<IpAddr> {
 
 fn full_forwarded_for(headers: &HeaderMap, peer: IpAddr) -> Option<HeaderValue> {
     let mut values: Vec<&str> =
-        headers.get_all(FORWARDED_FOR).into_iter().filter_map(|value| value.to_str().ok()).collect();
+        headers.get_all(&FORWARDED_FOR).into_iter().filter_map(|value| value.to_str().ok()).collect();
     let peer = peer.to_string();
     values.push(&peer);
     HeaderValue::from_str(&values.join(", ")).ok()
-}
-
-/// What a backend is told of the client's connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Client<'a> {
-    address: IpAddr,
-    https: bool,
-    port: u16,
-    host: &'a str,
-    forwarded_for: Option<&'a HeaderValue>,
-}
-
-impl<'a> Client<'a> {
-    /// A client at `address` that reached the router at `port` and asked for `host`.
-    #[must_use]
-    pub fn new(address: IpAddr, https: bool, port: u16, host: &'a str) -> Self {
-        Self { address, https, port, host, forwarded_for: None }
-    }
-
-    /// With an `X-Forwarded-For` that names the proxies too.
-    #[must_use]
-    pub fn with_forwarded_for(mut self, forwarded_for: Option<&'a HeaderValue>) -> Self {
-        self.forwarded_for = forwarded_for;
-        self
-    }
 }
 
 /// The token of `Upgrade` if the request asks for another protocol by it.
@@ -147,49 +128,18 @@ pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(UPGRADE).filter(|_| asked).cloned()
 }
 
-/// Turns a client's fields into those for a backend.
-pub fn to_backend(headers: &mut HeaderMap, client: Client<'_>, upgrade: Option<HeaderValue>) {
-    remove_hop_by_hop(headers);
-    remove_ambiguous(headers);
-    join_cookies(headers);
-    let sent_for = headers.remove(FORWARDED_FOR);
-    let sent_host = headers.remove(FORWARDED_HOST);
-    let scheme = HeaderValue::from_static(if client.https { "https" } else { "http" });
-    let address = HeaderValue::from_str(&client.address.to_string()).ok();
-    let host = HeaderValue::from_str(client.host).ok();
-    let fields = [
-        ("x-real-ip", address.clone()),
-        ("x-forwarded-for", client.forwarded_for.cloned().or(address)),
-        ("x-forwarded-host", host),
-        ("x-forwarded-port", Some(HeaderValue::from(client.port))),
-        ("x-forwarded-proto", Some(scheme.clone())),
-        ("x-forwarded-scheme", Some(scheme.clone())),
-        ("x-scheme", Some(scheme)),
-        ("x-original-forwarded-for", sent_for),
-        ("x-original-forwarded-host", sent_host),
-    ];
-    for (name, value) in fields {
-        set(headers, HeaderName::from_static(name), value);
-    }
-    if upgrade.is_some() {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        set(headers, UPGRADE, upgrade);
-    }
-}
-
 /// Turns a client's fields into those for a server that is to say whether the client may pass. Fields by which a client
 /// could pose as a proxy are gone.
 pub fn to_authority(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
-    remove_ambiguous(headers);
     join_cookies(headers);
-    let posing = |name: &&HeaderName| {
-        let name = name.as_str();
-        ["x-forwarded-", "x-original-", "x-auth-request-"].iter().any(|prefix| name.starts_with(prefix))
-            || ["x-real-ip", "x-scheme", "x-sent-from", "forwarded"].contains(&name)
-    };
-    let posing: Vec<HeaderName> = headers.keys().filter(posing).cloned().collect();
-    posing.iter().for_each(|name| drop(headers.remove(name)));
+    remove_if(headers, |name| {
+        let text = name.as_str();
+        let posing = ["x-forwarded-", "x-original-", "x-auth-request-"];
+        is_ambiguous(name)
+            || posing.iter().any(|prefix| text.starts_with(prefix))
+            || ["x-real-ip", "x-scheme", "x-sent-from", "forwarded"].contains(&text)
+    });
 }
 
 /// Whether the client takes fields after the body (RFC 9110 section 6.5.1).
@@ -202,19 +152,18 @@ pub fn takes_trailers(headers: &HeaderMap) -> bool {
 /// (RFC 9110 section 6.5.1).
 pub fn keep_trailers(trailers: &mut HeaderMap) {
     remove_hop_by_hop(trailers);
-    remove_ambiguous(trailers);
-    let odd =
-        [HOST, AUTHORIZATION, COOKIE, SET_COOKIE, CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, REQUEST_ID];
-    odd.iter().for_each(|name| drop(trailers.remove(name)));
-    let names: Vec<HeaderName> = trailers.keys().filter(|name| is_kept(name)).cloned().collect();
-    names.iter().for_each(|name| drop(trailers.remove(name)));
+    remove_if(trailers, |name| {
+        is_ambiguous(name) || is_kept(name) || [SET_COOKIE, CONTENT_TYPE, CONTENT_ENCODING].contains(name)
+    });
 }
 
 /// Turns a backend's fields into those for the client. `Trailer` stays: those fields are passed on.
 pub fn to_client(headers: &mut HeaderMap, hsts: bool) {
-    let trailer = headers.remove(TRAILER);
-    remove_hop_by_hop(headers);
-    set(headers, TRAILER, trailer);
+    if headers.keys().any(is_hop_by_hop) {
+        let trailer = headers.remove(TRAILER);
+        remove_hop_by_hop(headers);
+        set(headers, TRAILER, trailer);
+    }
     headers.remove(SERVER);
     if hsts {
         headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
@@ -247,7 +196,15 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         let named: Vec<HeaderName> = named.filter(|name| !is_kept(name)).collect();
         named.iter().for_each(|name| drop(headers.remove(name)));
     }
-    HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
+    remove_if(headers, is_hop_by_hop);
+}
+
+fn remove_if(headers: &mut HeaderMap, odd: impl Fn(&HeaderName) -> bool) {
+    if !headers.keys().any(&odd) {
+        return;
+    }
+    let names: Vec<HeaderName> = headers.keys().filter(|name| odd(name)).cloned().collect();
+    names.iter().for_each(|name| drop(headers.remove(name)));
 }
 
 /// Fields that a client cannot have removed by naming them in `Connection`: what stands behind relies on them.
@@ -257,10 +214,8 @@ fn is_kept(name: &HeaderName) -> bool {
 }
 
 /// Names with `_` look like those with `-` to CGI programs; the four of client certificates are only the router's.
-fn remove_ambiguous(headers: &mut HeaderMap) {
-    let odd = |name: &&HeaderName| name.as_str().contains('_') || name.as_str().starts_with("ssl-client-");
-    let odd: Vec<HeaderName> = headers.keys().filter(odd).cloned().collect();
-    odd.iter().for_each(|name| drop(headers.remove(name)));
+fn is_ambiguous(name: &HeaderName) -> bool {
+    name.as_str().contains('_') || name.as_str().starts_with("ssl-client-")
 }
 
 /// HTTP/2 may split `Cookie`; HTTP/1.1 has one (RFC 9113 section 8.2.3).

@@ -78,7 +78,7 @@
 //!                             |
 //!   hygiene, authority, path, forward, redirect, auth,    pure: what one request and one reply must be
 //!   external_auth, session, variable, target
-//!   limit, generations                                    pure: what clients have asked for so far, in bounded memory
+//!   limit, generations, metrics                           pure: what clients have asked for so far, in bounded memory
 //!   upstream, proxy_protocol                              pure: HTTP/1.1 towards backends, balancers' headers, sans-IO
 //!   state                                                 pure: idle connections, takes `now`
 //!                             |
@@ -112,6 +112,7 @@ pub mod generations;
 pub mod htpasswd;
 pub mod hygiene;
 pub mod limit;
+pub mod metrics;
 pub mod path;
 pub mod proxy_protocol;
 pub mod redirect;

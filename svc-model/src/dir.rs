@@ -8,9 +8,12 @@
 //! |--|--|--|
 //! | [`ManifestDir::follow`] | created: defaults, validation, addresses, endpoints ([`ControlPlane::replace`]) | the one program that is the control plane |
 //! | [`ManifestDir::follow_stored`] | read as they stand ([`Stored::replace`]) | programs that only observe |
+//!
+//! A Secret that is mounted as files is [`MountedSecret`].
 
 mod handle;
 mod known;
+mod mounted;
 mod readings;
 #[cfg(test)]
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the tests edit a real directory")]
@@ -22,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use handle::{DirHandle, DirReports};
+pub use mounted::MountedSecret;
 pub use readings::Readings;
 
 use crate::store::Store;

@@ -20,6 +20,10 @@ impl Certificate {
         &self.pem
     }
 
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The data of its Secret.
     pub(crate) fn data(&self) -> Value {
         let base64 = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);

@@ -239,6 +239,38 @@ fn every_worker_is_a_thread() {
 }
 
 #[test]
+fn requests_are_counted_under_the_names_of_ingress_nginx() {
+    if missing_curl() {
+        return;
+    }
+    let web = Backend::start("web");
+    let directory = manifests(&[service("web", &web), ingress("web", "", NGINX)]);
+    let all = ["--manifests", text(directory.path()), "--http", "127.0.0.1:0", "--metrics", "127.0.0.1:0"];
+    let program = Program::start(&all);
+    for _ in 0..3 {
+        assert_eq!(Curl::to(program.http(0)).host("web.example").reply().status, 200);
+    }
+    assert_eq!(Curl::to(program.http(0)).host("elsewhere.example").reply().status, 404);
+    let metrics = Curl::to(program.metrics());
+    let line = "nginx_ingress_controller_requests{canary=\"\",controller_class=\"k8s.io/ingress-nginx\",\
+                host=\"web.example\",ingress=\"web\",namespace=\"default\",path=\"/\",service=\"web\",\
+                method=\"GET\",status=\"200\"} 3";
+    // A reply is counted when its last byte is on its way.
+    metrics.clone().path("/metrics").until(|reply| reply.body.lines().any(|found| found == line));
+    let page = metrics.clone().path("/metrics").body();
+    assert_eq!(page.matches("nginx_ingress_controller_requests{").count(), 1, "{page}");
+    for name in
+        ["request_duration_seconds", "header_duration_seconds", "response_duration_seconds", "response_size"]
+    {
+        let counted = format!("nginx_ingress_controller_{name}_count{{");
+        let line = page.lines().find(|line| line.starts_with(&counted)).unwrap();
+        assert!(line.ends_with(" 3"), "{line}");
+    }
+    assert_eq!(metrics.clone().path("/healthz").body(), "ok\n");
+    assert_eq!(metrics.path("/else").reply().status, 404);
+}
+
+#[test]
 fn mistakes_are_named() {
     let complaint = |arguments: &[&str]| -> String {
         let output = Command::new(program::INGRESS).args(arguments).env_remove("RUST_BACKTRACE").output();
@@ -267,6 +299,66 @@ fn mistakes_are_named() {
         let complaint = complaint(&[manifests, arguments].concat());
         assert!(complaint.contains(part), "{arguments:?}: {complaint}");
     }
+}
+
+#[test]
+fn a_mounted_secret_is_followed_as_its_kubelet_swaps_it() {
+    if missing_curl() {
+        return;
+    }
+    let web = Backend::start("web");
+    let annotations =
+        "nginx.ingress.kubernetes.io/auth-type: basic, nginx.ingress.kubernetes.io/auth-secret: users";
+    let directory = manifests(&[service("web", &web), ingress("web", annotations, NGINX)]);
+    let (cert, users) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let certificates = [Certificate::of("web.example"), Certificate::of("web.example")];
+    let swap = |version: &str, certificate: &Certificate, password: &str| {
+        let key = certificate.key();
+        mount(cert.path(), version, &[("tls.crt", certificate.pem()), ("tls.key", key)]);
+        mount(users.path(), version, &[("auth", &format!("me:{{PLAIN}}{password}\n"))]);
+    };
+    swap("1", &certificates[0], "first");
+    let named = |name: &str, at: &TempDir| format!("default/{name}={}", text(at.path()));
+    let program = Program::start(&[
+        "--manifests",
+        text(directory.path()),
+        "--https",
+        "127.0.0.1:0",
+        "--default-cert",
+        "default/cert",
+        "--mounted-secret",
+        &named("cert", &cert),
+        "--mounted-secret",
+        &named("users", &users),
+    ]);
+    let root = directory.path().join("root.pem");
+    for (version, certificate, password) in [
+        ("2", &certificates[0], "first"),
+        ("3", &certificates[1], "second"),
+        ("4", &certificates[0], "third"),
+    ] {
+        swap(version, certificate, password);
+        fs::write(&root, certificate.pem()).unwrap();
+        let login = format!("me:{password}");
+        let curl = Curl::to(program.https(0)).tls(&root).host("web.example").options(&["-u", &login]);
+        // A certificate that curl does not know yet is no reply at all.
+        program::until("the next version", || (curl.try_reply()?.status == 200).then_some(()));
+    }
+}
+
+/// As a kubelet writes a version: a directory of its own, and one rename that leads there.
+fn mount(at: &Path, version: &str, files: &[(&str, &str)]) {
+    use std::os::unix::fs::symlink;
+    let directory = at.join(format!("..{version}"));
+    fs::create_dir(&directory).unwrap();
+    for (name, content) in files {
+        fs::write(directory.join(name), content).unwrap();
+        if !at.join(name).is_symlink() {
+            symlink(Path::new("..data").join(name), at.join(name)).unwrap();
+        }
+    }
+    symlink(&directory, at.join("..data_tmp")).unwrap();
+    fs::rename(at.join("..data_tmp"), at.join("..data")).unwrap();
 }
 
 #[test]

@@ -87,6 +87,10 @@ impl Program {
         self.addresses["https"][number]
     }
 
+    pub(crate) fn metrics(&self) -> SocketAddr {
+        self.addresses["metrics"][0]
+    }
+
     fn complaints(&self) -> String {
         self.complaints.lock().unwrap().clone()
     }
@@ -128,6 +132,7 @@ impl Drop for Program {
 pub(crate) struct Curl {
     to: SocketAddr,
     host: String,
+    path: String,
     root: Option<PathBuf>,
     options: Vec<String>,
 }
@@ -141,11 +146,16 @@ pub(crate) struct Reply {
 
 impl Curl {
     pub(crate) fn to(to: SocketAddr) -> Self {
-        Self { to, host: to.to_string(), root: None, options: Vec::new() }
+        Self { to, host: to.to_string(), path: "/".to_owned(), root: None, options: Vec::new() }
     }
 
     pub(crate) fn host(mut self, host: &str) -> Self {
         host.clone_into(&mut self.host);
+        self
+    }
+
+    pub(crate) fn path(mut self, path: &str) -> Self {
+        path.clone_into(&mut self.path);
         self
     }
 
@@ -171,16 +181,19 @@ impl Curl {
             }
             None => "http",
         };
-        command.arg(format!("{scheme}://{}/", self.host)).output().unwrap()
+        command.arg(format!("{scheme}://{}{}", self.host, self.path)).output().unwrap()
     }
 
     pub(crate) fn reply(&self) -> Reply {
-        let output = self.output();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let (body, status) = text.rsplit_once('\n').unwrap();
-        let status = status.parse().unwrap();
-        assert!(status > 0, "{}", String::from_utf8_lossy(&output.stderr));
-        Reply { status, body: body.to_owned() }
+        self.try_reply().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&self.output().stderr)))
+    }
+
+    /// `None` where there was no reply.
+    pub(crate) fn try_reply(&self) -> Option<Reply> {
+        let text = String::from_utf8(self.output().stdout).unwrap();
+        let (body, status) = text.rsplit_once('\n')?;
+        let status = status.parse().ok().filter(|status| *status > 0)?;
+        Some(Reply { status, body: body.to_owned() })
     }
 
     pub(crate) fn body(&self) -> String {

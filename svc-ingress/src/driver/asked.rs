@@ -1,6 +1,8 @@
 //! One request as it is known while it is decided and forwarded.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use http::HeaderValue;
 use http::request::Parts;
@@ -13,6 +15,8 @@ use crate::variable::Scope;
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
+    /// Its IP address as text, which every request of the connection is told with.
+    pub(super) text: Arc<str>,
     pub(super) https: bool,
     /// The router's own port.
     pub(super) port: u16,
@@ -54,7 +58,15 @@ impl Asked {
     }
 
     /// The value of `Host` for the backend.
-    pub(super) fn host(&self) -> String {
-        self.forwarded_host.as_ref().unwrap_or(&self.authority).to_string()
+    pub(super) fn host(&self) -> &str {
+        self.forwarded_host.as_ref().unwrap_or(&self.authority).as_str()
+    }
+
+    /// The client's address as text.
+    pub(super) fn client_text(&self) -> Cow<'_, str> {
+        if self.client == self.peer.address.ip() {
+            return Cow::Borrowed(&self.peer.text);
+        }
+        Cow::Owned(self.client.to_string())
     }
 }

@@ -54,13 +54,22 @@ pub struct ServerBuilder<C: Connect = Tcp> {
     config: IngressConfig,
     reuse_port: bool,
     workers: usize,
+    metrics: Option<Listen>,
     connect: C,
 }
 
 impl Default for ServerBuilder {
     fn default() -> Self {
         let config = IngressConfig::default();
-        Self { http: Vec::new(), https: Vec::new(), config, reuse_port: false, workers: 1, connect: Tcp }
+        Self {
+            http: Vec::new(),
+            https: Vec::new(),
+            config,
+            reuse_port: false,
+            workers: 1,
+            metrics: None,
+            connect: Tcp,
+        }
     }
 }
 
@@ -95,6 +104,13 @@ impl<C: Connect> ServerBuilder<C> {
         self
     }
 
+    /// Counts requests, and tells of them here over HTTP: `/metrics` under the names of ingress-nginx, and `/healthz`.
+    #[must_use]
+    pub fn metrics(mut self, listen: impl Into<Listen>) -> Self {
+        self.metrics = Some(listen.into());
+        self
+    }
+
     /// Lets several servers listen on the same address (`SO_REUSEPORT`).
     #[must_use]
     pub fn reuse_port(mut self, reuse: bool) -> Self {
@@ -105,8 +121,8 @@ impl<C: Connect> ServerBuilder<C> {
     /// Reaches endpoints in another way than TCP from the driving thread.
     #[must_use]
     pub fn connect<D: Connect>(self, connect: D) -> ServerBuilder<D> {
-        let Self { http, https, config, reuse_port, workers, connect: _ } = self;
-        ServerBuilder { http, https, config, reuse_port, workers, connect }
+        let Self { http, https, config, reuse_port, workers, metrics, connect: _ } = self;
+        ServerBuilder { http, https, config, reuse_port, workers, metrics, connect }
     }
 
     /// Checks and finishes. No socket is opened yet.
@@ -126,6 +142,7 @@ impl<C: Connect> ServerBuilder<C> {
             https: https?,
             config: self.config,
             workers: self.workers,
+            metrics: self.metrics.map(|listen| listen.read(false)).transpose()?,
             connect: self.connect,
         })
     }

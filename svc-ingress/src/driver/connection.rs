@@ -27,11 +27,11 @@ use super::activity::{Activity, Counted};
 use super::asked::Peer;
 use super::client_stream::ClientStream;
 use super::deadline::CoarseTimer;
+use super::measured::Measured;
 use super::reply::ReplyBody;
 use super::router::Router;
 
 const MAX_HEAD: usize = 40 * 1024;
-const MAX_FIELDS: usize = 100;
 const MAX_HEADER_LIST: u32 = 32 * 1024;
 const MAX_STREAMS: u32 = 128;
 const MAX_RESETS: usize = 20;
@@ -82,7 +82,8 @@ pub(super) async fn serve<C: Connect>(
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let port = stream.local_addr()?.port();
-    let mut peer = Peer { address, https: tls.is_some(), port, tunnel: TunnelSlot::default() };
+    let tunnel = TunnelSlot::default();
+    let mut peer = Peer { address, text: "".into(), https: tls.is_some(), port, tunnel };
     let (patience, body_timeout, proxied) = {
         let table = router.table.load();
         let clients = table.config().clients();
@@ -96,6 +97,9 @@ pub(super) async fn serve<C: Connect>(
         peer.port = header.destination().map_or(peer.port, |destination| destination.port());
         peer.https |= header.destination().is_some() && peer.port == HTTPS_PORT;
     }
+    // A dual-stack listener shows IPv4 clients as ::ffff:192.0.2.1.
+    peer.address.set_ip(peer.address.ip().to_canonical());
+    peer.text = peer.address.ip().to_string().into();
     match tls {
         None => {
             let http2 = timeout(patience, stream.begins_with_http2()).await.map_err(late)??;
@@ -164,7 +168,7 @@ async fn handle_http1<C: Connect>(
     request: Request<Incoming>,
     peer: Peer,
     last: bool,
-) -> Response<ReplyBody<C::Stream>> {
+) -> Response<Measured<ReplyBody<C::Stream>>> {
     let mut reply = router.handle(request, peer).await;
     if last && !reply.status().is_informational() {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -192,7 +196,8 @@ async fn until<F: Future<Output = hyper::Result<()>>>(
 fn http1_builder(patience: Duration) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder.timer(CoarseTimer::default()).header_read_timeout(patience);
-    builder.max_buf_size(MAX_HEAD).max_headers(MAX_FIELDS).writev(false);
+    // Its own limit of 100 fields needs no memory that has to be cleared for every head.
+    builder.max_buf_size(MAX_HEAD).writev(false);
     builder
 }
 

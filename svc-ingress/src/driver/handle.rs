@@ -14,17 +14,24 @@ use crate::table::{Report, RouteTable};
 pub struct Bound {
     http: Vec<SocketAddr>,
     https: Vec<SocketAddr>,
+    metrics: Option<SocketAddr>,
 }
 
 impl Bound {
-    pub(super) fn new(http: Vec<SocketAddr>, https: Vec<SocketAddr>) -> Self {
-        Self { http, https }
+    pub(super) fn new(http: Vec<SocketAddr>, https: Vec<SocketAddr>, metrics: Option<SocketAddr>) -> Self {
+        Self { http, https, metrics }
     }
 
     /// Without TLS, in the order of the builder's calls.
     #[must_use]
     pub fn http(&self) -> &[SocketAddr] {
         &self.http
+    }
+
+    /// Where metrics are told.
+    #[must_use]
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// With TLS, in the order of the builder's calls.

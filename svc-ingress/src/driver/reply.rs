@@ -20,10 +20,6 @@ use super::deadline::Deadline;
 use super::upstream::{Exchange, ExchangeError, Http2Body, Idle, Key};
 
 /// The body of a response: text of the router's own, or what a backend sends.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every reply is the large one; a box would be one allocation each"
-)]
 pub(super) enum ReplyBody<S> {
     Text(Bytes),
     Backend(BackendBody<S>),
@@ -77,16 +73,23 @@ impl Refused {
     }
 }
 
+impl<S> ReplyBody<S> {
+    /// A backend sent it.
+    pub(super) fn is_of_backend(&self) -> bool {
+        !matches!(self, Self::Text(_))
+    }
+}
+
 /// A response as it is read from its connection; the connection goes back to the pool at the exact end.
 pub(super) struct BackendBody<S> {
-    exchange: Option<Exchange<S>>,
+    exchange: Option<Box<Exchange<S>>>,
     key: Key,
     idle: Idle<S>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> BackendBody<S> {
     /// The rest of an exchange after its head.
-    pub(super) fn new(mut exchange: Exchange<S>, key: Key, idle: Idle<S>) -> Self {
+    pub(super) fn new(mut exchange: Box<Exchange<S>>, key: Key, idle: Idle<S>) -> Self {
         exchange.commit();
         let mut body = Self { exchange: Some(exchange), key, idle };
         body.finish_if_over();
@@ -169,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
         match self {
             Self::Text(text) => SizeHint::with_exact(text.len() as u64),
             Self::Backend(body) => {
-                let known = body.exchange.as_ref().map_or(Some(0), Exchange::remaining);
+                let known = body.exchange.as_ref().map_or(Some(0), |exchange| exchange.remaining());
                 known.map_or_else(SizeHint::new, SizeHint::with_exact)
             }
             Self::Http2(body) => body.size_hint(),

@@ -8,14 +8,15 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::authority::Authority;
-use crate::forward::{self, Client, Origin, REQUEST_ID};
+use crate::forward::{self, Client, Origin};
 use crate::hygiene;
 use crate::limit::Limiter;
+use crate::metrics::Metrics;
 use crate::redirect;
 use crate::sys::Connect;
 use crate::table::{Found, HostRedirect, Route, RouteTable};
@@ -24,10 +25,12 @@ use crate::tls::Connectors;
 use super::asked::{Asked, Peer};
 use super::auth_request::Answers;
 use super::login::Logins;
+use super::measured::{Measured, Record};
 use super::names::Names;
+use super::pages::labels;
 use super::policy::{self, Additions};
 use super::reply::{ReplyBody, close, redirect as redirect_to, refuse, status};
-use super::upstream::{Idle, Outgoing, Senders, send};
+use super::upstream::{Idle, Outgoing, RequestId, Senders, Told, send};
 
 /// What all requests of a worker share. Tables, logins and whatever else is known belong to all workers; connections to
 /// endpoints are each worker's own, so that no thread waits for another.
@@ -44,6 +47,8 @@ pub(super) struct Router<C: Connect> {
     pub(super) names: Names,
     /// What the limiter's time counts from.
     pub(super) started: Instant,
+    /// Where requests are counted, and as which worker.
+    counting: Option<(Arc<Metrics>, usize)>,
     request_ids: RandomState,
     requests: AtomicU64,
 }
@@ -54,6 +59,7 @@ impl<C: Connect> Router<C> {
         connect: C,
         connectors: Connectors,
         logins: Logins,
+        counting: Option<(Arc<Metrics>, usize)>,
     ) -> Self {
         Self {
             table,
@@ -66,15 +72,18 @@ impl<C: Connect> Router<C> {
             answers: Answers::default(),
             names: Names::default(),
             started: Instant::now(),
+            counting,
             request_ids: RandomState::new(),
             requests: AtomicU64::new(0),
         }
     }
 
     /// A router for another worker.
-    pub(super) fn fork(&self) -> Self {
+    pub(super) fn fork(&self, number: usize) -> Self {
         let table = Arc::clone(&self.table);
-        let forked = Self::new(table, self.connect.clone(), self.connectors.clone(), self.logins.clone());
+        let counting = self.counting.as_ref().map(|(metrics, _)| (Arc::clone(metrics), number));
+        let (connect, connectors) = (self.connect.clone(), self.connectors.clone());
+        let forked = Self::new(table, connect, connectors, self.logins.clone(), counting);
         Self {
             limiter: Arc::clone(&self.limiter),
             answers: self.answers.clone(),
@@ -89,8 +98,21 @@ impl<C: Connect> Router<C> {
         &self,
         request: Request<Incoming>,
         peer: Peer,
+    ) -> Response<Measured<ReplyBody<C::Stream>>> {
+        let mut record = None;
+        let reply = self.reply(request, peer, &mut record).await;
+        let record = record.map(|record| record.replied(&reply));
+        reply.map(|body| Measured::new(body, record))
+    }
+
+    /// Whose request it is stands in `record` where somebody counts.
+    async fn reply(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+        record: &mut Option<Record>,
     ) -> Response<ReplyBody<C::Stream>> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let version = parts.version;
         let authority = match hygiene::check(&parts) {
             Ok(authority) => authority,
@@ -106,9 +128,14 @@ impl<C: Connect> Router<C> {
             Ok(None) => return status(StatusCode::NOT_FOUND),
             Err(_) => return close(status(StatusCode::BAD_REQUEST), version),
         };
+        *record = self.counting.as_ref().map(|(metrics, worker)| {
+            let location = route.location();
+            let counters = location.counters(|| metrics.counters(&labels(location)));
+            Record::new(Arc::clone(counters), *worker, &parts.method)
+        });
         let asked = self.asked(&parts.headers, authority, target, peer);
         let hsts = asked.https && route.location().has_certificate() && self.table.load().config().hsts();
-        let mut response = self.answer(parts, body, &route, &asked).await;
+        let mut response = self.answer(&mut parts, body, &route, &asked).await;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             forward::to_client_switched(response.headers_mut());
         } else {
@@ -134,7 +161,7 @@ impl<C: Connect> Router<C> {
 
     async fn answer(
         &self,
-        mut parts: Parts,
+        parts: &mut Parts,
         body: Incoming,
         route: &Route,
         asked: &Asked,
@@ -145,36 +172,33 @@ impl<C: Connect> Router<C> {
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, Some(body), parts.version);
         }
         let mut additions = Additions::default();
-        match policy::decide(self, &mut parts, route, asked, &mut additions).await {
+        match policy::decide(self, parts, route, asked, &mut additions).await {
             Err(reply) => policy::finish(None, additions, route, asked, None, reply),
             Ok(permit) => {
-                let outgoing = self.outgoing(parts, body, route, asked, limit);
-                let (reply, endpoint) = send(self, outgoing, route, &permit, asked).await;
+                let vhost =
+                    route.policies().upstream_vhost().map(|vhost| vhost.fill(asked.scope(parts, route)));
+                let address = asked.client_text();
+                let client = Client::new(&address, asked.https, asked.port, asked.host());
+                let client = client.with_forwarded_for(asked.forwarded_for.as_ref());
+                let told = Told { client, request_id: self.new_request_id() };
+                let target = route.target().unwrap_or(&asked.target);
+                let host = vhost.as_deref().unwrap_or_else(|| asked.host());
+                let mut outgoing = Outgoing::new(parts, body, target, host, told, limit);
+                let (reply, endpoint) = send(self, &mut outgoing, route, &permit, asked).await;
                 policy::finish(Some(permit), additions, route, asked, endpoint, reply)
             }
         }
     }
 
-    fn outgoing(&self, parts: Parts, body: Incoming, route: &Route, asked: &Asked, limit: u64) -> Outgoing {
-        let mut parts = parts;
-        let upgrade = forward::upgrade(&parts.headers).filter(|_| parts.version == Version::HTTP_11);
-        let host = asked.host();
-        let client = Client::new(asked.client, asked.https, asked.port, &host);
-        let client = client.with_forwarded_for(asked.forwarded_for.as_ref());
-        let vhost = route.policies().upstream_vhost().map(|vhost| vhost.fill(asked.scope(&parts, route)));
-        forward::to_backend(&mut parts.headers, client, upgrade.clone());
-        if !parts.headers.contains_key(&REQUEST_ID) {
-            parts.headers.insert(REQUEST_ID, self.request_id());
-        }
-        let target = route.target().unwrap_or(&asked.target).to_owned();
-        let host = vhost.unwrap_or(host);
-        Outgoing::new(parts, body, target, host, upgrade.is_some(), limit)
+    /// One that nobody can guess from others.
+    fn new_request_id(&self) -> RequestId {
+        RequestId::new(self.random(), self.random())
     }
 
-    /// 32 hexadecimal digits that nobody can guess from others.
+    /// The same, as the value of a field.
     pub(super) fn request_id(&self) -> HeaderValue {
-        let (high, low) = (self.random(), self.random());
-        HeaderValue::from_str(&format!("{high:016x}{low:016x}")).unwrap_or(HeaderValue::from_static("-"))
+        let id = self.new_request_id();
+        HeaderValue::from_str(id.as_str()).unwrap_or(HeaderValue::from_static("-"))
     }
 
     /// A number that nobody can guess from others.

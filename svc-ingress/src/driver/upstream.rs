@@ -24,7 +24,7 @@ use failure::Failure;
 pub(super) use fetch::{Fetch, fetch};
 pub(super) use http2::{Http2Body, Senders};
 pub(super) use link::{Idle, Key};
-pub(super) use outgoing::Outgoing;
+pub(super) use outgoing::{Outgoing, RequestId, Told};
 
 use super::asked::Asked;
 use super::policy::Permit;
@@ -34,10 +34,6 @@ use super::tunnel;
 use http1::Answer;
 
 /// What a backend answered, by the protocol that it speaks.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every answer is the large one; a box would be one allocation each"
-)]
 enum Answered<S> {
     Http1(Answer<S>),
     Http2(Response<Http2Body>),
@@ -48,7 +44,7 @@ enum Answered<S> {
 /// is the likeliest reason for the failure.
 pub(super) async fn send<C: Connect>(
     router: &Router<C>,
-    mut outgoing: Outgoing,
+    outgoing: &mut Outgoing<'_>,
     route: &Route,
     permit: &Permit,
     asked: &Asked,
@@ -62,16 +58,17 @@ pub(super) async fn send<C: Connect>(
         let current = newer.as_ref().unwrap_or(route);
         let pool = permit.pool(current);
         let Some(endpoint) = permit.endpoint(current, &tried) else { break };
-        let answered = ask(router, &mut outgoing, current, endpoint).await;
-        tried.push(endpoint);
-        let more = tried.len() < next.tries() && next.timeout().is_none_or(|limit| begun.elapsed() < limit);
+        let answered = ask(router, outgoing, current, endpoint).await;
+        let more =
+            tried.len() + 1 < next.tries() && next.timeout().is_none_or(|limit| begun.elapsed() < limit);
         match answered {
             Ok(answered) => {
                 let cause = Cause::Status(answered.status().as_u16());
-                let others = pool.endpoints().iter().any(|other| !tried.contains(other));
+                let others =
+                    || pool.endpoints().iter().any(|other| *other != endpoint && !tried.contains(other));
                 if !(more
-                    && others
                     && next.allows(cause, outgoing.method(), true)
+                    && others()
                     && answered.is_repeatable())
                 {
                     return (respond(router, outgoing, current, endpoint, answered, asked), Some(endpoint));
@@ -91,6 +88,7 @@ pub(super) async fn send<C: Connect>(
                 }
             }
         }
+        tried.push(endpoint);
         if let Ok(Some(Found::Route(route))) = router.table.load().find(asked.authority.host(), &asked.target)
         {
             newer = Some(route);
@@ -101,13 +99,15 @@ pub(super) async fn send<C: Connect>(
 
 async fn ask<C: Connect>(
     router: &Router<C>,
-    outgoing: &mut Outgoing,
+    outgoing: &mut Outgoing<'_>,
     route: &Route,
     endpoint: SocketAddr,
 ) -> Result<Answered<C::Stream>, Failure> {
     match route.policies().protocol() {
         protocol if protocol.is_http2() => {
-            http2::ask(router, outgoing, route.policies(), (endpoint, protocol)).await.map(Answered::Http2)
+            // In a box, so that the future of every HTTP/1.1 request is not as large as this one.
+            let asked = Box::pin(http2::ask(router, outgoing, route.policies(), (endpoint, protocol)));
+            asked.await.map(Answered::Http2)
         }
         protocol => {
             http1::ask(router, outgoing, route.policies(), (endpoint, protocol)).await.map(Answered::Http1)
@@ -141,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Answered<S> {
 
 fn respond<C: Connect>(
     router: &Router<C>,
-    mut outgoing: Outgoing,
+    outgoing: &mut Outgoing<'_>,
     route: &Route,
     endpoint: SocketAddr,
     answered: Answered<C::Stream>,

@@ -1,6 +1,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Client, to_backend, to_client, upgrade};
+use super::{Client, ToBackend, to_client, upgrade};
 
 fn headers(fields: &[(&str, &str)]) -> HeaderMap {
     let field = |(name, value): &(&str, &str)| {
@@ -14,12 +14,16 @@ fn headers(fields: &[(&str, &str)]) -> HeaderMap {
 }
 
 fn client() -> Client<'static> {
-    Client::new("192.0.2.7".parse().unwrap(), true, 443, "shop.example")
+    Client::new("192.0.2.7", true, 443, "shop.example")
+}
+
+fn to_backend(headers: &HeaderMap, upgrade: Option<&HeaderValue>) -> HeaderMap {
+    ToBackend::new(headers, client(), upgrade, "0123").to_map()
 }
 
 #[test]
 fn what_belongs_to_one_connection_stays_there() {
-    let mut fields = headers(&[
+    let fields = headers(&[
         ("connection", "close, X-Secret, authorization, x-forwarded-for"),
         ("x-secret", "1"),
         ("keep-alive", "5"),
@@ -36,7 +40,7 @@ fn what_belongs_to_one_connection_stays_there() {
         ("authorization", "Basic x"),
         ("accept", "*/*"),
     ]);
-    to_backend(&mut fields, client(), None);
+    let fields = to_backend(&fields, None);
     let mut names: Vec<_> =
         fields.keys().map(HeaderName::as_str).filter(|name| !name.starts_with("x-")).collect();
     names.sort_unstable();
@@ -45,7 +49,7 @@ fn what_belongs_to_one_connection_stays_there() {
 
 #[test]
 fn the_backend_hears_of_the_client_from_the_router_only() {
-    let mut fields = headers(&[
+    let fields = headers(&[
         ("x-forwarded-for", "1.2.3.4"),
         ("x-forwarded-for", "5.6.7.8"),
         ("x-forwarded-proto", "gopher"),
@@ -54,7 +58,7 @@ fn the_backend_hears_of_the_client_from_the_router_only() {
         ("cookie", "a=1"),
         ("cookie", "b=2"),
     ]);
-    to_backend(&mut fields, client(), None);
+    let fields = to_backend(&fields, None);
     let rows = [
         ("x-forwarded-for", "192.0.2.7"),
         ("x-real-ip", "192.0.2.7"),
@@ -66,10 +70,26 @@ fn the_backend_hears_of_the_client_from_the_router_only() {
         ("x-original-forwarded-for", "1.2.3.4"),
         ("x-original-forwarded-host", "evil"),
         ("cookie", "a=1; b=2"),
+        ("x-request-id", "0123"),
     ];
     for (name, value) in rows {
         let values: Vec<_> = fields.get_all(name).iter().collect();
         assert_eq!(values, [value], "{name}");
+    }
+}
+
+#[test]
+fn a_request_keeps_the_name_that_it_brings() {
+    let fields = to_backend(&headers(&[("x-request-id", "mine"), ("connection", "x-request-id")]), None);
+    assert_eq!(fields.get_all("x-request-id").iter().collect::<Vec<_>>(), ["mine"]);
+}
+
+#[test]
+fn ports_are_written_in_decimal() {
+    for port in [0, 7, 10, 443, 8080, u16::MAX] {
+        let told = Client::new("::1", false, port, "a");
+        let fields = ToBackend::new(&HeaderMap::new(), told, None, "").to_map();
+        assert_eq!(fields["x-forwarded-port"], port.to_string());
     }
 }
 
@@ -79,8 +99,7 @@ fn an_upgrade_is_asked_for_by_both_fields() {
     assert_eq!(upgrade(&headers(&[("connection", "upgrade")])), None);
     let asked = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
     let token = upgrade(&asked).unwrap();
-    let mut fields = asked;
-    to_backend(&mut fields, client(), Some(token));
+    let fields = to_backend(&asked, Some(&token));
     assert_eq!(
         (&fields["connection"], &fields["upgrade"]),
         (&"upgrade".parse().unwrap(), &"websocket".parse().unwrap())

@@ -1,7 +1,7 @@
 //! One path of one host: what it matches and what happens to its requests.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderName;
 use regex::bytes::Regex;
@@ -10,6 +10,7 @@ use svc_model::ObjectName;
 use crate::annotation::Policies;
 use crate::config::IngressConfig;
 use crate::htpasswd::Htpasswd;
+use crate::metrics::Counters;
 
 use crate::variable::Interpolated;
 
@@ -47,6 +48,8 @@ pub struct Location {
     pub(super) auth_fields: Arc<[(HeaderName, Interpolated)]>,
     pub(super) tls: bool,
     pub(super) certified: bool,
+    /// Where its requests are counted, once there was one.
+    pub(super) counters: OnceLock<Arc<Counters>>,
 }
 
 impl Location {
@@ -65,6 +68,7 @@ impl Location {
             auth_fields: Arc::default(),
             tls: false,
             certified: false,
+            counters: OnceLock::new(),
         }
     }
 
@@ -138,6 +142,11 @@ impl Location {
     #[must_use]
     pub fn has_certificate(&self) -> bool {
         self.certified
+    }
+
+    /// Where its requests are counted; `find` looks that up for the first one.
+    pub fn counters(&self, find: impl FnOnce() -> Arc<Counters>) -> &Arc<Counters> {
+        self.counters.get_or_init(find)
     }
 
     /// A prefix without its final slash: as prefixes `/a` and `/a/` are the same.

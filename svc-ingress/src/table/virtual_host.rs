@@ -1,7 +1,7 @@
 //! All locations of one host, merged from its Ingresses.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use svc_model::{PathType, Problem};
 
@@ -158,7 +158,8 @@ impl VirtualHost {
 
     /// An Exact or byte location `/x/` for a request `/x`.
     fn exact_slash(&self, path: &[u8]) -> Option<&Arc<Location>> {
-        if !self.slashes {
+        // Nothing is made for hosts that have no such location.
+        if !self.slashes || (self.exact.is_empty() && self.bytes.is_empty()) {
             return None;
         }
         let wanted = [path, b"/"].concat();
@@ -267,6 +268,7 @@ impl Site<'_> {
             auth_fields: Arc::clone(&member.auth_fields),
             tls: self.tls,
             certified: self.certified,
+            counters: OnceLock::new(),
         }
     }
 }

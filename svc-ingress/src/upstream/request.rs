@@ -4,7 +4,10 @@ use std::io::Write as _;
 
 use bytes::{BufMut as _, BytesMut};
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
+
+/// What most heads fit in.
+const HEAD_SIZE: usize = 1000;
 
 /// How the request's body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,41 +21,46 @@ pub enum RequestFraming {
     Chunked,
 }
 
+/// The fields of a message, which need not be in memory as such.
+pub trait Fields {
+    /// Gives every name and value, in order.
+    fn for_each(&self, emit: impl FnMut(&HeaderName, &[u8]));
+}
+
+impl Fields for HeaderMap {
+    fn for_each(&self, mut emit: impl FnMut(&HeaderName, &[u8])) {
+        self.iter().for_each(|(name, value)| emit(name, value.as_bytes()));
+    }
+}
+
 /// A request's head, ready to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     method: &'a Method,
     target: &'a str,
     host: &'a str,
-    headers: &'a HeaderMap,
     framing: RequestFraming,
 }
 
 impl<'a> RequestHead<'a> {
-    /// A head. `target` is the path and query; `Host`, `Content-Length` and `Transfer-Encoding` in `headers` are passed
+    /// A head. `target` is the path and query; `Host`, `Content-Length` and `Transfer-Encoding` in `fields` are passed
     /// over: they are written from the other arguments.
     #[must_use]
-    pub fn new(
-        method: &'a Method,
-        target: &'a str,
-        host: &'a str,
-        headers: &'a HeaderMap,
-        framing: RequestFraming,
-    ) -> Self {
-        Self { method, target, host, headers, framing }
+    pub fn new(method: &'a Method, target: &'a str, host: &'a str, framing: RequestFraming) -> Self {
+        Self { method, target, host, framing }
     }
 
-    /// Appends the head. A control character or space in the target or the host is left out: no argument can begin a
-    /// line of its own.
-    pub fn emit(&self, buffer: &mut BytesMut) {
-        buffer.reserve(256 + self.target.len() + self.headers.len() * 48);
+    /// Appends the head. A control character or space in the target or the host is left out, and a field whose value has a
+    /// line end: no argument can begin a line of its own.
+    pub fn emit(&self, fields: &impl Fields, buffer: &mut BytesMut) {
+        buffer.reserve(HEAD_SIZE + self.target.len());
         buffer.put_slice(self.method.as_str().as_bytes());
         buffer.put_u8(b' ');
         put_visible(buffer, self.target);
         buffer.put_slice(b" HTTP/1.1\r\nhost: ");
         put_visible(buffer, self.host);
         buffer.put_slice(b"\r\n");
-        emit_fields(self.headers, buffer);
+        emit_fields(fields, buffer);
         self.emit_framing(buffer);
         buffer.put_slice(b"\r\n");
     }
@@ -69,11 +77,17 @@ impl<'a> RequestHead<'a> {
 }
 
 fn put_visible(buffer: &mut BytesMut, text: &str) {
-    if text.bytes().all(|byte| byte.is_ascii_graphic() || byte >= 0x80) {
+    let is_visible = |byte: u8| byte > b' ' && byte != 0x7f;
+    // All bytes rather than up to the first odd one: a loop over vectors.
+    if text.bytes().fold(true, |visible, byte| visible & is_visible(byte)) {
         buffer.put_slice(text.as_bytes());
     } else {
-        buffer.extend(text.bytes().filter(|byte| byte.is_ascii_graphic() || *byte >= 0x80));
+        buffer.extend(text.bytes().filter(|byte| is_visible(*byte)));
     }
+}
+
+fn has_line_end(value: &[u8]) -> bool {
+    value.iter().fold(false, |odd, byte| odd | matches!(byte, b'\r' | b'\n' | 0))
 }
 
 /// Appends one chunk of a chunked body; nothing for no data, which would end the body.
@@ -93,13 +107,14 @@ pub fn emit_last_chunk(trailers: &HeaderMap, buffer: &mut BytesMut) {
     buffer.put_slice(b"\r\n");
 }
 
-fn emit_fields(headers: &HeaderMap, buffer: &mut BytesMut) {
-    for (name, value) in headers {
-        if name != HOST && name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
+fn emit_fields(fields: &impl Fields, buffer: &mut BytesMut) {
+    fields.for_each(|name, value| {
+        let framed = name == HOST || name == CONTENT_LENGTH || name == TRANSFER_ENCODING;
+        if !framed && !has_line_end(value) {
             buffer.put_slice(name.as_str().as_bytes());
             buffer.put_slice(b": ");
-            buffer.put_slice(value.as_bytes());
+            buffer.put_slice(value);
             buffer.put_slice(b"\r\n");
         }
-    }
+    });
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::ResponseHead;
 use super::chunked::{Chunked, Piece, take};
-use super::framing::{ResponseFraming, is_persistent};
+use super::framing::{ResponseFraming, Said, is_persistent};
 
 // A backend that sends hints for ever would hold the request for ever.
 const MAX_INFORMATIONAL: u8 = 16;
@@ -185,8 +185,9 @@ impl ResponseDecoder {
     }
 
     fn final_head(&mut self, head: ResponseHead) -> Result<Option<Event>, ResponseError> {
-        let framing = ResponseFraming::of(&head, self.expected)?;
-        self.persistent = is_persistent(&head, framing);
+        let said = Said::of(&head)?;
+        let framing = ResponseFraming::of(&head, said, self.expected);
+        self.persistent = is_persistent(&head, said, framing);
         self.state = match framing {
             ResponseFraming::Empty | ResponseFraming::Length(0) => State::End,
             ResponseFraming::Length(length) => State::Length(length),

@@ -181,7 +181,7 @@ fn a_request_has_one_framing_field_and_one_host() {
     ];
     for (framing, line) in rows {
         let mut buffer = BytesMut::new();
-        RequestHead::new(&Method::POST, "/a?b", "shop.example", &headers, framing).emit(&mut buffer);
+        RequestHead::new(&Method::POST, "/a?b", "shop.example", framing).emit(&headers, &mut buffer);
         let expected = format!("POST /a?b HTTP/1.1\r\nhost: shop.example\r\naccept: */*\r\n{line}\r\n");
         assert_eq!(std::str::from_utf8(&buffer).unwrap(), expected);
     }
@@ -191,8 +191,8 @@ fn a_request_has_one_framing_field_and_one_host() {
 fn no_argument_begins_a_line_of_its_own() {
     let mut buffer = BytesMut::new();
     let headers = HeaderMap::new();
-    let head = RequestHead::new(&Method::GET, "/a b\r\nx: y", "h\r\nx: y", &headers, RequestFraming::Empty);
-    head.emit(&mut buffer);
+    let head = RequestHead::new(&Method::GET, "/a b\r\nx: y", "h\r\nx: y", RequestFraming::Empty);
+    head.emit(&headers, &mut buffer);
     assert_eq!(std::str::from_utf8(&buffer).unwrap(), "GET /abx:y HTTP/1.1\r\nhost: hx:y\r\n\r\n");
 }
 

@@ -1,5 +1,6 @@
 //! Listing and reading the manifest files below a directory.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -134,4 +135,74 @@ pub(crate) fn read_text(path: &Path, limit: usize) -> Result<Option<String>, Str
             .map(Some)
             .map_err(|error| format!("is not UTF-8 (byte {})", error.utf8_error().valid_up_to())),
     }
+}
+
+/// The most that the values of a Secret may be in bytes (as the API server has it), and so the most that is read of one.
+const MAX_SECRET: u64 = 1 << 20;
+const MAX_KEYS: usize = 1000;
+/// How often a directory that changes while it is read is read again at once.
+const ATTEMPTS: usize = 8;
+
+/// The files of a mounted Secret by name, all of one version. Names that begin with `..` are the kubelet's own.
+pub(crate) fn mounted(path: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> {
+    let mut attempts = 0;
+    loop {
+        let before = look(path);
+        let version = fs::canonicalize(path.join("..data")).unwrap_or_else(|_| path.to_owned());
+        let read = values(&version);
+        attempts += 1;
+        if look(path) == before || attempts == ATTEMPTS {
+            return read;
+        }
+    }
+}
+
+fn values(directory: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> {
+    let mut values = BTreeMap::new();
+    let mut left = MAX_SECRET;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with("..") || !fs::metadata(entry.path())?.is_file() {
+            continue;
+        }
+        let mut value = Vec::new();
+        fs::File::open(entry.path())?.take(left + 1).read_to_end(&mut value)?;
+        let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, "holds more than a Secret may: 1 MiB");
+        left = left.checked_sub(value.len() as u64).ok_or_else(too_large)?;
+        values.insert(name, value);
+        if values.len() > MAX_KEYS {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "holds more than 1 000 files"));
+        }
+    }
+    Ok(values)
+}
+
+/// What tells one version of a mounted Secret from another without reading it: where `..data` leads, or else the files' stamps.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    version: Option<PathBuf>,
+    stamps: Vec<(PathBuf, Stamp)>,
+}
+
+impl Look {
+    /// It may change and look the same.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.stamps.iter().any(|(_, stamp)| stamp.is_fresh())
+    }
+}
+
+pub(crate) fn look(path: &Path) -> Look {
+    let version = fs::read_link(path.join("..data")).ok();
+    let mut stamps = Vec::new();
+    if version.is_none() {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        stamps.extend(entries.filter_map(|entry| {
+            let path = entry.path();
+            let stamp = Stamp::of(&fs::metadata(&path).ok()?);
+            Some((path, stamp))
+        }));
+        stamps.sort_by(|(one, _), (other, _)| one.cmp(other));
+    }
+    Look { version, stamps }
 }

@@ -72,7 +72,10 @@ pub(in crate::driver) struct Exchange<S> {
     output: BytesMut,
     sending: Sending,
     pauses: Pauses,
+    /// When bytes went either way, as it was known when there was last a pause.
     progress: Instant,
+    /// Bytes went since.
+    moved: bool,
     read_size: usize,
     received: bool,
     /// Why no more can be sent; the backend may have answered before it stopped reading.
@@ -87,19 +90,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
         sending: Sending,
         expected: Expected,
         pauses: Pauses,
-    ) -> Self {
-        Self {
+        now: Instant,
+    ) -> Box<Self> {
+        // Moved from hand to hand with the reply: a box costs less than the copies.
+        Box::new(Self {
             upstream,
             decoder: ResponseDecoder::new(expected),
             input: BytesMut::new(),
             output,
             sending,
             pauses,
-            progress: Instant::now(),
+            progress: now,
+            moved: false,
             read_size: READ_SIZE,
             received: false,
             send_error: None,
-        }
+        })
     }
 
     /// Not a byte of a response came.
@@ -126,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(self.handle_eof()),
                 Poll::Ready(Ok(_)) => {
                     self.received = true;
-                    self.progress = Instant::now();
+                    self.moved = true;
                 }
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Err(self.send_error.take().unwrap_or(error).into()));
@@ -137,13 +143,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
     }
 
     /// The connection after the response's exact end, for another request; `None` if anything was odd.
-    pub(in crate::driver) fn into_reusable(self) -> Option<Pooled<Link<S>>> {
+    pub(in crate::driver) fn into_reusable(self: Box<Self>) -> Option<Pooled<Link<S>>> {
         let sent = self.sending.ended && self.output.is_empty() && self.send_error.is_none();
         (sent && self.decoder.is_reusable() && self.input.is_empty()).then_some(self.upstream)
     }
 
     /// The connection after 101, and the bytes of the other protocol that came with it.
-    pub(super) fn into_switched(self) -> (Link<S>, BytesMut) {
+    pub(super) fn into_switched(self: Box<Self>) -> (Link<S>, BytesMut) {
         (self.upstream.into_inner(), self.input)
     }
 
@@ -152,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
         self.sending.body.as_ref()
     }
 
-    pub(super) fn into_body(self) -> Option<RequestBody> {
+    pub(super) fn into_body(self: Box<Self>) -> Option<RequestBody> {
         self.sending.body
     }
 
@@ -204,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.output.advance(written);
-            self.progress = Instant::now();
+            self.moved = true;
         }
         Poll::Ready(Ok(()))
     }
@@ -215,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
             return Poll::Ready(Ok(false));
         };
         let frame = ready!(body.poll_frame(cx)).transpose()?;
-        self.progress = Instant::now();
+        self.moved = true;
         match frame.map(hyper::body::Frame::into_data) {
             None => self.end_body(&HeaderMap::new()),
             Some(Ok(data)) if self.sending.chunked => emit_chunk(&data, &mut self.output),
@@ -239,6 +245,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
             true => self.pauses.read,
             false => self.pauses.send,
         };
+        // The clock is read in pauses only.
+        if std::mem::take(&mut self.moved) {
+            self.progress = Instant::now();
+        }
         let at = self.progress + pause;
         ready!(self.upstream.get_mut().deadline.poll(cx, at));
         Poll::Ready(Err(if waits_for_client { ExchangeError::ClientTimeout } else { ExchangeError::Timeout }))

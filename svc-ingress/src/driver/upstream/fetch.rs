@@ -36,10 +36,10 @@ pub(in crate::driver) struct Fetch<'a> {
 /// Asks, with the timeouts of these policies. Connections without TLS are used again.
 pub(in crate::driver) async fn fetch<C: Connect>(
     router: &Router<C>,
-    request: Fetch<'_>,
+    mut request: Fetch<'_>,
     policies: &Policies,
 ) -> Result<(StatusCode, HeaderMap), Failure> {
-    let mut outgoing = Outgoing::bodiless(request.parts, request.target.to_owned(), request.host.to_owned());
+    let mut outgoing = Outgoing::bodiless(&mut request.parts, request.target, request.host);
     let Some(name) = request.tls else {
         let key = (request.address, BackendProtocol::Http);
         let answer = http1::ask(router, &mut outgoing, policies, key).await?;
@@ -47,8 +47,9 @@ pub(in crate::driver) async fn fetch<C: Connect>(
     };
     let key = (request.address, BackendProtocol::Https);
     let link = Link::connect_named(router, key, name, policies.connect_timeout()).await?;
-    let connection = Pooled::new(link, Instant::now());
-    let answer = http1::exchange(router, connection, &mut outgoing, policies).await?;
+    let now = Instant::now();
+    let connection = Pooled::new(link, now);
+    let answer = http1::exchange(router, connection, &mut outgoing, policies, now).await?;
     // Another name at this address would be another server.
     Ok(finish(router, None, answer))
 }

@@ -17,20 +17,25 @@ use super::{Failure, Outgoing};
 pub(super) struct Answer<S> {
     pub(super) head: ResponseHead,
     pub(super) switched: bool,
-    pub(super) exchange: Exchange<S>,
+    pub(super) exchange: Box<Exchange<S>>,
 }
 
 /// Asks one endpoint: on an idle connection if there is one, on a new one if that turned out to be closed.
 pub(super) async fn ask<C: Connect>(
     router: &Router<C>,
-    outgoing: &mut Outgoing,
+    outgoing: &mut Outgoing<'_>,
     policies: &Policies,
     key: Key,
 ) -> Result<Answer<C::Stream>, Failure> {
+    let now = Instant::now();
     // An upgrade gets a connection that is surely open.
-    let idle = if outgoing.upgrade { None } else { take_idle(router, key, outgoing.is_repeatable()).await };
+    let idle = if outgoing.upgrade.is_some() {
+        None
+    } else {
+        take_idle(router, key, outgoing.is_repeatable(), now).await
+    };
     if let Some(connection) = idle {
-        match exchange(router, connection, outgoing, policies).await {
+        match exchange(router, connection, outgoing, policies, now).await {
             Err(Failure::Exchange(error, true))
                 if !matches!(error, ExchangeError::Timeout)
                     && outgoing.is_repeatable()
@@ -39,7 +44,8 @@ pub(super) async fn ask<C: Connect>(
         }
     }
     let link = Link::connect(router, key, policies.connect_timeout()).await?;
-    exchange(router, Pooled::new(link, Instant::now()), outgoing, policies).await
+    let now = Instant::now();
+    exchange(router, Pooled::new(link, now), outgoing, policies, now).await
 }
 
 /// An idle connection on which nothing has happened.
@@ -47,6 +53,7 @@ async fn take_idle<C: Connect>(
     router: &Router<C>,
     key: Key,
     repeatable: bool,
+    now: Instant,
 ) -> Option<Pooled<Link<C::Stream>>> {
     if !repeatable {
         // Lets the runtime hear of connections that ended meanwhile: this request has one try only.
@@ -54,7 +61,7 @@ async fn take_idle<C: Connect>(
     }
     loop {
         let mut idle = router.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut connection = idle.take(key, Instant::now())?;
+        let mut connection = idle.take(key, now)?;
         drop(idle);
         if connection.get_mut().is_silent() {
             return Some(connection);
@@ -65,16 +72,20 @@ async fn take_idle<C: Connect>(
 pub(super) async fn exchange<C: Connect>(
     router: &Router<C>,
     connection: Pooled<Link<C::Stream>>,
-    outgoing: &mut Outgoing,
+    outgoing: &mut Outgoing<'_>,
     policies: &Policies,
+    now: Instant,
 ) -> Result<Answer<C::Stream>, Failure> {
     let body = router.table.load().config().clients().body_timeout();
     let pauses = Pauses { read: policies.read_timeout(), send: policies.send_timeout(), body };
     let chunked = outgoing.framing == RequestFraming::Chunked;
     let sending = Sending::new(outgoing.body.take(), chunked);
-    let mut exchange = Exchange::new(connection, outgoing.emit(), sending, outgoing.expected(), pauses);
+    let (output, expected) = (outgoing.emit(), outgoing.expected());
+    let mut exchange = Exchange::new(connection, output, sending, expected, pauses, now.into());
     let result = loop {
         match std::future::poll_fn(|cx| exchange.poll_event(cx)).await {
+            // RFC 9110 section 15.2 has a proxy forward these, but hyper's server sends no 1xx other than 100 and 101. A
+            // client loses hints (103), never an answer.
             Ok(Event::Informational(_)) => {}
             Ok(Event::Head(head)) => return Ok(Answer { head, switched: false, exchange }),
             Ok(Event::Switched(head)) => return Ok(Answer { head, switched: true, exchange }),

@@ -68,7 +68,7 @@ impl fmt::Debug for Senders {
 /// Asks one endpoint: on its connection if there is one, on a new one if that turned out to be closed.
 pub(super) async fn ask<C: Connect>(
     router: &Router<C>,
-    outgoing: &mut Outgoing,
+    outgoing: &mut Outgoing<'_>,
     policies: &Policies,
     key: Key,
 ) -> Result<Response<Http2Body>, Failure> {
@@ -137,15 +137,14 @@ async fn exchange(
 }
 
 /// The request with the pseudo-fields of HTTP/2 as its target.
-fn request(outgoing: &mut Outgoing, (_, protocol): Key, progress: &Progress) -> Request<Upload> {
+fn request(outgoing: &mut Outgoing<'_>, (_, protocol): Key, progress: &Progress) -> Request<Upload> {
     let body = Upload { body: outgoing.body.take(), progress: progress.clone() };
     let mut request = Request::new(body);
     *request.method_mut() = outgoing.parts.method.clone();
-    *request.headers_mut() = outgoing.parts.headers.clone();
+    *request.headers_mut() = outgoing.headers();
     let scheme = if protocol.is_secure() { "https" } else { "http" };
-    let target = outgoing.target.as_str();
     // Host and target were checked when they came; what cannot be built goes to `/`, never elsewhere.
-    let uri = Uri::builder().scheme(scheme).authority(outgoing.host.as_str()).path_and_query(target).build();
+    let uri = Uri::builder().scheme(scheme).authority(outgoing.host).path_and_query(outgoing.target).build();
     *request.uri_mut() = uri.unwrap_or_default();
     for name in [HOST, CONNECTION, UPGRADE] {
         request.headers_mut().remove(name);

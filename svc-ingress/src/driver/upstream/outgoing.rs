@@ -6,11 +6,12 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use http_body::Body as _;
 use hyper::body::{Frame, Incoming};
 
 use crate::backend::is_idempotent;
+use crate::forward::{Client, ToBackend, keep_trailers, upgrade};
 use crate::upstream::{Expected, RequestFraming, RequestHead};
 
 use super::ExchangeError;
@@ -19,26 +20,53 @@ use super::ExchangeError;
 const MAX_KEPT: usize = 64 * 1024;
 
 #[derive(Debug)]
-pub(in crate::driver) struct Outgoing {
-    pub(super) parts: Parts,
-    pub(super) target: String,
-    pub(super) host: String,
-    pub(super) upgrade: bool,
+pub(in crate::driver) struct Outgoing<'a> {
+    pub(super) parts: &'a mut Parts,
+    /// Path and query.
+    pub(super) target: &'a str,
+    pub(super) host: &'a str,
+    /// `None` where the fields are the router's own: they go as they are.
+    told: Option<Told<'a>>,
+    pub(super) upgrade: Option<HeaderValue>,
     pub(super) framing: RequestFraming,
     /// In here between tries.
     pub(super) body: Option<RequestBody>,
 }
 
-impl Outgoing {
+/// What the backend is told beside the client's own fields.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::driver) struct Told<'a> {
+    pub(in crate::driver) client: Client<'a>,
+    pub(in crate::driver) request_id: RequestId,
+}
+
+/// 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::driver) struct RequestId([u8; 32]);
+
+impl RequestId {
+    pub(in crate::driver) fn new(high: u64, low: u64) -> Self {
+        let number = u128::from(high) << 64 | u128::from(low);
+        let nibble = |place: usize| usize::try_from(number >> (124 - 4 * place) & 15).unwrap_or_default();
+        Self(std::array::from_fn(|place| b"0123456789abcdef"[nibble(place)]))
+    }
+
+    pub(in crate::driver) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("-")
+    }
+}
+
+impl<'a> Outgoing<'a> {
     /// `limit` is for the body, in bytes.
     pub(in crate::driver) fn new(
-        parts: Parts,
+        parts: &'a mut Parts,
         body: Incoming,
-        target: String,
-        host: String,
-        upgrade: bool,
+        target: &'a str,
+        host: &'a str,
+        told: Told<'a>,
         limit: u64,
     ) -> Self {
+        let upgrade = upgrade(&parts.headers).filter(|_| parts.version == Version::HTTP_11);
         let empty = body.is_end_stream();
         let announced = parts.headers.contains_key(CONTENT_LENGTH);
         let framing = match body.size_hint().exact() {
@@ -48,13 +76,14 @@ impl Outgoing {
             None => RequestFraming::Chunked,
         };
         let body = Some(RequestBody::new((!empty).then_some(body), limit));
-        Self { parts, target, host, upgrade, framing, body }
+        Self { parts, target, host, told: Some(told), upgrade, framing, body }
     }
 
-    /// A request without a body.
-    pub(super) fn bodiless(parts: Parts, target: String, host: String) -> Self {
+    /// A request of the router's own, without a body.
+    pub(super) fn bodiless(parts: &'a mut Parts, target: &'a str, host: &'a str) -> Self {
         let body = Some(RequestBody::new(None, 0));
-        Self { parts, target, host, upgrade: false, framing: RequestFraming::Empty, body }
+        let framing = RequestFraming::Empty;
+        Self { parts, target, host, told: None, upgrade: None, framing, body }
     }
 
     pub(super) fn method(&self) -> &Method {
@@ -63,28 +92,44 @@ impl Outgoing {
 
     pub(super) fn expected(&self) -> Expected {
         match self.parts.method {
-            _ if self.upgrade => Expected::Upgrade,
+            _ if self.upgrade.is_some() => Expected::Upgrade,
             Method::HEAD => Expected::NoBody,
             _ => Expected::Body,
         }
     }
 
     pub(super) fn emit(&self) -> BytesMut {
-        let mut head = BytesMut::new();
-        let Parts { method, headers, .. } = &self.parts;
-        RequestHead::new(method, &self.target, &self.host, headers, self.framing).emit(&mut head);
-        head
+        let mut buffer = BytesMut::new();
+        let head = RequestHead::new(self.method(), self.target, self.host, self.framing);
+        match &self.told {
+            Some(told) => head.emit(&self.to_backend(told), &mut buffer),
+            None => head.emit(&self.parts.headers, &mut buffer),
+        }
+        buffer
+    }
+
+    /// The fields of HTTP/2.
+    pub(super) fn headers(&self) -> HeaderMap {
+        match &self.told {
+            Some(told) => self.to_backend(told).to_map(),
+            None => self.parts.headers.clone(),
+        }
+    }
+
+    fn to_backend<'b>(&'b self, told: &'b Told<'_>) -> ToBackend<'b> {
+        let id = told.request_id.as_str();
+        ToBackend::new(&self.parts.headers, told.client, self.upgrade.as_ref(), id)
     }
 
     /// Sending it twice does what sending it once does, and it can be sent twice.
     pub(super) fn is_repeatable(&self) -> bool {
         let body = self.body.as_ref().is_some_and(RequestBody::is_repeatable);
-        body && !self.upgrade && is_idempotent(&self.parts.method)
+        body && self.upgrade.is_none() && is_idempotent(&self.parts.method)
     }
 
     /// Makes it ready for another endpoint; `false` if the body cannot be had again.
     pub(super) fn rewind(&mut self) -> bool {
-        !self.upgrade && self.body.as_mut().is_some_and(RequestBody::rewind)
+        self.upgrade.is_none() && self.body.as_mut().is_some_and(RequestBody::rewind)
     }
 }
 
@@ -95,7 +140,8 @@ pub(in crate::driver) struct RequestBody {
     /// How many bytes the client may still send.
     left: u64,
     kept: Vec<Bytes>,
-    trailers: Option<HeaderMap>,
+    // Few requests have them, and every request moves this value.
+    trailers: Option<Box<HeaderMap>>,
     /// How much of what is kept was given out, and whether that is all that the client sent so far.
     given: usize,
     trailers_given: bool,
@@ -166,8 +212,8 @@ impl RequestBody {
             Ok(data) => Poll::Ready(Some(self.take(data).map(Frame::data))),
             Err(frame) => {
                 let mut trailers = frame.into_trailers().unwrap_or_default();
-                crate::forward::keep_trailers(&mut trailers);
-                (self.trailers, self.incoming) = (Some(trailers), None);
+                keep_trailers(&mut trailers);
+                (self.trailers, self.incoming) = (Some(Box::new(trailers)), None);
                 Poll::Ready(self.last())
             }
         }
@@ -187,8 +233,8 @@ impl RequestBody {
     }
 
     fn last(&mut self) -> Option<Result<Frame<Bytes>, ExchangeError>> {
-        let trailers = self.trailers.clone().filter(|_| !self.trailers_given)?;
+        let trailers = self.trailers.as_ref().filter(|_| !self.trailers_given)?;
         self.trailers_given = true;
-        Some(Ok(Frame::trailers(trailers)))
+        Some(Ok(Frame::trailers((**trailers).clone())))
     }
 }

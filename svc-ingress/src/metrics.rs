@@ -1,0 +1,184 @@
+//! What requests came to, under the names of ingress-nginx: dashboards that were made for it go on working.
+//!
+//! | `nginx_ingress_controller_` | is |
+//! |---|---|
+//! | `requests` | requests, by method and status |
+//! | `request_duration_seconds` | from a request's head to the last byte of its reply |
+//! | `header_duration_seconds` | from a request's head to the head of the backend's reply |
+//! | `response_duration_seconds` | from a request's head to the last byte of the backend's reply |
+//! | `response_size` | bytes of replies' bodies |
+//!
+//! Only hosts and paths of rules are labels, and only known methods: what clients make up takes no memory. Requests that no rule
+//! takes are not counted.
+//!
+//! ```
+//! use svc_ingress::metrics::{Labels, Metrics, Outcome, Verb};
+//! use std::time::Duration;
+//!
+//! let metrics = Metrics::new("k8s.io/ingress-nginx", 1);
+//! let counters = metrics.counters(&Labels::new("shop", "web", "cart", "shop.example", "/cart"));
+//! let took = Duration::from_millis(7);
+//! counters.record(0, Verb::of(&http::Method::GET), 200, Outcome { took, header: Some(took), bytes: 12 });
+//! assert!(metrics.page().contains("method=\"GET\",status=\"200\"} 1"));
+//! ```
+
+mod histogram;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::Method;
+
+use histogram::{Durations, Sizes};
+
+/// Which rule counted; the labels of its series.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Labels {
+    namespace: String,
+    ingress: String,
+    service: String,
+    host: String,
+    path: String,
+}
+
+impl Labels {
+    /// The labels of a rule. An empty host is shown as `_`, which stands for any.
+    #[must_use]
+    pub fn new(namespace: &str, ingress: &str, service: &str, host: &str, path: &str) -> Self {
+        let host = if host.is_empty() { "_" } else { host };
+        let [namespace, ingress, service, host, path] =
+            [namespace, ingress, service, host, path].map(str::to_owned);
+        Self { namespace, ingress, service, host, path }
+    }
+}
+
+/// A request's method, as far as it is a label: others than the known ones are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Verb(&'static str);
+
+impl Verb {
+    /// The label of a method.
+    #[must_use]
+    pub fn of(method: &Method) -> Self {
+        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        Self(known.into_iter().find(|known| method.as_str() == *known).unwrap_or("OTHER"))
+    }
+}
+
+/// What one request came to.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a bundle of arguments")]
+pub struct Outcome {
+    /// From the request's head to the end of the reply.
+    pub took: Duration,
+    /// From the request's head to the head of a backend's reply, if one replied.
+    pub header: Option<Duration>,
+    /// The size of the reply's body.
+    pub bytes: u64,
+}
+
+/// The counts of all rules.
+#[derive(Debug)]
+pub struct Metrics {
+    controller: String,
+    workers: usize,
+    rules: Mutex<BTreeMap<Labels, Arc<Counters>>>,
+}
+
+impl Metrics {
+    /// Nothing counted yet. Workers count apart, so that none waits for another.
+    #[must_use]
+    pub fn new(controller: &str, workers: usize) -> Self {
+        Self { controller: controller.to_owned(), workers, rules: Mutex::default() }
+    }
+
+    /// The counters of a rule, the same ones whenever it is asked.
+    #[must_use]
+    pub fn counters(&self, labels: &Labels) -> Arc<Counters> {
+        let mut rules = lock(&self.rules);
+        if let Some(known) = rules.get(labels) {
+            return Arc::clone(known);
+        }
+        let shards = (0..self.workers.max(1)).map(|_| Mutex::default()).collect();
+        let new = Arc::new(Counters { shards });
+        rules.insert(labels.clone(), Arc::clone(&new));
+        new
+    }
+
+    /// Forgets rules that are no more.
+    pub fn retain(&self, known: &BTreeSet<Labels>) {
+        lock(&self.rules).retain(|labels, _| known.contains(labels));
+    }
+
+    /// What Prometheus reads.
+    #[must_use]
+    pub fn page(&self) -> String {
+        let rules = lock(&self.rules).clone();
+        let series = rules.iter().flat_map(|(labels, counters)| {
+            counters.sum().into_iter().map(move |(key, series)| (labels, key, series))
+        });
+        text::page(&self.controller, &series.collect::<Vec<_>>())
+    }
+}
+
+/// The counts of one rule.
+#[derive(Debug)]
+pub struct Counters {
+    shards: Box<[Mutex<Shard>]>,
+}
+
+/// By method and status.
+type Shard = BTreeMap<(Verb, u16), Series>;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Series {
+    requests: u64,
+    took: Durations,
+    header: Durations,
+    response: Durations,
+    bytes: Sizes,
+}
+
+impl Counters {
+    /// Counts a request that this worker has answered. Takes memory for the first of a method and a status only.
+    pub fn record(&self, worker: usize, verb: Verb, status: u16, outcome: Outcome) {
+        let mut shard = lock(&self.shards[worker % self.shards.len()]);
+        let series = shard.entry((verb, status)).or_default();
+        series.requests += 1;
+        series.took.observe(outcome.took);
+        if let Some(header) = outcome.header {
+            series.header.observe(header);
+            series.response.observe(outcome.took);
+        }
+        series.bytes.observe(outcome.bytes);
+    }
+
+    fn sum(&self) -> Shard {
+        let mut sum = Shard::new();
+        for shard in &self.shards {
+            for (key, series) in &*lock(shard) {
+                sum.entry(*key).or_default().add(series);
+            }
+        }
+        sum
+    }
+}
+
+impl Series {
+    fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.took.add(&other.took);
+        self.header.add(&other.header);
+        self.response.add(&other.response);
+        self.bytes.add(&other.bytes);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

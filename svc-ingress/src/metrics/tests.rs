@@ -1,0 +1,82 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use http::Method;
+
+use super::{Labels, Metrics, Outcome, Verb};
+
+fn outcome(milliseconds: u64, bytes: u64) -> Outcome {
+    let took = Duration::from_millis(milliseconds);
+    Outcome { took, header: Some(took / 2), bytes }
+}
+
+fn labels(path: &str) -> Labels {
+    Labels::new("shop", "web", "cart", "", path)
+}
+
+const NAMED: &str = "canary=\"\",controller_class=\"c\",host=\"_\",ingress=\"web\",namespace=\"shop\",path=\"/a\",\
+                     service=\"cart\",method=\"GET\",status=\"200\"";
+
+#[test]
+fn workers_count_apart_and_are_shown_together() {
+    let metrics = Metrics::new("c", 2);
+    let counters = metrics.counters(&labels("/a"));
+    let get = Verb::of(&Method::GET);
+    counters.record(0, get, 200, outcome(4, 10));
+    counters.record(1, get, 200, outcome(40, 11));
+    metrics.counters(&labels("/a")).record(1, get, 200, outcome(20_000, 100_000_000));
+    let page = metrics.page();
+    for line in [
+        format!("requests{{{NAMED}}} 3"),
+        format!("request_duration_seconds_bucket{{{NAMED},le=\"0.005\"}} 1"),
+        format!("request_duration_seconds_bucket{{{NAMED},le=\"0.05\"}} 2"),
+        format!("request_duration_seconds_bucket{{{NAMED},le=\"10\"}} 2"),
+        format!("request_duration_seconds_bucket{{{NAMED},le=\"+Inf\"}} 3"),
+        format!("request_duration_seconds_sum{{{NAMED}}} 20.044"),
+        format!("request_duration_seconds_count{{{NAMED}}} 3"),
+        format!("header_duration_seconds_bucket{{{NAMED},le=\"0.025\"}} 2"),
+        format!("response_duration_seconds_count{{{NAMED}}} 3"),
+        format!("response_size_bucket{{{NAMED},le=\"10\"}} 1"),
+        format!("response_size_bucket{{{NAMED},le=\"100\"}} 2"),
+        format!("response_size_bucket{{{NAMED},le=\"10000000\"}} 2"),
+        format!("response_size_count{{{NAMED}}} 3"),
+    ] {
+        let line = format!("nginx_ingress_controller_{line}\n");
+        assert!(page.contains(&line), "no {line} in {page}");
+    }
+}
+
+#[test]
+fn a_reply_of_the_router_itself_took_no_backend() {
+    let metrics = Metrics::new("c", 1);
+    let own = Outcome { header: None, ..outcome(1, 5) };
+    metrics.counters(&labels("/a")).record(0, Verb::of(&Method::GET), 200, own);
+    let page = metrics.page();
+    assert!(page.contains(&format!("header_duration_seconds_count{{{NAMED}}} 0\n")));
+    assert!(page.contains(&format!("response_duration_seconds_count{{{NAMED}}} 0\n")));
+    assert!(page.contains(&format!("request_duration_seconds_count{{{NAMED}}} 1\n")));
+}
+
+#[test]
+fn what_clients_make_up_is_one_series() {
+    let metrics = Metrics::new("c", 1);
+    let counters = metrics.counters(&labels("/a\"\\"));
+    for method in ["BREW", "PROPFIND", "get"] {
+        let verb = Verb::of(&Method::from_bytes(method.as_bytes()).unwrap());
+        counters.record(0, verb, 200, outcome(1, 1));
+    }
+    let page = metrics.page();
+    assert_eq!(page.lines().filter(|line| line.starts_with("nginx_ingress_controller_requests{")).count(), 1);
+    assert!(page.contains(r#"path="/a\"\\",service="cart",method="OTHER",status="200"} 3"#), "{page}");
+}
+
+#[test]
+fn rules_that_are_gone_are_forgotten() {
+    let metrics = Metrics::new("c", 1);
+    for path in ["/a", "/b"] {
+        metrics.counters(&labels(path)).record(0, Verb::of(&Method::GET), 200, outcome(1, 1));
+    }
+    metrics.retain(&BTreeSet::from([labels("/b")]));
+    let page = metrics.page();
+    assert!(!page.contains("path=\"/a\"") && page.contains("path=\"/b\""));
+}
