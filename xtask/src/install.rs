@@ -66,6 +66,7 @@ const WANTED: &[Wanted] = &[
         package: "openssl",
         tests: "the tests in which openssl looks at certificates",
     },
+    Wanted { program: "nginx", package: "nginx", tests: "the tests that compare svc-ingress with nginx" },
     Wanted { program: "wrk", package: "wrk", tests: "the tests in which wrk loads svc-ingress" },
     Wanted { program: "nghttp", package: "nghttp2-client", tests: "the tests of HTTP/2 with another client" },
     Wanted { program: "pip3", package: "python3-pip", tests: "the tests with clients in Python" },

@@ -21,7 +21,7 @@ use svc_model::yaml;
 pub(crate) fn is_installed(program: &str) -> bool {
     let found = Command::new(program).arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
-        println!("SKIP: {program} is not installed");
+        println!("SKIP policies: no {program} program here");
     }
     found
 }
