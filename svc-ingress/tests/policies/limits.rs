@@ -9,8 +9,8 @@ fn as_many_requests_pass_as_with_nginx() {
     let rows: [(&[&str], &str, &str); 4] = [
         // A rate so slow that nothing leaks while curl starts a dozen times.
         (&["limit-rpm: '1'"], "rate=1r/m", "burst=5"),
-        (&["limit-rpm: '2'", "limit-burst-multiplier: '3'"], "rate=2r/m", "burst=6"),
-        (&["limit-rpm: '3'", "limit-burst-multiplier: '1'"], "rate=3r/m", "burst=3"),
+        (&["limit-rpm: '1'", "limit-burst-multiplier: '3'"], "rate=1r/m", "burst=3"),
+        (&["limit-rpm: '1'", "limit-burst-multiplier: '1'"], "rate=1r/m", "burst=1"),
         // Limits come before addresses: who is refused is counted too.
         (&["limit-rpm: '1'", "denylist-source-range: 127.0.0.1"], "rate=1r/m", "burst=5"),
     ];

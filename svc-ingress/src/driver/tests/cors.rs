@@ -131,7 +131,7 @@ fn annotations_say_otherwise_and_a_backend_keeps_what_they_leave() {
 #[test]
 fn preflights_come_before_limits_addresses_and_logins_and_refusals_can_be_read() {
     let closed = [
-        ("limit-rps", "1"),
+        ("limit-rpm", "1"),
         ("limit-burst-multiplier", "0"),
         ("whitelist-source-range", "127.0.0.0/8"),
         ("auth-type", "basic"),
