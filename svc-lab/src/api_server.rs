@@ -152,7 +152,15 @@ impl Server {
     /// # Panics
     /// If loopback has no port.
     pub async fn start(tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listen("127.0.0.1:0", tls).await
+    }
+
+    /// The same at an address of the network namespace in which it is called, such as that of a host of a lab.
+    ///
+    /// # Panics
+    /// If the address cannot be had.
+    pub async fn listen(address: &str, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = State { version: 100, piece: usize::MAX, ..State::default() };
         let server = Self { address, state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(0) };

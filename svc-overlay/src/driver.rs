@@ -14,12 +14,15 @@ use crate::state::Status;
 use crate::sys::System;
 
 mod addresses;
+mod advance;
 mod pods;
+mod publishing;
 mod reconcile;
 mod run;
 
 pub use pods::Pods;
 use pods::Request;
+use publishing::Clock;
 use run::{Driver, Files};
 
 /// One node's part of an overlay: build it, then [`drive`](Self::drive) it.
@@ -76,11 +79,18 @@ impl Overlay {
 
     /// As [`drive`](Self::drive), on another dataplane: [`Fake`](crate::fake::Fake) in tests.
     pub fn drive_on<D: Dataplane>(self, dataplane: D) -> (Handle, impl Future<Output = ()> + Send) {
+        self.drive_with(dataplane, Clock::new())
+    }
+
+    fn drive_with<D: Dataplane>(
+        self,
+        dataplane: D,
+        clock: Clock,
+    ) -> (Handle, impl Future<Output = ()> + Send) {
         let (status, status_receiver) = watch::channel(Status::default());
         let (stop, stopped) = oneshot::channel();
         let handle = Handle { status: status_receiver, requests: self.sender.clone(), _stop: stop };
-        let Overlay { config, registry, files, interval, receiver, .. } = self;
-        let driver = Driver::new(config, registry, files, interval, dataplane, receiver, status);
+        let driver = Driver::new(self, clock, dataplane, status);
         (handle, driver.run(stopped))
     }
 }

@@ -5,19 +5,27 @@ use std::io;
 
 /// An operation on the kernel that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} {object}: {cause}{}", advice(cause))]
+#[error("{operation} {object}: {cause}{}{hint}", advice(cause))]
 pub struct Error {
     operation: &'static str,
     object: String,
     #[source]
     cause: io::Error,
+    hint: String,
 }
 
 impl Error {
     /// The failure of `operation` on `object`.
     #[must_use]
     pub fn new(operation: &'static str, object: impl fmt::Display, cause: io::Error) -> Self {
-        Error { operation, object: object.to_string(), cause }
+        Error { operation, object: object.to_string(), cause, hint: String::new() }
+    }
+
+    /// The same with what else is known about it.
+    #[cfg(feature = "driver")]
+    #[must_use]
+    pub(crate) fn with_hint(self, hint: impl fmt::Display) -> Self {
+        Error { hint: format!("; {hint}"), ..self }
     }
 
     /// What was to be done.
@@ -50,6 +58,12 @@ impl Error {
     pub fn is_permission_denied(&self) -> bool {
         // EPERM, EACCES, and EROFS: a container's read-only /proc/sys.
         matches!(self.cause.raw_os_error(), Some(1 | 13 | 30))
+    }
+
+    /// Whether somebody else has the port.
+    #[must_use]
+    pub fn is_address_in_use(&self) -> bool {
+        self.cause.kind() == io::ErrorKind::AddrInUse
     }
 
     /// Whether the same may succeed when tried again.

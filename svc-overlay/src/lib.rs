@@ -84,6 +84,9 @@
 //! A user namespace is enough: no root. Futures that are cancel safe say so; those of
 //! `Pods` are not: a request that was made is carried out. MSRV 1.89.
 //!
+//! What users of flannel report again and again, and which test shows that it does not happen here, stands in
+//! `docs/known-faults.md` of this crate.
+//!
 //! # Features
 //!
 //! | feature | default | brings |

@@ -16,13 +16,20 @@ use crate::netconf::Mode;
 use crate::registry::{LeaseSet, Revision};
 
 mod diff;
+mod entries;
 mod refusal;
 mod report;
+mod update;
 
 pub use diff::{Obstacle, sysctls_before};
+use entries::{Entries, is_direct};
 use refusal::Accepted;
 pub use refusal::{Refusal, RefusalReason};
 pub use report::Report;
+use update::key;
+
+/// A peer's subnet, and the first one of its lease: two leases may hold the same IPv6 subnet.
+type Key = (IpNet, IpNet);
 
 /// The desired state of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,14 +39,16 @@ pub struct Plan {
     tunnels: Vec<Tunnel>,
     bridge: Bridge,
     gateways: BTreeSet<IpNet>,
-    routes: BTreeSet<Route>,
-    neighbours: BTreeSet<Neighbour>,
-    fdb: BTreeSet<FdbEntry>,
+    entries: Entries,
     sysctls: BTreeMap<String, String>,
     before: BTreeMap<String, String>,
     rules: BTreeMap<Family, Rules>,
-    refusals: Vec<Refusal>,
-    peers: Vec<Peer>,
+    refusals: BTreeMap<Key, Refusal>,
+    peers: BTreeMap<Key, Peer>,
+    /// How many leases the peers are of.
+    nodes: usize,
+    /// The MAC addresses that are in no FDB because packets go there without a tunnel.
+    direct: BTreeSet<(Mac, IpNet)>,
 }
 
 /// A peer that is programmed, in one family.
@@ -82,14 +91,14 @@ impl Plan {
             tunnels,
             bridge: bridge(config, mtu.saturating_sub(config.overhead())),
             gateways: config.stacks.iter().map(|stack| bridge_address(stack.subnet)).collect(),
-            routes: BTreeSet::new(),
-            neighbours: BTreeSet::new(),
-            fdb: BTreeSet::new(),
+            entries: Entries::default(),
             sysctls: sysctls(config),
             before: BTreeMap::new(),
             rules: config.stacks.iter().filter(|_| config.masquerade).map(rules).collect(),
-            refusals: Vec::new(),
-            peers: Vec::new(),
+            refusals: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            nodes: 0,
+            direct: BTreeSet::new(),
         };
         plan.add_peers(config, underlay, leases);
         plan
@@ -128,17 +137,17 @@ impl Plan {
 
     /// One route for each peer and family.
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
-        self.routes.iter()
+        self.entries.routes.iter()
     }
 
     /// One neighbour for each tunnel to a peer.
     pub fn neighbours(&self) -> impl Iterator<Item = &Neighbour> {
-        self.neighbours.iter()
+        self.entries.neighbours.iter()
     }
 
     /// One FDB entry for each tunnel to a peer.
     pub fn fdb(&self) -> impl Iterator<Item = &FdbEntry> {
-        self.fdb.iter()
+        self.entries.fdb.iter()
     }
 
     /// The masquerade and forward rules of each family.
@@ -148,56 +157,58 @@ impl Plan {
     }
 
     /// The leases, or halves of leases, that are not programmed.
-    #[must_use]
-    pub fn refusals(&self) -> &[Refusal] {
-        &self.refusals
+    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        self.refusals.values()
     }
 
     /// The peers that are programmed, family by family, ordered by subnet.
-    #[must_use]
-    pub fn peers(&self) -> &[Peer] {
-        &self.peers
+    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.values()
     }
 
-    /// How many nodes are peers, in one family at least.
+    /// How many leases are programmed, in one family at least.
     #[must_use]
     pub fn nodes(&self) -> usize {
-        self.peers.iter().map(|peer| &peer.node).collect::<BTreeSet<_>>().len()
+        self.nodes
     }
 
     /// One family after the other: what is wrong with a peer in one does not keep the other from it.
     fn add_peers(&mut self, config: &Config, underlay: &Underlay, leases: &LeaseSet) {
         for stack in &config.stacks {
-            let of_family = leases.iter().filter_map(|lease| Some((lease, *lease.half(stack.family())?)));
+            let of_family = leases.iter().filter_map(|lease| Some((lease, lease.half(stack.family())?)));
             let mut peers: Vec<_> =
                 of_family.filter(|(lease, half)| !is_own(config, stack, lease, half)).collect();
             peers.sort_by_key(|(_, half)| half.subnet);
             let mut accepted = Accepted::new(config, stack, underlay);
             for (lease, half) in peers {
-                match accepted.check(lease, &half) {
-                    Ok(()) => self.add_peer(config, underlay, lease.node(), half),
-                    Err(reason) => self.refusals.push(Refusal::new(lease, half.subnet, reason)),
+                match accepted.check(lease, half) {
+                    Ok(()) => {
+                        self.entries.add(config, underlay, half);
+                        self.add_peer(config, underlay, lease, half);
+                    }
+                    Err(reason) => self.refuse(lease, half, reason),
                 }
             }
         }
     }
 
-    fn add_peer(&mut self, config: &Config, underlay: &Underlay, node: &str, half: Half) {
-        let neighbour = config.direct_routing && underlay.is_neighbour(half.public_ip);
-        let tunnel = half.vxlan.filter(|_| config.mode == Mode::Vxlan && !neighbour);
-        match tunnel {
-            Some(data) => {
-                let name = config.device(half.family());
-                let via = half.subnet.network();
-                self.routes.insert(Route::onlink(half.subnet, via, &name));
-                self.neighbours.insert(Neighbour::permanent(via, data.vtep_mac, &name));
-                self.fdb.insert(FdbEntry::permanent(data.vtep_mac, half.public_ip, &name));
-            }
-            None => {
-                self.routes.insert(Route::direct(half.subnet, half.public_ip, &underlay.name));
-            }
+    fn add_peer(&mut self, config: &Config, underlay: &Underlay, lease: &Lease, half: &Half) {
+        let direct = is_direct(config, underlay, half);
+        if let Some(data) = half.vxlan.filter(|_| direct) {
+            self.direct.insert((data.vtep_mac, half.subnet));
         }
-        self.peers.push(Peer { node: node.to_owned(), half, direct: tunnel.is_none() });
+        self.nodes += usize::from(!self.is_peer_otherwise(lease, half));
+        self.peers.insert(key(lease, half), Peer { node: lease.node().to_owned(), half: *half, direct });
+    }
+
+    fn refuse(&mut self, lease: &Lease, half: &Half, reason: RefusalReason) {
+        self.refusals.insert(key(lease, half), Refusal::new(lease, half.subnet, reason));
+    }
+
+    /// Whether the lease is programmed in another family.
+    fn is_peer_otherwise(&self, lease: &Lease, half: &Half) -> bool {
+        let others = lease.halves().iter().filter(|other| other.family() != half.family());
+        others.map(|other| key(lease, other)).any(|key| self.peers.contains_key(&key))
     }
 }
 

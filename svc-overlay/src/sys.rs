@@ -9,6 +9,7 @@ use crate::kernel::{Kernel, Scope};
 use crate::operation::Operation;
 use crate::pod::Port;
 
+pub(crate) mod clock;
 mod dump;
 mod ethtool;
 mod events;
@@ -18,6 +19,7 @@ mod messages;
 mod netlink;
 mod netns;
 mod port;
+mod port_owner;
 pub(crate) mod reservations;
 mod rules;
 mod sysctl;
@@ -91,6 +93,10 @@ impl Dataplane for System {
                 run => run.chunks(BATCH).for_each(|chunk| results.extend(self.apply_batch(chunk))),
             }
         }
+        if let Some(events) = &mut self.events {
+            let made = operations.iter().zip(&results).filter(|(_, result)| result.is_ok());
+            made.for_each(|(operation, _)| events.expect(operation));
+        }
         results
     }
 
@@ -110,17 +116,33 @@ impl System {
     fn apply_batch(&mut self, operations: &[Operation]) -> Vec<Result<(), Error>> {
         let name = |cause: io::Error, operation: &Operation| Error::new("apply", operation, cause);
         match self.netlink() {
-            Ok(netlink) => links::apply(netlink, operations)
-                .into_iter()
-                .zip(operations)
-                .map(|(result, operation)| result.map_err(|cause| name(cause, operation)))
-                .collect(),
+            Ok(netlink) => {
+                let results = links::apply(netlink, operations).into_iter().zip(operations);
+                let named = results.map(|(result, operation)| {
+                    result.map_err(|cause| with_owner(netlink, operation, name(cause, operation)))
+                });
+                named.collect()
+            }
             Err(error) => {
                 let code = error.to_string();
                 let failed = || io::Error::other(code.clone());
                 operations.iter().map(|operation| Err(name(failed(), operation))).collect()
             }
         }
+    }
+}
+
+/// Says who has the port that a device cannot have.
+fn with_owner(netlink: &mut Netlink, operation: &Operation, error: Error) -> Error {
+    match operation {
+        Operation::AddDevice(device, _) | Operation::SetDevice(device) if error.is_address_in_use() => {
+            let owner = port_owner::of(netlink, device).unwrap_or_else(|| "somebody".to_owned());
+            error.with_hint(format!(
+                "UDP port {} is held by {owner}; end that, or choose another port",
+                device.port
+            ))
+        }
+        _ => error,
     }
 }
 

@@ -8,6 +8,8 @@
     reason = "tests have processes and files, and may panic"
 )]
 
+#[path = "etcd/proxy.rs"]
+mod proxy;
 #[path = "etcd/server.rs"]
 mod server;
 
@@ -15,8 +17,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use proxy::Proxy;
 use server::Server;
-use svc_overlay::{Claim, Etcd, Half, Lease, LeaseSet, Mac, NetConf, Registry, RegistryError, Watch};
+use svc_overlay::fake::Fake;
+use svc_overlay::{
+    Claim, Etcd, Half, Handle, Lease, LeaseSet, Mac, NetConf, Overlay, Problem, Registry, RegistryError,
+    Status, Watch,
+};
 
 const CONF: &str = r#"{"Network": "10.5.0.0/16"}"#;
 const DUAL: &str = r#"{"Network": "10.5.0.0/16", "EnableIPv6": true, "IPv6Network": "fd00:5::/48"}"#;
@@ -258,4 +265,141 @@ async fn an_authority_alone_means_tls_and_a_user_proves_itself() {
         let error = wrong.publish(lease(3, 3)).await.unwrap_err().to_string();
         assert!(error.contains(text) && !error.contains("wrong"), "{error}");
     }
+}
+
+/// What a server with `--client-cert-auth` needs, and a client's certificate and key.
+fn issued(directory: &std::path::Path) -> (Vec<String>, String, (String, String)) {
+    use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_key = KeyPair::generate().unwrap();
+    let ca = params.self_signed(&ca_key).unwrap().pem();
+    let issuer = Issuer::new(params, ca_key);
+    let issue = |name: &str, usage| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        // etcd's gateway is a client of its own, with the server's certificate.
+        params.extended_key_usages = usage;
+        (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
+    };
+    let server =
+        issue("127.0.0.1", vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth]);
+    let client = issue("flannel", vec![ExtendedKeyUsagePurpose::ClientAuth]);
+    let write = |name: &str, text: &str| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let files = [write("cert", &server.0), write("key", &server.1), write("ca", &ca)];
+    let [cert, key, authority] = files;
+    let options = ["--cert-file".to_owned(), cert, "--key-file".to_owned(), key];
+    let asks = ["--trusted-ca-file".to_owned(), authority, "--client-cert-auth".to_owned()];
+    (options.into_iter().chain(asks).collect(), ca, client)
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_certificates_lets_in_who_has_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (options, ca, (certificate, key)) = issued(directory.path());
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let Some(server) = Server::start("client_certificates", &options) else { return };
+    let builder = || Etcd::builder([server.address()]).authorities(ca.clone());
+    let etcd = builder().identity(certificate, key).build().unwrap();
+    let mut watch = etcd.watch();
+    assert!(next(&mut watch).await.unwrap().is_empty());
+    etcd.publish(lease(2, 2)).await.unwrap();
+    assert_eq!(next(&mut watch).await.unwrap().len(), 1);
+    let stranger = issued(tempfile::tempdir().unwrap().path());
+    for wrong in [builder().build().unwrap(), builder().identity(stranger.2.0, stranger.2.1).build().unwrap()]
+    {
+        let error = wrong.publish(lease(3, 3)).await.unwrap_err().to_string();
+        assert!(error.contains(server.address()), "{error}");
+    }
+}
+
+/// Drives n2 (10.5.2.0/24) on a kernel in memory, with leases of four seconds.
+fn drive(endpoint: &str) -> (Fake, Handle) {
+    let etcd = Etcd::builder([endpoint]).lease_time(Duration::from_secs(4), Duration::from_secs(2));
+    let overlay = Overlay::builder("10.5.0.0/16").lease(&lease(2, 2)).registry(etcd.build().unwrap());
+    let kernel = Fake::new();
+    kernel.add_link("eth0", "172.20.10.2/24".parse().unwrap(), 1500);
+    let (handle, run) = overlay.build().unwrap().drive_on(kernel.clone());
+    tokio::spawn(run);
+    (kernel, handle)
+}
+
+async fn status(handle: &Handle, wanted: impl FnMut(&Status) -> bool) -> Status {
+    tokio::time::timeout(HANGS, handle.until(wanted)).await.unwrap().unwrap()
+}
+
+fn registry_problem(status: &Status) -> bool {
+    status.problems().iter().any(|problem| matches!(problem, Problem::Registry(_)))
+}
+
+#[tokio::test]
+async fn cut_off_for_longer_than_the_lease_traffic_goes_on_and_the_subnet_is_taken_again() {
+    let Some(server) = Server::start("longer_than_the_lease", &[]) else { return };
+    let others = plain(&server);
+    others.publish(lease(3, 3)).await.unwrap();
+    let mut observer = others.watch();
+    let mut way = Proxy::start(server.address()).await;
+    let (kernel, handle) = drive(&way.endpoint());
+    status(&handle, |status| status.peers() == 1 && status.lease().is_some()).await;
+    until(&mut observer, |set| set.len() == 2).await;
+    let _setting_up = kernel.take_log();
+
+    way.cut().await;
+    // The lease expires as all others see it.
+    until(&mut observer, |set| set.lease(lease(2, 2).subnet()).is_none()).await;
+    let down = status(&handle, registry_problem).await;
+    assert_eq!((down.peers(), kernel.take_log()), (1, vec![]), "nothing that runs was touched");
+    assert!(down.problems().iter().any(|problem| problem.to_string().contains(&way.endpoint())));
+    // A pod can come and go all the same, and a peer is mended.
+    kernel.delete_route(lease(3, 3).subnet());
+    let operations = down.operations();
+    status(&handle, |status| status.operations() > operations).await;
+
+    way.mend().await;
+    let set = until(&mut observer, |set| set.lease(lease(2, 2).subnet()).is_some()).await;
+    assert_eq!(set.lease(lease(2, 2).subnet()).unwrap().halves(), lease(2, 2).halves());
+    let up = status(&handle, |status| status.problems().is_empty() && status.lease().is_some()).await;
+    assert_eq!(up.peers(), 1);
+
+    // Again, and this time somebody else is faster.
+    way.cut().await;
+    until(&mut observer, |set| set.lease(lease(2, 2).subnet()).is_none()).await;
+    others.publish(lease(9, 2)).await.unwrap();
+    way.mend().await;
+    let taken = |status: &Status| {
+        let taken = |problem: &Problem| matches!(problem, Problem::Registry(RegistryError::Taken { .. }));
+        status.problems().iter().any(taken)
+    };
+    let status = status(&handle, taken).await;
+    let texts: Vec<_> = status.problems().iter().map(ToString::to_string).collect();
+    assert!(texts.iter().any(|text| text.contains("10.5.2.0/24 is leased by 172.20.10.9")), "{texts:?}");
+    assert!(texts.iter().any(|text| text.contains("overlaps this node's own subnet")), "{texts:?}");
+    assert_eq!(status.peers(), 1, "the peers are what they were");
+    assert_eq!(others.publish(lease(9, 2)).await.unwrap().renew_in, Some(Duration::from_secs(23 * 3600)));
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_for_longer_than_the_lease_changes_nothing_that_runs() {
+    let Some(mut server) = Server::start("server_down", &[]) else { return };
+    plain(&server).publish(lease(3, 3)).await.unwrap();
+    let (kernel, handle) = drive(server.endpoint());
+    status(&handle, |status| status.peers() == 1 && status.lease().is_some()).await;
+    let _setting_up = kernel.take_log();
+    server.stop();
+    status(&handle, registry_problem).await;
+    let changed = handle.until(|status| status.peers() != 1 || status.programmed().is_none());
+    // Longer than the lease's four seconds.
+    assert!(tokio::time::timeout(Duration::from_secs(6), changed).await.is_err());
+    assert_eq!(kernel.take_log(), vec![]);
+    server.resume();
+    status(&handle, |status| status.problems().is_empty() && status.lease().is_some()).await;
+    // It is renewed from then on: for longer than a lease lasts it is there.
+    let mut watch = plain(&server).watch();
+    until(&mut watch, |set| set.len() == 2).await;
+    let gone = until(&mut watch, |set| set.len() != 2);
+    assert!(tokio::time::timeout(Duration::from_secs(6), gone).await.is_err());
 }

@@ -20,6 +20,7 @@ mod kernel {
     pub(crate) mod families;
     pub(crate) mod faults;
     pub(crate) mod flannel;
+    pub(crate) mod known;
     pub(crate) mod peers;
     pub(crate) mod pods;
     pub(crate) mod repair;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         kernel::families::trials(),
         kernel::faults::trials(),
         kernel::flannel::trials(),
+        kernel::known::trials(),
         kernel::peers::trials(),
         kernel::pods::trials(),
         kernel::repair::trials(),

@@ -108,7 +108,7 @@ impl Options {
 fn plan(config: &Config, leases: &Leases, fresh: bool) -> anyhow::Result<()> {
     let kernel = if fresh { Kernel::default() } else { System::new().list(&config.scope())? };
     let plan = plan_for(config, &kernel, leases, fresh)?;
-    plan.refusals().iter().for_each(|refusal| eprintln!("error: {refusal}"));
+    plan.refusals().for_each(|refusal| eprintln!("error: {refusal}"));
     plan.obstacles(&kernel).iter().for_each(|obstacle| eprintln!("error: {obstacle}"));
     print!("{}", plan.diff(&kernel));
     Ok(())

@@ -22,6 +22,8 @@ pub struct Ip {
     pub ttl: u8,
     /// Whether it is a fragment but the first: without a transport header.
     pub is_later_fragment: bool,
+    /// Whether routers may not fragment it; they never fragment IPv6.
+    pub dont_fragment: bool,
 }
 
 /// What an IP packet carries.
@@ -70,7 +72,7 @@ impl Ip {
         cursor.skip(1, V4)?;
         let total = usize::from(cursor.u16(V4)?);
         cursor.skip(2, V4)?;
-        let fragment = cursor.u16(V4)? & 0x1fff;
+        let fragment = cursor.u16(V4)?;
         let (ttl, protocol) = (cursor.u8(V4)?, cursor.u8(V4)?);
         cursor.skip(2, V4)?;
         let (src, dst): ([u8; 4], [u8; 4]) = (cursor.array(V4)?, cursor.array(V4)?);
@@ -84,7 +86,8 @@ impl Ip {
             dst: Ipv4Addr::from(dst).into(),
             protocol: protocol.into(),
             ttl,
-            is_later_fragment: fragment != 0,
+            is_later_fragment: fragment & 0x1fff != 0,
+            dont_fragment: fragment & 0x4000 != 0,
         })
     }
 
@@ -103,6 +106,7 @@ impl Ip {
             protocol: protocol.into(),
             ttl,
             is_later_fragment,
+            dont_fragment: true,
         })
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::warn;
 
+use super::advance::Held;
 use super::run::Driver;
 use crate::config::Stack;
 use crate::dataplane::Dataplane;
@@ -15,7 +15,7 @@ use crate::lease::Lease;
 use crate::netconf::Mode;
 use crate::operation::{Changes, Operation};
 use crate::plan::{Plan, Tunnel};
-use crate::registry::{LeaseSet, Published};
+use crate::registry::LeaseSet;
 use crate::state::{Problem, runnable};
 use crate::sys::files;
 
@@ -26,9 +26,17 @@ const STRIDE: usize = 512;
 
 /// What one reconcile left behind.
 #[derive(Default)]
-struct Outcome {
-    problems: Vec<Problem>,
-    done: u64,
+pub(super) struct Outcome {
+    /// What the kernel refused.
+    pub(super) problems: Vec<Problem>,
+    pub(super) done: u64,
+}
+
+/// A plan that the kernel holds, and what stands beside it.
+struct Converged {
+    plan: Plan,
+    underlay: Underlay,
+    obstacles: Vec<Problem>,
 }
 
 impl<D: Dataplane> Driver<D> {
@@ -37,82 +45,88 @@ impl<D: Dataplane> Driver<D> {
     /// Before the leases are known nothing is touched: what a former process programmed goes on working.
     pub(super) async fn reconcile(&mut self) -> Option<Duration> {
         let leases = self.leases.clone()?;
+        self.held = None;
         let mut outcome = Outcome::default();
-        let plan = self.converge(&leases, &mut outcome).await;
-        if let (Some(plan), Some(path)) = (&plan, &self.files.subnet_env)
+        let converged = self.converge(&leases, &mut outcome).await;
+        let plan = converged.as_ref().ok().map(|converged| &converged.plan);
+        if let (Some(plan), Some(path)) = (plan, &self.files.subnet_env)
             && let Err(error) = files::replace(path, &self.config.subnet_env(plan.bridge().mtu).to_string())
         {
             outcome.kernel(&error);
         }
+        self.tell(&leases, &converged, &outcome);
+        match converged {
+            Ok(Converged { plan, underlay, obstacles }) => {
+                self.backoff.succeeded();
+                if obstacles.is_empty() {
+                    self.held = Some(Held { plan, underlay, leases, problems: outcome.problems });
+                }
+                None
+            }
+            Err(_) => Some(self.backoff.failed()),
+        }
+    }
+
+    fn tell(&self, leases: &LeaseSet, converged: &Result<Converged, Vec<Problem>>, outcome: &Outcome) {
+        let beside: Vec<Problem> = match converged {
+            Ok(Converged { plan, obstacles, .. }) => {
+                of_peers(leases, plan).chain(obstacles.iter().cloned()).collect()
+            }
+            Err(problems) => problems.clone(),
+        };
+        let registry =
+            self.watching.clone().map(Problem::Registry).into_iter().chain(self.publishing.problem());
         self.status.send_if_modified(|status| {
             let before = status.clone();
-            if let Some(plan) = &plan {
+            if let Ok(Converged { plan, .. }) = converged {
                 status.programmed = Some(plan.revision());
                 status.peers = plan.nodes();
             }
             status.operations += outcome.done;
-            status.lease = self.published.as_ref().map(|(lease, _)| lease.clone());
-            status.problems = outcome.problems;
+            status.lease = self.publishing.lease().cloned();
+            status.problems = outcome.problems.iter().cloned().chain(beside).chain(registry).collect();
             *status != before
         });
-        match plan {
-            Some(_) => self.backoff.succeeded(),
-            None => return Some(self.backoff.failed()),
-        }
-        None
     }
 
-    /// The plan that the kernel holds at the end, if it does.
-    async fn converge(&mut self, leases: &LeaseSet, outcome: &mut Outcome) -> Option<Plan> {
+    /// The plan that the kernel holds at the end, or what keeps it from that beside what it refused.
+    async fn converge(
+        &mut self,
+        leases: &LeaseSet,
+        outcome: &mut Outcome,
+    ) -> Result<Converged, Vec<Problem>> {
         let mut given_up: Vec<Operation> = Vec::new();
+        let mut beside = Vec::new();
         for _ in 0..ROUNDS {
-            outcome.problems.retain(|problem| matches!(problem, Problem::Kernel(_)));
-            let kernel = self.list().map_err(|error| outcome.kernel(&error)).ok()?;
-            let Some(underlay) = &kernel.underlay else {
-                outcome.problems.push(Problem::NoUnderlay(self.underlay_wanted()));
-                return None;
+            let kernel = match self.list() {
+                Ok(kernel) => kernel,
+                Err(error) => {
+                    outcome.kernel(&error);
+                    return Err(beside);
+                }
             };
-            let plan = self.plan(underlay, leases);
-            outcome.problems.extend(leases.unreadable().iter().cloned().map(Problem::Unreadable));
-            outcome.problems.extend(plan.refusals().iter().cloned().map(Problem::Refused));
-            outcome.problems.extend(plan.obstacles(&kernel).into_iter().map(Problem::Obstacle));
+            let Some(underlay) = kernel.underlay.clone() else {
+                return Err(vec![Problem::NoUnderlay(self.underlay_wanted())]);
+            };
+            let plan = self.plan(&underlay, leases);
+            let obstacles: Vec<_> = plan.obstacles(&kernel).into_iter().map(Problem::Obstacle).collect();
             let mut changes = plan.diff(&kernel).operations().to_vec();
             changes.retain(|operation| !given_up.contains(operation));
-            if !changes.iter().any(is_of_device) {
-                self.publish(&kernel, outcome).await;
+            if !changes.iter().any(is_of_device)
+                && let Some(lease) = self.real_lease(&kernel)
+            {
+                self.publishing.publish(lease).await;
             }
+            beside = of_peers(leases, &plan).chain(obstacles.iter().cloned()).collect();
             if changes.is_empty() {
                 let all_ours = plan.tunnels().iter().all(|tunnel| is_ours(&kernel, tunnel));
-                return all_ours.then_some(plan);
+                return if all_ours { Ok(Converged { plan, underlay, obstacles }) } else { Err(beside) };
             }
-            outcome.problems.retain(|problem| !matches!(problem, Problem::Kernel(_)));
+            outcome.problems.clear();
             let failed = self.make_all(&changes, outcome).await;
             given_up = failed.into_iter().filter(Operation::is_optional).collect();
         }
-        None
-    }
-
-    /// Publishes the lease once the devices exist, with the MAC addresses that they really have.
-    async fn publish(&mut self, kernel: &Kernel, outcome: &mut Outcome) {
-        let Some(lease) = self.real_lease(kernel) else { return };
-        let due = self.renew_at.is_some_and(|at| at <= Instant::now());
-        if self.published.as_ref().is_some_and(|(published, _)| *published == lease) && !due {
-            return;
-        }
-        match self.registry.publish(lease.clone()).await {
-            Ok(Published { revision, renew_in }) => {
-                debug!(%lease, %revision, "published");
-                self.published = Some((lease, revision));
-                self.renew_at = renew_in.map(|time| Instant::now() + time);
-            }
-            Err(error) => {
-                // What runs goes on, with what is known of the peers; it is tried again.
-                self.renew_at = Some(Instant::now() + self.publishing.failed());
-                outcome.problems.push(Problem::Registry(error));
-                return;
-            }
-        }
-        self.publishing.succeeded();
+        Err(beside)
     }
 
     /// Nothing while a device is missing, down or somebody else's.
@@ -129,7 +143,11 @@ impl<D: Dataplane> Driver<D> {
     }
 
     /// Makes operations in order, without those that need a failed one; the failed and the left out ones.
-    async fn make_all(&mut self, operations: &[Operation], outcome: &mut Outcome) -> Vec<Operation> {
+    pub(super) async fn make_all(
+        &mut self,
+        operations: &[Operation],
+        outcome: &mut Outcome,
+    ) -> Vec<Operation> {
         let mut failed = Vec::new();
         let same = |a: &Operation, b: &Operation| std::mem::discriminant(a) == std::mem::discriminant(b);
         for chunk in operations.chunk_by(same).flat_map(|run| run.chunks(STRIDE)) {
@@ -152,9 +170,7 @@ impl<D: Dataplane> Driver<D> {
     /// Removes all that is ours. A failed removal does not stop the others.
     pub(super) async fn clean_up(&mut self) -> Result<(), CleanUpError> {
         let mut errors = Vec::new();
-        let published = self.published.take().map(|(lease, _)| lease);
-        let lease = published.unwrap_or_else(|| self.config.lease());
-        if let Err(error) = self.registry.withdraw(&lease).await {
+        if let Err(error) = self.publishing.withdraw(self.config.lease()).await {
             warn!(%error, "the lease was not withdrawn");
         }
         if let Some(Err(error)) = self.files.subnet_env.as_deref().map(files::remove) {
@@ -204,6 +220,12 @@ impl Outcome {
         warn!(%error, "overlay");
         self.problems.push(Problem::Kernel(error.to_string()));
     }
+}
+
+/// What is wrong with peers' leases.
+pub(super) fn of_peers<'a>(leases: &'a LeaseSet, plan: &'a Plan) -> impl Iterator<Item = Problem> + 'a {
+    let unreadable = leases.unreadable().iter().cloned().map(Problem::Unreadable);
+    unreadable.chain(plan.refusals().cloned().map(Problem::Refused))
 }
 
 fn is_deletion(operation: &Operation) -> bool {

@@ -9,29 +9,30 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
+use super::Overlay;
 use super::addresses::Addresses;
+use super::advance::Held;
 use super::pods::Request;
+use super::publishing::{Clock, Publishing};
 use crate::config::Config;
 use crate::dataplane::Dataplane;
 use crate::error::Error;
 use crate::kernel::{Kernel, Scope, Underlay};
-use crate::lease::Lease;
 use crate::plan::{Plan, sysctls_before};
-use crate::registry::{LeaseSet, Registry, RegistryError, Revision};
+use crate::registry::{LeaseSet, Registry, RegistryError};
 use crate::state::{Backoff, Problem, Status};
 
 pub(super) struct Driver<D> {
     pub(super) config: Config,
     pub(super) scope: Scope,
-    pub(super) registry: Arc<dyn Registry>,
+    registry: Arc<dyn Registry>,
     pub(super) dataplane: D,
     pub(super) status: watch::Sender<Status>,
     pub(super) leases: Option<LeaseSet>,
-    /// The lease as the registry has it, and since when.
-    pub(super) published: Option<(Lease, Revision)>,
-    /// When the lease has to be published again.
-    pub(super) renew_at: Option<Instant>,
-    pub(super) publishing: Backoff,
+    /// Why they cannot be followed at the moment.
+    pub(super) watching: Option<RegistryError>,
+    pub(super) publishing: Publishing,
+    pub(super) held: Option<Held>,
     pub(super) addresses: Option<Addresses>,
     pub(super) backoff: Backoff,
     /// What the sysctls were: the links whose marks say so may be deleted under us.
@@ -56,25 +57,18 @@ enum Event {
 }
 
 impl<D: Dataplane> Driver<D> {
-    pub(super) fn new(
-        config: Config,
-        registry: Arc<dyn Registry>,
-        files: Files,
-        interval: Duration,
-        dataplane: D,
-        requests: mpsc::UnboundedReceiver<Request>,
-        status: watch::Sender<Status>,
-    ) -> Self {
+    pub(super) fn new(overlay: Overlay, clock: Clock, dataplane: D, status: watch::Sender<Status>) -> Self {
+        let Overlay { config, registry, files, interval, receiver: requests, .. } = overlay;
         Driver {
             scope: config.scope(),
             config,
+            publishing: Publishing::new(Arc::clone(&registry), clock),
             registry,
             dataplane,
             status,
             leases: None,
-            published: None,
-            renew_at: None,
-            publishing: Backoff::default(),
+            watching: None,
+            held: None,
             addresses: None,
             backoff: Backoff::default(),
             before: BTreeMap::new(),
@@ -101,6 +95,7 @@ impl<D: Dataplane> Driver<D> {
                 _ = &mut stopped => Event::Stop,
                 Some(request) = self.requests.recv() => Event::Request(request),
                 leases = changed => Event::Leases(leases),
+                () = self.publishing.answered() => Event::Reconcile,
                 () = self.dataplane.changed() => Event::Reconcile,
                 () = sleep_until(wake_at) => Event::Reconcile,
             };
@@ -117,12 +112,16 @@ impl<D: Dataplane> Driver<D> {
                 }
                 Event::Leases(Err(error)) => {
                     watch_from = Instant::now() + watch_backoff.failed();
+                    self.watching = Some(error.clone());
                     self.report(Problem::Registry(error));
                     continue;
                 }
                 Event::Leases(Ok(leases)) => {
                     watch_backoff.succeeded();
                     self.take(leases);
+                    if self.advance().await {
+                        continue;
+                    }
                 }
                 Event::Reconcile => {}
             }
@@ -132,20 +131,13 @@ impl<D: Dataplane> Driver<D> {
 
     /// A renewal that is overdue already waits for the next reconcile: it was tried.
     fn wake_at(&self, next: Instant) -> Instant {
-        let renewal = self.renew_at.filter(|at| *at > Instant::now());
-        renewal.map_or(next, |at| at.min(next))
+        self.publishing.due_in().map_or(next, |wait| next.min(Instant::now() + wait))
     }
 
     fn take(&mut self, leases: LeaseSet) {
-        // It expired while the store could not be reached, or somebody removed it: published once more, or refused.
-        let held =
-            |lease: &Lease| leases.lease(lease.subnet()).is_some_and(|held| held.halves() == lease.halves());
-        let lost = |(lease, since): &(Lease, Revision)| leases.revision() >= *since && !held(lease);
-        // A store that was put back to an older state may have lost it too.
+        self.watching = None;
         let put_back = self.leases.as_ref().is_some_and(|known| leases.revision() < known.revision());
-        if put_back || self.published.as_ref().is_some_and(lost) {
-            self.published = None;
-        }
+        self.publishing.look_for(&leases, put_back);
         self.leases = Some(leases);
     }
 

@@ -1,13 +1,16 @@
 use std::fs::File;
+use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::*;
 use crate::claim::Claim;
 use crate::fake::Fake;
+use crate::kernel::{Kernel, Route, Scope};
 use crate::lease::Lease;
 use crate::mac::Mac;
 use crate::operation::Operation;
-use crate::pod::{AttachOptions, PodId};
+use crate::pod::{AttachOptions, PodId, Port};
 use crate::registry::{BoxFuture, LeaseSet, Leases, Published, RegistryError, Watch};
 use crate::state::Problem;
 
@@ -320,4 +323,198 @@ async fn addresses_in_files_outlive_the_process_and_those_of_dead_pods_do_not() 
     let error =
         handle.pods().attach(PodId::new("default", "e"), &netns, options).await.unwrap_err().to_string();
     assert!(error.contains("default/e") && error.contains("somebody else (10.244.2.2)"), "{error}");
+}
+
+/// A kernel in memory that counts how often it was listed.
+#[derive(Clone, Debug)]
+struct Counting {
+    fake: Fake,
+    lists: Arc<AtomicUsize>,
+}
+
+impl Dataplane for Counting {
+    fn list(&mut self, scope: &Scope) -> Result<Kernel, crate::Error> {
+        self.lists.fetch_add(1, Ordering::SeqCst);
+        self.fake.list(scope)
+    }
+
+    fn apply(&mut self, operations: &[Operation]) -> Vec<Result<(), crate::Error>> {
+        self.fake.apply(operations)
+    }
+
+    fn plug(&mut self, netns: BorrowedFd<'_>, port: &Port) -> Result<(), crate::Error> {
+        self.fake.plug(netns, port)
+    }
+
+    async fn changed(&mut self) {
+        self.fake.changed().await;
+    }
+}
+
+/// Many peers on a kernel that is compared as a whole once a day.
+async fn many(count: u8) -> (Counting, Leases, Handle) {
+    let (fake, leases) = (underlay(), Leases::new());
+    (10..10 + count).try_for_each(|third| leases.put(peer(third)).map(drop)).unwrap();
+    let registry = Moody { leases: leases.clone(), ..Moody::default() };
+    let overlay = overlay(&registry).reconcile_every(Duration::from_secs(86_400)).build().unwrap();
+    let counting = Counting { fake, lists: Arc::default() };
+    let (handle, run) = overlay.drive_on(counting.clone());
+    tokio::spawn(run);
+    // The own lease comes back as a change too.
+    let own = |status: &Status| status.lease().is_some() && status.peers() == usize::from(count);
+    handle.until(own).await.unwrap();
+    handle.programmed(leases.snapshot().revision()).await.unwrap();
+    (counting, leases, handle)
+}
+
+#[tokio::test(start_paused = true)]
+async fn joins_changes_and_leaves_are_made_without_listing_the_kernel() {
+    let (counting, leases, handle) = many(100).await;
+    let (lists, _before) = (counting.lists.load(Ordering::SeqCst), counting.fake.take_log());
+    handle.programmed(leases.put(peer(200)).unwrap()).await.unwrap();
+    let moved = Lease::vxlan("n50", peer(50).subnet(), [172, 20, 10, 50], 1, Mac::derived(&["other"]));
+    handle.programmed(leases.put(moved).unwrap()).await.unwrap();
+    let status = handle.programmed(leases.remove("n20")).await.unwrap();
+    let log: Vec<_> = counting.fake.take_log().iter().map(ToString::to_string).collect();
+    let verbs: Vec<_> =
+        log.iter().map(|line| line.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        verbs,
+        [
+            ["bridge fdb replace", "ip neigh replace", "ip route add"],
+            ["bridge fdb replace", "ip neigh replace", "bridge fdb delete"],
+            ["ip route delete", "ip neigh delete", "bridge fdb delete"],
+        ]
+        .concat()
+    );
+    assert_eq!((status.peers(), status.problems()), (100, &[][..]));
+    assert_eq!(counting.lists.load(Ordering::SeqCst), lists);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_in_the_way_of_a_join_is_found_and_named() {
+    let (counting, leases, handle) = many(3).await;
+    let subnet = peer(200).subnet();
+    let foreign = Route { protocol: 4, ..Route::direct(subnet, "172.20.10.1".parse().unwrap(), "eth0") };
+    counting.fake.add_route(foreign);
+    let status = handle.programmed(leases.put(peer(200)).unwrap()).await.unwrap();
+    let texts: Vec<_> = status.problems().iter().map(ToString::to_string).collect();
+    assert!(
+        matches!(&texts[..], [text] if text.contains("10.244.200.0/24") && text.contains("not ours")),
+        "{texts:?}"
+    );
+    // Whose MAC address is another's is refused, as if all leases were new.
+    let twin = Lease::vxlan("twin", peer(201).subnet(), [172, 20, 10, 201], 1, Mac::derived(&["n10"]));
+    let status = handle.programmed(leases.put(twin).unwrap()).await.unwrap();
+    assert!(status.problems().iter().any(|problem| problem.to_string().contains("is also that of n10")));
+    let status = handle.programmed(leases.remove("n10")).await.unwrap();
+    assert_eq!(status.problems().len(), 1, "the twin's is the only one now: {:?}", status.problems());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kernel_that_others_changed_is_compared_before_anything_is_made() {
+    let (counting, leases, handle) = many(3).await;
+    let lists = counting.lists.load(Ordering::SeqCst);
+    counting.fake.delete_route(peer(10).subnet());
+    handle.programmed(leases.put(peer(200)).unwrap()).await.unwrap();
+    handle.until(|status| status.operations() > 0).await.unwrap();
+    while counting.lists.load(Ordering::SeqCst) < lists + 2 {
+        tokio::task::yield_now().await;
+    }
+    let log: Vec<_> = counting.fake.take_log().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        log.iter().filter(|line| line.starts_with("ip route add 10.244.10.0/24")).count(),
+        2,
+        "{log:?}"
+    );
+}
+
+/// A registry that never answers when something is published.
+#[derive(Clone, Debug, Default)]
+struct Silent(Leases);
+
+impl Registry for Silent {
+    fn acquire<'a>(&'a self, claim: &'a Claim) -> BoxFuture<'a, Result<Lease, RegistryError>> {
+        self.0.acquire(claim)
+    }
+
+    fn publish(&self, _lease: Lease) -> BoxFuture<'_, Result<Published, RegistryError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn withdraw<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Revision, RegistryError>> {
+        self.0.withdraw(lease)
+    }
+
+    fn watch(&self) -> Box<dyn Watch> {
+        self.0.watch()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_holds_nothing_up() {
+    let (fake, leases) = (underlay(), Leases::new());
+    leases.put(peer(5)).unwrap();
+    let overlay = overlay(&Moody::default()).registry(Silent(leases.clone())).build().unwrap();
+    let (handle, run) = overlay.drive_on(fake.clone());
+    tokio::spawn(run);
+    let status = handle.until(|status| status.peers() == 1).await.unwrap();
+    assert_eq!((status.lease(), status.problems()), (None, &[][..]));
+    fake.delete_link("flannel.1");
+    let operations = status.operations();
+    handle.until(|status| status.operations() > operations && status.peers() == 1).await.unwrap();
+    assert_eq!(attach(&handle, "a").await.unwrap(), "10.244.2.2");
+    handle.programmed(leases.put(peer(7)).unwrap()).await.unwrap();
+}
+
+/// Drives server2 with this answer to its first publication, and a clock that counts on while the machine sleeps.
+fn sleeper(registry: &Moody) -> (Handle, Arc<AtomicU64>) {
+    let slept = Arc::new(AtomicU64::new(0));
+    let seconds = Arc::clone(&slept);
+    let clock = Clock::of(move || Duration::from_secs(seconds.load(Ordering::SeqCst)));
+    let (handle, run) = overlay(registry).build().unwrap().drive_with(underlay(), clock);
+    tokio::spawn(run);
+    (handle, slept)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_slept_renews_its_lease_when_it_wakes() {
+    let registry = Moody::default();
+    let day = Duration::from_secs(86_400);
+    registry.answers.lock().unwrap().extend([Ok(None), Ok(Some(day)), Ok(Some(day))]);
+    let (handle, slept) = sleeper(&registry);
+    handle.until(|status| status.lease().is_some()).await.unwrap();
+    let left = || registry.answers.lock().unwrap().len();
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert_eq!(left(), 2, "not before its time");
+    slept.store(86_400 + 7200, Ordering::SeqCst);
+    // The next whole comparison sees what time it is.
+    while left() == 2 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    // A jump over many times of renewal is one renewal.
+    slept.store(100 * 86_400, Ordering::SeqCst);
+    while left() == 1 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    tokio::time::sleep(day * 30).await;
+    assert_eq!(left(), 0);
+    assert_eq!(handle.status().problems(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_somebody_removes_again_and_again_is_not_published_without_a_pause() {
+    let registry = Moody::default();
+    let (handle, _) = sleeper(&registry);
+    let mut watch = registry.leases.watch();
+    let begin = tokio::time::Instant::now();
+    let mut published = 0;
+    while begin.elapsed() < Duration::from_secs(60) {
+        if watch.changed().await.unwrap().iter().any(|lease| lease.node() == "server2") {
+            published += 1;
+            registry.leases.remove("server2");
+        }
+    }
+    assert!((60..=601).contains(&published), "{published} times in a minute");
+    drop(handle);
 }

@@ -1,14 +1,14 @@
 //! From what is there to what should be, without a moment in which a packet that had a way loses it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::entries::Held;
 use super::{Plan, Tunnel};
 use crate::config::{accept_ra, forward};
 use crate::family::Family;
-use crate::kernel::{Device, FdbEntry, Found, Kernel, Neighbour, Route};
+use crate::kernel::{Device, Found, Kernel, Route};
 use crate::mark::Mark;
 use crate::operation::{Changes, Operation};
 
@@ -22,13 +22,6 @@ pub enum Obstacle {
     /// A route to a peer's subnet exists.
     #[error("route {0} exists and is not ours: the peer's route is not set; delete it or move it elsewhere")]
     ForeignRoute(Route),
-}
-
-/// What stays of the peers' entries once the device operations are done.
-struct Base<'a> {
-    routes: BTreeSet<&'a Route>,
-    neighbours: BTreeSet<&'a Neighbour>,
-    fdb: BTreeSet<&'a FdbEntry>,
 }
 
 impl Plan {
@@ -48,7 +41,7 @@ impl Plan {
                 base.forget(&tunnel.device.name);
             }
         }
-        self.peer_operations(kernel, &base, &mut operations);
+        operations.extend(self.peer_operations(kernel, &base));
         operations.extend(self.unused_devices(kernel).cloned().map(Operation::DeleteLink));
         if kernel.bridge.is_some() {
             self.bridge_operations(kernel, &mut operations);
@@ -72,7 +65,7 @@ impl Plan {
         let bridge = is_foreign(kernel.bridge.as_ref()).then(|| self.bridge.name.clone());
         let links = devices.chain(bridge).map(Obstacle::ForeignLink);
         let foreign = foreign_routes(kernel);
-        let routes = self.routes.iter().filter_map(|route| foreign.get(&route.destination));
+        let routes = self.entries.routes.iter().filter_map(|route| foreign.get(&route.destination));
         links.chain(routes.map(|route| Obstacle::ForeignRoute((*route).clone()))).collect()
     }
 
@@ -92,9 +85,9 @@ impl Plan {
         operations.into()
     }
 
-    fn base<'a>(&self, kernel: &'a Kernel) -> Base<'a> {
+    fn base<'a>(&self, kernel: &'a Kernel) -> Held<'a> {
         let on_tunnel = |device: &str| self.tunnels.iter().any(|tunnel| tunnel.device.name == device);
-        Base {
+        Held {
             routes: self.our_routes(kernel).collect(),
             neighbours: kernel.neighbours.iter().filter(|neighbour| on_tunnel(&neighbour.device)).collect(),
             fdb: kernel.fdb.iter().filter(|entry| on_tunnel(&entry.device)).collect(),
@@ -127,37 +120,12 @@ impl Plan {
         kept.is_none()
     }
 
-    fn peer_operations(&self, kernel: &Kernel, base: &Base<'_>, operations: &mut Vec<Operation>) {
+    fn peer_operations(&self, kernel: &Kernel, held: &Held<'_>) -> Vec<Operation> {
         let foreign = foreign_routes(kernel);
         let blocked: BTreeSet<_> = self.foreign_devices(kernel).collect();
-        let open = |device: &String| !blocked.contains(device.as_str());
+        let open = |device: &str| !blocked.contains(device);
         let free = |route: &Route| !foreign.contains_key(&route.destination) && open(&route.device);
-        let wanted: BTreeSet<IpNet> = self.routes.iter().map(|route| route.destination).collect();
-        let held: BTreeSet<IpNet> = base.routes.iter().map(|route| route.destination).collect();
-        let gone = base.routes.iter().filter(|route| !wanted.contains(&route.destination));
-        operations.extend(gone.map(|route| Operation::DeleteRoute((*route).clone())));
-        let fdb = self.fdb.iter().filter(|entry| !base.fdb.contains(entry) && open(&entry.device));
-        operations.extend(fdb.cloned().map(Operation::SetFdb));
-        let neighbours = self.neighbours.iter();
-        let neighbours = neighbours.filter(|entry| !base.neighbours.contains(entry) && open(&entry.device));
-        operations.extend(neighbours.cloned().map(Operation::SetNeighbour));
-        let routes = self.routes.iter().filter(|route| !base.routes.contains(route) && free(route));
-        operations.extend(routes.cloned().map(|route| match held.contains(&route.destination) {
-            true => Operation::ReplaceRoute(route),
-            false => Operation::AddRoute(route),
-        }));
-        self.stale_operations(base, operations);
-    }
-
-    /// Deletes neighbours and FDB entries whose key nobody needs: one with a new value was replaced.
-    fn stale_operations(&self, base: &Base<'_>, operations: &mut Vec<Operation>) {
-        let wanted: BTreeSet<IpAddr> = self.neighbours.iter().map(|neighbour| neighbour.address).collect();
-        let stale = |neighbour: &&&Neighbour| neighbour.is_ours() && !wanted.contains(&neighbour.address);
-        let neighbours = base.neighbours.iter().filter(stale);
-        operations.extend(neighbours.map(|neighbour| Operation::DeleteNeighbour((*neighbour).clone())));
-        let wanted: BTreeSet<_> = self.fdb.iter().map(|entry| (&entry.device, entry.mac)).collect();
-        let fdb = base.fdb.iter().filter(|entry| !wanted.contains(&(&entry.device, entry.mac)));
-        operations.extend(fdb.map(|entry| Operation::DeleteFdb((*entry).clone())));
+        self.entries.operations(held, free, open)
     }
 
     fn bridge_operations(&self, kernel: &Kernel, operations: &mut Vec<Operation>) {
@@ -239,14 +207,6 @@ impl Plan {
     fn unused_devices<'a>(&self, kernel: &'a Kernel) -> impl Iterator<Item = &'a String> {
         let used = |name: &str| self.tunnels.iter().any(|tunnel| tunnel.device.name == name);
         our_devices(kernel).map(|(name, _)| name).filter(move |name| !used(name))
-    }
-}
-
-impl Base<'_> {
-    fn forget(&mut self, device: &str) {
-        self.routes.retain(|route| route.device != device);
-        self.neighbours.retain(|neighbour| neighbour.device != device);
-        self.fdb.retain(|entry| entry.device != device);
     }
 }
 

@@ -169,8 +169,8 @@ proptest! {
             let ours: BTreeSet<_> = kernel.routes.iter().filter(|route| route.is_ours()).cloned().collect();
             let free = |route: &&Route| !world.foreign.iter().any(|other| other.destination == route.destination);
             prop_assert_eq!(ours, plan.routes().filter(free).cloned().collect::<BTreeSet<_>>());
-            prop_assert_eq!(&kernel.neighbours, &plan.neighbours);
-            prop_assert_eq!(&kernel.fdb, &plan.fdb);
+            prop_assert_eq!(&kernel.neighbours, &plan.entries.neighbours);
+            prop_assert_eq!(&kernel.fdb, &plan.entries.fdb);
             prop_assert!(world.foreign.iter().all(|route| kernel.routes.contains(route)));
         }
         let kernel = world.list();

@@ -42,14 +42,19 @@ impl Plan {
             }
         }
         let devices: BTreeMap<_, _> =
-            self.routes.iter().map(|route| (route.destination, &route.device)).collect();
+            self.entries.routes.iter().map(|route| (route.destination, &route.device)).collect();
         let row = |peer: &Peer| {
             let device = devices.get(&peer.half.subnet).map(|device| (*device).clone());
             let differences = differences.remove(&peer.half.subnet).unwrap_or_default();
             (peer.clone(), device.unwrap_or_default(), differences)
         };
-        let peers = self.peers.iter().map(row).collect();
-        Report { peers, others, refusals: self.refusals.clone(), obstacles: self.obstacles(kernel) }
+        let peers = self.peers.values().map(row).collect();
+        Report {
+            peers,
+            others,
+            refusals: self.refusals.values().cloned().collect(),
+            obstacles: self.obstacles(kernel),
+        }
     }
 }
 
@@ -61,7 +66,7 @@ struct Keys {
 
 impl Keys {
     fn new(plan: &Plan) -> Self {
-        let halves = || plan.peers.iter().map(|peer| peer.half);
+        let halves = || plan.peers.values().map(|peer| peer.half);
         let vtep = |half: Half| Some(((half.vxlan?.vtep_mac, half.family()), half.subnet));
         Keys {
             subnets: halves().map(|half| (half.subnet.network(), half.subnet)).collect(),

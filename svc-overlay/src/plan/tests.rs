@@ -169,7 +169,7 @@ fn bad_leases_are_refused_and_the_others_go_on() {
     ];
     for (lease, text) in bad {
         let plan = plan([server2(), lease], &kernel);
-        let refusals: Vec<_> = plan.refusals().iter().map(ToString::to_string).collect();
+        let refusals: Vec<_> = plan.refusals().map(ToString::to_string).collect();
         assert_eq!(plan.routes().count(), 1, "{refusals:?}");
         assert!(matches!(&refusals[..], [refusal] if refusal.contains(text)), "{text}: {refusals:?}");
     }
@@ -289,13 +289,13 @@ fn what_is_wrong_in_one_family_stops_that_one_only() {
     ];
     for half in bad {
         let plan = plan_of(&dual(), [dual_peer(), lease.clone().and(half)]);
-        assert_eq!((plan.nodes(), plan.routes().count(), plan.refusals().len()), (2, 3, 1), "{half:?}");
-        assert_eq!(plan.refusals()[0].subnet(), half.subnet);
+        assert_eq!((plan.nodes(), plan.routes().count(), plan.refusals().count()), (2, 3, 1), "{half:?}");
+        assert_eq!(plan.refusals().next().unwrap().subnet(), half.subnet);
     }
     let plan = plan_of(&config(), [dual_peer()]);
     assert_eq!(
-        (plan.routes().count(), plan.refusals()),
-        (1, &[][..]),
+        (plan.routes().count(), plan.refusals().count()),
+        (1, 0),
         "a family that is off is nobody's fault"
     );
 }
@@ -340,7 +340,7 @@ fn host_gw_routes_and_nothing_else() {
         ),
     ] {
         let plan = plan_of(&config, [lease]);
-        let refusals = lines(plan.refusals().iter());
+        let refusals = lines(plan.refusals());
         assert!(matches!(&refusals[..], [refusal] if refusal.contains(part)), "{refusals:?}");
     }
 }

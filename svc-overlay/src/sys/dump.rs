@@ -38,6 +38,11 @@ pub(super) fn list(netlink: &mut Netlink, scope: &Scope) -> Result<Kernel, Error
     Ok(kernel)
 }
 
+/// The VXLAN devices of everybody.
+pub(super) fn vxlan_devices(netlink: &mut Netlink) -> io::Result<Vec<Device>> {
+    Ok(Links::list(netlink)?.links.iter().filter_map(Link::device).collect())
+}
+
 /// All links with their addresses.
 struct Links {
     links: Vec<Link>,
@@ -218,7 +223,7 @@ fn routes(netlink: &mut Netlink, names: &BTreeMap<u32, &str>) -> io::Result<BTre
     Ok(found)
 }
 
-fn route(message: &RouteMessage, names: &BTreeMap<u32, &str>) -> Option<Route> {
+pub(super) fn route(message: &RouteMessage, names: &BTreeMap<u32, &str>) -> Option<Route> {
     let header = &message.header;
     if header.kind != RouteType::Unicast || header.table != RouteHeader::RT_TABLE_MAIN {
         return None;
@@ -263,7 +268,7 @@ fn neighbours(netlink: &mut Netlink, devices: &BTreeMap<u32, String>) -> io::Res
     Ok(found)
 }
 
-fn neighbour(message: &NeighbourMessage, name: &str) -> Option<Neighbour> {
+pub(super) fn neighbour(message: &NeighbourMessage, name: &str) -> Option<Neighbour> {
     let (mut address, mut mac, mut protocol) = (None, None, 0);
     for attribute in &message.attributes {
         match attribute {
@@ -282,7 +287,7 @@ fn fdb(netlink: &mut Netlink, devices: &BTreeMap<u32, String>) -> io::Result<BTr
     Ok(messages.iter().filter_map(|message| fdb_entry(message, named(message, devices)?)).collect())
 }
 
-fn fdb_entry(message: &NeighbourMessage, name: &str) -> Option<FdbEntry> {
+pub(super) fn fdb_entry(message: &NeighbourMessage, name: &str) -> Option<FdbEntry> {
     let (mut destination, mut mac) = (None, None);
     for attribute in &message.attributes {
         match attribute {

@@ -1,17 +1,28 @@
 //! Notifications of the kernel that something of ours may have changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::{fmt, io};
 
+use ipnet::IpNet;
+
 use netlink_packet_core::NetlinkPayload;
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-use netlink_packet_route::route::RouteProtocol;
+use netlink_packet_route::neighbour::NeighbourMessage;
+use netlink_packet_route::route::{RouteMessage, RouteProtocol};
 use netlink_sys::{AsyncSocket, AsyncSocketExt, Socket, TokioSocket, protocols::NETLINK_ROUTE};
 
+use super::dump;
 use super::netlink::parse;
 use crate::error::Error;
 use crate::kernel::{PROTOCOL, Scope};
+use crate::mac::Mac;
+use crate::operation::Operation;
+
+/// So many own deletions of which the kernel has not told yet are remembered.
+const MOST_EXPECTED: usize = 1 << 16;
 
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_NEIGH: u32 = 3;
@@ -27,6 +38,16 @@ pub(super) struct Events {
     pub(super) devices: BTreeSet<u32>,
     /// That of the underlay device.
     pub(super) underlay: Option<u32>,
+    /// What was deleted here: to be told of it is no news.
+    expected: BTreeSet<Gone>,
+}
+
+/// What a notification of a deletion is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Gone {
+    Route(IpNet),
+    Neighbour(IpAddr),
+    Fdb(Mac),
 }
 
 impl Events {
@@ -42,7 +63,13 @@ impl Events {
             RTNLGRP_IPV6_ROUTE,
         ];
         join(socket.socket_mut(), &groups).map_err(failed)?;
-        Ok(Events { socket, scope: scope.clone(), devices: BTreeSet::new(), underlay: None })
+        Ok(Events {
+            socket,
+            scope: scope.clone(),
+            devices: BTreeSet::new(),
+            underlay: None,
+            expected: BTreeSet::new(),
+        })
     }
 
     pub(super) fn follow(&mut self, scope: &Scope) {
@@ -51,33 +78,60 @@ impl Events {
         }
     }
 
+    /// An own operation was made.
+    pub(super) fn expect(&mut self, operation: &Operation) {
+        let gone = match operation {
+            Operation::DeleteRoute(route) => Gone::Route(route.destination),
+            Operation::DeleteNeighbour(neighbour) => Gone::Neighbour(neighbour.address),
+            Operation::DeleteFdb(entry) => Gone::Fdb(entry.mac),
+            _ => return,
+        };
+        if self.expected.len() == MOST_EXPECTED {
+            self.expected.clear();
+        }
+        self.expected.insert(gone);
+    }
+
     pub(super) async fn changed(&mut self) {
         loop {
             match self.socket.recv_from_full().await {
                 Ok((bytes, _)) if !self.concerns(&bytes) => {}
-                // An error is ENOBUFS: notifications were lost, anything may have changed.
-                _ => return,
+                Ok(_) => return,
+                // ENOBUFS: notifications were lost, anything may have changed.
+                Err(_) => return self.expected.clear(),
             }
         }
     }
 
-    fn concerns(&self, bytes: &[u8]) -> bool {
-        parse(bytes).iter().any(|(_, payload)| match payload {
-            NetlinkPayload::InnerMessage(message) => self.concerns_message(message),
-            _ => false,
-        })
+    /// All messages are looked at: each may be one that was expected.
+    fn concerns(&mut self, bytes: &[u8]) -> bool {
+        let mut concerns = false;
+        for (_, payload) in parse(bytes) {
+            if let NetlinkPayload::InnerMessage(message) = payload {
+                concerns |= self.concerns_message(&message);
+            }
+        }
+        concerns
     }
 
-    fn concerns_message(&self, message: &RouteNetlinkMessage) -> bool {
+    fn concerns_message(&mut self, message: &RouteNetlinkMessage) -> bool {
         match message {
             RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link) => {
                 self.concerns_link(link)
             }
             RouteNetlinkMessage::NewAddress(_) | RouteNetlinkMessage::DelAddress(_) => true,
-            RouteNetlinkMessage::DelRoute(route) => route.header.protocol == RouteProtocol::from(PROTOCOL),
-            RouteNetlinkMessage::DelNeighbour(neighbour) => self.devices.contains(&neighbour.header.ifindex),
+            RouteNetlinkMessage::DelRoute(route) => {
+                route.header.protocol == RouteProtocol::from(PROTOCOL) && !self.expects(gone_route(route))
+            }
+            RouteNetlinkMessage::DelNeighbour(neighbour) => {
+                self.devices.contains(&neighbour.header.ifindex) && !self.expects(gone_neighbour(neighbour))
+            }
             _ => false,
         }
+    }
+
+    fn expects(&mut self, gone: Option<Gone>) -> bool {
+        gone.is_some_and(|gone| self.expected.remove(&gone))
     }
 
     fn concerns_link(&self, link: &LinkMessage) -> bool {
@@ -92,6 +146,17 @@ impl Events {
                 LinkAttribute::IfName(name) => named(name),
                 _ => false,
             })
+    }
+}
+
+fn gone_route(message: &RouteMessage) -> Option<Gone> {
+    dump::route(message, &BTreeMap::new()).map(|route| Gone::Route(route.destination))
+}
+
+fn gone_neighbour(message: &NeighbourMessage) -> Option<Gone> {
+    match message.header.family {
+        AddressFamily::Bridge => dump::fdb_entry(message, "").map(|entry| Gone::Fdb(entry.mac)),
+        _ => dump::neighbour(message, "").map(|neighbour| Gone::Neighbour(neighbour.address)),
     }
 }
 

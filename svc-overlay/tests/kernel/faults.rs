@@ -7,13 +7,15 @@ use svc_overlay::{
     Revision, System,
 };
 
-use super::cluster::{builder, drive, host, pair};
+use super::cluster::{builder, drive, host, pair, tool};
 use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("killed_at_any_point_of_an_apply_the_next_process_finishes_it", killed_anywhere),
         trial("a_vni_that_is_in_use_is_named_and_waited_for", vni_in_use),
+        trial("a_port_that_a_process_has_is_named_with_it_and_waited_for", port_of_a_process),
+        trial("a_port_that_a_device_has_with_other_settings_is_named_with_it", port_of_a_device),
         trial("a_moved_subnet_is_taken_off_the_bridge_and_the_device", moved_subnet),
         trial("all_addresses_taken_is_an_error_and_the_next_pod_gets_the_first_that_is_free", exhausted),
     ]
@@ -101,6 +103,34 @@ async fn vni_in_use(lab: Lab) -> Result {
     let text = status.problems()[0].to_string();
     assert!(matches!(&status.problems()[0], Problem::Kernel(_)), "{text}");
     assert!(text.contains("flannel.1") && text.contains("id 1"), "{text}");
+    node.meddle(vec![Operation::DeleteLink("vxlan9".into())]).await?;
+    node.handle.until(|status| status.programmed().is_some() && status.problems().is_empty()).await?;
+    Ok(())
+}
+
+async fn port_of_a_process(lab: Lab) -> Result {
+    let host = host(&lab, "server2", 2).await?;
+    let socket = host.run(|| tokio::net::UdpSocket::bind("0.0.0.0:8472")).await?;
+    let node = drive(&host, builder("server2", 2, 2, &Leases::new()))?;
+    let status = node.handle.until(|status| !status.problems().is_empty()).await?;
+    let text = status.problems()[0].to_string();
+    let owner = format!("UDP port 8472 is held by process {}", std::process::id());
+    assert!(text.contains("flannel.1") && text.contains(&owner), "{text}");
+    drop(socket);
+    let status = node.handle.until(|status| status.programmed().is_some()).await?;
+    assert_eq!(status.problems(), []);
+    Ok(())
+}
+
+async fn port_of_a_device(lab: Lab) -> Result {
+    let host = host(&lab, "server2", 2).await?;
+    // One socket cannot serve devices with group policies and without.
+    let line = "ip link add vxlan9 up type vxlan id 9 dev eth0 local 172.20.10.2 dstport 8472 gbp";
+    tool(&host, line).await?;
+    let node = drive(&host, builder("server2", 2, 2, &Leases::new()))?;
+    let status = node.handle.until(|status| !status.problems().is_empty()).await?;
+    let text = status.problems()[0].to_string();
+    assert!(text.contains("UDP port 8472 is held by VXLAN device vxlan9"), "{text}");
     node.meddle(vec![Operation::DeleteLink("vxlan9".into())]).await?;
     node.handle.until(|status| status.programmed().is_some() && status.problems().is_empty()).await?;
     Ok(())

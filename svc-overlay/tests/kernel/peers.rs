@@ -1,14 +1,17 @@
 //! Nodes join, leave and change.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use ipnet::Ipv4Net;
 use libtest_mimic::Trial;
 use svc_lab::{Lab, Result};
-use svc_overlay::{Lease, Leases, Mac, Problem};
+use svc_overlay::{Dataplane, Error, Kernel, Lease, Leases, Mac, Operation, Port, Problem, Scope, System};
 
-use super::cluster::{builder, drive, echo, node, pair, seen_from};
+use super::cluster::{builder, drive, echo, host, node, pair, seen_from};
 use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -17,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_peer_with_another_mac_is_reachable_and_leaves_no_stale_fdb_entry", another_mac),
         trial("a_peer_with_our_subnet_is_refused_and_the_others_work", refused),
         trial("a_thousand_peers", thousand),
+        trial("joins_and_leaves_among_many_need_no_listing_of_the_kernel", without_listing),
     ]
 }
 
@@ -95,7 +99,7 @@ async fn thousand(lab: Lab) -> Result {
         peers.put(Lease::vxlan(format!("n{number}"), subnet, [172, 21, high, low], 1, mac))?;
     }
     drop(server2.stop().await);
-    let second = super::cluster::host(&lab, "server5", 5).await?;
+    let second = host(&lab, "server5", 5).await?;
     let begin = Instant::now();
     let node = drive(&second, builder("server5", 5, 2, &peers))?;
     let status = node.handle.until(|status| status.peers() > 900).await?;
@@ -106,4 +110,69 @@ async fn thousand(lab: Lab) -> Result {
     println!("{} peers in {first:?}, one of them left in {:?}", status.peers(), begin.elapsed());
     println!("refused: {}", status.problems().len());
     Ok(())
+}
+
+/// A kernel of which it is counted how often it is listed.
+#[derive(Debug)]
+struct Counting {
+    system: System,
+    lists: Arc<AtomicUsize>,
+}
+
+impl Dataplane for Counting {
+    fn list(&mut self, scope: &Scope) -> std::result::Result<Kernel, Error> {
+        self.lists.fetch_add(1, Ordering::SeqCst);
+        self.system.list(scope)
+    }
+
+    fn apply(&mut self, operations: &[Operation]) -> Vec<std::result::Result<(), Error>> {
+        self.system.apply(operations)
+    }
+
+    fn plug(&mut self, netns: BorrowedFd<'_>, port: &Port) -> std::result::Result<(), Error> {
+        self.system.plug(netns, port)
+    }
+
+    async fn changed(&mut self) {
+        self.system.changed().await;
+    }
+}
+
+fn lease(third: u8) -> Lease {
+    let node = format!("n{third}");
+    let subnet = Ipv4Net::new_assert([10, 244, third, 0].into(), 24);
+    Lease::vxlan(&node, subnet, [172, 21, 0, third], 1, Mac::derived(&[&node]))
+}
+
+/// The own deletions that the kernel reports are no news either.
+async fn without_listing(lab: Lab) -> Result {
+    let leases = Leases::new();
+    (10..110).for_each(|third| drop(leases.put(lease(third))));
+    let host = host(&lab, "server2", 2).await?;
+    let lists = Arc::new(AtomicUsize::new(0));
+    let system = Counting { system: System::new(), lists: Arc::clone(&lists) };
+    let overlay = builder("server2", 2, 2, &leases).reconcile_every(Duration::from_secs(86_400)).build()?;
+    let scope = overlay.config().scope();
+    let (handle, run) = overlay.drive_on(system);
+    let _driver = host.spawn(move || run);
+    handle.until(|status| status.lease().is_some() && status.peers() == 100).await?;
+    // What the kernel still has to say about the new device, and about IPv6 on it, comes in between at first.
+    for _ in 0..100 {
+        let before = lists.load(Ordering::SeqCst);
+        for third in 200..210 {
+            handle.programmed(leases.put(lease(third))?).await?;
+        }
+        let wanted = host.run({
+            let scope = scope.clone();
+            move || async move { System::new().list(&scope) }
+        });
+        assert_eq!(wanted.await?.fdb.len(), 110);
+        for third in 200..210 {
+            handle.programmed(leases.remove(&format!("n{third}"))).await?;
+        }
+        if lists.load(Ordering::SeqCst) == before {
+            return Ok(());
+        }
+    }
+    Err("each time the kernel was listed".into())
 }

@@ -1,10 +1,12 @@
 //! What others break is repaired; what a former process made is adopted.
 
 use libtest_mimic::Trial;
+use std::time::Duration;
 use svc_lab::{Lab, Result};
-use svc_overlay::{Leases, Operation, PodError};
 
-use super::cluster::{Node, builder, drive, echo, pair, seen_from, tool};
+use svc_overlay::{Leases, Operation, PodError, Route};
+
+use super::cluster::{Node, builder, drive, echo, host, pair, seen_from, tool};
 use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -13,6 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("deleted_routes_neighbours_and_fdb_entries_come_back", deleted_entries),
         trial("a_device_that_others_set_down_or_changed_is_put_right_with_its_peers", changed_device),
         trial("the_device_follows_the_underlays_mtu_and_address", changed_underlay),
+        trial("notifications_that_were_lost_are_made_good_by_a_whole_comparison", lost_notifications),
         trial("a_restart_adopts_everything_and_writes_nothing", restart),
     ]
 }
@@ -91,6 +94,32 @@ async fn changed_underlay(lab: Lab) -> Result {
     let _server = echo(&web, 9376).await?;
     seen_from(&far, (a.address(), 9376)).await?;
     Ok(())
+}
+
+/// The driver cannot read while its thread meddles, so its socket overflows before our route goes.
+async fn lost_notifications(lab: Lab) -> Result {
+    const FLOOD: u16 = 4000;
+    let leases = Leases::new();
+    let server3 = host(&lab, "server3", 3).await?;
+    let _server3 = drive(&server3, builder("server3", 3, 5, &leases))?;
+    let server2 = host(&lab, "server2", 2).await?;
+    let builder = builder("server2", 2, 2, &leases).reconcile_every(Duration::from_secs(86_400));
+    let server2 = drive(&server2, builder)?;
+    server2.handle.until(|status| status.peers() == 1 && status.lease().is_some()).await?;
+    let operations = server2.handle.status().operations();
+    let kernel = server2.kernel().await?;
+    let ours = kernel.routes.iter().find(|route| route.is_ours()).cloned().ok_or("no route")?;
+    let foreign = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        let to = ipnet::Ipv4Net::new_assert([198, 18 + high / 128, high % 128 * 2, low].into(), 32);
+        let mut route = Route::direct(to, [172, 20, 10, 50].into(), "eth0");
+        route.protocol = 4;
+        route
+    };
+    let mut meddling: Vec<_> = (0..FLOOD).map(|number| Operation::AddRoute(foreign(number))).collect();
+    meddling.push(Operation::DeleteRoute(ours));
+    server2.meddle(meddling).await?;
+    repaired(&server2, operations).await
 }
 
 async fn restart(lab: Lab) -> Result {
