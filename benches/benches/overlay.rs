@@ -11,19 +11,19 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
 use svc_lab::{Host, Lab};
 use svc_overlay::{
-    Changes, Config, Dataplane, Kernel, Lease, LeaseSet, Mac, Operation, Overlay, Plan, Revision, System,
-    Underlay,
+    Changes, Config, Dataplane, Kernel, Lease, LeaseSet, Leases, Mac, Operation, Overlay, Plan, Revision,
+    System, Underlay,
 };
-use tokio::io::AsyncWriteExt as _;
 
 const SIZES: [u16; 3] = [10, 1_000, 5_000];
 const ROUNDS: usize = 5;
+/// How many join one after the other in each round.
+const JOINS: u16 = 21;
 
 fn config() -> Config {
     let overlay = Overlay::builder("10.0.0.0/8").node("server2").subnet("10.255.2.0/24");
@@ -78,6 +78,25 @@ fn diff_of_one_join(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The next plan and what is to be made, from the lease alone.
+fn update_by_one_join(criterion: &mut Criterion) {
+    let (config, underlay) = (config(), underlay());
+    let mut group = criterion.benchmark_group("overlay_update_by_one_join");
+    for size in SIZES {
+        let before = leases(size);
+        let mut after = before.clone();
+        let more = leases(size + 1);
+        let joins = more.iter().filter(|lease| before.lease(lease.subnet()).is_none());
+        joins.for_each(|lease| after.put(Revision::new(2), lease.clone()));
+        let plan = Plan::new(&config, &underlay, &before);
+        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+            let update = |plan: Plan| plan.update(&config, &underlay, black_box(&before), &after);
+            bencher.iter_batched(|| plan.clone(), update, criterion::BatchSize::LargeInput);
+        });
+    }
+    group.finish();
+}
+
 /// Milliseconds of one way to do the same.
 type Times = Vec<f64>;
 
@@ -89,27 +108,32 @@ fn median(times: &mut Times) -> f64 {
 async fn beside_the_tools(lab: Lab) -> svc_lab::Result {
     println!("milliseconds, medians of {ROUNDS} rounds in turn; each in a network namespace of its own");
     println!(
-        "{:>6} {:>12} {:>12} {:>7} {:>16} {:>16} {:>7}",
-        "peers", "ours", "ip + bridge", "ratio", "join, all of it", "join, tools", "ratio"
+        "{:>6} {:>9} {:>9} {:>9} {:>11} {:>9} | {:>9} {:>11} {:>9}",
+        "peers", "ours", "bare", "ours/bare", "ip + bridge", "ours/it", "a join", "ip + bridge", "ours/it"
     );
     for size in [1_000, 5_000] {
-        let (mut ours, mut tools, mut join, mut join_tools) =
-            (Times::new(), Times::new(), Times::new(), Times::new());
+        let mut times = [(); 5].map(|()| Times::new());
         for round in 0..ROUNDS {
-            let host = lab.host(&format!("ours-{size}-{round}")).address("172.20.10.2/24").create().await?;
-            let (all, one) = host.run(move || async move { ours_once(size) }).await?;
-            ours.push(all);
-            join.push(one);
-            host.remove().await?;
-            let host = lab.host(&format!("tools-{size}-{round}")).address("172.20.10.2/24").create().await?;
-            let (all, one) = tools_once(&host, size).await?;
-            tools.push(all);
-            join_tools.push(one);
-            host.remove().await?;
+            let host = |name: &str| lab.host(&format!("{name}-{size}-{round}")).address("172.20.10.2/24");
+            let ours = host("ours").create().await?;
+            times[0].push(ours.run(move || async move { all_of_it(size) }).await?);
+            ours.remove().await?;
+            let bare = host("bare").create().await?;
+            times[1].push(bare.run(move || async move { messages_alone(size) }).await?);
+            bare.remove().await?;
+            let driven = host("driven").create().await?;
+            times[3].push(driven.run(move || one_join(size)).await?);
+            driven.remove().await?;
+            let tools = host("tools").create().await?;
+            let (all, one) = tools_once(&tools, size).await?;
+            times[2].push(all);
+            times[4].push(one);
+            tools.remove().await?;
         }
-        let [ours, tools, join, join_tools] = [&mut ours, &mut tools, &mut join, &mut join_tools].map(median);
+        let [ours, bare, tools, join, join_tools] = times.each_mut().map(median);
         println!(
-            "{size:>6} {ours:>12.1} {tools:>12.1} {:>7.2} {join:>16.1} {join_tools:>16.1} {:>7.2}",
+            "{size:>6} {ours:>9.1} {bare:>9.1} {:>9.2} {tools:>11.1} {:>9.2} | {join:>9.3} {join_tools:>11.3} {:>9.3}",
+            ours / bare,
             ours / tools,
             join / join_tools
         );
@@ -121,20 +145,53 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Dump, plan, compare and program: all peers on an empty device, then one more.
-fn ours_once(size: u16) -> svc_lab::Result<(f64, f64)> {
-    let mut system = System::new();
-    let config = config();
+/// List, plan, compare and program: all peers on an empty device.
+fn all_of_it(size: u16) -> svc_lab::Result<f64> {
+    let (mut system, config) = (System::new(), config());
     step(&mut system, &config, &LeaseSet::default())?;
-    let (all, more) = (leases(size), leases(size + 1));
+    let all = leases(size);
     let begin = Instant::now();
     step(&mut system, &config, &all)?;
-    let whole = begin.elapsed();
+    Ok(milliseconds(begin.elapsed()))
+}
+
+/// The same messages to the kernel, and nothing else.
+fn messages_alone(size: u16) -> svc_lab::Result<f64> {
+    let (mut system, config) = (System::new(), config());
+    step(&mut system, &config, &LeaseSet::default())?;
+    let kernel = system.list(&config.scope())?;
+    let underlay = kernel.underlay.clone().ok_or("no underlay")?;
+    let changes = Plan::new(&config, &underlay, &leases(size)).diff(&kernel);
     let begin = Instant::now();
-    let changes = step(&mut system, &config, &more)?;
-    let one = begin.elapsed();
-    assert_eq!(changes.len(), 3);
-    Ok((milliseconds(whole), milliseconds(one)))
+    let results = system.apply(changes.operations());
+    let took = milliseconds(begin.elapsed());
+    results.into_iter().collect::<Result<(), _>>()?;
+    Ok(took)
+}
+
+/// From the moment when a driven overlay of so many peers could know of one more until the kernel has it.
+async fn one_join(size: u16) -> svc_lab::Result<f64> {
+    let registry = Leases::new();
+    leases(size).iter().try_for_each(|lease| registry.put(lease.clone()).map(drop))?;
+    let overlay = Overlay::builder("10.0.0.0/8").node("server2").subnet("10.255.2.0/24");
+    let overlay = overlay.public_ip("172.20.10.2").registry(registry.clone());
+    let (handle, run) = overlay.reconcile_every(Duration::from_secs(86_400)).build()?.drive();
+    let driver = tokio::spawn(run);
+    handle.until(|status| status.lease().is_some() && status.peers() == usize::from(size)).await?;
+    let more: Vec<_> = leases(size + JOINS)
+        .iter()
+        .filter(|lease| registry.snapshot().lease(lease.subnet()).is_none())
+        .cloned()
+        .collect();
+    let mut times = Times::new();
+    for lease in more {
+        let begin = Instant::now();
+        handle.programmed(registry.put(lease)?).await?;
+        times.push(milliseconds(begin.elapsed()));
+    }
+    drop(handle);
+    driver.await?;
+    Ok(median(&mut times))
 }
 
 fn step(system: &mut System, config: &Config, leases: &LeaseSet) -> svc_lab::Result<Changes> {
@@ -172,20 +229,25 @@ async fn tools_once(host: &Host, size: u16) -> svc_lab::Result<(f64, f64)> {
     Ok((batch(host, &all).await?, batch(host, &one).await?))
 }
 
-async fn batch(host: &Host, [bridge, ip]: &[String; 2]) -> svc_lab::Result<f64> {
+/// From a file each, as a person would.
+async fn batch(host: &Host, batches: &[String; 2]) -> svc_lab::Result<f64> {
+    let files =
+        ["bridge", "ip"].map(|tool| std::env::temp_dir().join(format!("{tool}-{}", std::process::id())));
+    for (file, text) in files.iter().zip(batches) {
+        std::fs::write(file, text)?;
+    }
     let begin = Instant::now();
-    for (tool, text) in [("bridge", bridge), ("ip", ip)] {
-        let mut command = tokio::process::Command::new(tool);
-        command.args(["-batch", "-"]).stdin(Stdio::piped());
-        let mut process = host.command(command).spawn().await?;
-        let mut stdin = process.stdin.take().ok_or("no stdin")?;
-        stdin.write_all(text.as_bytes()).await?;
-        drop(stdin);
-        if !process.wait().await?.success() {
-            return Err(format!("{tool} -batch failed").into());
+    for (tool, file) in ["bridge", "ip"].into_iter().zip(&files) {
+        let mut command = std::process::Command::new(tool);
+        command.arg("-batch").arg(file);
+        let output = host.command(command).output().await?;
+        if !output.status.success() {
+            return Err(format!("{tool} -batch: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
     }
-    Ok(milliseconds(begin.elapsed()))
+    let took = milliseconds(begin.elapsed());
+    files.iter().try_for_each(std::fs::remove_file)?;
+    Ok(took)
 }
 
 fn main() {
@@ -196,5 +258,6 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     plan_from_leases(&mut criterion);
     diff_of_one_join(&mut criterion);
+    update_by_one_join(&mut criterion);
     criterion.final_summary();
 }

@@ -16,6 +16,8 @@ pub mod manifests;
 #[allow(clippy::exhaustive_structs, reason = "the options of one program")]
 pub mod nameserver;
 #[allow(clippy::exhaustive_structs, clippy::exhaustive_enums, reason = "the options of one program")]
+pub mod overlay;
+#[allow(clippy::exhaustive_structs, clippy::exhaustive_enums, reason = "the options of one program")]
 pub mod router;
 #[allow(clippy::exhaustive_structs, clippy::exhaustive_enums, reason = "the options of one program")]
 pub mod rules;

@@ -15,6 +15,7 @@ mod log;
 mod names;
 mod node_port;
 mod overlay;
+mod path_mtu;
 mod proxy_modes;
 mod report;
 pub mod undermine;

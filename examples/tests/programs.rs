@@ -5,6 +5,9 @@
     reason = "the test starts programs and feeds them files"
 )]
 
+#[path = "programs/overlay_joins.rs"]
+mod overlay_joins;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -70,6 +73,9 @@ fn main() -> ExitCode {
         Trial::test("rules_prints_plan_and_rules", rules_prints_plan_and_rules),
         Trial::test("overlay_prints_what_a_fresh_kernel_needs", overlay_prints_what_a_fresh_kernel_needs),
         lab("overlay_applies_says_what_differs_and_shows_packets", |lab| Box::pin(overlay_in_a_lab(lab))),
+        lab("overlay_joins_by_kubernetes", |lab| Box::pin(overlay_joins::by_kubernetes(lab))),
+        #[cfg(feature = "etcd")]
+        lab("overlay_joins_by_etcd", |lab| Box::pin(overlay_joins::by_etcd(lab))),
         lab("dns_answers_from_manifests", |lab| Box::pin(dns_answers_from_manifests(lab))),
         lab("dns_starts_with_a_corefile", |lab| Box::pin(dns_starts_with_a_corefile(lab))),
         lab("dns_walks_search_paths", |lab| Box::pin(dns_walks_search_paths(lab))),

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, ensure};
 use svc_lab::Packet;
 
-use super::Tour;
+use super::{Tour, path_mtu};
 use crate::client::http::Get;
 use crate::cluster::{SERVER2_VTEP, SERVER3_MAC, SERVER3_VTEP, captured};
 
@@ -11,6 +11,7 @@ pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
     tour.moment_of_proof().await?;
     entries_on_server3(tour).await?;
     packets_on_the_wire(tour).await?;
+    path_mtu::walk(tour).await?;
     third_node(tour).await
 }
 

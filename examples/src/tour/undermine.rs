@@ -52,6 +52,9 @@ pub fn cases() -> Vec<Case> {
         }),
         case(9, "rules of the new mode", "requests from", |cluster| Box::pin(flush_nat(cluster, BOTH))),
         case(10, "FDB entry of server2", "no fdb entry", |cluster| Box::pin(remove_fdb_entry(cluster))),
+        case(10, "the MTU of server3's flannel.1", "a full-sized packet did not arrive", |cluster| {
+            Box::pin(narrow_the_tunnel(cluster))
+        }),
         case(11, "endpoints of a backend", "503", |cluster| Box::pin(remove_slices(cluster, "default/cart"))),
         case(11, "an Ingress", "fallback-1", |cluster| {
             Box::pin(remove(cluster, Kind::Ingress, "default/blog"))
@@ -143,4 +146,19 @@ async fn remove_fdb_entry(cluster: &mut Cluster) -> anyhow::Result<()> {
     // A running overlay would mend it before anyone saw.
     cluster.halt("server3");
     cluster.host("server3")?.run(delete).await
+}
+
+async fn narrow_the_tunnel(cluster: &mut Cluster) -> anyhow::Result<()> {
+    use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+
+    let narrow = move || async move {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        let mut link = LinkMessage::default();
+        link.attributes = vec![LinkAttribute::IfName("flannel.1".to_owned()), LinkAttribute::Mtu(1400)];
+        handle.link().set(link).execute().await?;
+        anyhow::Ok(())
+    };
+    cluster.halt("server3");
+    cluster.host("server3")?.run(narrow).await
 }

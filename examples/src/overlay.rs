@@ -1,0 +1,5 @@
+//! The `overlay` program: where a node's leases are, by flags that are called as flanneld's.
+
+pub mod interface;
+pub mod options;
+pub mod source;
