@@ -327,3 +327,28 @@ async fn an_overlay_is_driven_from_annotations() {
     handle.clean_up().await.unwrap();
     assert_eq!(annotation(&server, 2, "public-ip"), Value::Null);
 }
+
+#[tokio::test]
+async fn an_address_that_people_want_instead_is_what_peers_see_and_written_once() {
+    let server = Server::start(None).await;
+    fresh(&server, 2);
+    let mut object = server.object("nodes", "n2").unwrap();
+    object["metadata"]["annotations"][format!("{PREFIX}/public-ip-overwrite")] = json!("203.0.113.7");
+    server.set("nodes", "n2", object);
+    let nodes = registry(&server);
+    let own = nodes.acquire(&Claim::new("n2", [address(2)], &network())).await.unwrap();
+    let kernel = Fake::new();
+    kernel.add_link("eth0", "172.20.10.2/24".parse().unwrap(), 1500);
+    let builder = OverlayBuilder::of_net_conf(&network()).lease(&own).registry(nodes);
+    let (handle, run) = builder.build().unwrap().drive_on(kernel);
+    tokio::spawn(run);
+    for number in 3..6 {
+        flannel(&server, number, &format!("02:00:00:00:00:0{number}"));
+        let settled =
+            handle.until(|status| status.peers() == usize::from(number) - 2 && status.lease().is_some());
+        let status = tokio::time::timeout(HANGS, settled).await.unwrap().unwrap();
+        assert_eq!(status.problems(), []);
+    }
+    assert_eq!(annotation(&server, 2, "public-ip"), json!("203.0.113.7"));
+    assert_eq!(patches(&server), 1);
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::lease::Lease;
+use crate::lease::{Half, Lease};
 use crate::registry::{BoxFuture, LeaseSet, Published, Registry, RegistryError, Revision};
 use crate::state::{Backoff, Problem};
 use crate::sys::clock;
@@ -117,8 +117,7 @@ impl Publishing {
         if leases.revision() < *since {
             return;
         }
-        let held = leases.lease(lease.subnet()).is_some_and(|held| held.halves() == lease.halves());
-        if held {
+        if leases.lease(lease.subnet()).is_some_and(|held| is_same(held, lease)) {
             self.backoff.succeeded();
         } else {
             // It expired while the store could not be reached, or somebody removed it: published once more, or refused. Not
@@ -141,6 +140,16 @@ impl Publishing {
     fn is_due(&self) -> bool {
         self.due.as_ref().is_some_and(|due| self.clock.since(&due.begun) >= due.after)
     }
+}
+
+/// Whether a lease in the registry is the own one. Where nodes have names, somebody may have given this one another address for
+/// its peers: see the annotation `public-ip-overwrite`.
+fn is_same(held: &Lease, own: &Lease) -> bool {
+    let same = |(a, b): (&Half, &Half)| {
+        let address = a.public_ip == b.public_ip || held.node() == own.node();
+        a.subnet == b.subnet && a.vxlan == b.vxlan && address
+    };
+    held.halves().len() == own.halves().len() && held.halves().iter().zip(own.halves()).all(same)
 }
 
 /// How time passes for a lease: as for the store, also while this machine sleeps, and whatever is made of its calendar.
