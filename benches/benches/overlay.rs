@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
 use svc_lab::{Host, Lab};
+use svc_overlay::fake::Fake;
 use svc_overlay::{
     Changes, Config, Dataplane, Kernel, Lease, LeaseSet, Leases, Mac, Operation, Overlay, Plan, Revision,
     System, Underlay,
@@ -44,13 +45,23 @@ fn underlay() -> Underlay {
     Underlay::new("eth0", 2, 1500)
 }
 
-/// A kernel that holds a plan, as a dump shows it.
-fn kernel_of(plan: &Plan) -> Kernel {
-    let mut kernel = Kernel::default();
-    kernel.routes = plan.routes().cloned().collect();
-    kernel.neighbours = plan.neighbours().cloned().collect();
-    kernel.fdb = plan.fdb().cloned().collect();
-    kernel
+/// A kernel that holds these leases, its devices with them: without those every entry would have to be made anew.
+fn kernel_of(config: &Config, leases: &LeaseSet) -> Kernel {
+    let mut fake = Fake::new();
+    fake.add_link("eth0", "172.20.10.2/24".parse().expect("an address"), 1500);
+    loop {
+        let kernel = fake.list(&config.scope()).expect("a kernel in memory");
+        let underlay = kernel.underlay.clone().expect("eth0");
+        let changes = Plan::new(config, &underlay, leases).diff(&kernel);
+        if changes.is_empty() {
+            return kernel;
+        }
+        assert!(fake.apply(changes.operations()).iter().all(Result::is_ok));
+    }
+}
+
+fn plan_of(config: &Config, kernel: &Kernel, leases: &LeaseSet) -> Plan {
+    Plan::new(config, kernel.underlay.as_ref().expect("eth0"), leases)
 }
 
 fn plan_from_leases(criterion: &mut Criterion) {
@@ -66,11 +77,12 @@ fn plan_from_leases(criterion: &mut Criterion) {
 }
 
 fn diff_of_one_join(criterion: &mut Criterion) {
-    let (config, underlay) = (config(), underlay());
+    let config = config();
     let mut group = criterion.benchmark_group("overlay_diff_of_one_join");
     for size in SIZES {
-        let kernel = kernel_of(&Plan::new(&config, &underlay, &leases(size)));
-        let plan = Plan::new(&config, &underlay, &leases(size + 1));
+        let kernel = kernel_of(&config, &leases(size));
+        let plan = plan_of(&config, &kernel, &leases(size + 1));
+        assert_eq!(plan.diff(&kernel).len(), 3);
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
             bencher.iter(|| plan.diff(black_box(&kernel)));
         });
@@ -208,9 +220,8 @@ async fn tools_once(host: &Host, size: u16) -> svc_lab::Result<(f64, f64)> {
     host.run(move || async move { step(&mut System::new(), &config, &LeaseSet::default()).map(drop) })
         .await?;
     let lines = |from: u16, to: u16| {
-        let (before, after) = (leases(from), leases(to));
-        let plan = Plan::new(&self::config(), &underlay(), &after);
-        let kernel = kernel_of(&Plan::new(&self::config(), &underlay(), &before));
+        let kernel = kernel_of(&self::config(), &leases(from));
+        let plan = plan_of(&self::config(), &kernel, &leases(to));
         let mut batches = [String::new(), String::new()];
         for operation in plan.diff(&kernel).operations() {
             let text = operation.to_string();

@@ -1,4 +1,5 @@
 //! Nodes that find one another in Kubernetes and in etcd.
+#![allow(clippy::print_stdout, reason = "a test that cannot be made here says so")]
 
 use anyhow::ensure;
 use serde_json::json;
