@@ -1,5 +1,6 @@
 //! EndpointSlice (discovery.k8s.io/v1): the addresses behind a Service.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::{Meta, ObjectName, Protocol};
@@ -148,17 +149,35 @@ pub struct Endpoint {
     pub(crate) ready: bool,
     pub(crate) serving: bool,
     pub(crate) terminating: bool,
-    pub(crate) hostname: Option<Box<str>>,
     pub(crate) node_name: Option<Box<str>>,
     pub(crate) zone: Option<Box<str>>,
     pub(crate) target: Option<Box<TargetRef>>,
     pub(crate) zone_hints: Box<[String]>,
     pub(crate) node_hints: Box<[String]>,
+    pub(crate) rest: Option<Box<EndpointRest>>,
+}
+
+/// What few endpoints say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EndpointRest {
+    pub(crate) hostname: Option<Box<str>>,
+    pub(crate) deprecated_topology: BTreeMap<String, String>,
+}
+
+impl EndpointRest {
+    /// Boxed, unless nothing is said.
+    pub(crate) fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+
+    pub(crate) fn named(hostname: Option<&str>) -> Option<Box<Self>> {
+        Self { hostname: hostname.map(Into::into), ..Self::default() }.boxed()
+    }
 }
 
 /// There are more of these than of anything else.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Endpoint>() <= 120);
+const _: () = assert!(size_of::<Endpoint>() <= 112);
 
 /// One address or, though nobody does that, more.
 #[derive(Clone, Debug)]
@@ -208,12 +227,12 @@ impl Endpoint {
             ready: true,
             serving: true,
             terminating: false,
-            hostname: None,
             node_name: None,
             zone: None,
             target: None,
             zone_hints: Box::default(),
             node_hints: Box::default(),
+            rest: None,
         }
     }
 
@@ -257,7 +276,7 @@ impl Endpoint {
     /// The label under which DNS knows this endpoint.
     #[must_use]
     pub fn hostname(&self) -> Option<&str> {
-        self.hostname.as_deref()
+        self.rest.as_ref()?.hostname.as_deref()
     }
 
     /// The node it runs on.
@@ -294,6 +313,12 @@ impl Endpoint {
     #[must_use]
     pub fn node_hints(&self) -> &[String] {
         &self.node_hints
+    }
+
+    /// `deprecatedTopology`, which clients of v1beta1 wrote: labels of the node. Kept, and used for nothing.
+    #[must_use]
+    pub fn deprecated_topology(&self) -> Option<&BTreeMap<String, String>> {
+        self.rest.as_ref().map(|rest| &rest.deprecated_topology).filter(|labels| !labels.is_empty())
     }
 }
 

@@ -3,11 +3,13 @@
 mod balancer;
 mod policy;
 mod port;
+mod unused;
 
 pub(crate) use balancer::LoadBalancer;
 pub use balancer::{IpMode, LoadBalancerIngress, PortStatus};
 pub use policy::{IpFamilyPolicy, ServiceType, TrafficDistribution, TrafficPolicy};
 pub use port::{Protocol, ServicePort, TargetPort};
+pub(crate) use unused::Unused;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -31,7 +33,8 @@ pub struct Service {
     pub(crate) publish_not_ready_addresses: bool,
     pub(crate) traffic: Traffic,
     pub(crate) spec: Spec,
-    pub(crate) conditions: Vec<Condition>,
+    pub(crate) conditions: Box<[Condition]>,
+    pub(crate) unused: Option<Box<Unused>>,
 }
 
 /// What the API keeps on Services of every type, though only those with a virtual address act on it.

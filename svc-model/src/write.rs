@@ -7,11 +7,11 @@
 //!
 //! | what was read | what is written |
 //! |--|--|
-//! | fields that are not in [`wire`]: of a Pod, a Node and a Namespace what is none of the network's business, such as a container's image; of the other kinds and of metadata none but `deprecatedTopology` of an EndpointSlice | nothing |
+//! | fields that are not in [`wire`]: of a Pod, a Node and a Namespace what is none of the network's business, such as a container's image; of the other kinds and of metadata none | nothing |
 //! | an address or network in another spelling | its canonical spelling, a network without host bits |
 //! | what goes without saying: protocols, `targetPort`, policies, `sessionAffinity`, `ipMode`, `clusterIPs`, conditions of endpoints, `Opaque`, the path `/` | it is said |
 //! | empty texts and lists, port 0, flags that are false | nothing |
-//! | fields that a Service of this type does not have (`externalName` of a ClusterIP Service, `nodePort` of an ExternalName) | nothing |
+//! | fields that no API server takes on a Service of this type (`nodePort` of a ClusterIP Service, `loadBalancerClass` of a NodePort); what it takes and does not use (`externalName`, `loadBalancerIP`, `nodePort` of an ExternalName) is kept | nothing |
 //! | an unknown `trafficDistribution` | nothing |
 //! | `loadBalancerSourceRanges` that are no networks | kept, behind those that are |
 //! | hosts of an Ingress | in lower case |

@@ -7,7 +7,7 @@ mod status;
 use super::*;
 use crate::allocate::AddressPool;
 use crate::yaml::{self, Manifests};
-use crate::{Kind, Service, Snapshot};
+use crate::{Kind, Service, Snapshot, wire, write};
 
 fn control() -> ControlPlane {
     let pool = AddressPool::builder().range("172.20.10.70-172.20.10.71".parse().unwrap()).build();
@@ -390,6 +390,33 @@ fn type_changes_drop_what_no_longer_applies() {
     accept(&mut control, &service_yaml("web", "type: ExternalName, externalName: www.example.com"));
     accept(&mut control, &service_yaml("web", "ports: [{port: 80}]"));
     assert_eq!(service(&control, "web").cluster_ips().len(), 1);
+}
+
+/// They are allocated and served by nobody, until the type uses them.
+#[test]
+fn what_a_type_does_not_use_is_kept() {
+    let mut control = control();
+    let words =
+        "externalName: example.com, loadBalancerIP: 172.20.10.70, ports: [{port: 80, nodePort: 30080}]";
+    let written = |control: &ControlPlane| match write::manifest(&Object::Service(service(control, "web"))) {
+        wire::Manifest::Service(it) => {
+            let number = it.spec.ports.unwrap()[0].node_port;
+            (it.spec.external_name.unwrap(), it.spec.load_balancer_ip.unwrap(), number)
+        }
+        other => panic!("{other:?}"),
+    };
+    let all = |number| ("example.com".to_owned(), "172.20.10.70".to_owned(), number);
+    let held = |control: &ControlPlane| control.node_ports.held();
+    let mut turn = |kind: &str| {
+        accept(&mut control, &service_yaml("web", &format!("type: {kind}, {words}")));
+        let shown = service(&control, "web");
+        let used = (shown.external_name().is_some(), shown.load_balancer_ip().is_some(), held(&control));
+        (written(&control), used)
+    };
+    assert_eq!(turn("ExternalName"), (all(Some(30080)), (true, false, 0)));
+    assert_eq!(turn("NodePort"), (all(Some(30080)), (false, false, 1)));
+    assert_eq!(turn("LoadBalancer"), (all(Some(30080)), (false, true, 1)));
+    assert_eq!(turn("ClusterIP"), (all(None), (false, false, 0)), "only the number goes back");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From a pod to its endpoints.
 
 use super::{Cluster, Group, hints};
+use crate::endpoint_slice::EndpointRest;
 use crate::{
     AddressType, Endpoint, EndpointPort, Kind, Node, ObjectRef, Pod, PodPhase, Problem, Service, ServicePort,
     TargetPort, TargetRef,
@@ -49,12 +50,12 @@ fn endpoint(service: &Service, pod: &Pod, family: AddressType, node: Option<&Nod
         ready: published || (pod.ready() && !pod.terminating()),
         serving: pod.ready(),
         terminating: pod.terminating(),
-        hostname: pod.hostname().filter(|_| pod.subdomain() == Some(service.name().name())).map(Into::into),
         node_name: pod.node_name().map(Into::into),
         zone: node.and_then(Node::zone).map(Into::into),
         target: Some(Box::new(TargetRef::pod(pod.name().clone(), pod.meta().uid()))),
         zone_hints: Box::default(),
         node_hints: Box::default(),
+        rest: EndpointRest::named(pod.hostname().filter(|_| pod.subdomain() == Some(service.name().name()))),
     };
     hints::distribute(service, &mut endpoint);
     Some(endpoint)

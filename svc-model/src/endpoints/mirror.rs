@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{EndpointAddress, EndpointSubset, Endpoints};
+use crate::endpoint_slice::EndpointRest;
 use crate::endpoint_slices::MANAGED_BY_LABEL;
 use crate::{AddressType, Endpoint, EndpointPort, EndpointSlice, Meta, ObjectName, SERVICE_NAME_LABEL};
 
@@ -75,7 +76,7 @@ fn sorted(subset: &EndpointSubset) -> Vec<EndpointPort> {
 fn endpoint(address: &EndpointAddress, ready: bool) -> Endpoint {
     Endpoint {
         ready,
-        hostname: address.hostname().map(Into::into),
+        rest: EndpointRest::named(address.hostname()),
         node_name: address.node_name().map(Into::into),
         target: address.target.clone().map(Box::new),
         ..Endpoint::ready_at(address.ip)

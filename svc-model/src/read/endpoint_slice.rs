@@ -1,6 +1,7 @@
 //! EndpointSlice.
 
 use super::{address, port, protocol, said, target_ref};
+use crate::endpoint_slice::EndpointRest;
 use crate::problem::Findings;
 use crate::wire;
 use crate::{AddressType, Endpoint, EndpointPort, EndpointSlice, Meta, ObjectName, SERVICE_NAME_LABEL};
@@ -86,11 +87,15 @@ fn endpoint(
         ready,
         serving: conditions.serving.unwrap_or(true),
         terminating: conditions.terminating.unwrap_or(false),
-        hostname: said(wire.hostname.as_ref()).map(Into::into),
         node_name: wire.node_name.as_deref().map(Into::into),
         zone: wire.zone.as_deref().map(Into::into),
         target: target_ref(wire.target_ref.as_ref(), namespace).map(Box::new),
         zone_hints: names(hints.for_zones),
         node_hints: names(hints.for_nodes),
+        rest: EndpointRest {
+            hostname: said(wire.hostname.as_ref()).map(Into::into),
+            deprecated_topology: wire.deprecated_topology.clone().unwrap_or_default(),
+        }
+        .boxed(),
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{address, balancer, port, protocol, said};
 use crate::problem::Findings;
-use crate::service::{Exposure, Headless, Spec, Traffic, VirtualService};
+use crate::service::{Exposure, Headless, Spec, Traffic, Unused, VirtualService};
 use crate::wire;
 use crate::{
     AddressType, IpFamilyPolicy, Meta, Selector, Service, ServicePort, ServiceType, TargetPort,
@@ -33,7 +33,8 @@ pub(super) fn read(wire: &wire::Service, meta: Meta, findings: &mut Findings<'_>
         publish_not_ready_addresses: wire.spec.publish_not_ready_addresses.unwrap_or(false),
         traffic: traffic?,
         spec,
-        conditions: super::conditions(conditions),
+        conditions: super::conditions(conditions).into(),
+        unused: unused(&wire.spec, service_type).boxed(),
     })
 }
 
@@ -104,6 +105,18 @@ fn traffic(
         // A preference that we do not know is none: it only ever made hints.
         distribution: spec.traffic_distribution.as_deref().and_then(|text| traffic_distribution(text).ok()),
     })
+}
+
+fn unused(spec: &wire::ServiceSpec, service_type: ServiceType) -> Unused {
+    let beside =
+        |text: Option<&String>, user| said(text).filter(|_| service_type != user).map(String::into_boxed_str);
+    let numbers = spec.ports.iter().flatten().map(|port| port.node_port.unwrap_or(0));
+    let numbers = numbers.filter(|_| service_type == ServiceType::ExternalName).collect::<Box<[i64]>>();
+    Unused {
+        external_name: beside(spec.external_name.as_ref(), ServiceType::ExternalName),
+        load_balancer_ip: beside(spec.load_balancer_ip.as_ref(), ServiceType::LoadBalancer),
+        node_ports: if numbers.iter().all(|number| *number == 0) { Box::default() } else { numbers },
+    }
 }
 
 fn families(spec: &wire::ServiceSpec, findings: &mut Findings<'_>) -> Vec<AddressType> {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::service::PORTS;
 use super::world::{NAMESPACES, NODES, World, labels, meta, slot_name};
+use crate::endpoint_slice::EndpointRest;
 use crate::endpoint_slices::HEADLESS_LABEL;
 use crate::endpoints::{LEADER_ANNOTATION, SKIP_LABEL};
 use crate::{
@@ -121,12 +122,12 @@ fn endpoint(slot: u8, family: AddressType) -> impl Strategy<Value = Endpoint> {
             ready,
             serving,
             terminating,
-            hostname: named.then(|| format!("host-{host}").into()),
             node_name: node.map(Into::into),
             zone: node.and_then(zone_of).map(Into::into),
             target: named.then(|| Box::new(TargetRef::pod(pod_name(slot, host), ""))),
             zone_hints: zone_hints.into_iter().map(str::to_owned).collect(),
             node_hints: node_hints.into_iter().map(str::to_owned).collect(),
+            rest: EndpointRest::named(named.then(|| format!("host-{host}")).as_deref()),
         },
     )
 }

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 
 use super::world::{World, labels, meta, slot_name};
 use crate::service::{
-    Exposure, Headless, LoadBalancer, Spec, TOPOLOGY_AWARE_HINTS, TOPOLOGY_MODE, Traffic, VirtualService,
+    Exposure, Headless, LoadBalancer, Spec, TOPOLOGY_AWARE_HINTS, TOPOLOGY_MODE, Traffic, Unused,
+    VirtualService,
 };
 use crate::topology::PROXY_NAME_LABEL;
 use crate::{
@@ -37,9 +38,9 @@ pub(super) fn service(world: World) -> impl Strategy<Value = Service> {
             }),
             1 => prop::sample::select(&["example.com", "www.example.org"][..]).prop_map(|it| Spec::ExternalName(it.to_owned())),
         ];
-        let marks = (service_labels(), topology_mode());
+        let marks = (service_labels(), topology_mode(), unused());
         (spec, traffic(slot), ports(), labels(), marks, any::<bool>()).prop_map(
-            move |(spec, traffic, ports, selector, (labels, annotations), publish_not_ready_addresses)| {
+            move |(spec, traffic, ports, selector, (labels, annotations, unused), publish_not_ready_addresses)| {
                 finished(slot, Service {
                     meta: Meta { labels, annotations, ..meta(slot_name(slot)) },
                     selector: Selector::new(selector),
@@ -47,7 +48,8 @@ pub(super) fn service(world: World) -> impl Strategy<Value = Service> {
                     publish_not_ready_addresses,
                     traffic,
                     spec,
-                    conditions: Vec::new(),
+                    conditions: Box::default(),
+                    unused: Some(Box::new(unused)),
                 })
             },
         )
@@ -70,16 +72,40 @@ fn topology_mode() -> impl Strategy<Value = BTreeMap<String, String>> {
     prop_oneof![4 => Just(BTreeMap::new()), 1 => annotated]
 }
 
-/// Gives node ports to the types that have them, and none to the others; the policies follow the type. DNS over UDP and TCP is one door.
+/// Now and then words of another type were left behind.
+fn unused() -> impl Strategy<Value = Unused> {
+    let words = (prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.5));
+    words.prop_map(|(name, address, ports)| Unused {
+        external_name: name.then(|| "old.example".into()),
+        load_balancer_ip: address.then(|| "192.0.2.9".into()),
+        node_ports: ports.then_some(30_000).into_iter().collect(),
+    })
+}
+
+/// Gives node ports to the types that have them, and none to the others; the policies follow the type, and
+/// so does what it does not use. DNS over UDP and TCP is one door.
 pub(super) fn finished(slot: u8, mut service: Service) -> Service {
     agree(&mut service);
     let wanted = service.allocates_node_ports();
+    let mut numbers = Vec::new();
     for port in &mut service.ports {
         let index = PORTS.iter().position(|known| (known.1, known.2) == (port.protocol, port.port));
         let door = index.map_or(9, |index| if PORTS[index].2 == 53 { 2 } else { index });
         let number = 30_000 + u16::from(slot) * 10 + u16::try_from(door).unwrap_or(9);
         port.node_port = wanted.then_some(number);
+        numbers.push(i64::from(number));
     }
+    let kind = service.service_type();
+    let alias = kind == ServiceType::ExternalName;
+    service.unused = service.unused.and_then(|unused| {
+        let ported = alias && !unused.node_ports.is_empty();
+        let kept = Unused {
+            external_name: unused.external_name.filter(|_| !alias),
+            load_balancer_ip: unused.load_balancer_ip.filter(|_| kind != ServiceType::LoadBalancer),
+            node_ports: if ported { numbers.into() } else { Box::default() },
+        };
+        kept.boxed()
+    });
     service
 }
 

@@ -94,7 +94,7 @@ fn node_port(
             let message = format!("{number} may only be set for type NodePort or LoadBalancer, not {kind}");
             findings.report(field, message);
         }
-        // Says nothing there, and is kept by nobody.
+        // Says nothing there, and is kept.
         ServiceType::ExternalName => {}
         // What was allocated under another range stays.
         _ if before.contains(&number) => {}

@@ -5,6 +5,8 @@
     reason = "the fields are Kubernetes' own, by the same names"
 )]
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::meta::null_is_nothing;
@@ -42,6 +44,9 @@ pub struct Endpoint {
     pub target_ref: Option<TargetRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hints: Option<EndpointHints>,
+    /// What clients of v1beta1 wrote; nobody looks at it any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deprecated_topology: Option<BTreeMap<String, String>>,
 }
 
 /// `endpoints[].conditions`.

@@ -14,8 +14,11 @@ pub(super) fn service(service: &Service) -> wire::Service {
         cluster_ips: list(addresses),
         ip_families: list(service.families().iter().map(ToString::to_string)),
         ip_family_policy: service.family_policy().map(|policy| policy.as_str().to_owned()),
-        ports: list(service.ports().iter().map(port)),
-        external_name: service.external_name().map(str::to_owned),
+        ports: list(
+            service.ports().iter().enumerate().map(|(index, it)| port(it, service.written_node_port(index))),
+        ),
+        external_name: service.written_external_name().map(str::to_owned),
+        load_balancer_ip: service.written_load_balancer_ip().map(str::to_owned),
         publish_not_ready_addresses: flag(service.publish_not_ready_addresses()),
         ..wire::ServiceSpec::default()
     };
@@ -46,7 +49,6 @@ fn traffic(spec: &mut wire::ServiceSpec, service: &Service) {
 
 fn load_balancer(spec: &mut wire::ServiceSpec, balancer: &LoadBalancer) {
     let ranges = balancer.source_ranges.iter().map(ToString::to_string);
-    spec.load_balancer_ip.clone_from(&balancer.requested);
     spec.load_balancer_class.clone_from(&balancer.class);
     spec.load_balancer_source_ranges = list(ranges.chain(balancer.unreadable_source_ranges.iter().cloned()));
     spec.allocate_load_balancer_node_ports = Some(balancer.allocates_node_ports);
@@ -63,7 +65,7 @@ pub(crate) fn status(service: &Service) -> Option<wire::ServiceStatus> {
     })
 }
 
-fn port(port: &ServicePort) -> wire::ServicePort {
+fn port(port: &ServicePort, node_port: Option<i64>) -> wire::ServicePort {
     wire::ServicePort {
         name: text(port.name()),
         protocol: Some(port.protocol().to_string()),
@@ -72,7 +74,7 @@ fn port(port: &ServicePort) -> wire::ServicePort {
             TargetPort::Number(number) => wire::IntOrString::Int((*number).into()),
             TargetPort::Name(name) => wire::IntOrString::String(name.clone()),
         }),
-        node_port: port.node_port().map(i64::from),
+        node_port,
         app_protocol: port.app_protocol().map(str::to_owned),
     }
 }

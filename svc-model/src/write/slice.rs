@@ -32,6 +32,7 @@ fn endpoint(endpoint: &Endpoint) -> wire::Endpoint {
         zone: endpoint.zone().map(str::to_owned),
         target_ref: endpoint.target_ref().map(target_ref),
         hints: hints(endpoint),
+        deprecated_topology: endpoint.deprecated_topology().cloned(),
     }
 }
 

@@ -54,13 +54,14 @@ fn what_comes_back_in_other_words() {
         (
             "Service",
             "spec: {type: ExternalName, externalName: a, clusterIP: '', ports: [{port: 80, nodePort: 30080}], loadBalancerIP: 192.0.2.1}",
-            "{spec:{externalName:a,ports:[{port:80,protocol:TCP,targetPort:80}],sessionAffinity:None,type:ExternalName}}",
+            "{spec:{externalName:a,loadBalancerIP:192.0.2.1,ports:[{nodePort:30080,port:80,protocol:TCP,targetPort:80}],sessionAffinity:None,type:ExternalName}}",
         ),
         (
             "Service",
-            "spec: {clusterIP: '::ffff:10.96.0.7', externalName: a, healthCheckNodePort: 32000, ports: [{port: 80, targetPort: ''}], \
+            "spec: {clusterIP: '::ffff:10.96.0.7', externalName: a, healthCheckNodePort: 32000, \
+               ports: [{port: 80, targetPort: '', nodePort: 30080}], loadBalancerClass: a/b, \
                trafficDistribution: Somewhere, publishNotReadyAddresses: false}",
-            "{spec:{clusterIP:10.96.0.7,clusterIPs:[10.96.0.7],internalTrafficPolicy:Cluster,ipFamilies:[IPv4],\
+            "{spec:{clusterIP:10.96.0.7,clusterIPs:[10.96.0.7],externalName:a,internalTrafficPolicy:Cluster,ipFamilies:[IPv4],\
               ipFamilyPolicy:SingleStack,ports:[{port:80,protocol:TCP,targetPort:80}],sessionAffinity:None,type:ClusterIP}}",
         ),
         (

@@ -169,6 +169,10 @@ fn slice() -> Json {
                     json!({"forZones": [{"name": "east"}], "forNodes": [{"name": "server1"}]}),
                 ])),
             ),
+            (
+                "deprecatedTopology",
+                maybe(one_of([json!({"kubernetes.io/hostname": "server1"}), json!({"a": "", "b": "c"})])),
+            ),
         ])
     };
     let port = object([
@@ -358,7 +362,6 @@ fn service() -> Json {
         ("healthCheckNodePort", maybe(one_of([json!(32000)]))),
         ("allocateLoadBalancerNodePorts", one_of([json!(true), json!(false)])),
         ("loadBalancerClass", maybe(one_of([json!("a.example/b")]))),
-        ("loadBalancerIP", maybe(one_of([json!("192.0.2.9"), json!("my-address")]))),
         ("loadBalancerSourceRanges", maybe(one_of([json!(["10.0.0.0/8", "fd00::/8"]), json!(["any"])]))),
     ]);
     let kinds = prop_oneof![cluster_ip, headless, node_port, typed("LoadBalancer", balanced), alias];
@@ -370,6 +373,8 @@ fn service() -> Json {
 fn common() -> Json {
     object([
         ("selector", maybe(one_of([json!({"app": "web"})]))),
+        ("externalName", maybe(one_of([json!("old.example"), json!("no name")]))),
+        ("loadBalancerIP", maybe(one_of([json!("192.0.2.9"), json!("my-address")]))),
         ("externalIPs", maybe(one_of([json!(["203.0.113.7"]), json!(["203.0.113.7", "2001:db8::7"])]))),
         ("internalTrafficPolicy", one_of([json!("Cluster"), json!("Local")])),
         ("publishNotReadyAddresses", maybe(one_of([json!(true)]))),
@@ -405,7 +410,9 @@ fn status() -> Json {
 fn assembled(kind: Value, common: &Value, ports: Value, mut status: Value) -> Value {
     let mut spec = merged(&merged(common, &json!({"ports": ports, "sessionAffinity": "None"})), &kind);
     let name = spec["type"].as_str().unwrap_or_default().to_owned();
-    if name == "NodePort" || name == "LoadBalancer" {
+    // Nobody looks at that of an ExternalName.
+    let stray = name == "ExternalName" && spec.get("externalIPs").is_some();
+    if name == "NodePort" || name == "LoadBalancer" || stray {
         spec["ports"][0]["nodePort"] = json!(30080);
     }
     if name == "ClusterIP" && spec.get("externalIPs").is_some() {
