@@ -131,6 +131,9 @@ pub mod trace;
 #[doc = include_str!("../docs/semantics.md")]
 pub mod semantics {}
 
+#[doc = include_str!("../docs/figures.md")]
+pub mod figures {}
+
 pub use config::{Compat, Detector, Node, NodeBuilder, NodeError, NodePortAddresses, PodSource, ProxyMode};
 pub use dataplane::Dataplane;
 #[cfg(feature = "driver")]
