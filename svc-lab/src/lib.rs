@@ -75,6 +75,7 @@
 //! | | |
 //! |---|---|
 //! | Linux 4.9 or later | with `CONFIG_USER_NS`, `CONFIG_NET_NS`, `CONFIG_PID_NS`, bridge, veth and packet sockets |
+//! | the environment variable `SVC_LAB_PRIVILEGED`, and root | what the kernel allows in the first user namespace only, as IPVS: the lab makes no user namespace then |
 //! | user namespaces for the caller | if they are forbidden the error names the switch and how to turn it: `user.max_user_namespaces`, `kernel.unprivileged_userns_clone`, `kernel.apparmor_restrict_unprivileged_userns`, the seccomp profile of a container |
 //! | threads | none before the call, but for libtest's |
 //! | programs | none; `nsenter` of util-linux to look in |

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use svc_nft::conntrack::Conntrack;
 
-use crate::iptables;
 use crate::sysctl::Sysctls;
+use crate::{iptables, ipvs};
 
 /// A kernel, or something that behaves like one: [`sys::Kernel`](crate::sys::Kernel) or
 /// [`fake::Kernel`](crate::fake::Kernel).
@@ -17,6 +17,9 @@ pub trait Dataplane: fmt::Debug {
 
     /// Its iptables.
     fn iptables(&mut self) -> &mut dyn iptables::Dataplane;
+
+    /// Its IPVS.
+    fn ipvs(&mut self) -> &mut dyn ipvs::Dataplane;
 
     /// Its connection tracking.
     fn conntrack(&mut self) -> &mut dyn Conntrack;

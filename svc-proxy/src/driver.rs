@@ -15,6 +15,7 @@ use crate::{CleanUpError, Dataplane, Error, Node, sys};
 
 mod handle;
 mod iptables;
+mod ipvs;
 mod mode;
 mod modes;
 mod nftables;
@@ -90,8 +91,14 @@ impl ProxyBuilder {
         self
     }
 
-    /// Whether chains of another proxy (`KUBE-…`, without our marker) are taken over by the mode iptables; they are refused
-    /// unless set.
+    /// The scheduler, and the name of the tables, in the mode ipvs.
+    pub fn ipvs(mut self, backend: crate::ipvs::Backend) -> Self {
+        self.proxy.modes.ipvs = backend;
+        self
+    }
+
+    /// Whether what another proxy left is taken over: `KUBE-…` chains without our marker in the mode iptables, the device and
+    /// virtual servers without it in the mode ipvs. They are refused unless set.
     pub fn adopt(mut self, adopt: bool) -> Self {
         self.proxy.modes.adopt = adopt;
         self
@@ -131,7 +138,7 @@ impl Proxy {
 
     /// Looks at the kernel settings that forwarding needs, in the network namespace of this thread; changes none.
     pub fn check(&mut self) -> SysctlReport {
-        settle::check(self.dataplane.sysctls(), &self.node, &Before::new())
+        settle::check(self.dataplane.sysctls(), &self.node, self.modes.backend.needs(), &Before::new())
     }
 
     /// Removes what a proxy of this configuration left in the network namespace of this thread, in whichever mode, and puts
@@ -244,7 +251,8 @@ impl Driver {
             self.settings.before = self.proxy.modes.recollect(kernel);
         }
         if self.proxy.sysctls == SysctlPolicy::Set {
-            settle::note(kernel.sysctls(), &self.proxy.node, &mut self.settings.before);
+            let needs = self.proxy.modes.backend.needs();
+            settle::note(kernel.sysctls(), &self.proxy.node, needs, &mut self.settings.before);
         }
         self.keeper.notice_others(kernel);
         let (wake, error) = self.keeper.sync(kernel, &mut self.settings, &self.metrics);
@@ -253,7 +261,8 @@ impl Driver {
         self.sweep();
         // No setting is changed before the kernel remembers what it was: whoever cleans up must know.
         let sysctls = self.proxy.dataplane.sysctls();
-        let sysctls = settle::check(sysctls, &self.proxy.node, &self.settings.remembered);
+        let needs = self.proxy.modes.backend.needs();
+        let sysctls = settle::check(sysctls, &self.proxy.node, needs, &self.settings.remembered);
         self.reports.publish(self.proxy.modes.backend, &*self.keeper, sysctls, error);
         wake
     }
@@ -269,10 +278,13 @@ impl Driver {
         if !self.is_in_force() || self.others.is_none_or(|at| now < at) {
             return;
         }
-        let errors = self.proxy.modes.remove_others(&mut *self.proxy.dataplane);
-        errors.iter().for_each(|error| tracing::warn!(%error, "what another mode left is there still"));
-        self.others = (!errors.is_empty()).then(|| now + RETRY);
-        self.metrics.cleanup_failed(errors.len());
+        let errors = self.proxy.modes.remove_others(&mut *self.proxy.dataplane, false);
+        let (drains, fails): (Vec<_>, Vec<_>) =
+            errors.iter().partition(|error| matches!(error, Error::Draining { .. }));
+        fails.iter().for_each(|error| tracing::warn!(%error, "what another mode left is there still"));
+        self.metrics.cleanup_failed(fails.len());
+        let pause = if drains.is_empty() { RETRY } else { RECHECK };
+        self.others = (!errors.is_empty()).then(|| now + pause);
         self.reports.removed(errors);
     }
 
@@ -335,7 +347,7 @@ impl Driver {
 fn clean_up(kernel: &mut dyn Dataplane, modes: &Modes, mut before: Before) -> Result<(), CleanUpError> {
     before.extend(modes.recollect(kernel));
     let mut errors = modes.remove(kernel);
-    errors.extend(modes.remove_others(kernel));
+    errors.extend(modes.remove_others(kernel, true));
     errors.extend(settle::restore(kernel.sysctls(), &before));
     CleanUpError::unless_empty(errors)
 }

@@ -17,6 +17,41 @@ pub enum Error {
     /// iptables would not take or list rules.
     #[error("iptables: {0}")]
     Iptables(#[from] iptables::Error),
+    /// IPVS would not be asked, or list.
+    #[error("ipvs: {0}")]
+    Ipvs(#[from] svc_ipvs::Error),
+    /// IPVS refused a command.
+    #[error("ipvs: {0}")]
+    IpvsRefused(Box<svc_ipvs::Refusal>),
+    /// A virtual server at an address and port of a Service, which this proxy did not make.
+    #[error(
+        "ipvs: virtual server {server} is another program's: delete it (`ipvsadm -D {server}`), or allow this proxy to adopt it"
+    )]
+    #[non_exhaustive]
+    ForeignServer {
+        /// The virtual server.
+        server: svc_ipvs::ServiceId,
+    },
+    /// A device of our name, which this proxy did not make.
+    #[error(
+        "ipvs: device {device} is another proxy's: have that clean up (`kube-proxy --cleanup`, or `ip link delete {device}`), or \
+         allow this one to adopt it"
+    )]
+    #[non_exhaustive]
+    ForeignDevice {
+        /// The device.
+        device: &'static str,
+    },
+    /// Virtual servers that are to go stay until the connections through them have ended.
+    #[error("ipvs: {servers} virtual servers have connections still and stay until they end")]
+    #[non_exhaustive]
+    Draining {
+        /// How many.
+        servers: usize,
+    },
+    /// The host's addresses cannot be listed.
+    #[error("the host's addresses cannot be listed: {}", std::io::Error::from_raw_os_error(*.0))]
+    Addresses(i32),
     /// Connection tracking would not list flows or forget one.
     #[error("connection tracking: {0}")]
     Conntrack(#[source] svc_nft::Error),
@@ -73,7 +108,13 @@ impl Error {
     /// What stands where rules would go is somebody else's.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
-        matches!(self, Error::ForeignTable { .. } | Error::ForeignChains { .. })
+        matches!(
+            self,
+            Error::ForeignTable { .. }
+                | Error::ForeignChains { .. }
+                | Error::ForeignServer { .. }
+                | Error::ForeignDevice { .. }
+        )
     }
 
     /// The process may not do this in its network namespace.
@@ -83,6 +124,8 @@ impl Error {
         match self {
             Error::Nftables(error) | Error::Conntrack(error) => error.is_permission_denied(),
             Error::Iptables(error) => error.is_permission_denied(),
+            Error::Ipvs(error) => error.is_permission_denied(),
+            Error::IpvsRefused(refusal) => matches!(refusal.errno(), 1 | 13),
             Error::Sysctl { errno, .. } => matches!(errno, 1 | 13),
             _ => false,
         }

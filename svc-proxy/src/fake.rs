@@ -5,13 +5,16 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use svc_ipvs::{
+    AddressDevice, Addresses, Command, Found, Info, ListedDestination, Refusal, ServiceId, Stats, Timeouts,
+};
 use svc_model::AddressType;
 use svc_nft::conntrack::{self, Conntrack, Filter, Flow};
 use svc_nft::{Batch, Table, TableId};
 
-use crate::Dataplane;
 use crate::iptables::{self, Change, Stamp, TableName, Tables, Variant};
 use crate::sysctl::Sysctls;
+use crate::{Dataplane, ipvs};
 
 mod tables;
 
@@ -41,6 +44,8 @@ struct Shared {
     sysctls: BTreeMap<String, String>,
     conntrack: conntrack::fake::Table,
     addresses: Vec<IpAddr>,
+    servers: svc_ipvs::fake::Kernel,
+    devices: svc_ipvs::fake::Devices,
 }
 
 impl Kernel {
@@ -78,6 +83,23 @@ impl Kernel {
     /// Makes the next request to connection tracking fail with this errno.
     pub fn fail_next_of_conntrack(&self, errno: i32) {
         self.lock().conntrack.fail_next(errno);
+    }
+
+    /// Its IPVS, as it is now.
+    #[must_use]
+    pub fn virtual_servers(&self) -> svc_ipvs::fake::Kernel {
+        self.lock().servers.clone()
+    }
+
+    /// Does something to its IPVS, as somebody else may.
+    pub fn with_virtual_servers<T>(&self, act: impl FnOnce(&mut svc_ipvs::fake::Kernel) -> T) -> T {
+        act(&mut self.lock().servers)
+    }
+
+    /// Its devices of addresses, as they are now.
+    #[must_use]
+    pub fn devices(&self) -> svc_ipvs::fake::Devices {
+        self.lock().devices.clone()
     }
 
     /// Every batch it took, in order.
@@ -227,7 +249,69 @@ impl Sysctls for Kernel {
     }
 }
 
+impl svc_ipvs::Dataplane for Kernel {
+    fn apply(&mut self, commands: &[Command]) -> Result<Vec<Refusal>, svc_ipvs::Error> {
+        self.lock().servers.apply(commands)
+    }
+
+    fn services(&mut self) -> Result<Vec<(svc_ipvs::Service, Stats)>, svc_ipvs::Error> {
+        self.lock().servers.services()
+    }
+
+    fn destinations(&mut self, of: ServiceId) -> Result<Vec<ListedDestination>, svc_ipvs::Error> {
+        self.lock().servers.destinations(of)
+    }
+
+    fn info(&mut self) -> Result<Info, svc_ipvs::Error> {
+        self.lock().servers.info()
+    }
+
+    fn timeouts(&mut self) -> Result<Timeouts, svc_ipvs::Error> {
+        self.lock().servers.timeouts()
+    }
+}
+
+impl Addresses for Kernel {
+    fn find(&mut self, device: &AddressDevice) -> Result<Found, svc_ipvs::Error> {
+        self.lock().devices.find(device)
+    }
+
+    fn create(&mut self, device: &AddressDevice) -> Result<(), svc_ipvs::Error> {
+        self.lock().devices.create(device)
+    }
+
+    fn adopt(&mut self, device: &AddressDevice) -> Result<(), svc_ipvs::Error> {
+        self.lock().devices.adopt(device)
+    }
+
+    fn bind(&mut self, device: &AddressDevice, addresses: &[IpAddr]) -> Result<(), svc_ipvs::Error> {
+        self.lock().devices.bind(device, addresses)
+    }
+
+    fn unbind(&mut self, device: &AddressDevice, addresses: &[IpAddr]) -> Result<(), svc_ipvs::Error> {
+        self.lock().devices.unbind(device, addresses)
+    }
+
+    fn remove(&mut self, device: &AddressDevice) -> Result<(), svc_ipvs::Error> {
+        self.lock().devices.remove(device)
+    }
+}
+
+impl ipvs::Dataplane for Kernel {
+    fn servers(&mut self) -> Result<&mut dyn svc_ipvs::Dataplane, svc_ipvs::Error> {
+        Ok(self)
+    }
+
+    fn devices(&mut self) -> Result<&mut dyn Addresses, svc_ipvs::Error> {
+        Ok(self)
+    }
+}
+
 impl Dataplane for Kernel {
+    fn ipvs(&mut self) -> &mut dyn ipvs::Dataplane {
+        self
+    }
+
     fn nftables(&mut self) -> &mut dyn svc_nft::Dataplane {
         self
     }

@@ -15,6 +15,7 @@
 //! Sources: kube-proxy's IPVS mode for the device and the settings, `net/netfilter/ipvs` of Linux 6.1 for the hooks.
 
 mod change;
+mod dataplane;
 mod rules;
 mod servers;
 
@@ -26,11 +27,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use change::Change;
+pub use dataplane::Dataplane;
 pub use rules::Rules;
 pub use svc_ipvs::Scheduler;
 
 use crate::plan::Compiler;
 use crate::{Plan, nftables};
+
+/// What the tables around virtual servers are called unless told otherwise: both back ends are there while one follows the
+/// other.
+const TABLE: &str = "svc-proxy-ipvs";
 
 /// The device that has the addresses of frontends.
 pub const DEVICE: &str = "kube-ipvs0";
@@ -68,8 +74,15 @@ impl Backend {
     /// [`Node::node_port_addresses`](crate::Node::node_port_addresses) chooses among them, and none of them is put on the
     /// device.
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        let addresses = addresses.into_iter().collect();
-        Self { glue: nftables::Backend::default(), scheduler: Scheduler::RR, addresses: Arc::new(addresses) }
+        let glue = nftables::Backend::default().table(TABLE);
+        Self { glue, scheduler: Scheduler::RR, addresses: Arc::default() }.addresses(addresses)
+    }
+
+    /// The same for a node with these addresses. The driver finds out itself.
+    #[must_use]
+    pub fn addresses(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.addresses = Arc::new(addresses.into_iter().collect());
+        self
     }
 
     /// The same with glue in tables of another name.
@@ -84,6 +97,29 @@ impl Backend {
     pub fn scheduler(mut self, scheduler: Scheduler) -> Self {
         self.scheduler = scheduler;
         self
+    }
+}
+
+#[cfg(feature = "driver")]
+impl Backend {
+    pub(crate) fn glue(&self) -> &nftables::Backend {
+        &self.glue
+    }
+
+    pub(crate) fn scheduler_name(&self) -> Scheduler {
+        self.scheduler
+    }
+
+    /// Whether an address is the node's own anyway.
+    pub(crate) fn has_address(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&address)
+    }
+}
+
+impl Default for Backend {
+    /// For a node of which no address is known.
+    fn default() -> Self {
+        Self::new([])
     }
 }
 

@@ -63,6 +63,11 @@ impl Backend {
         self
     }
 
+    #[cfg(feature = "driver")]
+    pub(crate) fn name(&self) -> &str {
+        &self.table
+    }
+
     /// The rules of a plan where IPVS leads, or not.
     pub(crate) fn compile_for(&self, plan: &Plan, balancer: &Balancer) -> Rules {
         Rules::new(plan, &self.table, balancer)

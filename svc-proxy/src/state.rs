@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use svc_model::{Delta, ObjectName, Revision, Snapshot};
 
-use crate::{Compiler, Node, Plan, Rejection, iptables, nftables};
+use crate::{Compiler, Node, Plan, Rejection, iptables, ipvs, nftables};
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +57,7 @@ macro_rules! rule_set {
 
 rule_set!(nftables::Rules, svc_nft::Batch);
 rule_set!(iptables::Rules, Vec<iptables::Change>);
+rule_set!(ipvs::Rules, ipvs::Change);
 
 /// What the driver has to do next.
 #[derive(Debug)]
@@ -162,6 +163,13 @@ impl<B: Compiler<Rules: RuleSet> + Clone> State<B> {
         self.plan = Plan::new(snapshot, node);
         self.rules = self.backend.compile(&self.plan);
         self.aside = Aside::default();
+        self.handle_refused();
+    }
+
+    /// Rules are compiled for something else from now on.
+    pub(crate) fn handle_backend(&mut self, backend: &B) {
+        self.backend = backend.clone();
+        self.rules = self.backend.compile(&self.plan);
         self.handle_refused();
     }
 

@@ -10,9 +10,9 @@ use svc_model::AddressType;
 use svc_nft::conntrack::{Conntrack, Filter, Flow};
 use svc_nft::{Batch, Chain, Dataplane as _, Family, Policy, Socket, Table, TableId};
 
-use crate::Dataplane;
 use crate::iptables::{self, Cause, Change, Stamp, TableName, Tables, Variant};
 use crate::sysctl::Sysctls;
+use crate::{Dataplane, ipvs};
 
 mod legacy;
 mod programs;
@@ -27,6 +27,8 @@ pub struct Kernel {
     send_at_most: Option<usize>,
     programs: Programs,
     legacy: legacy::Legacy,
+    servers: Option<svc_ipvs::Socket>,
+    devices: Option<svc_ipvs::AddressSocket>,
 }
 
 impl Kernel {
@@ -205,7 +207,27 @@ impl Sysctls for Kernel {
     }
 }
 
+impl ipvs::Dataplane for Kernel {
+    fn servers(&mut self) -> Result<&mut dyn svc_ipvs::Dataplane, svc_ipvs::Error> {
+        Ok(match &mut self.servers {
+            Some(socket) => socket,
+            none => none.insert(svc_ipvs::Socket::open()?),
+        })
+    }
+
+    fn devices(&mut self) -> Result<&mut dyn svc_ipvs::Addresses, svc_ipvs::Error> {
+        Ok(match &mut self.devices {
+            Some(socket) => socket,
+            none => none.insert(svc_ipvs::AddressSocket::open()?),
+        })
+    }
+}
+
 impl Dataplane for Kernel {
+    fn ipvs(&mut self) -> &mut dyn ipvs::Dataplane {
+        self
+    }
+
     fn nftables(&mut self) -> &mut dyn svc_nft::Dataplane {
         self
     }

@@ -137,7 +137,11 @@ impl fmt::Display for Checked {
         match finding {
             Finding::Fine => write!(f, "{name} = {value}"),
             Finding::Absent => {
-                let module = if name.starts_with("net/bridge") { "br_netfilter" } else { "nf_conntrack" };
+                let module = match name {
+                    name if name.starts_with("net/bridge") => "br_netfilter",
+                    name if name.starts_with("net/ipv4/vs") => "ip_vs",
+                    _ => "nf_conntrack",
+                };
                 write!(f, "{name} is absent: {needed_for} needs it (`modprobe {module}`)")
             }
             Finding::Wrong => {

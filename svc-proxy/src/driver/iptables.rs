@@ -251,7 +251,7 @@ impl Remains for Iptables {
         Ok(before)
     }
 
-    fn remove(&mut self, kernel: &mut dyn Dataplane) -> Vec<Error> {
+    fn remove(&mut self, kernel: &mut dyn Dataplane, _at_once: bool) -> Vec<Error> {
         let kernel = kernel.iptables();
         FAMILIES.into_iter().filter_map(|family| self.remove_family(kernel, family).err()).collect()
     }

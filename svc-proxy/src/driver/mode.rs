@@ -36,6 +36,11 @@ pub(super) trait Mode: fmt::Debug + Send {
         before: &mut Before,
     ) -> Result<Resynced, Error>;
 
+    /// Looks at what the kernel has that rules are compiled for. Whether that is another than before, and the backend with it.
+    fn look_around(&mut self, _kernel: &mut dyn Dataplane) -> Result<bool, Error> {
+        Ok(false)
+    }
+
     /// Makes the kernel remember what settings were.
     fn remember(
         &mut self,
@@ -58,8 +63,9 @@ pub(super) trait Remains: fmt::Debug {
     /// What it has the kernel remember of settings.
     fn recollect(&mut self, kernel: &mut dyn Dataplane) -> Result<Before, Error>;
 
-    /// Removes all of it; goes on after a failure.
-    fn remove(&mut self, kernel: &mut dyn Dataplane) -> Vec<Error>;
+    /// Removes all of it; goes on after a failure. Unless it has to be at once, what connections need stays until they end,
+    /// which is an error of its own: [`Error::Draining`].
+    fn remove(&mut self, kernel: &mut dyn Dataplane, at_once: bool) -> Vec<Error>;
 }
 
 /// What became of a difference.
@@ -149,6 +155,10 @@ impl<M: Mode> Keeper<M> {
         settings: &mut Settings,
     ) -> Result<bool, Error> {
         let start = Instant::now().into_std();
+        if self.mode.look_around(kernel)? {
+            self.state.handle_backend(self.mode.backend());
+            return Ok(());
+        }
         let resynced = self.mode.resync(kernel, rules, &mut settings.before)?;
         for rejection in &resynced.rejections {
             tracing::warn!("{rejection}");

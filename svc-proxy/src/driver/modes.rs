@@ -3,11 +3,12 @@
 use svc_model::Snapshot;
 
 use super::iptables::Iptables;
+use super::ipvs::Ipvs;
 use super::mode::{Keep, Keeper, Remains};
 use super::nftables::Nft;
 use crate::iptables::Variant;
-use crate::sysctl::settle::Before;
-use crate::{Dataplane, Error, Node, Plan, iptables, nftables};
+use crate::sysctl::settle::{Before, Needs};
+use crate::{Dataplane, Error, Node, Plan, iptables, ipvs, nftables};
 
 /// How rules reach the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,15 +19,33 @@ pub enum Backend {
     Nftables,
     /// The programs `iptables-restore` and `ip6tables-restore`.
     Iptables,
+    /// Virtual servers of IPVS, over netlink, with a table of nftables around them.
+    Ipvs,
 }
 
 impl Backend {
+    /// The kernel settings that it needs beside those of all modes.
+    pub(super) fn needs(self) -> Needs {
+        match self {
+            Backend::Ipvs => &[
+                ("net/ipv4/vs/conntrack", "masquerading what IPVS forwards"),
+                ("net/ipv4/vs/expire_nodest_conn", "clients whose endpoint is gone"),
+                (
+                    "net/ipv4/vs/expire_quiescent_template",
+                    "clients that stay with an endpoint that is about to go",
+                ),
+            ],
+            _ => &[],
+        }
+    }
+
     /// As kube-proxy's `mode` has it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Backend::Nftables => "nftables",
             Backend::Iptables => "iptables",
+            Backend::Ipvs => "ipvs",
         }
     }
 }
@@ -43,6 +62,7 @@ pub(super) struct Modes {
     pub(super) backend: Backend,
     pub(super) nftables: nftables::Backend,
     pub(super) iptables: iptables::Backend,
+    pub(super) ipvs: ipvs::Backend,
     /// What a plain `iptables-restore` programs unless set.
     pub(super) variant: Option<Variant>,
     pub(super) adopt: bool,
@@ -53,11 +73,12 @@ pub(super) struct Modes {
 pub(super) enum Place {
     Nftables,
     Iptables(Variant),
+    Ipvs,
 }
 
 impl Place {
-    const ALL: [Place; 3] =
-        [Place::Nftables, Place::Iptables(Variant::Legacy), Place::Iptables(Variant::Nft)];
+    const ALL: [Place; 4] =
+        [Place::Nftables, Place::Iptables(Variant::Legacy), Place::Iptables(Variant::Nft), Place::Ipvs];
 }
 
 impl Modes {
@@ -74,6 +95,7 @@ impl Modes {
                 let mode = Iptables::new(self.iptables.clone(), self.variant, self.adopt);
                 Box::new(Keeper::new(plan, mode))
             }
+            Backend::Ipvs => Box::new(Keeper::new(plan, Ipvs::new(self.ipvs.clone(), self.adopt))),
         }
     }
 
@@ -81,6 +103,7 @@ impl Modes {
     fn place(&self, kernel: &mut dyn Dataplane) -> Result<Place, Error> {
         Ok(match (self.backend, self.variant) {
             (Backend::Nftables, _) => Place::Nftables,
+            (Backend::Ipvs, _) => Place::Ipvs,
             (Backend::Iptables, Some(variant)) => Place::Iptables(variant),
             (Backend::Iptables, None) => Place::Iptables(kernel.iptables().default_variant()?),
         })
@@ -89,6 +112,7 @@ impl Modes {
     fn remains(&self, place: Place) -> Box<dyn Remains> {
         match place {
             Place::Nftables => Box::new(Nft::new(self.nftables.clone())),
+            Place::Ipvs => Box::new(Ipvs::new(self.ipvs.clone(), false)),
             Place::Iptables(variant) => Box::new(Iptables::new(self.iptables.clone(), Some(variant), false)),
         }
     }
@@ -106,25 +130,25 @@ impl Modes {
     }
 
     /// Removes what modes other than the one wanted left. What is somebody else's stays, without a word.
-    pub(super) fn remove_others(&self, kernel: &mut dyn Dataplane) -> Vec<Error> {
+    pub(super) fn remove_others(&self, kernel: &mut dyn Dataplane, at_once: bool) -> Vec<Error> {
         let wanted = match self.place(kernel) {
             Ok(wanted) => wanted,
             Err(error) => return vec![error],
         };
         let others = Place::ALL.into_iter().filter(|place| *place != wanted);
-        others.flat_map(|place| self.remove_ours(place, kernel)).collect()
+        others.flat_map(|place| self.remove_ours(place, kernel, at_once)).collect()
     }
 
     /// Removes what is there of the mode wanted.
     pub(super) fn remove(&self, kernel: &mut dyn Dataplane) -> Vec<Error> {
         match self.place(kernel) {
-            Ok(place) => self.remains(place).remove(kernel),
+            Ok(place) => self.remains(place).remove(kernel, true),
             Err(error) => vec![error],
         }
     }
 
-    fn remove_ours(&self, place: Place, kernel: &mut dyn Dataplane) -> Vec<Error> {
-        let mut errors = self.remains(place).remove(kernel);
+    fn remove_ours(&self, place: Place, kernel: &mut dyn Dataplane, at_once: bool) -> Vec<Error> {
+        let mut errors = self.remains(place).remove(kernel, at_once);
         errors.retain(|error| !error.is_foreign() && !is_absent(error));
         errors
     }
@@ -132,5 +156,9 @@ impl Modes {
 
 /// Without the program there is nothing that this crate could have put there by it.
 fn is_absent(error: &Error) -> bool {
-    matches!(error, Error::Iptables(error) if error.is_missing())
+    match error {
+        Error::Iptables(error) => error.is_missing(),
+        Error::Ipvs(error) => error.is_unsupported(),
+        _ => false,
+    }
 }

@@ -27,7 +27,7 @@ impl Nft {
     }
 
     /// A change is sent for the generation that our last batch led to, so that others are noticed.
-    fn send(&mut self, kernel: &mut dyn Nftables, batch: &Batch) -> Result<bool, svc_nft::Error> {
+    pub(super) fn send(&mut self, kernel: &mut dyn Nftables, batch: &Batch) -> Result<bool, svc_nft::Error> {
         let mut others = false;
         if batch.is_empty() {
             return Ok(others);
@@ -113,7 +113,7 @@ impl Remains for Nft {
         Ok(before)
     }
 
-    fn remove(&mut self, kernel: &mut dyn Dataplane) -> Vec<Error> {
+    fn remove(&mut self, kernel: &mut dyn Dataplane, _at_once: bool) -> Vec<Error> {
         let removed = self.backend.tables().map(|table| remove(kernel.nftables(), &table));
         removed.into_iter().filter_map(Result::err).collect()
     }

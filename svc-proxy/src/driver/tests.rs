@@ -7,6 +7,7 @@ use crate::sysctl::{Finding, Sysctls as _};
 use crate::{Plan, fake, nftables};
 
 mod iptables;
+mod ipvs;
 
 const EPERM: i32 = 1;
 const FORWARD: &str = "net/ipv4/ip_forward";

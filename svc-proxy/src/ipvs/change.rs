@@ -10,8 +10,9 @@ use super::DEVICE;
 
 /// What differs. Displays as the lines that the tools would be given: `ipvsadm --restore`, `ip -batch`, `nft -f`.
 ///
-/// The parts are applied in their order. Each is wholly in force before the next begins, so at no moment an address is the
-/// node's own without its virtual servers, or a virtual server led to without the rules around it.
+/// The parts are applied in this order, each wholly in force before the next begins: [`glue`](Self::glue),
+/// [`bound`](Self::bound), [`coming`](Self::coming), [`going`](Self::going), [`unbound`](Self::unbound). So no virtual server is
+/// led to without the rules around it, and whoever finds one at an address of the device knows whose it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Change {
     /// Virtual servers and real servers that come, or are set otherwise.
@@ -34,31 +35,31 @@ impl Change {
             && self.go.is_empty()
     }
 
-    /// First: virtual servers and real servers that come, or are set otherwise.
+    /// Virtual servers and real servers that come, or are set otherwise.
     #[must_use]
     pub fn coming(&self) -> &[Command] {
         &self.come
     }
 
-    /// Second: the rules around them, at once.
+    /// The rules around them, all at once.
     #[must_use]
     pub fn glue(&self) -> &Batch {
         &self.glue
     }
 
-    /// Third: addresses to put on [`DEVICE`].
+    /// Addresses to put on [`DEVICE`].
     #[must_use]
     pub fn bound(&self) -> &[IpAddr] {
         &self.bind
     }
 
-    /// Fourth: addresses to take from it.
+    /// Addresses to take from it, once no virtual server is there.
     #[must_use]
     pub fn unbound(&self) -> &[IpAddr] {
         &self.unbind
     }
 
-    /// Last: real servers and virtual servers that go. Whoever has connections is first given weight 0 by who applies this.
+    /// Real servers and virtual servers that go. Whoever has connections is first given weight 0 by who applies this.
     #[must_use]
     pub fn going(&self) -> &[Command] {
         &self.go
@@ -76,11 +77,11 @@ impl Change {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.come.iter().try_for_each(|command| writeln!(f, "{command}"))?;
         write!(f, "{}", self.glue)?;
         self.bind.iter().try_for_each(|address| write_address(f, "add", *address))?;
-        self.unbind.iter().try_for_each(|address| write_address(f, "del", *address))?;
-        self.go.iter().try_for_each(|command| writeln!(f, "{command}"))
+        self.come.iter().try_for_each(|command| writeln!(f, "{command}"))?;
+        self.go.iter().try_for_each(|command| writeln!(f, "{command}"))?;
+        self.unbind.iter().try_for_each(|address| write_address(f, "del", *address))
     }
 }
 

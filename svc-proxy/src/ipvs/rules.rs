@@ -112,6 +112,24 @@ impl Rules {
         self.services.keys().cloned().collect()
     }
 
+    /// The same rules without these Services.
+    #[must_use]
+    pub fn without<'a>(&self, services: impl IntoIterator<Item = &'a ObjectName>) -> Self {
+        let mut rules = self.clone();
+        let names: BTreeSet<_> = services.into_iter().cloned().collect();
+        rules.forget(&names);
+        names.iter().for_each(|name| _ = rules.services.remove_mut(name));
+        rules.glue = rules.glue.without(&names);
+        rules
+    }
+
+    /// Whose a virtual server is.
+    #[must_use]
+    pub fn owner(&self, server: ServiceId) -> Option<&ObjectName> {
+        let frontend = self.taken.get(&server).copied().or_else(|| self.settings.node_port(server))?;
+        self.owners.get(&frontend)
+    }
+
     /// What packets are traced through: as the kernel has it when all of this is in force.
     #[must_use]
     pub fn on_paper(&self) -> Tables {
@@ -127,13 +145,15 @@ impl Rules {
         self.on_paper().trace(packet)
     }
 
-    fn follow(&mut self, plan: &Plan, services: &BTreeSet<ObjectName>) {
-        for name in services {
-            for server in self.servers_of(name) {
-                self.owners.remove_mut(&server.frontend);
-                self.taken.remove_mut(&server.id());
-            }
+    fn forget(&mut self, services: &BTreeSet<ObjectName>) {
+        for server in services.iter().flat_map(|name| self.servers_of(name)).collect::<Vec<_>>() {
+            self.owners.remove_mut(&server.frontend);
+            self.taken.remove_mut(&server.id());
         }
+    }
+
+    fn follow(&mut self, plan: &Plan, services: &BTreeSet<ObjectName>) {
+        self.forget(services);
         self.services = plan.services_by_name().clone();
         for name in services {
             for server in self.servers_of(name) {

@@ -14,9 +14,12 @@ mod tests;
 /// What settings were before the proxy changed them.
 pub(crate) type Before = BTreeMap<String, String>;
 
+/// What a mode needs beside what all do: settings that have to be on, and what each is good for.
+pub(crate) type Needs = &'static [(&'static str, &'static str)];
+
 /// Notes in `before` what has to be changed. The first value counts: what somebody set later is not what we found.
-pub(crate) fn note(sysctls: &mut dyn Sysctls, node: &Node, before: &mut Before) {
-    for Setting { name, wanted, .. } in needed(node) {
+pub(crate) fn note(sysctls: &mut dyn Sysctls, node: &Node, mode: Needs, before: &mut Before) {
+    for Setting { name, wanted, .. } in needed(node, mode) {
         match sysctls.sysctl(name) {
             Ok(Some(value)) if !wanted.is_met_by(&value) => {
                 before.entry(name.to_owned()).or_insert(value);
@@ -27,8 +30,8 @@ pub(crate) fn note(sysctls: &mut dyn Sysctls, node: &Node, before: &mut Before) 
 }
 
 /// Looks at every setting this node needs, and sets those that `may_set` has a value to go back to.
-pub(crate) fn check(sysctls: &mut dyn Sysctls, node: &Node, may_set: &Before) -> SysctlReport {
-    let entries = needed(node).into_iter().map(|Setting { name, wanted, needed_for }| {
+pub(crate) fn check(sysctls: &mut dyn Sysctls, node: &Node, mode: Needs, may_set: &Before) -> SysctlReport {
+    let entries = needed(node, mode).into_iter().map(|Setting { name, wanted, needed_for }| {
         let value = sysctls.sysctl(name);
         let finding = match &value {
             Err(error) => Finding::Failed(failure(name, "read", error)),
@@ -78,7 +81,7 @@ struct Setting {
     needed_for: &'static str,
 }
 
-fn needed(node: &Node) -> Vec<Setting> {
+fn needed(node: &Node, mode: Needs) -> Vec<Setting> {
     let neighbours = "a pod whose Service leads to its neighbour on the bridge";
     let others = "forwarding to other hosts and pods";
     let on = |(name, needed_for)| Setting { name, wanted: Wanted::On, needed_for };
@@ -95,5 +98,5 @@ fn needed(node: &Node) -> Vec<Setting> {
         wanted: Wanted::AtLeast(least),
         needed_for: "the configuration of connection tracking",
     });
-    per_family.flatten().chain(localhost).map(on).chain(tracking).collect()
+    per_family.flatten().chain(localhost).chain(mode.iter().copied()).map(on).chain(tracking).collect()
 }

@@ -115,9 +115,14 @@ pub fn node_config() -> Node {
 }
 
 fn start(host: &Host, store: &Store, settings: impl Fn(ProxyBuilder) -> ProxyBuilder) -> (Handle, Task<()>) {
-    let proxy = settings(Proxy::builder(node_config()).sysctls(SysctlPolicy::Set)).build();
+    let proxy = settings(proxy_builder(node_config())).build();
     let (handle, run) = proxy.drive(store.watch());
     (handle, host.spawn(move || run))
+}
+
+/// A proxy of the back end that the trial is about, which may change settings.
+pub fn proxy_builder(node: Node) -> ProxyBuilder {
+    Proxy::builder(node).sysctls(SysctlPolicy::Set).backend(crate::backend())
 }
 
 /// A Service called `web`, and its endpoints: `a` and `b` on this node, `remote` on the other.

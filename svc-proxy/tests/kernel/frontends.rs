@@ -4,26 +4,26 @@ use libtest_mimic::Trial;
 use svc_lab::{Lab, Result};
 use svc_model::store::Store;
 use svc_model::yaml;
-use svc_proxy::{Node, Proxy, SysctlPolicy};
+use svc_proxy::Node;
 
-use crate::cluster::{CLIENT, Cluster, NODE, PORT, node_builder, node_config, web};
+use crate::On;
+use crate::cluster::{CLIENT, Cluster, NODE, PORT, node_builder, node_config, proxy_builder, web};
 use crate::traffic::{
     ask, ask_often, ask_udp, assert_dropped, assert_refused, serve, serve_udp, source_seen,
 };
-use crate::trial;
 
-pub fn trials() -> Vec<Trial> {
+pub fn trials(on: On) -> Vec<Trial> {
     vec![
-        trial("cluster_ip_spreads_over_all_endpoints", cluster_ip),
-        trial("bridged_neighbours_reach_each_other", bridged_neighbours),
-        trial("a_pod_reaches_itself", hairpin),
-        trial("node_port_masquerades_clients_outside", node_port),
-        trial("node_ports_on_127_0_0_1_if_asked_for", localhost_node_ports),
-        trial("external_ip_and_balancer_address_serve", outside_addresses),
-        trial("what_no_service_has_is_refused_or_dropped", unserved),
-        trial("connections_without_endpoints_are_refused", no_endpoints),
-        trial("udp_is_served_the_same_way", udp),
-        trial("ipv6_is_served_the_same_way", ipv6),
+        on.trial("cluster_ip_spreads_over_all_endpoints", cluster_ip),
+        on.trial("bridged_neighbours_reach_each_other", bridged_neighbours),
+        on.trial("a_pod_reaches_itself", hairpin),
+        on.trial("node_port_masquerades_clients_outside", node_port),
+        on.trial("node_ports_on_127_0_0_1_if_asked_for", localhost_node_ports),
+        on.trial("external_ip_and_balancer_address_serve", outside_addresses),
+        on.trial("what_no_service_has_is_refused_or_dropped", unserved),
+        on.trial("connections_without_endpoints_are_refused", no_endpoints),
+        on.trial("udp_is_served_the_same_way", udp),
+        on.trial("ipv6_is_served_the_same_way", ipv6),
     ]
 }
 
@@ -157,7 +157,7 @@ async fn ipv6(lab: Lab) -> Result {
     serve(&remote, "remote", 8080).await?;
     let store = Store::new();
     let config = Node::builder("server2").address("fd00:20::2").cluster_cidr("fd00:244::/48").build()?;
-    let (handle, run) = Proxy::builder(config).sysctls(SysctlPolicy::Set).build().drive(store.watch());
+    let (handle, run) = proxy_builder(config).build().drive(store.watch());
     let _driver = node.spawn(move || run);
     let manifests = |local: &str, endpoint: &str| {
         format!(

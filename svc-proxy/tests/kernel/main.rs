@@ -13,6 +13,7 @@
 mod cluster;
 mod frontends;
 mod iptables;
+mod ipvs;
 mod killed;
 mod life;
 mod policies;
@@ -27,6 +28,7 @@ mod udp;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
+use svc_proxy::Backend;
 use svc_proxy::iptables::Variant;
 
 fn main() -> ExitCode {
@@ -38,8 +40,10 @@ fn main() -> ExitCode {
     }
     svc_lab::enter();
     let trials = [
-        frontends::trials(),
-        policies::trials(),
+        frontends::trials(On::Usual),
+        frontends::trials(On::Ipvs),
+        policies::trials(On::Usual),
+        policies::trials(On::Ipvs),
         life::trials(),
         killed::trials(),
         trouble::trials(),
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         udp::trials(),
         iptables::trials(),
         switching::trials(),
+        ipvs::trials(),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit_code()
 }
@@ -68,6 +73,50 @@ where
             }
         }
     })
+}
+
+tokio::task_local! {
+    static BACKEND: Backend;
+}
+
+/// The back end that a trial is about.
+pub fn backend() -> Backend {
+    BACKEND.try_with(|backend| *backend).unwrap_or_default()
+}
+
+/// The back end that trials are about.
+#[derive(Clone, Copy, Debug)]
+pub enum On {
+    /// The one that a proxy has unless told otherwise.
+    Usual,
+    /// IPVS, where the kernel has it.
+    Ipvs,
+}
+
+impl On {
+    /// A test in a lab of its own; its clusters have this back end.
+    pub fn trial<F, Fut>(self, name: &str, test: F) -> Trial
+    where
+        F: FnOnce(svc_lab::Lab) -> Fut + Send + 'static,
+        Fut: Future<Output = svc_lab::Result> + 'static,
+    {
+        if matches!(self, On::Usual) {
+            return trial(name, test);
+        }
+        let name = format!("ipvs_{name}");
+        trial(&name.clone(), move |lab| async move {
+            match svc_ipvs::Socket::open() {
+                Err(error) if error.is_unsupported() => {
+                    println!("SKIP ipvs::{name}: this kernel has no IPVS");
+                    Ok(())
+                }
+                opened => {
+                    drop(opened?);
+                    BACKEND.scope(Backend::Ipvs, test(lab)).await
+                }
+            }
+        })
+    }
 }
 
 /// A test in a lab of its own.

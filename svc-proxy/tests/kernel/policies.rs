@@ -3,21 +3,21 @@
 use libtest_mimic::Trial;
 use svc_lab::{Lab, Result};
 
+use crate::On;
 use crate::cluster::{CLIENT, Cluster, web};
 use crate::traffic::{ask, ask_often, assert_dropped, assert_refused, source_seen};
-use crate::trial;
 
 const BALANCER: &str = "loadBalancer: {ingress: [{ip: 172.20.10.70}]}";
 
-pub fn trials() -> Vec<Trial> {
+pub fn trials(on: On) -> Vec<Trial> {
     vec![
-        trial("external_policy_local_keeps_the_client", external_local),
-        trial("external_policy_local_without_local_endpoint_drops", external_local_empty),
-        trial("internal_policy_local_stays_on_the_node", internal_local),
-        trial("source_ranges_keep_others_out", source_ranges),
-        trial("affinity_keeps_a_client_with_its_endpoint", affinity),
-        trial("affinity_survives_the_loss_of_other_endpoints", affinity_updates),
-        trial("affinity_and_policy_local_go_together", affinity_local),
+        on.trial("external_policy_local_keeps_the_client", external_local),
+        on.trial("external_policy_local_without_local_endpoint_drops", external_local_empty),
+        on.trial("internal_policy_local_stays_on_the_node", internal_local),
+        on.trial("source_ranges_keep_others_out", source_ranges),
+        on.trial("affinity_keeps_a_client_with_its_endpoint", affinity),
+        on.trial("affinity_survives_the_loss_of_other_endpoints", affinity_updates),
+        on.trial("affinity_and_policy_local_go_together", affinity_local),
     ]
 }
 

@@ -159,6 +159,10 @@ impl svc_proxy::Dataplane for Deadly {
         self
     }
 
+    fn ipvs(&mut self) -> &mut dyn svc_proxy::ipvs::Dataplane {
+        self.kernel.ipvs()
+    }
+
     fn conntrack(&mut self) -> &mut dyn svc_nft::conntrack::Conntrack {
         self.kernel.conntrack()
     }

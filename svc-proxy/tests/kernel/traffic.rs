@@ -153,6 +153,13 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Ends it by a reset, of which the kernel remembers nothing for long.
+    pub async fn reset(self, host: &Host) -> io::Result<()> {
+        host.run(move || async move { self.stream.into_inner().set_zero_linger() }).await
+    }
+}
+
 /// Clients that connect again and again until told to stop.
 pub struct Load {
     stop: Arc<AtomicBool>,

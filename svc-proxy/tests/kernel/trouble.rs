@@ -110,6 +110,10 @@ impl svc_proxy::Dataplane for Spoilt {
         self.0.iptables()
     }
 
+    fn ipvs(&mut self) -> &mut dyn svc_proxy::ipvs::Dataplane {
+        self.0.ipvs()
+    }
+
     fn conntrack(&mut self) -> &mut dyn svc_nft::conntrack::Conntrack {
         self.0.conntrack()
     }

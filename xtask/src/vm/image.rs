@@ -52,6 +52,11 @@ impl<'a> Image<'a> {
         for needed in suite.programs {
             self.program(needed)?;
         }
+        for folder in suite.folders {
+            let mut files = Vec::new();
+            files_under(Path::new(folder), &mut files)?;
+            self.same.extend(files);
+        }
         let stripped = self.workspace.vm().join(format!("{}-stripped", suite.name));
         let strip = Call::parse("strip --output-file").arg(stripped.to_string_lossy()).arg(program);
         if strip.run(self.workspace).is_err() {

@@ -1,6 +1,8 @@
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin:/sbin HOME=/root RUST_BACKTRACE=1 CI=true SVC_VM=1
+# IPVS is for the first user namespace.
+export SVC_LAB_PRIVILEGED=1
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -17,7 +19,7 @@ for module in /lib/modules/*/kernel/net/netfilter/ipvs/*.ko*; do
     /sbin/modprobe "${name%%.ko*}"
 done
 # As labs find them on a node: what bridges and SCTP sockets need is there, and batches may be large.
-for module in br_netfilter sctp veth vxlan; do /sbin/modprobe "$module"; done
+for module in br_netfilter dummy sctp veth vxlan; do /sbin/modprobe "$module"; done
 echo 4194304 >/proc/sys/net/core/wmem_max
 echo 4194304 >/proc/sys/net/core/rmem_max
 echo "VM KERNEL $(uname -r)"

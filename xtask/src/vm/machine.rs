@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::workspace::Workspace;
 
 /// Far more than a run takes, so that a hung machine ends the stage rather than the day.
-const SECONDS: &str = "240";
+const SECONDS: &str = "480";
 
 /// What a machine wrote, line by line.
 #[derive(Debug)]

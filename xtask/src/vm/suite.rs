@@ -15,6 +15,10 @@ pub(crate) struct Suite {
     pub(crate) args: &'static [&'static str],
     /// Programs of the host that it runs.
     pub(crate) programs: &'static [&'static str],
+    /// Folders of the host with what those load.
+    pub(crate) folders: &'static [&'static str],
+    /// It runs only when it is asked for by name.
+    pub(crate) by_name: bool,
 }
 
 pub(crate) const SUITES: &[Suite] = &[
@@ -25,6 +29,26 @@ pub(crate) const SUITES: &[Suite] = &[
         target: "kernel",
         args: &["--test-threads=1"],
         programs: &["ipvsadm", "ip"],
+        folders: &[],
+        by_name: false,
+    },
+    Suite {
+        name: "proxy",
+        package: "svc-proxy",
+        target: "kernel",
+        args: &["ipvs_", "--test-threads=1"],
+        programs: &[
+            "ipvsadm",
+            "iptables-restore",
+            "iptables-nft-restore",
+            "iptables-nft-save",
+            "ip6tables-nft-restore",
+            "ip6tables-nft-save",
+        ],
+        folders: &["/usr/lib/x86_64-linux-gnu/xtables"],
+        // A connection in some hundreds takes seconds while modes follow one another there; until it is known why, the day does
+        // not depend on it.
+        by_name: true,
     },
 ];
 

@@ -46,9 +46,9 @@ fn findings_depend_on_value_and_policy() {
         let mut sysctls = values(&value.map(|value| (FORWARD, value)).into_iter().collect::<Vec<_>>());
         let mut before = Before::new();
         if policy == Set {
-            note(&mut sysctls, &node(), &mut before);
+            note(&mut sysctls, &node(), &[], &mut before);
         }
-        let report = check(&mut sysctls, &node(), &before);
+        let report = check(&mut sysctls, &node(), &[], &before);
         assert_eq!(*report.entries()[0].finding(), expected);
     }
 }
@@ -57,11 +57,11 @@ fn findings_depend_on_value_and_policy() {
 fn what_was_changed_is_restored_to_its_first_value() {
     let mut sysctls = values(&[(FORWARD, "0"), (BRIDGE, "1")]);
     let mut before = Before::new();
-    note(&mut sysctls, &node(), &mut before);
-    check(&mut sysctls, &node(), &before);
+    note(&mut sysctls, &node(), &[], &mut before);
+    check(&mut sysctls, &node(), &[], &before);
     sysctls.set_sysctl(FORWARD, "2").unwrap();
-    note(&mut sysctls, &node(), &mut before);
-    check(&mut sysctls, &node(), &before);
+    note(&mut sysctls, &node(), &[], &mut before);
+    check(&mut sysctls, &node(), &[], &before);
     assert_eq!(sysctls.sysctl(FORWARD).unwrap().as_deref(), Some("1"));
     assert!(restore(&mut sysctls, &before).is_empty());
     assert_eq!(sysctls.0, values(&[(FORWARD, "0"), (BRIDGE, "1")]).0);
@@ -70,7 +70,7 @@ fn what_was_changed_is_restored_to_its_first_value() {
 #[test]
 fn reports_say_what_to_do() {
     let mut sysctls = values(&[(FORWARD, "0")]);
-    let report = check(&mut sysctls, &node(), &Before::new());
+    let report = check(&mut sysctls, &node(), &[], &Before::new());
     let text = report.to_string();
     assert!(text.contains("net/ipv4/ip_forward = 0: forwarding to other hosts and pods needs 1"), "{text}");
     assert!(text.contains("modprobe br_netfilter"), "{text}");
@@ -80,7 +80,7 @@ fn reports_say_what_to_do() {
 #[test]
 fn families_of_the_node_decide_what_is_needed() {
     let node = Node::builder("a").address("fd00::1").build().unwrap();
-    let names: Vec<_> = needed(&node).into_iter().map(|setting| setting.name).collect();
+    let names: Vec<_> = needed(&node, &[]).into_iter().map(|setting| setting.name).collect();
     assert_eq!(names, ["net/ipv6/conf/all/forwarding", "net/bridge/bridge-nf-call-ip6tables"]);
 }
 
@@ -95,15 +95,15 @@ fn connection_tracking_is_raised_and_never_lowered() {
     ] {
         let mut sysctls = values(&[(FORWARD, "1"), (MAX, value)]);
         let mut before = Before::new();
-        note(&mut sysctls, &node, &mut before);
-        let report = check(&mut sysctls, &node, &before);
+        note(&mut sysctls, &node, &[], &mut before);
+        let report = check(&mut sysctls, &node, &[], &before);
         let entry = report.entries().iter().find(|entry| entry.name() == MAX).unwrap();
         assert_eq!((entry.finding(), entry.needed()), (&expected, 131_072));
         assert_eq!(sysctls.0[MAX], after);
         assert_eq!(restore(&mut sysctls, &before), []);
         assert_eq!(sysctls.0[MAX], value);
     }
-    let report = check(&mut values(&[(MAX, "65536")]), &node, &Before::new());
+    let report = check(&mut values(&[(MAX, "65536")]), &node, &[], &Before::new());
     let text = report.to_string();
     assert!(text.contains("net/netfilter/nf_conntrack_max = 65536: the configuration of connection tracking needs at least 131072"), "{text}");
 }
@@ -112,7 +112,7 @@ fn connection_tracking_is_raised_and_never_lowered() {
 fn what_could_not_be_set_is_no_error_of_the_clean_up() {
     let mut sysctls = values(&[(FORWARD, "locked")]);
     let mut before = Before::new();
-    note(&mut sysctls, &node(), &mut before);
-    assert!(check(&mut sysctls, &node(), &before).problems().next().is_some());
+    note(&mut sysctls, &node(), &[], &mut before);
+    assert!(check(&mut sysctls, &node(), &[], &before).problems().next().is_some());
     assert_eq!(restore(&mut sysctls, &before), []);
 }
