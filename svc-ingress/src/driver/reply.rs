@@ -134,7 +134,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> BackendBody<S> {
     }
 
     fn finish(&mut self) {
-        let Some(connection) = self.exchange.take().and_then(Exchange::into_reusable) else { return };
+        let Some(connection) = self.exchange.take().and_then(|exchange| exchange.into_reusable()) else {
+            return;
+        };
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.put(self.key, connection, Instant::now());
     }

@@ -157,7 +157,7 @@ impl<M: Mode> Keeper<M> {
         let start = Instant::now().into_std();
         if self.mode.look_around(kernel)? {
             self.state.handle_backend(self.mode.backend());
-            return Ok(());
+            return Ok(true);
         }
         let resynced = self.mode.resync(kernel, rules, &mut settings.before)?;
         for rejection in &resynced.rejections {

@@ -40,6 +40,8 @@ impl Page {
         match numbers.backend {
             Backend::Nftables => self.nftables(numbers),
             Backend::Iptables => self.iptables(numbers),
+            // kube-proxy has no figures of this mode but those of the iptables rules that it sets beside it.
+            Backend::Ipvs => {}
         }
         self.no_local_endpoints(numbers);
         let help = "When rules were last brought up to date";

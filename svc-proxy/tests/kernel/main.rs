@@ -86,6 +86,7 @@ pub fn backend() -> Backend {
 
 /// The back end that trials are about.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum On {
     /// The one that a proxy has unless told otherwise.
     Usual,

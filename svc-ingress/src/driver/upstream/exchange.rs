@@ -143,13 +143,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
     }
 
     /// The connection after the response's exact end, for another request; `None` if anything was odd.
-    pub(in crate::driver) fn into_reusable(self: Box<Self>) -> Option<Pooled<Link<S>>> {
+    pub(in crate::driver) fn into_reusable(self) -> Option<Pooled<Link<S>>> {
         let sent = self.sending.ended && self.output.is_empty() && self.send_error.is_none();
         (sent && self.decoder.is_reusable() && self.input.is_empty()).then_some(self.upstream)
     }
 
     /// The connection after 101, and the bytes of the other protocol that came with it.
-    pub(super) fn into_switched(self: Box<Self>) -> (Link<S>, BytesMut) {
+    pub(super) fn into_switched(self) -> (Link<S>, BytesMut) {
         (self.upstream.into_inner(), self.input)
     }
 
@@ -158,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
         self.sending.body.as_ref()
     }
 
-    pub(super) fn into_body(self: Box<Self>) -> Option<RequestBody> {
+    pub(super) fn into_body(self) -> Option<RequestBody> {
         self.sending.body
     }
 

@@ -82,7 +82,7 @@ fn it_is_followed_through_swaps_edits_and_loss() {
         let mut watch = store.watch();
         let secret = MountedSecret::new(name(), &mount).look_every(Duration::from_millis(5));
         let (told, mut tell) = tokio::sync::mpsc::unbounded_channel();
-        let follow = secret.follow(store.clone(), move |error| drop(told.send(error.kind())));
+        let follow = secret.follow(store.clone(), move |error| _ = told.send(error.kind()));
         let edits = async {
             // It need not be there yet; that is told once.
             assert_eq!(tell.recv().await, Some(std::io::ErrorKind::NotFound));
