@@ -15,4 +15,5 @@ mod policies {
     pub(crate) mod harness;
     mod limits;
     mod redirects;
+    mod routes;
 }

@@ -203,7 +203,8 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// With these directives in `http` and in the `server` of `foo.example`; files stand in its directory by their names.
+    /// With these directives in `http` (where `ADDRESS` is what it listens on) and in the `server` of `foo.example`; files stand
+    /// in its directory by their names.
     pub(crate) fn new(http: &str, server: &str, files: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let home = directory.path().display().to_string();
@@ -223,7 +224,7 @@ http {{
 }}
 "
         );
-        let text = text.replace("DIR/", &format!("{home}/"));
+        let text = text.replace("DIR/", &format!("{home}/")).replace("ADDRESS", &address.to_string());
         std::fs::write(directory.path().join("nginx.conf"), text).unwrap();
         let process = Command::new("nginx")
             .args(["-p", &home, "-c", &format!("{home}/nginx.conf")])
