@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use svc_model::store::Store;
-use svc_proxy::iptables::{Backend as Compiler, Rules, Variant};
+use svc_proxy::iptables::{Backend as Compiler, Change, Rules, Tables, Variant};
 use svc_proxy::{Backend, Handle, Plan, Proxy};
 use tokio::runtime::Runtime;
 
@@ -66,16 +66,9 @@ fn rules(store: &Store) -> Rules {
 fn full(variant: Variant, services: usize) -> (Duration, Duration) {
     let store = Store::new();
     let revision = store.apply((0..services).flat_map(cluster::objects));
-    let nothing = rules(&Store::new());
-    let input: String = rules(&store)
-        .tables()
-        .iter()
-        .map(|tables| {
-            let nothing = svc_proxy::iptables::Tables::new(tables.family());
-            svc_proxy::iptables::Change::between(&nothing, tables).to_string()
-        })
-        .collect();
-    drop(nothing);
+    let wanted = Plan::new(&cluster::snapshot(services), &cluster::node()).compile(&Compiler::default());
+    let from_nothing = |tables: &Tables| Change::between(&Tables::new(tables.family()), tables).to_string();
+    let input: String = wanted.tables().iter().map(from_nothing).collect();
     let (mut ours, mut alone) = (Vec::new(), Vec::new());
     for _ in 0..LOADS {
         alone.push(restore(variant, &input));
