@@ -52,6 +52,9 @@ const NAMES: &[&str] = &[
     "_nope._tcp.web",
     "a.b.c.web",
 ];
+/// Names in front of `96.10.in-addr.arpa`: the zone, addresses, parts of addresses.
+const ADDRESSES: &[&str] = &["", "1.0.", "2.0.", "9.0.", "0.", "5.", "x.", "1.1.0."];
+const ZONES: [&str; 2] = ["cluster.local", "96.10.in-addr.arpa"];
 const KINDS: &[&str] = &["A", "AAAA", "SRV", "TXT", "MX", "CNAME", "NS", "HTTPS", "SOA"];
 
 fn installed(program: &str) -> bool {
@@ -102,13 +105,20 @@ impl Drop for Judge {
     }
 }
 
-fn knot(directory: &Path, zone: &str) -> (Judge, SocketAddr) {
+fn knot(directory: &Path) -> (Judge, SocketAddr) {
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let here = directory.display();
-    fs::write(directory.join("zone"), zone).unwrap();
+    let zones: String = ZONES
+        .iter()
+        .map(|zone| {
+            format!(
+                "  - domain: {zone}\n    file: \"{here}/{zone}\"\n    zonefile-load: whole\n    journal-content: none\n    \
+                 semantic-checks: off\n"
+            )
+        })
+        .collect();
     let text = format!(
-        "server:\n    rundir: \"{here}\"\n    listen: 127.0.0.1@{port}\ndatabase:\n    storage: \"{here}\"\nzone:\n  - domain: \
-         cluster.local\n    file: \"{here}/zone\"\n    zonefile-load: whole\n    journal-content: none\n    semantic-checks: off\n"
+        "server:\n    rundir: \"{here}\"\n    listen: 127.0.0.1@{port}\ndatabase:\n    storage: \"{here}\"\nzone:\n{zones}"
     );
     fs::write(directory.join("knot.conf"), text).unwrap();
     let mut command = Command::new("/usr/sbin/knotd");
@@ -121,15 +131,21 @@ fn knot(directory: &Path, zone: &str) -> (Judge, SocketAddr) {
 }
 
 /// As a forwarder that has the zone as a file: unlike knot it is no authority, so it says SERVFAIL where it does not know.
-fn unbound(directory: &Path, zone: &str) -> (Judge, SocketAddr) {
+fn unbound(directory: &Path) -> (Judge, SocketAddr) {
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let here = directory.display();
-    fs::write(directory.join("zone"), zone).unwrap();
+    let zones: String = ZONES
+        .iter()
+        .map(|zone| {
+            format!(
+                "auth-zone:\n  name: \"{zone}\"\n  zonefile: \"{here}/{zone}\"\n  for-downstream: yes\n  for-upstream: yes\n"
+            )
+        })
+        .collect();
     let text = format!(
         "server:\n  interface: 127.0.0.1@{port}\n  do-daemonize: no\n  chroot: \"\"\n  username: \"\"\n  pidfile: \"\"\n  use-syslog: no\n  \
-         directory: \"{here}\"\n  module-config: \"iterator\"\n  minimal-responses: yes\n  rrset-roundrobin: no\n\
-         auth-zone:\n  name: \"cluster.local\"\n  zonefile: \"{here}/zone\"\n  for-downstream: yes\n  for-upstream: yes\n\
-         remote-control:\n  control-enable: no\n"
+         directory: \"{here}\"\n  module-config: \"iterator\"\n  minimal-responses: yes\n  rrset-roundrobin: no\n  \
+         local-zone: \"10.in-addr.arpa.\" nodefault\n{zones}remote-control:\n  control-enable: no\n"
     );
     fs::write(directory.join("unbound.conf"), text).unwrap();
     let mut command = Command::new("/usr/sbin/unbound");
@@ -148,14 +164,17 @@ fn wait_for(server: SocketAddr, name: &str) {
     }
 }
 
-type Start = fn(&Path, &str) -> (Judge, SocketAddr);
+type Start = fn(&Path) -> (Judge, SocketAddr);
 
 fn compare(ours: SocketAddr, name: &str, start: Start) {
-    let transferred = kdig(ours, &["+tcp", "+noall", "+answer", "cluster.local", "AXFR"]);
-    assert!(transferred.contains("web.shop.svc.cluster.local."), "{transferred}");
     let directory = std::env::temp_dir().join(format!("svc-dns-differential-{name}-{}", std::process::id()));
     fs::create_dir_all(&directory).unwrap();
-    let (judge, theirs) = start(&directory, &transferred);
+    for zone in ZONES {
+        let transferred = kdig(ours, &["+tcp", "+noall", "+answer", zone, "AXFR"]);
+        assert!(transferred.contains("web.shop.svc.cluster.local."), "{transferred}");
+        fs::write(directory.join(zone), transferred).unwrap();
+    }
+    let (judge, theirs) = start(&directory);
     let mut different = Vec::new();
     for (label, kind) in NAMES.iter().flat_map(|label| KINDS.iter().map(move |kind| (*label, *kind))) {
         let name = format!("{label}.shop.svc.cluster.local");
@@ -169,6 +188,12 @@ fn compare(ours: SocketAddr, name: &str, start: Start) {
         ["shop.svc.cluster.local", "svc.cluster.local", "nobody.svc.cluster.local", "foo.cluster.local"]
     {
         assert_eq!(answer(ours, name, "A"), answer(theirs, name, "A"), "{name}");
+    }
+    for (name, kind) in
+        ADDRESSES.iter().flat_map(|name| ["PTR", "A", "TXT", "NS", "SOA"].map(|kind| (name, kind)))
+    {
+        let name = format!("{name}96.10.in-addr.arpa");
+        assert_eq!(answer(ours, &name, kind), answer(theirs, &name, kind), "{name} {kind}");
     }
     drop(judge);
     fs::remove_dir_all(directory).unwrap();
@@ -193,7 +218,8 @@ async fn judged_by(test: &str, program: &'static str, start: Start) {
     let (objects, problems) = yaml::read(OBJECTS).stored();
     assert!(problems.is_empty(), "{problems:?}");
     store.apply(objects);
-    let zone = Zone::builder("cluster.local").transfer_to("127.0.0.0/8").build().unwrap();
+    let zone =
+        Zone::builder("cluster.local").reverse("10.96.0.0/16").transfer_to("127.0.0.0/8").build().unwrap();
     let (handle, run) =
         Server::builder(zone).threads(1).listen("127.0.0.1:0").build().unwrap().drive(store.watch());
     let test = async move {
