@@ -5,7 +5,6 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "it measures programs and time")]
 
 #[path = "proxy_kernel/cluster.rs"]
-#[allow(dead_code, reason = "other benches use the rest")]
 mod cluster;
 #[path = "proxy_iptables/load.rs"]
 mod load;
