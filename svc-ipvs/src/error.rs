@@ -38,6 +38,7 @@ impl Error {
         Self { operation, cause: Cause::Errno(errno) }
     }
 
+    #[cfg(feature = "netlink")]
     pub(crate) fn address(operation: &'static str, address: IpAddr, errno: i32) -> Self {
         Self { operation, cause: Cause::Address(address, errno) }
     }
