@@ -10,7 +10,7 @@ use netlink_packet_core::NetlinkPayload;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-use netlink_packet_route::neighbour::NeighbourMessage;
+use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use netlink_packet_route::route::{RouteMessage, RouteProtocol};
 use netlink_sys::{AsyncSocket, AsyncSocketExt, Socket, TokioSocket, protocols::NETLINK_ROUTE};
 
@@ -156,7 +156,16 @@ fn gone_route(message: &RouteMessage) -> Option<Gone> {
 fn gone_neighbour(message: &NeighbourMessage) -> Option<Gone> {
     match message.header.family {
         AddressFamily::Bridge => dump::fdb_entry(message, "").map(|entry| Gone::Fdb(entry.mac)),
-        _ => dump::neighbour(message, "").map(|neighbour| Gone::Neighbour(neighbour.address)),
+        // It has no link address any more.
+        _ => message.attributes.iter().find_map(|attribute| match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => {
+                Some(Gone::Neighbour((*address).into()))
+            }
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => {
+                Some(Gone::Neighbour((*address).into()))
+            }
+            _ => None,
+        }),
     }
 }
 
