@@ -11,6 +11,7 @@
 //!        |
 //!  nftables::Rules     pure            tables as values; print as `nft list ruleset`, `iptables-save`; differ by a
 //!  iptables::Rules      |              batch, by chains; trace(packet): what becomes of it, and which Service is why
+//!  ipvs::Rules          |              virtual servers, addresses, and nftables around them
 //!        |
 //!      Proxy           async           watch -> plan -> diff -> apply -> report the revision in force
 //!        |
