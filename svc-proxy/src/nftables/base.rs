@@ -7,9 +7,12 @@ use super::map::Map;
 
 const FIREWALL_CHECK: &str = "firewall-check";
 const SERVICES: &str = "services";
+const NODE_PORTS: &str = "nodeports";
 pub(crate) const SERVICES_CHECK: &str = "services-check";
 const MASQUERADING: &str = "masquerading";
 pub(crate) const REJECT: &str = "reject-chain";
+/// What node ports are looked up by.
+const NODE_PORT_KEY: [Expr; 2] = [Expr::L4Proto, Expr::ThDport];
 
 /// What no Service can change.
 pub(crate) fn chains(dialect: &Dialect) -> Vec<Chain> {
@@ -19,6 +22,7 @@ pub(crate) fn chains(dialect: &Dialect) -> Vec<Chain> {
     chains.extend([
         firewall_check(dialect),
         services(dialect),
+        node_ports(dialect),
         services_check(dialect),
         reject_chain(dialect),
         masquerading(dialect),
@@ -97,19 +101,35 @@ fn services(dialect: &Dialect) -> Chain {
         chain.push([to_cluster_ip, pods_excluded, dialect.mark()]);
     }
     chain.push([Statement::vmap(dialect.service_key(), Map::ServiceIps.name())]);
-    push_node_ports(&mut chain, dialect.to_node_port_address(), Map::ServiceNodePorts);
+    for mut statements in dialect.to_node_port_address() {
+        statements.push(Statement::goto(NODE_PORTS));
+        chain.push(Rule::new(statements));
+    }
     chain
+}
+
+/// A Service that has the address and port itself decides, and be it that nobody can serve: its clients are not for another
+/// Service's node port.
+fn node_ports(dialect: &Dialect) -> Chain {
+    Chain::regular(NODE_PORTS)
+        .rule([Statement::vmap(dialect.service_key(), Map::NoEndpointServices.name())])
+        .rule([Statement::vmap(NODE_PORT_KEY, Map::ServiceNodePorts.name())])
 }
 
 fn services_check(dialect: &Dialect) -> Chain {
     let mut chain = Chain::regular(SERVICES_CHECK);
     chain.push([Statement::vmap(dialect.service_key(), Map::NoEndpointServices.name())]);
-    push_node_ports(&mut chain, dialect.to_refused_node_port_address(), Map::NoEndpointNodePorts);
     if dialect.has_ipvs() {
         chain.push([Statement::lookup(dialect.service_key(), Map::IpvsServices.name()), Statement::accept()]);
+    }
+    for mut statements in dialect.to_refused_node_port_address() {
+        statements.push(Statement::vmap(NODE_PORT_KEY, Map::NoEndpointNodePorts.name()));
+        chain.push(Rule::new(statements));
+    }
+    if dialect.has_ipvs() {
         for mut statements in dialect.to_node_port_address() {
-            let port = [Expr::L4Proto, Expr::ThDport];
-            statements.extend([Statement::lookup(port, Map::IpvsNodePorts.name()), Statement::accept()]);
+            let is_served = Statement::lookup(NODE_PORT_KEY, Map::IpvsNodePorts.name());
+            statements.extend([is_served, Statement::accept()]);
             chain.push(Rule::new(statements));
         }
     }
@@ -128,13 +148,6 @@ fn services_check(dialect: &Dialect) -> Chain {
         }
     }
     chain
-}
-
-fn push_node_ports(chain: &mut Chain, alternatives: Vec<Vec<Statement>>, map: Map) {
-    for mut statements in alternatives {
-        statements.push(Statement::vmap([Expr::L4Proto, Expr::ThDport], map.name()));
-        chain.push(Rule::new(statements));
-    }
 }
 
 /// TCP gets a reset: the kernel limits how many ICMP errors it sends to a client, and a client that gets none waits.

@@ -55,7 +55,7 @@ fn settings_are_in_the_rules() {
         (
             true,
             compat(|it| it.node_ports_on_all_addresses = true),
-            "fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @service-nodeports",
+            "fib daddr type local ip daddr != 127.0.0.0/8 goto nodeports",
             false,
         ),
         (true, compat(|it| it.accept_health_checks = true), "tcp dport @health-checks accept", false),
@@ -65,12 +65,7 @@ fn settings_are_in_the_rules() {
         (true, compat(|it| it.reject_by_icmp = true), "reject with tcp reset", true),
         (true, compat(|it| it.affinity_of_100_clients = true), "size 100\n", false),
         (true, compat(|it| it.local_without_short_circuit = true), "fib saddr type local", true),
-        (
-            true,
-            node().localhost_node_ports(true),
-            "ip daddr 127.0.0.0/8 meta l4proto . th dport vmap @service-nodeports",
-            false,
-        ),
+        (true, node().localhost_node_ports(true), "ip daddr 127.0.0.0/8 goto nodeports", false),
         (true, node().localhost_node_ports(true), "ip saddr != 127.0.0.0/8 ip daddr 127.0.0.0/8 drop", false),
         (true, node().masquerade_all(true), "ip daddr @cluster-ips meta mark set", false),
         (true, node().masquerade_bit(3), "meta mark set meta mark | 0x00000008", false),

@@ -2,7 +2,7 @@
 
 use libtest_mimic::Trial;
 use proptest::prelude::*;
-use svc_model::{Snapshot, testing};
+use svc_model::Snapshot;
 use svc_proxy::Plan;
 
 use crate::outcomes::check;
@@ -10,6 +10,7 @@ use crate::packets::some;
 use crate::reference::Reference;
 use crate::settings::Settings;
 use crate::subject::{Kernel, Subject};
+use crate::world::history;
 use crate::{Run, subject, trial};
 
 pub(crate) fn trials(run: Run) -> Vec<Trial> {
@@ -45,7 +46,7 @@ fn in_a_kernel(run: Run, subject: &'static dyn Subject, kernel: Kernel) -> Resul
 }
 
 fn follows(run: Run, subject: &dyn Subject, kernel: Kernel, cases: u32) -> Result<(), String> {
-    let world = (testing::history(), Settings::any(subject.mode()));
+    let world = (history(), Settings::any(subject.mode()));
     let outcome = run.runner(cases).run(&world, |(history, settings)| {
         let node = settings.node();
         let mut snapshot = Snapshot::default();

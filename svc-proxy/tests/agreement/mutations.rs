@@ -57,7 +57,7 @@ fn says(text: &str, pattern: &str) -> bool {
 }
 
 fn every_mutation_is_noticed(mode: ProxyMode, mutate: &Mutate) -> Result<(), String> {
-    let snapshot = snapshot(mode);
+    let snapshot = snapshot();
     let mut kinds: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     let (mut noticed, mut unnoticed, mut excused) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for settings in settings(mode) {
@@ -93,9 +93,8 @@ fn every_mutation_is_noticed(mode: ProxyMode, mutate: &Mutate) -> Result<(), Str
     }
 }
 
-fn snapshot(mode: ProxyMode) -> Snapshot {
-    let own = if mode == ProxyMode::Iptables { include_str!("mutations/own.yaml") } else { "" };
-    let manifests = [include_str!("mutations.yaml"), own].join("\n---\n");
+fn snapshot() -> Snapshot {
+    let manifests = [include_str!("mutations.yaml"), include_str!("mutations/own.yaml")].join("\n---\n");
     let (objects, problems) = yaml::read(&manifests).stored();
     assert!(problems.is_empty(), "{problems:?}");
     objects.into_iter().collect()

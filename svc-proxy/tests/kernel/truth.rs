@@ -9,6 +9,7 @@ mod flows;
 mod lab;
 mod sctp;
 mod settings;
+mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -35,7 +36,7 @@ pub fn trials() -> Vec<Trial> {
             truth(lab, usual(), &[Protocol::Sctp], 1, By::Nftables)
         }),
     ];
-    for (protocols, what) in [(&[Protocol::Tcp][..], "packets"), (&[Protocol::Sctp], "sctp_packets")] {
+    for (protocols, what) in EVERY {
         trials.extend(settings::all().into_iter().map(|(name, node)| {
             trial(&format!("trace_says_what_{what}_meet_{name}"), |lab| {
                 truth(lab, node, protocols, 1, By::Nftables)
@@ -43,17 +44,27 @@ pub fn trials() -> Vec<Trial> {
         }));
     }
     for (layout, flat, variant) in IPTABLES {
-        let name = format!("trace_says_what_tcp_and_udp_packets_meet_by_iptables_{layout}_{variant}");
-        trials.push(by_iptables(name, usual(), &[Protocol::Tcp, Protocol::Udp], flat, variant));
+        trials.extend(EVERY[..2].iter().map(|(protocols, what)| {
+            let name = format!("trace_says_what_{what}_meet_by_iptables_{layout}_{variant}");
+            by_iptables(name, usual(), protocols, flat, variant)
+        }));
     }
-    for ((layout, flat, variant), (name, node)) in IPTABLES.into_iter().cycle().zip(settings::all()) {
-        let name = format!("trace_says_what_packets_meet_by_iptables_{layout}_{variant}_{name}");
-        trials.push(by_iptables(name, node, &[Protocol::Tcp], flat, variant));
+    // TCP and UDP by one way each, and not by the same.
+    for (at, (protocols, what)) in EVERY[..2].iter().enumerate() {
+        let ways = IPTABLES.into_iter().cycle().skip(at);
+        trials.extend(ways.zip(settings::all()).map(|((layout, flat, variant), (name, node))| {
+            let name = format!("trace_says_what_{what}_meet_by_iptables_{layout}_{variant}_{name}");
+            by_iptables(name, node, protocols, flat, variant)
+        }));
     }
     let name = "trace_says_what_sctp_packets_meet_by_iptables_tree_nft".to_owned();
     trials.push(by_iptables(name, usual(), &[Protocol::Sctp], false, "nft"));
     trials
 }
+
+/// What is tried with all settings.
+const EVERY: [(&[Protocol], &str); 3] =
+    [(&[Protocol::Tcp], "packets"), (&[Protocol::Udp], "udp_packets"), (&[Protocol::Sctp], "sctp_packets")];
 
 /// Every layout by every variant of the programs.
 const IPTABLES: [(&str, bool, &str); 4] =

@@ -198,7 +198,7 @@ impl<'a> Walk<'a> {
         statement: &Statement,
         frame: &Frame<'a>,
     ) -> Halt {
-        if self.hook == Hook::Postrouting || frame.is_nat {
+        if self.hook == Hook::Postrouting {
             return unknown(rule, text(rule, statement), "nothing can be rejected at this place");
         }
         self.reply = match (with, self.packet.protocol()) {

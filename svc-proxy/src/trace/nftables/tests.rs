@@ -56,6 +56,7 @@ fn verdicts_lead_where_the_kernel_leads() {
         ("drop", vec![filter().rule([Statement::drop()])], Outcome::Drop),
         ("policy", vec![filter().policy(Policy::Drop)], Outcome::Drop),
         ("accept", vec![filter().rule([Statement::accept()])], Outcome::Accept),
+        ("reject beside translations", vec![nat().rule([Statement::reject()])], Outcome::Reject),
         (
             "accept ends one base chain, not the next",
             vec![

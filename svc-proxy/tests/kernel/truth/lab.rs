@@ -11,6 +11,7 @@ use svc_proxy::trace::{Ruleset, iptables, nftables};
 use svc_proxy::{Compiler as _, Handle, Node, Plan, Proxy, SysctlPolicy};
 
 use super::flows::{self, Arrivals, Flow};
+use super::shapes::{Shape, shapes};
 use crate::cluster::{PORT, add_bridge, attach_pod};
 use crate::programs::Programs;
 use crate::traffic;
@@ -68,49 +69,9 @@ impl Net {
         [self.node, self.bridge].into_iter().map(|address| address.parse().unwrap())
     }
 
-    fn family(&self) -> &'static str {
+    pub fn family(&self) -> &'static str {
         if self.v6 { "IPv6" } else { "IPv4" }
     }
-}
-
-/// What a Service is like.
-#[derive(Clone, Copy, Debug)]
-struct Shape {
-    protocol: Protocol,
-    external: &'static str,
-    internal: &'static str,
-    affinity: &'static str,
-    endpoints: &'static [&'static str],
-    ranges: &'static str,
-}
-
-/// Each value of each property with each of the others that it can have to do with.
-fn shapes(protocols: &[Protocol]) -> Vec<Shape> {
-    let mut shapes = Vec::new();
-    for &protocol in protocols {
-        for (external, internal) in [("Cluster", "Cluster"), ("Local", "Local"), ("Local", "Cluster")] {
-            for endpoints in [&["a", "b", "remote"][..], &["a"], &["remote"], &[]] {
-                for affinity in ["None", "ClientIP"] {
-                    shapes.push(Shape { protocol, external, internal, affinity, endpoints, ranges: "" });
-                }
-            }
-        }
-        // One for the client and the node, one for nobody here, one of another family, none that can be read.
-        for ranges in [
-            "172.20.10.48/28, 172.20.10.0/30, 'fd00:20::/64'",
-            "192.0.2.0/24, '2001:db8::/32'",
-            "192.0.2.0/24",
-            "everywhere",
-        ] {
-            for endpoints in [&["a", "remote"][..], &[]] {
-                for external in ["Cluster", "Local"] {
-                    let (internal, affinity) = ("Cluster", "None");
-                    shapes.push(Shape { protocol, external, internal, affinity, endpoints, ranges });
-                }
-            }
-        }
-    }
-    shapes
 }
 
 pub struct Truth {
@@ -169,7 +130,8 @@ impl Truth {
         let manifests: String =
             shapes.iter().enumerate().map(|(at, shape)| shape.manifests(at + 1)).collect();
         let (objects, _) = yaml::read(&manifests).stored();
-        assert_eq!(objects.len(), 3 * shapes.len());
+        let services = shapes.len() + shapes.iter().filter(|shape| shape.own.is_some()).count();
+        assert_eq!(objects.len(), 3 * services);
         let rules = match by {
             By::Nftables => drive(&node, config, objects).await?,
             By::Iptables { flat, variant } => restore(&node, &config, objects, flat, variant).await?,
@@ -327,43 +289,4 @@ async fn host(lab: &Lab, name: &str, address: impl Fn(&Net) -> &'static str) -> 
     host.add_address("eth0", format!("{}/64", address(v6))).await?;
     host.add_route("default", "fd00:20::1").await?;
     Ok(host)
-}
-
-impl Shape {
-    fn manifests(&self, number: usize) -> String {
-        let Shape { protocol, external, internal, affinity, ranges, .. } = self;
-        let of = |kind: usize| Net::ALL.map(|net| format!("'{}'", net.service(kind, number)));
-        let vips = of(1).map(|ip| format!("{{ip: {ip}}}")).join(", ");
-        let service = format!(
-            "{{apiVersion: v1, kind: Service, metadata: {{name: s{number}, namespace: default}},
-               spec: {{type: LoadBalancer, clusterIPs: [{}], externalIPs: [{}], sessionAffinity: {affinity},
-                       externalTrafficPolicy: {external}, internalTrafficPolicy: {internal},
-                       loadBalancerSourceRanges: [{ranges}],
-                       ports: [{{port: 80, protocol: {protocol}, nodePort: {}}}]}},
-               status: {{loadBalancer: {{ingress: [{vips}]}}}}}}\n---\n",
-            of(0).join(", "),
-            of(2).join(", "),
-            30_000 + number
-        );
-        service + &Net::ALL.map(|net| self.slice(&net, number)).concat()
-    }
-
-    fn slice(&self, net: &Net, number: usize) -> String {
-        let endpoints = self.endpoints.iter().map(|name| {
-            let (address, node) = match *name {
-                "a" => (net.pod(65).to_string(), "server2"),
-                "b" => (net.pod(66).to_string(), "server2"),
-                _ => (net.remote.to_owned(), "server3"),
-            };
-            format!("{{addresses: ['{address}'], nodeName: {node}}}")
-        });
-        format!(
-            "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: {family},
-               metadata: {{name: s{number}-{family}, namespace: default, labels: {{kubernetes.io/service-name: s{number}}}}},
-               ports: [{{port: {PORT}, protocol: {}}}], endpoints: [{}]}}\n---\n",
-            self.protocol,
-            endpoints.collect::<Vec<_>>().join(", "),
-            family = net.family(),
-        )
-    }
 }
