@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::loopback;
+
 pub(crate) struct Proxy {
     address: SocketAddr,
     to: String,
@@ -13,8 +15,8 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) async fn start(to: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let address = loopback::place();
+        let listener = TcpListener::bind(address).await.unwrap();
         let task = Some(tokio::spawn(carry(listener, to.to_owned())));
         Proxy { address, to: to.to_owned(), task }
     }

@@ -1,16 +1,20 @@
 //! An etcd server on loopback, with a directory of its own.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+
+use super::loopback;
 
 pub(crate) struct Server {
     directory: TempDir,
     options: Vec<String>,
     address: String,
     endpoint: String,
+    /// Where it would talk to others of its cluster.
+    peers: SocketAddr,
     child: Option<Child>,
 }
 
@@ -23,6 +27,16 @@ impl Drop for Server {
 impl Server {
     /// Returns once it serves; nothing where there is no etcd.
     pub(crate) fn start(test: &str, options: &[&str]) -> Option<Self> {
+        Self::start_with(test, &loopback::place().to_string(), options)
+    }
+
+    /// The same at an address of the network namespace in which it is called.
+    #[allow(dead_code, reason = "for labs; the tests on loopback have no use for it")]
+    pub(crate) fn start_at(test: &str, address: &str) -> Option<Self> {
+        Self::start_with(test, address, &[])
+    }
+
+    fn start_with(test: &str, address: &str, options: &[&str]) -> Option<Self> {
         let there = |program: &str| Command::new(program).arg("--help").output().is_ok();
         if !there("etcd") || !there("etcdctl") {
             println!("SKIP etcd::{test}: no etcd and etcdctl programs here");
@@ -30,15 +44,12 @@ impl Server {
         }
         let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
         let scheme = if options.is_empty() { "http" } else { "https" };
-        // Somebody else may take a free port before etcd does.
-        let server = (0..10).find_map(|_| {
-            let address = format!("127.0.0.1:{}", free_port());
-            let endpoint = format!("{scheme}://{address}");
-            let (directory, options) = (tempfile::tempdir().unwrap(), options.clone());
-            let mut server = Server { directory, options, address, endpoint, child: None };
-            server.serve().then_some(server)
-        });
-        Some(server.expect("etcd does not serve"))
+        let address = address.to_owned();
+        let endpoint = format!("{scheme}://{address}");
+        let (directory, peers) = (tempfile::tempdir().unwrap(), loopback::place());
+        let mut server = Server { directory, options, address, endpoint, peers, child: None };
+        assert!(server.serve(), "etcd does not serve");
+        Some(server)
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -84,12 +95,19 @@ impl Server {
         left.split_once('s')?.0.parse().ok()
     }
 
+    /// How often a key was written since it came to be.
+    pub(crate) fn version(&self, key: &str) -> u64 {
+        let json: serde_json::Value =
+            serde_json::from_str(&self.ctl(&["get", key, "--write-out", "json"])).unwrap();
+        json["kvs"][0]["version"].as_u64().unwrap_or(0)
+    }
+
     fn serve(&mut self) -> bool {
         // It dies with the thread that started it, however that ends.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "etcd", "--data-dir"]).arg(self.directory.path().join("data"));
         command.args(["--listen-client-urls", &self.endpoint, "--advertise-client-urls", &self.endpoint]);
-        let peers = format!("http://127.0.0.1:{}", free_port());
+        let peers = format!("http://{}", self.peers);
         command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
         command.args(["--initial-cluster", &format!("default={peers}"), "--unsafe-no-fsync"]);
         command.args(&self.options).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -112,8 +130,4 @@ impl Server {
         self.child = Some(child);
         true
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
