@@ -95,7 +95,7 @@ impl Links {
 
     fn underlay(&self, scope: &Scope) -> Option<Underlay> {
         let has = |link: &Link, address: &IpAddr| link.addresses.iter().any(|net| net.addr() == *address);
-        let holds = |link: &&Link| scope.public_ips.iter().all(|address| has(link, address));
+        let holds = |link: &&Link| scope.locals.iter().all(|address| has(link, address));
         let link = match &scope.underlay {
             Some(name) => self.named(name),
             None => self.links.iter().find(holds),
@@ -311,10 +311,15 @@ fn entries(netlink: &mut Netlink, family: AddressFamily) -> io::Result<Vec<Neigh
     request.header.family = family;
     let messages = netlink.dump(&M::GetNeighbour(request))?;
     let permanent = messages.into_iter().filter_map(|message| match message {
-        M::NewNeighbour(message) if message.header.state == NeighbourState::Permanent => Some(message),
+        M::NewNeighbour(message) if is_permanent(message.header.state) => Some(message),
         _ => None,
     });
     Ok(permanent.collect())
+}
+
+/// Others may stand beside it: the program `bridge` adds `NUD_NOARP`.
+fn is_permanent(state: NeighbourState) -> bool {
+    u16::from(state) & u16::from(NeighbourState::Permanent) != 0
 }
 
 /// The name of an entry's device, if that is one of these.

@@ -13,6 +13,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("a_deleted_device_comes_back_with_all_peers", deleted_device),
         trial("deleted_routes_neighbours_and_fdb_entries_come_back", deleted_entries),
+        trial("an_fdb_entry_that_others_put_on_our_device_goes", foreign_entry),
         trial("a_device_that_others_set_down_or_changed_is_put_right_with_its_peers", changed_device),
         trial("the_device_follows_the_underlays_mtu_and_address", changed_underlay),
         trial("notifications_that_were_lost_are_made_good_by_a_whole_comparison", lost_notifications),
@@ -55,6 +56,19 @@ async fn deleted_entries(lab: Lab) -> Result {
         server2.meddle(vec![deletion]).await?;
         repaired(&server2, operations).await?;
     }
+    Ok(())
+}
+
+async fn foreign_entry(lab: Lab) -> Result {
+    let leases = Leases::new();
+    let host = host(&lab, "server2", 2).await?;
+    let builder = builder("server2", 2, 2, &leases).reconcile_every(Duration::from_millis(100));
+    let server2 = drive(&host, builder)?;
+    let status = server2.handle.until(|status| status.lease().is_some()).await?;
+    // The program's entries have another state than flanneld's and ours.
+    tool(&host, "bridge fdb add 02:00:00:00:00:77 dev flannel.1 dst 172.20.10.77 self permanent").await?;
+    server2.handle.until(|now| now.operations() > status.operations()).await?;
+    assert!(!tool(&host, "bridge fdb show dev flannel.1").await?.contains("02:00:00:00:00:77"));
     Ok(())
 }
 
