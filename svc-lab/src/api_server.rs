@@ -106,8 +106,10 @@ pub struct Asked {
     pub name: Option<String>,
     /// The parameters, decoded.
     pub query: BTreeMap<String, String>,
-    /// The JSON merge patch, of a patch.
+    /// The merge patch, of a patch.
     pub patch: Option<Value>,
+    /// Whether that is one of Kubernetes' strategic kind, and not plain JSON's.
+    pub strategic: bool,
 }
 
 /// What the next request for a resource is answered with instead.
@@ -337,7 +339,8 @@ impl Server {
         }
         let head = String::from_utf8(head).unwrap();
         let mut asked = parse(&head);
-        if let Some(length) = content_length(&head) {
+        if let Some((length, strategic)) = body_of(&head) {
+            asked.strategic = strategic;
             let mut body = vec![0; length];
             stream.read_exact(&mut body).await?;
             asked.patch = Some(serde_json::from_slice(&body).unwrap());
@@ -437,7 +440,7 @@ impl Server {
         let (Some(mut object), Some(patch)) = (self.object(resource, &name), &asked.patch) else {
             return self.refuse(stream, 404, "").await;
         };
-        merge(&mut object, patch);
+        merge(&mut object, patch, asked.strategic);
         self.set(resource, &name, object.clone());
         self.head(stream, 200, "").await?;
         self.write(stream, object.to_string().as_bytes()).await?;
@@ -535,11 +538,12 @@ fn parse(head: &str) -> Asked {
         name,
         query,
         patch: None,
+        strategic: false,
     }
 }
 
-/// Of a request that has a body, which must be a JSON merge patch.
-fn content_length(head: &str) -> Option<usize> {
+/// Of a request that has a body: its length, and whether it is a strategic merge patch. No other bodies are known.
+fn body_of(head: &str) -> Option<(usize, bool)> {
     let value = |name: &str| {
         let (_, value) = head
             .lines()
@@ -548,12 +552,15 @@ fn content_length(head: &str) -> Option<usize> {
         Some(value.trim().to_owned())
     };
     let length = value("content-length")?.parse().unwrap();
-    assert_eq!(value("content-type").as_deref(), Some("application/merge-patch+json"));
-    Some(length)
+    match value("content-type").as_deref() {
+        Some("application/merge-patch+json") => Some((length, false)),
+        Some("application/strategic-merge-patch+json") => Some((length, true)),
+        other => panic!("a body of {other:?}"),
+    }
 }
 
-/// RFC 7396 section 2.
-fn merge(target: &mut Value, patch: &Value) {
+/// RFC 7396 section 2; of a strategic merge patch, conditions are merged one by one.
+fn merge(target: &mut Value, patch: &Value, strategic: bool) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;
@@ -562,10 +569,29 @@ fn merge(target: &mut Value, patch: &Value) {
         *target = json!({});
     }
     for (key, value) in patch {
-        if value.is_null() {
-            target.as_object_mut().unwrap().remove(key);
-        } else {
-            merge(&mut target[key.as_str()], value);
+        match value {
+            Value::Null => drop(target.as_object_mut().unwrap().remove(key)),
+            Value::Array(items) if strategic && key == "conditions" => {
+                merge_conditions(&mut target[key.as_str()], items);
+            }
+            value => merge(&mut target[key.as_str()], value, strategic),
+        }
+    }
+}
+
+/// The key of the list is `type` (patchMergeKey in core/v1); `$patch: delete` takes an item away.
+fn merge_conditions(target: &mut Value, items: &[Value]) {
+    if !target.is_array() {
+        *target = json!([]);
+    }
+    let list = target.as_array_mut().unwrap();
+    for item in items {
+        let place = list.iter().position(|held| held["type"] == item["type"]);
+        match (place, item["$patch"] == "delete") {
+            (Some(place), true) => drop(list.remove(place)),
+            (Some(place), false) => merge(&mut list[place], item, true),
+            (None, true) => {}
+            (None, false) => list.push(item.clone()),
         }
     }
 }

@@ -26,6 +26,9 @@ pub(crate) struct Looked {
 
 /// The type of the condition that decides whether a Pod or a Node is ready.
 pub(crate) const READY: &str = "Ready";
+/// That of the condition by which a Node says that its pods cannot be reached.
+#[cfg(feature = "kube")]
+pub(crate) const NETWORK_UNAVAILABLE: &str = "NetworkUnavailable";
 
 impl Condition {
     /// What it is about, such as `LoadBalancerPortsError`.

@@ -24,7 +24,7 @@
 //! # }
 //! ```
 //!
-//! [`Cluster::merge_patch`] writes: one patch of one object.
+//! [`Cluster::merge_patch`] and [`Cluster::strategic_merge_patch`] write: one patch of one object.
 //!
 //! # Rights
 //!

@@ -17,6 +17,7 @@ mod addresses;
 mod advance;
 mod pods;
 mod publishing;
+mod readiness;
 mod reconcile;
 mod run;
 

@@ -1,7 +1,7 @@
 //! Leases as annotations of Kubernetes' Nodes, under flannel's own keys: nodes of this crate and of flannel share one network.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use svc_model::kube::{Cluster, PatchError};
 use svc_model::{Kind, ObjectName, ObjectRef};
@@ -14,6 +14,7 @@ use crate::lease::{Backend, Half, Lease};
 use crate::registry::{BoxFuture, Published, Registry, RegistryError, Revision, Watch};
 
 mod annotations;
+mod condition;
 mod follow;
 mod watch;
 
@@ -39,6 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// network is refused by name. The MAC address that a Node's annotations tell is the one that [`acquire`](Registry::acquire)
 /// returns, so that it outlives a reboot. Annotations never expire. They are written by a merge patch of `nodes/status`, and
 /// only when something differs; other people's annotations are left alone.
+///
+/// Once the node's kernel is in step its condition `NetworkUnavailable` is set to `False` with reason `FlannelIsUp`, as flannel
+/// does it, so that pods may come; unless [`KubeNodesBuilder::network_condition`] says otherwise.
 ///
 /// The rights that this takes are in `manifests/rbac.yaml` of this crate: `list` and `watch` of `nodes`, `patch` of
 /// `nodes/status`.
@@ -69,6 +73,7 @@ pub struct KubeNodes {
 struct Shared {
     cluster: Cluster,
     annotations: Annotations,
+    network_condition: bool,
     follower: Follower,
 }
 
@@ -78,12 +83,19 @@ struct Shared {
 pub struct KubeNodesBuilder {
     cluster: Cluster,
     prefix: String,
+    network_condition: bool,
 }
 
 impl KubeNodesBuilder {
     /// What the annotations begin with (`flannel.alpha.coreos.com`): flannel's `--kube-annotation-prefix`.
     pub fn annotation_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
+        self
+    }
+
+    /// Whether the Node's condition `NetworkUnavailable` is set (true): flannel's `--set-node-network-unavailable`.
+    pub fn network_condition(mut self, set: bool) -> Self {
+        self.network_condition = set;
         self
     }
 
@@ -95,14 +107,15 @@ impl KubeNodesBuilder {
     pub fn build(self) -> Result<KubeNodes, ConfigError> {
         let annotations = Annotations::new(&self.prefix)?;
         let follower = Follower::new(self.cluster.clone());
-        Ok(KubeNodes { shared: Arc::new(Shared { cluster: self.cluster, annotations, follower }) })
+        let KubeNodesBuilder { cluster, network_condition, .. } = self;
+        Ok(KubeNodes { shared: Arc::new(Shared { cluster, annotations, network_condition, follower }) })
     }
 }
 
 impl KubeNodes {
     /// Begins with the cluster.
     pub fn builder(cluster: Cluster) -> KubeNodesBuilder {
-        KubeNodesBuilder { cluster, prefix: annotations::PREFIX.to_owned() }
+        KubeNodesBuilder { cluster, prefix: annotations::PREFIX.to_owned(), network_condition: true }
     }
 
     async fn acquire(&self, claim: &Claim) -> Result<Lease, RegistryError> {
@@ -150,8 +163,28 @@ impl KubeNodes {
         self.write(lease.node(), |annotations, node| annotations.of_lease(lease, node)).await
     }
 
-    /// The annotations that are ours go; the MAC address is remembered by nobody then.
+    /// Says once that the network is up. What others say of it later stays.
+    async fn ready(&self, lease: &Lease) -> Result<(), RegistryError> {
+        let node = self.shared.node(lease.node()).await?;
+        if !self.shared.network_condition || condition::is_up(&node) {
+            return Ok(());
+        }
+        self.set_condition(lease.node(), &condition::up(SystemTime::now())).await?;
+        self.shared.seen(lease.node(), condition::is_up).await.map(drop)
+    }
+
+    async fn set_condition(&self, name: &str, patch: &str) -> Result<(), RegistryError> {
+        let object = ObjectRef::new(Kind::Node, ObjectName::cluster(name));
+        let patched = self.shared.cluster.strategic_merge_patch(&object, Some("status"), patch).await;
+        patched.map_err(|error| failed(name, &error))
+    }
+
+    /// The annotations that are ours go, and the condition; the MAC address is remembered by nobody then.
     async fn withdraw(&self, lease: &Lease) -> Result<Revision, RegistryError> {
+        let node = self.shared.node(lease.node()).await?;
+        if self.shared.network_condition && condition::is_there(&node) {
+            self.set_condition(lease.node(), &condition::gone()).await?;
+        }
         self.write(lease.node(), |annotations, _| annotations.none()).await
     }
 
@@ -160,28 +193,16 @@ impl KubeNodes {
         name: &str,
         wanted: impl Fn(&Annotations, &svc_model::Node) -> annotations::Wanted,
     ) -> Result<Revision, RegistryError> {
-        let Shared { cluster, annotations, follower } = &*self.shared;
+        let Shared { cluster, annotations, .. } = &*self.shared;
         let node = self.shared.node(name).await?;
         if let Some(patch) = wanted(annotations, &node).patch(&node) {
             let object = ObjectRef::new(Kind::Node, ObjectName::cluster(name));
             let patched = cluster.merge_patch(&object, Some("status"), &patch).await;
             patched.map_err(|error| failed(name, &error))?;
         }
-        let mut watch = follower.watch();
-        let arrived = async {
-            loop {
-                let snapshot = follower.snapshot();
-                // A Node that is gone meanwhile has no annotations.
-                if snapshot.node(name).is_none_or(|node| wanted(annotations, node).patch(node).is_none()) {
-                    return Revision::new(snapshot.revision().number());
-                }
-                if watch.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            }
-        };
-        let late = |_| RegistryError::Unavailable(format!("Node {name}: what was written is not seen"));
-        timeout(PATIENCE, arrived).await.map_err(late)
+        // A Node that is gone meanwhile has no annotations.
+        let seen = |node: &svc_model::Node| wanted(annotations, node).patch(node).is_none();
+        self.shared.seen(name, seen).await
     }
 }
 
@@ -196,6 +217,28 @@ impl Shared {
         };
         node.ok_or_else(absent)
     }
+
+    /// Waits until a Node is seen so, or gone.
+    async fn seen(
+        &self,
+        name: &str,
+        wanted: impl Fn(&svc_model::Node) -> bool,
+    ) -> Result<Revision, RegistryError> {
+        let mut watch = self.follower.watch();
+        let arrived = async {
+            loop {
+                let snapshot = self.follower.snapshot();
+                if snapshot.node(name).is_none_or(|node| wanted(node)) {
+                    return Revision::new(snapshot.revision().number());
+                }
+                if watch.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let late = |_| RegistryError::Unavailable(format!("Node {name}: what was written is not seen"));
+        timeout(PATIENCE, arrived).await.map_err(late)
+    }
 }
 
 impl Registry for KubeNodes {
@@ -205,6 +248,10 @@ impl Registry for KubeNodes {
 
     fn publish(&self, lease: Lease) -> BoxFuture<'_, Result<Published, RegistryError>> {
         Box::pin(async move { KubeNodes::publish(self, &lease).await.map(Published::new) })
+    }
+
+    fn ready<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(KubeNodes::ready(self, lease))
     }
 
     fn withdraw<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Revision, RegistryError>> {

@@ -36,6 +36,12 @@ pub trait Registry: fmt::Debug + Send + Sync {
     /// Fails with [`RegistryError::Taken`] when another node holds one of the subnets.
     fn publish(&self, lease: Lease) -> BoxFuture<'_, Result<Published, RegistryError>>;
 
+    /// Says that the node's kernel is in step, so that pods may come to it. Asked after each publication, again until it succeeds.
+    /// By default nothing is said.
+    fn ready<'a>(&'a self, _lease: &'a Lease) -> BoxFuture<'a, Result<(), RegistryError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Removes a node's own lease; one that another node holds meanwhile stays.
     fn withdraw<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Revision, RegistryError>>;
 

@@ -11,11 +11,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use svc_lab::api_server::{Fault, Rule, Server};
+use svc_lab::api_server::{Asked, Fault, Rule, Server};
 use svc_model::kube::Cluster;
 use svc_overlay::fake::Fake;
 use svc_overlay::{
-    Claim, KubeNodes, Lease, LeaseSet, Mac, NetConf, OverlayBuilder, Registry, RegistryError, Watch,
+    Claim, Handle, KubeNodes, Lease, LeaseSet, Mac, NetConf, OverlayBuilder, Registry, RegistryError, Watch,
 };
 
 const PREFIX: &str = "flannel.alpha.coreos.com";
@@ -77,8 +77,16 @@ fn annotation(server: &Server, number: u8, name: &str) -> Value {
     .clone()
 }
 
+fn is_annotation_patch(asked: &Asked) -> bool {
+    asked.patch.as_ref().is_some_and(|patch| patch.get("metadata").is_some())
+}
+
 fn patches(server: &Server) -> usize {
-    server.asked().iter().filter(|asked| asked.verb() == "patch").count()
+    server.asked().iter().filter(|asked| is_annotation_patch(asked)).count()
+}
+
+fn conditions(server: &Server, number: u8) -> Value {
+    server.object("nodes", &format!("n{number}")).unwrap()["status"]["conditions"].clone()
 }
 
 async fn next(watch: &mut Box<dyn Watch>) -> Result<LeaseSet, RegistryError> {
@@ -323,9 +331,89 @@ async fn an_overlay_is_driven_from_annotations() {
     let mut bare = server.object("nodes", "n2").unwrap();
     bare["metadata"]["annotations"] = json!({});
     server.set("nodes", "n2", bare);
-    server.asked_times(2, |asked| asked.verb() == "patch").await;
+    server.asked_times(2, is_annotation_patch).await;
     handle.clean_up().await.unwrap();
     assert_eq!(annotation(&server, 2, "public-ip"), Value::Null);
+}
+
+/// Drives n2 on a kernel in memory.
+async fn drive(server: &Server, nodes: KubeNodes) -> (Fake, Handle) {
+    fresh(server, 2);
+    let ready = json!({"type": "Ready", "status": "True", "reason": "KubeletReady"});
+    let mut object = server.object("nodes", "n2").unwrap();
+    object["status"] = json!({"conditions": [ready]});
+    server.set("nodes", "n2", object);
+    let own = nodes.acquire(&Claim::new("n2", [address(2)], &network())).await.unwrap();
+    let builder = OverlayBuilder::of_net_conf(&network()).lease(&own).registry(nodes);
+    let kernel = Fake::new();
+    let (handle, run) = builder.build().unwrap().drive_on(kernel.clone());
+    tokio::spawn(run);
+    (kernel, handle)
+}
+
+/// The conditions of n2, once ours is among them.
+async fn condition_is_set(server: &Server) -> Value {
+    let set = async {
+        loop {
+            let said = conditions(server, 2);
+            if said.as_array().is_some_and(|said| said.iter().any(|one| one["reason"] == "FlannelIsUp")) {
+                return said;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(HANGS, set).await.unwrap()
+}
+
+#[tokio::test]
+async fn pods_may_come_once_the_kernel_is_in_step_and_the_condition_says_so_as_flannels() {
+    let server = Server::start(None).await;
+    let (kernel, handle) = drive(&server, registry(&server)).await;
+    // Without an underlay nothing can be programmed.
+    handle.until(|status| !status.problems().is_empty()).await.unwrap();
+    assert_eq!(conditions(&server, 2).as_array().unwrap().len(), 1);
+    kernel.add_link("eth0", "172.20.10.2/24".parse().unwrap(), 1500);
+    let said = condition_is_set(&server).await;
+    let status = handle.status();
+    assert!(status.programmed().is_some() && status.lease().is_some(), "{status:?}");
+    assert_eq!(said[0]["reason"], "KubeletReady", "what others say stays: {said}");
+    let parts = ["type", "status", "reason"].map(|key| said[1][key].as_str().unwrap());
+    assert_eq!(parts, ["NetworkUnavailable", "False", "FlannelIsUp"]);
+    assert!(said[1]["lastTransitionTime"].as_str().unwrap().ends_with('Z'), "{said}");
+    handle.clean_up().await.unwrap();
+    assert_eq!(conditions(&server, 2).as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_node_that_was_made_anew_is_told_anew() {
+    let server = Server::start(None).await;
+    let (kernel, _handle) = drive(&server, registry(&server)).await;
+    kernel.add_link("eth0", "172.20.10.2/24".parse().unwrap(), 1500);
+    condition_is_set(&server).await;
+    let mut object = server.object("nodes", "n2").unwrap();
+    object["metadata"]["annotations"] = json!({});
+    object["status"] = json!({});
+    server.set("nodes", "n2", object);
+    condition_is_set(&server).await;
+    assert!(annotation(&server, 2, "backend-data").is_string());
+}
+
+#[tokio::test]
+async fn who_does_not_want_the_condition_gets_none() {
+    let server = Server::start(None).await;
+    let cluster = Cluster::plain(&server.url()).unwrap();
+    let nodes = KubeNodes::builder(cluster).network_condition(false).build().unwrap();
+    let (kernel, handle) = drive(&server, nodes).await;
+    kernel.add_link("eth0", "172.20.10.2/24".parse().unwrap(), 1500);
+    handle.until(|status| status.lease().is_some()).await.unwrap();
+    handle.clean_up().await.unwrap();
+    assert!(
+        server
+            .asked()
+            .iter()
+            .filter_map(|asked| asked.patch.as_ref())
+            .all(|patch| patch.get("status").is_none())
+    );
 }
 
 #[tokio::test]

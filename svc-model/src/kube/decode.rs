@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::condition::READY;
+use crate::condition::{NETWORK_UNAVAILABLE, READY};
 use crate::wire::Manifest;
 use crate::{Kind, Object, ObjectName, Problem, read};
 
@@ -146,7 +146,7 @@ fn object(kind: Kind, name: &ObjectName, raw: &RawValue) -> Result<Option<Object
 }
 
 /// Drops what would be most of the memory, and no data plane asks for: who manages which field, and the conditions of Pods
-/// and Nodes but Ready.
+/// and Nodes but those by which traffic and pods are kept away.
 fn trim(manifest: &mut Manifest) {
     manifest.metadata_mut().managed_fields = None;
     let conditions = match manifest {
@@ -155,7 +155,9 @@ fn trim(manifest: &mut Manifest) {
         _ => None,
     };
     if let Some(conditions) = conditions {
-        conditions.retain(|condition| condition.condition_type.as_deref() == Some(READY));
+        conditions.retain(|condition| {
+            matches!(condition.condition_type.as_deref(), Some(READY | NETWORK_UNAVAILABLE))
+        });
     }
 }
 
@@ -182,14 +184,14 @@ mod tests {
     #[test]
     fn what_no_data_plane_asks_for_takes_no_memory() {
         let node = r#"{"metadata":{"name":"n","resourceVersion":"7","managedFields":[{"manager":"kubelet"}]},"status":{"conditions":[
-            {"type":"DiskPressure","status":"False"},{"type":"Ready","status":"True","reason":"KubeletReady"}]}}"#;
+            {"type":"DiskPressure","status":"False"},{"type":"NetworkUnavailable","status":"True"},{"type":"Ready","status":"True","reason":"KubeletReady"}]}}"#;
         let body = format!(r#"{{"metadata":{{"resourceVersion":"9"}},"items":[{node}]}}"#);
         let page = page(Kind::Node, body.as_bytes()).unwrap();
         let Ok(Some(Object::Node(node))) = &page.items[0].object else { panic!("{:?}", page.items) };
         assert_eq!((node.meta().resource_version(), node.meta().managed_fields().len()), (Some("7"), 0));
         let conditions: Vec<_> =
             node.conditions().iter().map(|it| (it.condition_type(), it.reason())).collect();
-        assert_eq!(conditions, [("Ready", Some("KubeletReady"))]);
+        assert_eq!(conditions, [("NetworkUnavailable", None), ("Ready", Some("KubeletReady"))]);
     }
 
     #[test]

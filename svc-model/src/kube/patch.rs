@@ -71,10 +71,34 @@ impl Cluster {
         subresource: Option<&str>,
         patch: &str,
     ) -> Result<(), PatchError> {
+        self.patch(object, subresource, "application/merge-patch+json", patch).await
+    }
+
+    /// The same by a strategic merge patch: lists that Kubernetes knows a key of are merged item by item, so that one condition
+    /// of an object's status can be set (its key is `type`) and those of others stay.
+    ///
+    /// # Errors
+    /// As of [`merge_patch`](Self::merge_patch).
+    pub async fn strategic_merge_patch(
+        &self,
+        object: &ObjectRef,
+        subresource: Option<&str>,
+        patch: &str,
+    ) -> Result<(), PatchError> {
+        self.patch(object, subresource, "application/strategic-merge-patch+json", patch).await
+    }
+
+    async fn patch(
+        &self,
+        object: &ObjectRef,
+        subresource: Option<&str>,
+        media_type: &'static str,
+        patch: &str,
+    ) -> Result<(), PatchError> {
         let error = |code, message| PatchError { object: object.to_string(), code, message };
         let unreachable = |why| error(None, format!("the API server cannot be reached: {why}"));
         let path = Resource::object(object, subresource);
-        let mut answer = api::patch(self, &path, patch).await.map_err(unreachable)?;
+        let mut answer = api::patch(self, &path, media_type, patch).await.map_err(unreachable)?;
         if (200..300).contains(&answer.code) {
             return Ok(());
         }

@@ -66,11 +66,16 @@ pub(crate) async fn get(cluster: &Cluster, path: &str, idle: Option<Channel>) ->
     ask_anew(cluster, request()?).await
 }
 
-/// Sends a JSON merge patch (RFC 7396) to a path, over a connection of its own.
-pub(crate) async fn patch(cluster: &Cluster, path: &str, patch: &str) -> Result<Answer, String> {
+/// Sends a patch of a media type to a path, over a connection of its own.
+pub(crate) async fn patch(
+    cluster: &Cluster,
+    path: &str,
+    media_type: &'static str,
+    patch: &str,
+) -> Result<Answer, String> {
     let token = token(cluster).await?;
     let request = request(cluster, hyper::Method::PATCH, path, token.as_deref());
-    let request = request.header(CONTENT_TYPE, "application/merge-patch+json");
+    let request = request.header(CONTENT_TYPE, media_type);
     let request = request.body(Full::from(patch.to_owned())).map_err(|error| error.to_string())?;
     ask_anew(cluster, request).await
 }

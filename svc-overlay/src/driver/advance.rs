@@ -26,7 +26,7 @@ impl<D: Dataplane> Driver<D> {
     /// Makes what changed of the leases. False when that is not enough to be in step: then everything has to be compared.
     pub(super) async fn advance(&mut self) -> bool {
         let (Some(leases), Some(held)) = (self.leases.clone(), self.held.take()) else { return false };
-        if !self.publishing.is_settled() {
+        if !self.publishing.is_settled() || !self.readiness.is_settled() {
             return false;
         }
         let Held { plan, underlay, leases: before, problems } = held;

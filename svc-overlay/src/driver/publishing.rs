@@ -44,6 +44,11 @@ impl Publishing {
         self.published.as_ref().map(|(lease, _)| lease)
     }
 
+    /// The same with the revision that holds it.
+    pub(super) fn published(&self) -> Option<(Lease, Revision)> {
+        self.published.clone()
+    }
+
     pub(super) fn problem(&self) -> Option<Problem> {
         self.refused.clone().map(Problem::Registry)
     }

@@ -48,11 +48,11 @@ impl<D: Dataplane> Driver<D> {
         self.held = None;
         let mut outcome = Outcome::default();
         let converged = self.converge(&leases, &mut outcome).await;
-        let plan = converged.as_ref().ok().map(|converged| &converged.plan);
-        if let (Some(plan), Some(path)) = (plan, &self.files.subnet_env)
-            && let Err(error) = files::replace(path, &self.config.subnet_env(plan.bridge().mtu).to_string())
-        {
-            outcome.kernel(&error);
+        if let Ok(Converged { plan, .. }) = &converged {
+            match self.write_subnet_env(plan) {
+                Ok(()) => self.tell_ready().await,
+                Err(error) => outcome.kernel(&error),
+            }
         }
         self.tell(&leases, &converged, &outcome);
         match converged {
@@ -67,6 +67,18 @@ impl<D: Dataplane> Driver<D> {
         }
     }
 
+    fn write_subnet_env(&self, plan: &Plan) -> Result<(), Error> {
+        let Some(path) = &self.files.subnet_env else { return Ok(()) };
+        files::replace(path, &self.config.subnet_env(plan.bridge().mtu).to_string())
+    }
+
+    /// Pods that come before their node is known to its peers would not be answered.
+    async fn tell_ready(&mut self) {
+        if let Some(published) = self.publishing.published() {
+            self.readiness.tell(published).await;
+        }
+    }
+
     fn tell(&self, leases: &LeaseSet, converged: &Result<Converged, Vec<Problem>>, outcome: &Outcome) {
         let beside: Vec<Problem> = match converged {
             Ok(Converged { plan, obstacles, .. }) => {
@@ -76,6 +88,7 @@ impl<D: Dataplane> Driver<D> {
         };
         let registry =
             self.watching.clone().map(Problem::Registry).into_iter().chain(self.publishing.problem());
+        let registry = registry.chain(self.readiness.problem());
         self.status.send_if_modified(|status| {
             let before = status.clone();
             if let Ok(Converged { plan, .. }) = converged {
@@ -170,6 +183,7 @@ impl<D: Dataplane> Driver<D> {
     /// Removes all that is ours. A failed removal does not stop the others.
     pub(super) async fn clean_up(&mut self) -> Result<(), CleanUpError> {
         let mut errors = Vec::new();
+        self.readiness.finish().await;
         if let Err(error) = self.publishing.withdraw(self.config.lease()).await {
             warn!(%error, "the lease was not withdrawn");
         }
@@ -208,7 +222,7 @@ impl<D: Dataplane> Driver<D> {
         match &self.scope.underlay {
             Some(name) => format!("the name {name}"),
             None => {
-                let addresses = self.scope.public_ips.iter().map(ToString::to_string);
+                let addresses = self.scope.locals.iter().map(ToString::to_string);
                 format!("the address {}", addresses.collect::<Vec<_>>().join(" and "))
             }
         }

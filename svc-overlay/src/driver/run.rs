@@ -14,6 +14,7 @@ use super::addresses::Addresses;
 use super::advance::Held;
 use super::pods::Request;
 use super::publishing::{Clock, Publishing};
+use super::readiness::Readiness;
 use crate::config::Config;
 use crate::dataplane::Dataplane;
 use crate::error::Error;
@@ -32,6 +33,7 @@ pub(super) struct Driver<D> {
     /// Why they cannot be followed at the moment.
     pub(super) watching: Option<RegistryError>,
     pub(super) publishing: Publishing,
+    pub(super) readiness: Readiness,
     pub(super) held: Option<Held>,
     pub(super) addresses: Option<Addresses>,
     pub(super) backoff: Backoff,
@@ -63,6 +65,7 @@ impl<D: Dataplane> Driver<D> {
             scope: config.scope(),
             config,
             publishing: Publishing::new(Arc::clone(&registry), clock),
+            readiness: Readiness::new(Arc::clone(&registry)),
             registry,
             dataplane,
             status,
@@ -96,6 +99,7 @@ impl<D: Dataplane> Driver<D> {
                 Some(request) = self.requests.recv() => Event::Request(request),
                 leases = changed => Event::Leases(leases),
                 () = self.publishing.answered() => Event::Reconcile,
+                () = self.readiness.answered() => Event::Reconcile,
                 () = self.dataplane.changed() => Event::Reconcile,
                 () = sleep_until(wake_at) => Event::Reconcile,
             };
@@ -131,7 +135,8 @@ impl<D: Dataplane> Driver<D> {
 
     /// A renewal that is overdue already waits for the next reconcile: it was tried.
     fn wake_at(&self, next: Instant) -> Instant {
-        self.publishing.due_in().map_or(next, |wait| next.min(Instant::now() + wait))
+        let renewal = self.publishing.due_in().map(|wait| Instant::now() + wait);
+        renewal.into_iter().chain(self.readiness.due()).fold(next, Instant::min)
     }
 
     fn take(&mut self, leases: LeaseSet) {

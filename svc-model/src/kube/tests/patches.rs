@@ -28,6 +28,26 @@ fn a_patch_changes_what_it_names_and_nothing_else() {
 }
 
 #[test]
+fn a_strategic_patch_sets_one_condition_and_leaves_the_others() {
+    run(async {
+        let server = Server::start(None).await;
+        let ready = json!({"type": "Ready", "status": "True"});
+        server.set("nodes", "n1", json!({"status": {"conditions": [ready]}}));
+        let cluster = Cluster::plain(&server.url()).unwrap();
+        let set = async |condition: serde_json::Value| {
+            let patch = json!({"status": {"conditions": [condition]}}).to_string();
+            cluster.strategic_merge_patch(&node(), Some("status"), &patch).await.unwrap();
+            server.object("nodes", "n1").unwrap()["status"]["conditions"].clone()
+        };
+        let up = json!({"type": "NetworkUnavailable", "status": "False"});
+        assert_eq!(set(up.clone()).await, json!([ready, up]));
+        let down = json!({"type": "NetworkUnavailable", "status": "True"});
+        assert_eq!(set(down.clone()).await, json!([ready, down]));
+        assert_eq!(set(json!({"$patch": "delete", "type": "NetworkUnavailable"})).await, json!([ready]));
+    });
+}
+
+#[test]
 fn why_nothing_was_patched_is_told_with_its_cure() {
     run(async {
         let server = Server::start(None).await;
