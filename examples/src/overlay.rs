@@ -1,5 +1,4 @@
 //! The `overlay` program: where a node's leases are, by flags that are called as flanneld's.
 
-pub mod interface;
 pub mod options;
 pub mod source;

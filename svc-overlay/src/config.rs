@@ -51,8 +51,10 @@ pub struct Stack {
     pub network: IpNet,
     /// The node's pod subnet.
     pub subnet: IpNet,
-    /// The node's address on the underlay.
+    /// The node's address on the underlay, as its peers know it.
     pub public_ip: IpAddr,
+    /// The address that the node itself has there: another one where a router between it and its peers translates.
+    pub local: IpAddr,
     /// The MAC address that the VXLAN device is given.
     pub mac: Mac,
 }
@@ -144,7 +146,7 @@ impl Config {
         let links = devices.iter().chain([&self.bridge]);
         let forward = self.stacks.iter().map(|stack| forward(stack.family()).to_owned());
         Scope {
-            public_ips: self.stacks.iter().map(|stack| stack.public_ip).collect(),
+            locals: self.stacks.iter().map(|stack| stack.local).collect(),
             underlay: self.underlay.clone(),
             bridge: self.bridge.clone(),
             sysctls: links.map(|link| accept_ra(link)).chain(forward).collect(),
@@ -195,7 +197,7 @@ impl Config {
 }
 
 fn check_stack(stack: &Stack) -> Result<(), ConfigError> {
-    let Stack { network, subnet, public_ip, mac } = stack;
+    let Stack { network, subnet, public_ip, local, mac } = stack;
     let longest = if stack.family() == Family::V4 { 30 } else { 126 };
     if !network.contains(subnet) {
         return Err(ConfigError::new("subnet", format!("{subnet} lies outside the network {network}")));
@@ -204,9 +206,11 @@ fn check_stack(stack: &Stack) -> Result<(), ConfigError> {
         let problem = format!("{subnet} has no room for a pod; use /{longest} or shorter");
         return Err(ConfigError::new("subnet", problem));
     }
-    if network.contains(public_ip) {
-        let problem = format!("{public_ip} lies inside the overlay {network}; give the underlay's");
-        return Err(ConfigError::new("public_ip", problem));
+    for (field, address) in [("public_ip", public_ip), ("local", local)] {
+        if network.contains(address) {
+            let problem = format!("{address} lies inside the overlay {network}; give the underlay's");
+            return Err(ConfigError::new(field, problem));
+        }
     }
     match mac.is_unicast() {
         true => Ok(()),

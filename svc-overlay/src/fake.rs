@@ -211,7 +211,7 @@ impl State {
 
     fn underlay(&self, scope: &Scope) -> Option<Underlay> {
         let holds = |link: &Link| {
-            scope.public_ips.iter().all(|address| link.addresses.iter().any(|net| net.addr() == *address))
+            scope.locals.iter().all(|address| link.addresses.iter().any(|net| net.addr() == *address))
         };
         let (name, link) = match &scope.underlay {
             Some(name) => self.links.get_key_value(name)?,

@@ -245,7 +245,7 @@ pub struct PodPort {
 #[non_exhaustive]
 pub struct Scope {
     /// The addresses by which the underlay device is found: it has them all.
-    pub public_ips: Vec<IpAddr>,
+    pub locals: Vec<IpAddr>,
     /// The name of the underlay device, when it was given.
     pub underlay: Option<String>,
     /// The names of the VXLAN devices, those of families that are off too.

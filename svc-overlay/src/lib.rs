@@ -85,7 +85,7 @@
 //! `Pods` are not: a request that was made is carried out. MSRV 1.89.
 //!
 //! What users of flannel report again and again, and which test shows that it does not happen here, stands in
-//! `docs/known-faults.md` of this crate.
+//! [`known_faults`].
 //!
 //! # Features
 //!
@@ -94,6 +94,9 @@
 //! | `driver` | yes | [`Overlay::drive`] and the real kernel: tokio and netlink; without it the crate is values and functions |
 //! | `etcd` | no | `Etcd`, the leases in etcd under flannel's keys; building it takes the `protoc` program |
 //! | `kube` | no | `KubeNodes`, the leases as annotations of Kubernetes' Nodes under flannel's keys |
+
+#[doc = include_str!("../docs/known-faults.md")]
+pub mod known_faults {}
 
 mod claim;
 mod config;
@@ -111,6 +114,7 @@ mod error;
 mod etcd;
 pub mod fake;
 mod family;
+mod interface;
 mod ipam;
 mod kernel;
 #[cfg(feature = "kube")]
@@ -152,6 +156,7 @@ pub use error::{CleanUpError, Error, PodError, Stopped};
 #[cfg(feature = "etcd")]
 pub use etcd::{Etcd, EtcdBuilder};
 pub use family::Family;
+pub use interface::{Interface, InterfaceError, InterfaceQuery, Interfaces};
 pub use ipam::{Ipam, IpamError};
 pub use kernel::{
     Bridge, Device, FdbEntry, Found, Kernel, Neighbour, PROTOCOL, PodPort, Route, Scope, Underlay,

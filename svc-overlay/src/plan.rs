@@ -224,7 +224,7 @@ fn tunnel(config: &Config, stack: &Stack, underlay: &Underlay, mtu: u32) -> Tunn
         name: config.device(family),
         vni: config.vni,
         port: config.port,
-        local: stack.public_ip,
+        local: stack.local,
         underlay: underlay.index,
         mtu: mtu.saturating_sub(family.overhead()),
         mac: stack.mac,

@@ -14,6 +14,7 @@ mod dump;
 mod ethtool;
 mod events;
 pub(crate) mod files;
+pub(crate) mod interfaces;
 mod links;
 mod messages;
 mod netlink;

@@ -13,6 +13,15 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+#[cfg(feature = "etcd")]
+#[path = "etcd/loopback.rs"]
+#[allow(dead_code, reason = "a server in a lab has an address of the lab")]
+mod loopback;
+#[cfg(feature = "etcd")]
+#[path = "etcd/server.rs"]
+#[allow(dead_code, reason = "other tests ask more of it")]
+mod server;
+
 mod kernel {
     pub(crate) mod cleanup;
     pub(crate) mod cluster;
@@ -20,14 +29,22 @@ mod kernel {
     pub(crate) mod families;
     pub(crate) mod faults;
     pub(crate) mod flannel;
+    pub(crate) mod interfaces;
+    pub(crate) mod killed;
     pub(crate) mod known;
     pub(crate) mod peers;
     pub(crate) mod pods;
     pub(crate) mod repair;
     pub(crate) mod routing;
+    #[cfg(feature = "etcd")]
+    pub(crate) mod store;
+    pub(crate) mod traffic;
 }
 
 fn main() -> ExitCode {
+    if let Some(ended) = kernel::killed::child() {
+        return ended;
+    }
     svc_lab::enter();
     let trials = [
         kernel::cleanup::trials(),
@@ -35,11 +52,15 @@ fn main() -> ExitCode {
         kernel::families::trials(),
         kernel::faults::trials(),
         kernel::flannel::trials(),
+        kernel::interfaces::trials(),
+        kernel::killed::trials(),
         kernel::known::trials(),
         kernel::peers::trials(),
         kernel::pods::trials(),
         kernel::repair::trials(),
         kernel::routing::trials(),
+        #[cfg(feature = "etcd")]
+        kernel::store::trials(),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit_code()
 }

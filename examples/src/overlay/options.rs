@@ -3,8 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use ipnet::IpNet;
+use regex::Regex;
+use svc_overlay::InterfaceQuery;
 
 /// One node of an overlay as flannel's VXLAN backend makes it.
 ///
@@ -130,6 +132,9 @@ pub struct KubeOptions {
     /// What flannel's annotations begin with.
     #[arg(long, value_name = "PREFIX", global = true, default_value = "flannel.alpha.coreos.com")]
     pub kube_annotation_prefix: String,
+    /// Whether the Node's condition NetworkUnavailable is set to False once this node's kernel is in step.
+    #[arg(long, value_name = "BOOL", global = true, default_value_t = true, action = ArgAction::Set)]
+    pub set_node_network_unavailable: bool,
     /// flannel's network configuration, of leases in a file (in place of --network) or in Kubernetes. etcd has its own.
     #[arg(long, value_name = "FILE", global = true, visible_alias = "net-conf")]
     pub net_config_path: Option<PathBuf>,
@@ -141,21 +146,42 @@ pub struct KubeOptions {
 /// This node.
 #[derive(Debug, Args)]
 pub struct NodeOptions {
-    /// This node's address on the underlay; otherwise the one of --iface.
+    /// The address by which the other nodes know this one, where it is not the one of its device: behind a router that
+    /// translates.
     #[arg(long, value_name = "ADDRESS", global = true)]
     pub public_ip: Option<Ipv4Addr>,
     /// The same of IPv6.
     #[arg(long, value_name = "ADDRESS", global = true)]
     pub public_ipv6: Option<Ipv6Addr>,
-    /// The underlay's device, by name; otherwise the one of the default route.
-    #[arg(long, value_name = "NAME", global = true)]
-    pub iface: Option<String>,
+    /// The underlay's device, by its name or an address of it; given more than once, the first that is here. Otherwise
+    /// --iface-regex, --iface-can-reach, or the one that has --public-ip, or the one of the default route.
+    #[arg(long, value_name = "NAME|ADDRESS", global = true)]
+    pub iface: Vec<String>,
+    /// The first device with an address that this regular expression matches, or else with such a name; given more than once,
+    /// the first that matches anything.
+    #[arg(long, value_name = "REGEX", global = true)]
+    pub iface_regex: Vec<Regex>,
+    /// The device over which this address is reached.
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    pub iface_can_reach: Option<IpAddr>,
     /// Where the CNI plugin reads what this node got; the subnets in it are asked for again.
     #[arg(long, value_name = "FILE", global = true)]
     pub subnet_file: Option<PathBuf>,
 }
 
 impl NodeOptions {
+    /// What was said about the device; nothing if nothing was.
+    #[must_use]
+    pub fn device(&self) -> Option<InterfaceQuery> {
+        let said = !self.iface.is_empty() || !self.iface_regex.is_empty() || self.iface_can_reach.is_some();
+        let query = self.iface.iter().fold(InterfaceQuery::new(), InterfaceQuery::iface);
+        let query =
+            self.iface_regex.iter().cloned().fold(query, |query, regex| {
+                query.matching(regex.to_string(), move |text| regex.is_match(text))
+            });
+        said.then(|| self.iface_can_reach.into_iter().fold(query, InterfaceQuery::can_reach))
+    }
+
     /// The addresses that were given.
     #[must_use]
     pub fn given(&self) -> Vec<IpAddr> {

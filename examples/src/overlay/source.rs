@@ -7,10 +7,10 @@ use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use svc_model::kube::Cluster;
 use svc_overlay::{
-    Claim, Config, KubeNodes, LeaseSet, Leases, NetConf, Overlay, OverlayBuilder, Registry, SubnetEnv,
+    Claim, Config, Family, Interface, InterfaceQuery, Interfaces, KubeNodes, LeaseSet, Leases, NetConf,
+    Overlay, OverlayBuilder, Registry, Stack, SubnetEnv,
 };
 
-use super::interface;
 use super::options::Options;
 use crate::leases;
 
@@ -56,7 +56,7 @@ impl<'a> Source<'a> {
             #[cfg(feature = "etcd")]
             Place::Etcd(etcd) => {
                 let conf = etcd.net_conf().await?;
-                let (leases, addresses) = (etcd.watch().changed().await?, self.addresses()?);
+                let (leases, addresses) = (etcd.watch().changed().await?, self.addresses(&conf)?);
                 let own = leases.iter().find(|lease| addresses.contains(&lease.public_ip()));
                 let missing =
                     || format!("etcd has no lease of {} yet: apply or run takes one", said(&addresses));
@@ -68,7 +68,7 @@ impl<'a> Source<'a> {
                 (builder, nodes.watch().changed().await?)
             }
         };
-        Ok((self.on_device(builder).config()?, leases))
+        Ok((self.on_device(builder)?.config()?, leases))
     }
 
     /// The overlay of this node, which gets a lease if it has none.
@@ -85,7 +85,7 @@ impl<'a> Source<'a> {
             }
             Place::Kube(nodes) => self.of_claim(nodes, &self.net_conf()?).await?.registry(nodes.clone()),
         };
-        let builder = self.on_device(builder);
+        let builder = self.on_device(builder)?;
         let builder = match &self.options.node.subnet_file {
             Some(file) => builder.subnet_env(file),
             None => builder,
@@ -112,16 +112,30 @@ impl<'a> Source<'a> {
     }
 
     async fn of_claim(&self, registry: &dyn Registry, conf: &NetConf) -> anyhow::Result<OverlayBuilder> {
-        let claim = Claim::new(self.node()?, self.addresses()?, conf).previous(self.previous());
+        let claim = Claim::new(self.node()?, self.addresses(conf)?, conf).previous(self.previous());
         let lease = registry.acquire(&claim).await?;
         Ok(OverlayBuilder::of_net_conf(conf).lease(&lease))
     }
 
-    fn on_device(&self, builder: OverlayBuilder) -> OverlayBuilder {
-        match &self.options.node.iface {
-            Some(name) => builder.underlay(name),
-            None => builder,
-        }
+    /// The device that was asked for, and its addresses; where nobody asked, the one that has the node's addresses. If none has,
+    /// because a router translates them, the one of the default route, as flanneld does.
+    fn on_device(&self, builder: OverlayBuilder) -> anyhow::Result<OverlayBuilder> {
+        let config = builder.config()?;
+        let families: Vec<_> = config.stacks().iter().map(Stack::family).collect();
+        let Interface { name, addresses, .. } = match self.options.node.device() {
+            Some(query) => chosen(&query, &families)?,
+            None if matches!(self.place, Place::File(_)) => return Ok(builder),
+            None => {
+                let host = Interfaces::list(&InterfaceQuery::new())?;
+                let has = |link: &Interface, stack: &Stack| link.addresses.contains(&stack.public_ip);
+                let held = host.links.iter().any(|link| config.stacks().iter().all(|stack| has(link, stack)));
+                match InterfaceQuery::new().choose(&host, &families) {
+                    Ok(interface) if !held => interface,
+                    _ => return Ok(builder),
+                }
+            }
+        };
+        Ok(addresses.into_iter().fold(builder.underlay(name), OverlayBuilder::local))
     }
 
     fn net_conf(&self) -> anyhow::Result<NetConf> {
@@ -137,9 +151,17 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn addresses(&self) -> anyhow::Result<Vec<IpAddr>> {
-        let given = self.options.node.given();
-        if given.is_empty() { interface::addresses(self.options.node.iface.as_deref()) } else { Ok(given) }
+    /// By which the other nodes know this one: those that were given, of the other families those of the device.
+    fn addresses(&self, conf: &NetConf) -> anyhow::Result<Vec<IpAddr>> {
+        let mut addresses = self.options.node.given();
+        let given = |family: &Family| addresses.iter().any(|address| Family::of(*address) == *family);
+        let families = conf.networks().iter().map(|network| Family::of_net(*network));
+        let missing: Vec<_> = families.filter(|family| !given(family)).collect();
+        if !missing.is_empty() {
+            let query = self.options.node.device().unwrap_or_default();
+            addresses.extend(chosen(&query, &missing)?.addresses);
+        }
+        Ok(addresses)
     }
 
     /// A file that is not there, or that somebody else wrote, is no reason to get no subnet at all.
@@ -148,6 +170,10 @@ impl<'a> Source<'a> {
         let text = file.and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
         SubnetEnv::parse(&text).map(|env| env.subnets().to_vec()).unwrap_or_default()
     }
+}
+
+fn chosen(query: &InterfaceQuery, families: &[Family]) -> anyhow::Result<Interface> {
+    Ok(query.choose(&Interfaces::list(query)?, families)?)
 }
 
 #[cfg(feature = "etcd")]
@@ -161,6 +187,7 @@ fn kube(options: &Options) -> anyhow::Result<KubeNodes> {
         None => Cluster::in_cluster().context("no --kubeconfig-file, and not in a pod")?,
     };
     let builder = KubeNodes::builder(cluster);
+    let builder = builder.network_condition(options.kube.set_node_network_unavailable);
     Ok(builder.annotation_prefix(&options.kube.kube_annotation_prefix).build()?)
 }
 

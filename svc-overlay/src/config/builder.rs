@@ -23,6 +23,7 @@ pub struct OverlayBuilder {
     networks: Vec<Result<IpNet, ConfigError>>,
     subnets: Vec<Result<IpNet, ConfigError>>,
     public_ips: Vec<Result<IpAddr, ConfigError>>,
+    locals: Vec<Result<IpAddr, ConfigError>>,
     macs: Vec<(Option<Family>, Result<Mac, ConfigError>)>,
     node: Option<String>,
     mode: Mode,
@@ -75,6 +76,7 @@ impl OverlayBuilder {
             networks: Vec::new(),
             subnets: Vec::new(),
             public_ips: Vec::new(),
+            locals: Vec::new(),
             macs: Vec::new(),
             node: None,
             mode: Mode::Vxlan,
@@ -151,6 +153,17 @@ impl OverlayBuilder {
         self
     }
 
+    /// The address of this node's own link on the underlay, from which packets are sent, where it is not the one that peers
+    /// know: behind a router that translates addresses. Default, for each family: the public one.
+    pub fn local<A>(mut self, address: A) -> Self
+    where
+        A: TryInto<AddressArg>,
+        A::Error: Display,
+    {
+        self.locals.push(read("local", address).map(|AddressArg(address)| address));
+        self
+    }
+
     /// The MAC address of the first family's VXLAN device. Default: derived from the node's name and network, always the
     /// same.
     pub fn mac<M>(mut self, mac: M) -> Self
@@ -222,7 +235,7 @@ impl OverlayBuilder {
         self
     }
 
-    /// The underlay device's name. Default: the device that has the public address.
+    /// The underlay device's name. Default: the device that has the node's own addresses there. See [`Interfaces`](crate::Interfaces).
     pub fn underlay(mut self, name: impl Into<String>) -> Self {
         self.underlay = Some(name.into());
         self
@@ -314,6 +327,7 @@ impl OverlayBuilder {
         let networks = all(&self.networks)?;
         let subnets = all(&self.subnets)?;
         let public_ips = all(&self.public_ips)?;
+        let locals = all(&self.locals)?;
         let lost =
             |net: &&IpNet| !networks.iter().any(|network| Family::of_net(*network) == Family::of_net(**net));
         if let Some(subnet) = subnets.iter().find(lost) {
@@ -329,12 +343,14 @@ impl OverlayBuilder {
             let subnet = subnets.iter().rfind(|net| Family::of_net(**net) == family);
             let subnet =
                 subnet.ok_or_else(|| missing("subnet", &format!("this node's {family} pod subnet")))?;
-            let public_ip = public_ips.iter().rfind(|address| Family::of(**address) == family);
+            let of_family = |address: &&IpAddr| Family::of(**address) == family;
+            let public_ip = public_ips.iter().rfind(of_family);
             let public_ip =
                 *public_ip.ok_or_else(|| missing("public_ip", &format!("this node's {family} address")))?;
+            let local = locals.iter().rfind(of_family).copied().unwrap_or(public_ip);
             let network = network.trunc();
             let mac = self.mac_for(family, stacks.is_empty(), node, network)?;
-            stacks.push(Stack { network, subnet: subnet.trunc(), public_ip, mac });
+            stacks.push(Stack { network, subnet: subnet.trunc(), public_ip, local, mac });
         }
         Ok(stacks)
     }

@@ -72,6 +72,8 @@ fn errors_name_the_setting() {
         (dual().mtu(1349), "mtu"),
         (builder().public_ip("10.244.2.1"), "public_ip"),
         (builder().public_ip("host"), "public_ip"),
+        (builder().local("10.244.2.1"), "local"),
+        (builder().local("host"), "local"),
         (builder().mac("01:00:5e:00:00:01"), "mac"),
         (builder().mac("x"), "mac"),
         (builder().vni(0), "vni"),

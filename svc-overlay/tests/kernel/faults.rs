@@ -1,10 +1,9 @@
-//! What goes wrong around an overlay: a killed process, names and numbers that are taken, a subnet that is another node's.
+//! What goes wrong around an overlay: names and numbers that are taken, a subnet that is another node's.
 
 use libtest_mimic::Trial;
 use svc_lab::{Lab, Result};
 use svc_overlay::{
-    AttachOptions, Config, Dataplane, Lease, LeaseSet, Leases, Mac, Operation, Plan, PodId, Problem,
-    Revision, System,
+    AttachOptions, Config, Dataplane, LeaseSet, Leases, Operation, Plan, PodId, Problem, System,
 };
 
 use super::cluster::{builder, drive, host, pair, tool};
@@ -12,7 +11,6 @@ use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("killed_at_any_point_of_an_apply_the_next_process_finishes_it", killed_anywhere),
         trial("a_vni_that_is_in_use_is_named_and_waited_for", vni_in_use),
         trial("a_port_that_a_process_has_is_named_with_it_and_waited_for", port_of_a_process),
         trial("a_port_that_a_device_has_with_other_settings_is_named_with_it", port_of_a_device),
@@ -23,60 +21,6 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 fn config(leases: &Leases) -> Result<Config> {
     Ok(builder("server2", 2, 2, leases).config()?)
-}
-
-fn peers(count: u8) -> Vec<Lease> {
-    let subnet = |third| ipnet::Ipv4Net::new_assert([10, 244, third, 0].into(), 24);
-    let lease = |n: u8| {
-        Lease::vxlan(format!("n{n}"), subnet(n), [172, 20, 10, n], 1, Mac::derived(&[&n.to_string()]))
-    };
-    (20..20 + count).map(lease).collect()
-}
-
-/// Every prefix of the operations, as a process killed after it leaves the kernel; then a whole driver.
-async fn killed_anywhere(lab: Lab) -> Result {
-    let leases = Leases::new();
-    let config = config(&leases)?;
-    peers(3).into_iter().try_for_each(|lease| leases.put(lease).map(drop))?;
-    let set = LeaseSet::new(Revision::new(1), peers(3));
-    let whole = {
-        let host = host(&lab, "whole", 2).await?;
-        let (config, set) = (config.clone(), set.clone());
-        let count = host.run(move || async move { partial(&config, &set, usize::MAX) }).await?;
-        host.remove().await?;
-        count
-    };
-    assert!(whole > 12, "{whole} operations");
-    for stop in 0..=whole {
-        let host = host(&lab, &format!("server2-{stop}"), 2).await?;
-        let before = host.dump().await?;
-        let (config, set) = (config.clone(), set.clone());
-        host.run(move || async move { partial(&config, &set, stop) }).await?;
-        let node = drive(&host, builder("server2", 2, 2, &leases))?;
-        let status = node.handle.until(|status| status.peers() == 3).await?;
-        assert_eq!(status.problems(), [], "killed after {stop} operations");
-        let kernel = node.kernel().await?;
-        assert_eq!((kernel.fdb.len(), kernel.neighbours.len()), (3, 3), "killed after {stop} operations");
-        node.handle.clean_up().await?;
-        assert_eq!(host.dump().await?, before, "killed after {stop} operations");
-        host.remove().await?;
-    }
-    Ok(())
-}
-
-/// Makes operations one by one until `stop` are made or nothing is left to do; how many were.
-fn partial(config: &Config, leases: &LeaseSet, stop: usize) -> Result<usize> {
-    let mut system = System::new();
-    let mut made = 0;
-    while made < stop {
-        let kernel = system.list(&config.scope())?;
-        let underlay = kernel.underlay.clone().ok_or("no underlay")?;
-        let changes = Plan::new(config, &underlay, leases).diff(&kernel);
-        let Some(next) = changes.operations().first() else { break };
-        system.apply(std::slice::from_ref(next)).remove(0)?;
-        made += 1;
-    }
-    Ok(made)
 }
 
 async fn vni_in_use(lab: Lab) -> Result {
