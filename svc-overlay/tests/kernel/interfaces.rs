@@ -55,7 +55,7 @@ async fn found(lab: Lab) -> Result {
     let both = choose(both, &[Family::V4, Family::V6]).await?;
     assert_eq!(both, "eth0 (172.20.10.2, fd00:172:20:10::2)", "not a deprecated one, nor the link's own");
     let error = choose(InterfaceQuery::new(), &[Family::V4, Family::V6]).await.unwrap_err().to_string();
-    assert!(error.contains("up0 (192.0.2.2, fe80"), "{error}");
+    assert!(error.contains("up0 (192.0.2.2"), "{error}");
     Ok(())
 }
 

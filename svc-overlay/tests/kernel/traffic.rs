@@ -1,20 +1,29 @@
 //! Packets between two pods that never pause.
 
 use svc_lab::{Host, Result};
+use tokio::fs::read_to_string;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
+
+use super::cluster::tool;
 
 /// A byte there and back, again and again, until it is told to stop; how many went.
 pub(crate) struct Traffic {
     exchanged: mpsc::Receiver<()>,
     stop: oneshot::Sender<()>,
     task: svc_lab::Task<std::io::Result<u32>>,
+    ends: [Host; 2],
+    before: u64,
     _echo: svc_lab::Task<std::io::Result<()>>,
 }
 
 impl Traffic {
     pub(crate) async fn start(server: &Host, client: &Host, to: std::net::IpAddr) -> Result<Self> {
+        let ends = [server.clone(), client.clone()];
+        for end in &ends {
+            patient(end).await?;
+        }
         let listener = server.run(move || TcpListener::bind((to, 9100))).await?;
         let _echo = server.spawn(move || async move {
             let (mut stream, _) = listener.accept().await?;
@@ -38,7 +47,10 @@ impl Traffic {
             }
             Ok(count)
         });
-        Ok(Traffic { exchanged, stop, task, _echo })
+        let mut traffic = Traffic { exchanged, stop, task, ends, before: 0, _echo };
+        traffic.flows().await?;
+        traffic.before = traffic.retransmitted().await?;
+        Ok(traffic)
     }
 
     pub(crate) async fn flows(&mut self) -> Result {
@@ -53,11 +65,26 @@ impl Traffic {
         self.stop.send(()).map_err(|()| "the connection broke")?;
         Ok(self.task.await?)
     }
+
+    /// How many packets were lost since the start: TCP hides it.
+    pub(crate) async fn lost(&self) -> Result<u64> {
+        Ok(self.retransmitted().await? - self.before)
+    }
+
+    async fn retransmitted(&self) -> Result<u64> {
+        let [server, client] = &self.ends;
+        Ok(retransmitted(server).await? + retransmitted(client).await?)
+    }
 }
 
-/// TCP hides what was lost; this tells it.
-pub(crate) async fn retransmitted(host: &Host) -> Result<u64> {
-    let text = host.run(|| tokio::fs::read_to_string("/proc/thread-self/net/snmp")).await?;
+/// On a loaded machine an answer may take longer than TCP waits by itself, and nothing was lost.
+async fn patient(pod: &Host) -> Result {
+    let route = tool(pod, "ip route show default").await?;
+    tool(pod, &format!("ip route change {} rto_min 5s", route.trim())).await.map(drop)
+}
+
+async fn retransmitted(host: &Host) -> Result<u64> {
+    let text = host.run(|| read_to_string("/proc/thread-self/net/snmp")).await?;
     let tcp: Vec<_> =
         text.lines().filter(|line| line.starts_with("Tcp:")).map(str::split_whitespace).collect();
     let [names, values] = <[_; 2]>::try_from(tcp).map_err(|_| "no Tcp lines")?;
