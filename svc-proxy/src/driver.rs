@@ -250,10 +250,8 @@ impl Driver {
             self.metrics.begun(self.proxy.modes.backend);
             self.settings.before = self.proxy.modes.recollect(kernel);
         }
-        if self.proxy.sysctls == SysctlPolicy::Set {
-            let needs = self.proxy.modes.backend.needs();
-            settle::note(kernel.sysctls(), &self.proxy.node, needs, &mut self.settings.before);
-        }
+        self.note_settings(self.proxy.modes.backend);
+        let kernel = &mut *self.proxy.dataplane;
         self.keeper.notice_others(kernel);
         let (wake, error) = self.keeper.sync(kernel, &mut self.settings, &self.metrics);
         self.metrics.planned(self.keeper.plan());
@@ -265,6 +263,14 @@ impl Driver {
         let sysctls = settle::check(sysctls, &self.proxy.node, needs, &self.settings.remembered);
         self.reports.publish(self.proxy.modes.backend, &*self.keeper, sysctls, error);
         wake
+    }
+
+    /// Notes what a mode will have changed.
+    fn note_settings(&mut self, backend: Backend) {
+        if self.proxy.sysctls == SysctlPolicy::Set {
+            let sysctls = self.proxy.dataplane.sysctls();
+            settle::note(sysctls, &self.proxy.node, backend.needs(), &mut self.settings.before);
+        }
     }
 
     /// Everything wanted is in force.
@@ -297,6 +303,7 @@ impl Driver {
         let modes = Modes { backend, ..self.proxy.modes.clone() };
         self.metrics.begun(backend);
         let mut keeper = modes.keep(self.keeper.plan().clone());
+        self.note_settings(backend);
         let kernel = &mut *self.proxy.dataplane;
         let (_, error) = keeper.sync(kernel, &mut self.settings, &self.metrics);
         if let Some(error) = error {

@@ -8,7 +8,7 @@ use svc_ipvs::{AddressDevice, Command, Found, Refusal, ServiceId};
 use super::mode::{Applied, Mode, Remains, Resynced};
 use super::nftables::Nft;
 use crate::ipvs::{Backend, Change, DEVICE, Rules};
-use crate::sysctl::settle::Before;
+use crate::sysctl::settle::{self, Before};
 use crate::{Dataplane, Error, Rejection};
 
 mod leaving;
@@ -220,6 +220,9 @@ impl Mode for Ipvs {
         let mut changed = false;
         loop {
             let glue = self.glue.resync(kernel, rules.glue(), before)?;
+            // Before any virtual server is there: IPVS decides with the first packet of a connection whether conntrack may
+            // know it, and one that it may not know is never masqueraded.
+            settle::switch_on(kernel.sysctls(), super::Backend::Ipvs.needs(), before);
             let (change, _) = self.compare(kernel, &rules)?;
             changed |= glue.changed || !change.is_empty();
             let refused = self.put(kernel, &change)?;

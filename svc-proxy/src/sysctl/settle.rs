@@ -45,6 +45,17 @@ pub(crate) fn check(sysctls: &mut dyn Sysctls, node: &Node, mode: Needs, may_set
     SysctlReport { entries: entries.collect() }
 }
 
+/// Sets what a mode needs beside what all do, where `may_set` has a value to go back to. What that finds is reported by the
+/// next [`check`].
+pub(crate) fn switch_on(sysctls: &mut dyn Sysctls, mode: Needs, may_set: &Before) {
+    for (name, _) in mode.iter().filter(|(name, _)| may_set.contains_key(*name)) {
+        let is_on = sysctls.sysctl(name).is_ok_and(|value| value.as_deref() == Some("1"));
+        if !is_on {
+            set(sysctls, name, Wanted::On);
+        }
+    }
+}
+
 fn set(sysctls: &mut dyn Sysctls, name: &str, wanted: Wanted) -> Finding {
     match sysctls.set_sysctl(name, &wanted.value().to_string()) {
         Ok(()) => Finding::Set,

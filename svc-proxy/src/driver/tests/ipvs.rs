@@ -1,8 +1,14 @@
 //! The mode ipvs.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
 use svc_ipvs::{Activity, Addresses as _, Dataplane as _, Found, ServiceId};
 
 use super::*;
+use crate::sysctl::Sysctls;
 
 const ENDPOINTS: &str = "---
 {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
@@ -85,4 +91,70 @@ async fn another_proxys_device_is_refused_before_anything_is_changed() {
     assert!(status.error().is_some_and(Error::is_foreign), "{status:?}");
     assert!(kernel.services().unwrap().is_empty());
     assert_eq!(svc_nft::Dataplane::list_tables(&mut kernel).unwrap(), []);
+}
+
+const CONNTRACK: &str = "net/ipv4/vs/conntrack";
+
+/// A kernel that remembers how many virtual servers there were when its settings were changed.
+#[derive(Clone, Debug)]
+struct Watched {
+    kernel: fake::Kernel,
+    servers_when_set: Arc<Mutex<BTreeMap<String, usize>>>,
+}
+
+impl Sysctls for Watched {
+    fn sysctl(&mut self, name: &str) -> io::Result<Option<String>> {
+        self.kernel.sysctl(name)
+    }
+
+    fn set_sysctl(&mut self, name: &str, value: &str) -> io::Result<()> {
+        let servers = self.kernel.services().unwrap().len();
+        self.servers_when_set.lock().unwrap().insert(name.to_owned(), servers);
+        self.kernel.set_sysctl(name, value)
+    }
+}
+
+impl Dataplane for Watched {
+    fn nftables(&mut self) -> &mut dyn svc_nft::Dataplane {
+        &mut self.kernel
+    }
+
+    fn iptables(&mut self) -> &mut dyn crate::iptables::Dataplane {
+        &mut self.kernel
+    }
+
+    fn ipvs(&mut self) -> &mut dyn crate::ipvs::Dataplane {
+        &mut self.kernel
+    }
+
+    fn conntrack(&mut self) -> &mut dyn svc_nft::conntrack::Conntrack {
+        &mut self.kernel
+    }
+
+    fn local_addresses(&mut self) -> io::Result<Vec<IpAddr>> {
+        self.kernel.local_addresses()
+    }
+
+    fn sysctls(&mut self) -> &mut dyn Sysctls {
+        self
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_virtual_servers_need_is_set_before_they_are_there() {
+    for first in [Backend::Ipvs, Backend::Nftables] {
+        let kernel = fake::Kernel::new().with_sysctl(CONNTRACK, "0");
+        let watched = Watched { kernel: kernel.clone(), servers_when_set: Arc::default() };
+        let store = Store::new();
+        let revision = with_endpoints(&store, &["10.244.0.5"]);
+        let proxy = Proxy::builder(node()).dataplane(watched.clone()).sysctls(SysctlPolicy::Set);
+        let (handle, run) = proxy.backend(first).build().drive(store.watch());
+        tokio::spawn(run);
+        handle.programmed(revision).await.unwrap();
+        handle.switch(Backend::Ipvs).await.unwrap();
+        assert_eq!(weights(&kernel), [1]);
+        assert_eq!(watched.servers_when_set.lock().unwrap().get(CONNTRACK), Some(&0), "from {first}");
+        handle.clean_up().await.unwrap();
+        assert_eq!(kernel.clone().sysctl(CONNTRACK).unwrap().as_deref(), Some("0"));
+    }
 }
