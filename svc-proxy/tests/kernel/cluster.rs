@@ -14,6 +14,9 @@ use crate::traffic;
 pub const NODE: &str = "172.20.10.2";
 pub const CLIENT: &str = "172.20.10.50";
 pub const PORT: u16 = 9376;
+/// Without one of its own, a bridge takes the lowest of its ports. Pods would go on sending to the one that it had before the
+/// next pod came.
+const BRIDGE_MAC: [u8; 6] = [2, 0, 0, 0, 2, 1];
 
 pub struct Cluster {
     pub client: Host,
@@ -100,6 +103,19 @@ impl Cluster {
         let (handle, driver) = start(&self.node, &self.store, settings);
         (self.handle, self.driver) = (handle, driver);
     }
+
+    /// Starts another driver, on a thread of its own: the node's own clients go on while it waits for a program. It ends when
+    /// its handle is dropped.
+    pub fn restart_aside(&mut self, settings: impl Fn(ProxyBuilder) -> ProxyBuilder) {
+        let proxy = settings(proxy_builder(node_config())).build();
+        let (handle, run) = proxy.drive(self.store.watch());
+        let aside = || async move {
+            let runtime = tokio::runtime::Handle::current();
+            // A thread is in the network namespace of the one that made it.
+            tokio::task::spawn_blocking(move || runtime.block_on(run)).await.unwrap();
+        };
+        (self.handle, self.driver) = (handle, self.node.spawn(aside));
+    }
 }
 
 pub fn node_builder() -> NodeBuilder {
@@ -158,7 +174,7 @@ pub fn slice(service: &str, endpoints: &[&str]) -> String {
 pub async fn add_bridge() -> Result {
     let (connection, netlink, _) = rtnetlink::new_connection()?;
     let connection = tokio::spawn(connection);
-    netlink.link().add(LinkBridge::new("cni0").up().build()).execute().await?;
+    netlink.link().add(LinkBridge::new("cni0").address(BRIDGE_MAC.to_vec()).up().build()).execute().await?;
     connection.abort();
     Ok(())
 }

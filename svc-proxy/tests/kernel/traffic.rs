@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use svc_lab::{Host, Result, Task};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::watch;
 
 /// How long an answer that must not come is waited for.
 const SILENCE: Duration = Duration::from_millis(400);
@@ -163,35 +164,54 @@ impl Held {
 /// Clients that connect again and again until told to stop.
 pub struct Load {
     stop: Arc<AtomicBool>,
-    loops: Vec<Task<io::Result<usize>>>,
+    clients: Vec<Client>,
+}
+
+struct Client {
+    task: Task<io::Result<()>>,
+    made: watch::Receiver<usize>,
 }
 
 impl Load {
     pub fn start(clients: &[(&Host, &str)]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let loops = clients.iter().map(|(host, to)| {
-            let (stop, to, client) = (Arc::clone(&stop), (*to).to_owned(), Host::clone(host));
-            client.clone().spawn(move || async move {
-                let (mut done, mut slowest) = (0, Duration::ZERO);
+        let clients = clients.iter().map(|(host, to)| {
+            let (stop, to) = (Arc::clone(&stop), (*to).to_owned());
+            let (count, made) = watch::channel(0);
+            let task = host.spawn(move || async move {
+                let mut slowest = Duration::ZERO;
                 while !stop.load(Ordering::Relaxed) {
                     let started = Instant::now();
                     connect_once(&to).await?;
                     slowest = slowest.max(started.elapsed());
-                    done += 1;
+                    count.send_modify(|count| *count += 1);
                 }
-                println!("{to}: {done} connections, the slowest took {slowest:?}");
-                Ok(done)
-            })
+                println!("{to}: {} connections, the slowest took {slowest:?}", *count.borrow());
+                Ok(())
+            });
+            Client { task, made }
         });
-        Self { loops: loops.collect(), stop }
+        Self { clients: clients.collect(), stop }
+    }
+
+    /// Waits until each client has made more connections; an error if a single one failed.
+    pub async fn progress(&mut self, more: usize) -> Result {
+        for Client { task, made } in &mut self.clients {
+            let enough = *made.borrow() + more;
+            if made.wait_for(|made| *made >= enough).await.is_err() {
+                task.await?;
+            }
+        }
+        Ok(())
     }
 
     /// How many connections each client made; an error if a single one failed.
     pub async fn finish(self) -> Result<Vec<usize>> {
         self.stop.store(true, Ordering::Relaxed);
         let mut counts = Vec::new();
-        for each in self.loops {
-            counts.push(each.await?);
+        for Client { task, made } in self.clients {
+            task.await?;
+            counts.push(*made.borrow());
         }
         Ok(counts)
     }
