@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::snapshot::Revision;
-use crate::{Kind, ObjectName};
+use crate::{EndpointSlice, Kind, ObjectName};
 
 /// The names of what changed from one revision to another: added, changed or removed. What they are now stands in
 /// the newer [`Snapshot`](crate::Snapshot). A delta only makes a consumer faster; it never says more than the
@@ -17,6 +17,7 @@ pub struct Delta {
     ingresses: BTreeSet<ObjectName>,
     ingress_classes: BTreeSet<String>,
     secrets: BTreeSet<ObjectName>,
+    service_imports: BTreeSet<ObjectName>,
     pods: BTreeSet<ObjectName>,
     nodes: BTreeSet<String>,
     namespaces: BTreeSet<String>,
@@ -65,6 +66,12 @@ impl Delta {
         &self.secrets
     }
 
+    /// ServiceImports that changed themselves, or in any of their EndpointSlices.
+    #[must_use]
+    pub fn service_imports(&self) -> &BTreeSet<ObjectName> {
+        &self.service_imports
+    }
+
     /// Pods.
     #[must_use]
     pub fn pods(&self) -> &BTreeSet<ObjectName> {
@@ -99,12 +106,13 @@ impl Delta {
             ingresses,
             ingress_classes,
             secrets,
+            service_imports,
             pods,
             nodes,
             namespaces,
         } = self;
         let objects = services.len() + ingresses.len() + secrets.len() + pods.len() + config_maps.len();
-        objects + ingress_classes.len() + nodes.len() + namespaces.len()
+        objects + service_imports.len() + ingress_classes.len() + nodes.len() + namespaces.len()
     }
 
     /// This delta followed by `later`. O(size of `later` x log).
@@ -116,6 +124,7 @@ impl Delta {
         self.ingresses.extend(later.ingresses);
         self.ingress_classes.extend(later.ingress_classes);
         self.secrets.extend(later.secrets);
+        self.service_imports.extend(later.service_imports);
         self.pods.extend(later.pods);
         self.nodes.extend(later.nodes);
         self.namespaces.extend(later.namespaces);
@@ -137,9 +146,7 @@ impl Delta {
                     delta.note_namespace(reference.name.namespace());
                 }
             }
-            for service in snapshot.slices().filter_map(|slice| slice.service()) {
-                delta.note_service(service);
-            }
+            snapshot.named_slices().for_each(|slice| delta.note_slice(slice));
         }
         delta
     }
@@ -152,6 +159,7 @@ impl Delta {
             Kind::Ingress => drop(self.ingresses.insert(name.clone())),
             Kind::IngressClass => drop(self.ingress_classes.insert(name.name().to_owned())),
             Kind::Secret => drop(self.secrets.insert(name.clone())),
+            Kind::ServiceImport => drop(self.service_imports.insert(name.clone())),
             Kind::Pod => drop(self.pods.insert(name.clone())),
             Kind::Node => drop(self.nodes.insert(name.name().to_owned())),
             Kind::Namespace => self.note_namespace(name.name()),
@@ -159,7 +167,13 @@ impl Delta {
         }
     }
 
-    pub(crate) fn note_service(&mut self, name: &ObjectName) {
+    /// Notes a change of a slice at what it belongs to.
+    pub(crate) fn note_slice(&mut self, slice: &EndpointSlice) {
+        slice.service().into_iter().for_each(|service| self.note_service(service));
+        self.service_imports.extend(slice.imported_service());
+    }
+
+    fn note_service(&mut self, name: &ObjectName) {
         self.services.insert(name.clone());
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::{Meta, ObjectName, Protocol};
+use crate::{IMPORTED_SERVICE_LABEL, Meta, ObjectName, Protocol, SOURCE_CLUSTER_LABEL};
 
 /// The label that names the Service of a slice.
 pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
@@ -362,6 +362,19 @@ impl EndpointSlice {
     #[must_use]
     pub fn service(&self) -> Option<&ObjectName> {
         self.service.as_ref()
+    }
+
+    /// The ServiceImport, by label `multicluster.kubernetes.io/service-name`.
+    #[must_use]
+    pub fn imported_service(&self) -> Option<ObjectName> {
+        let name = self.meta.labels().get(IMPORTED_SERVICE_LABEL)?;
+        Some(ObjectName::new(self.name().namespace(), name))
+    }
+
+    /// The cluster that its endpoints are in, by label `multicluster.kubernetes.io/source-cluster`.
+    #[must_use]
+    pub fn source_cluster(&self) -> Option<&str> {
+        self.meta.labels().get(SOURCE_CLUSTER_LABEL).map(String::as_str)
     }
 
     /// The family of the addresses.

@@ -160,6 +160,7 @@ pub mod read;
 mod secret;
 mod selector;
 mod service;
+mod service_import;
 mod snapshot;
 #[cfg(feature = "store")]
 pub mod store;
@@ -197,6 +198,9 @@ pub use selector::Selector;
 pub use service::{
     IpFamilyPolicy, IpMode, LoadBalancerIngress, PortStatus, Protocol, Service, ServicePort, ServiceType,
     TargetPort, TrafficDistribution, TrafficPolicy,
+};
+pub use service_import::{
+    IMPORTED_SERVICE_LABEL, SOURCE_CLUSTER_LABEL, ServiceImport, ServiceImportPort, ServiceImportType,
 };
 pub use snapshot::{Revision, Snapshot};
 #[cfg(feature = "yaml")]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::{
     ConfigMap, EndpointSlice, Endpoints, Ingress, IngressClass, Meta, Namespace, Node, Pod, Secret, Service,
+    ServiceImport,
 };
 
 /// Namespace and name, written `namespace/name`; cluster-scoped objects have no namespace and are written `name`.
@@ -152,11 +153,13 @@ pub enum Kind {
     Secret,
     /// v1 Service
     Service,
+    /// multicluster.x-k8s.io/v1alpha1 ServiceImport
+    ServiceImport,
 }
 
 impl Kind {
     /// All kinds with their API version.
-    pub const ALL: [(Kind, &'static str); 10] = [
+    pub const ALL: [(Kind, &'static str); 11] = [
         (Kind::ConfigMap, "v1"),
         (Kind::EndpointSlice, "discovery.k8s.io/v1"),
         (Kind::Endpoints, "v1"),
@@ -167,6 +170,7 @@ impl Kind {
         (Kind::Pod, "v1"),
         (Kind::Secret, "v1"),
         (Kind::Service, "v1"),
+        (Kind::ServiceImport, "multicluster.x-k8s.io/v1alpha1"),
     ];
 
     /// The API version of this kind, such as `networking.k8s.io/v1`.
@@ -235,6 +239,8 @@ pub enum Object {
     Secret(Arc<Secret>),
     /// A Service.
     Service(Arc<Service>),
+    /// A ServiceImport.
+    ServiceImport(Arc<ServiceImport>),
 }
 
 impl Object {
@@ -258,6 +264,7 @@ impl Object {
             Object::Pod(_) => Kind::Pod,
             Object::Secret(_) => Kind::Secret,
             Object::Service(_) => Kind::Service,
+            Object::ServiceImport(_) => Kind::ServiceImport,
         }
     }
 
@@ -275,6 +282,7 @@ impl Object {
             Object::Pod(object) => object.meta(),
             Object::Secret(object) => object.meta(),
             Object::Service(object) => object.meta(),
+            Object::ServiceImport(object) => object.meta(),
         }
     }
 }
@@ -294,6 +302,7 @@ impl Object {
             Object::Pod(object) => edit(&mut Arc::make_mut(object).meta),
             Object::Secret(object) => edit(&mut Arc::make_mut(object).meta),
             Object::Service(object) => edit(&mut Arc::make_mut(object).meta),
+            Object::ServiceImport(object) => edit(&mut Arc::make_mut(object).meta),
         }
         self
     }
@@ -318,5 +327,6 @@ object_from!(
     Node,
     Pod,
     Secret,
-    Service
+    Service,
+    ServiceImport
 );

@@ -12,6 +12,7 @@ mod node;
 mod pod;
 mod secret;
 mod service;
+mod service_import;
 
 pub(crate) use service::{family_policy, is_externally_accessible, service_type, traffic_distribution};
 
@@ -57,6 +58,7 @@ pub fn object(manifest: &Manifest) -> Result<Object, Problems> {
         Manifest::Pod(wire) => Some(pod::pod(wire, meta, &mut findings).into()),
         Manifest::Secret(wire) => Some(secret::secret(wire, meta, &mut findings).into()),
         Manifest::Service(wire) => service::read(wire, meta, &mut findings).map(Object::from),
+        Manifest::ServiceImport(wire) => service_import::read(wire, meta, &mut findings).map(Object::from),
     };
     findings.finish()?;
     object.ok_or_else(|| unreachable_without_problem(&reference))

@@ -8,7 +8,7 @@ use rpds::RedBlackTreeMapSync as Map;
 
 use crate::{
     ConfigMap, Delta, EndpointSlice, Endpoints, Ingress, IngressClass, Kind, Namespace, Node, Object,
-    ObjectName, ObjectRef, Pod, Secret, Service,
+    ObjectName, ObjectRef, Pod, Secret, Service, ServiceImport,
 };
 
 #[cfg(test)]
@@ -48,9 +48,12 @@ pub struct Snapshot {
     revision: Revision,
     services: Map<ObjectName, Arc<Service>>,
     /// By Service name, then slice name: the slices of one Service are neighbours.
-    slices: Map<ObjectName, Map<ObjectName, Arc<EndpointSlice>>>,
-    /// The Service of each slice, to find it by its own name.
-    slice_services: Map<ObjectName, ObjectName>,
+    slices: Siblings,
+    /// The same by ServiceImport.
+    imported: Siblings,
+    /// All of them by their own names.
+    slices_by_name: Map<ObjectName, Arc<EndpointSlice>>,
+    service_imports: Map<ObjectName, Arc<ServiceImport>>,
     endpoints: Map<ObjectName, Arc<Endpoints>>,
     /// The slices that stand for the Endpoints of a Service without slices.
     mirrored: Map<ObjectName, Arc<[Arc<EndpointSlice>]>>,
@@ -124,8 +127,8 @@ impl Snapshot {
         self.config_maps.values()
     }
 
-    /// All EndpointSlices that belong to a Service; mirrored ones are not among them, and those that name no Service are in no
-    /// snapshot.
+    /// All EndpointSlices that belong to a Service; mirrored ones are not among them. One that belongs neither to a Service nor
+    /// to a ServiceImport is in no snapshot.
     pub fn slices(&self) -> impl Iterator<Item = &Arc<EndpointSlice>> {
         self.slices.values().flat_map(|slices| slices.values())
     }
@@ -133,7 +136,28 @@ impl Snapshot {
     /// An EndpointSlice by its own name.
     #[must_use]
     pub fn slice(&self, name: &ObjectName) -> Option<&Arc<EndpointSlice>> {
-        self.slices.get(self.slice_services.get(name)?)?.get(name)
+        self.slices_by_name.get(name)
+    }
+
+    #[cfg(feature = "store")]
+    pub(crate) fn named_slices(&self) -> impl Iterator<Item = &Arc<EndpointSlice>> {
+        self.slices_by_name.values()
+    }
+
+    /// A ServiceImport by name.
+    #[must_use]
+    pub fn service_import(&self, name: &ObjectName) -> Option<&Arc<ServiceImport>> {
+        self.service_imports.get(name)
+    }
+
+    /// All ServiceImports, by name.
+    pub fn service_imports(&self) -> impl Iterator<Item = &Arc<ServiceImport>> {
+        self.service_imports.values()
+    }
+
+    /// The EndpointSlices of a ServiceImport, by name. They may outlive it: join on its existence.
+    pub fn slices_of_import(&self, import: &ObjectName) -> impl Iterator<Item = &Arc<EndpointSlice>> {
+        self.imported.get(import).into_iter().flat_map(|slices| slices.values())
     }
 
     /// A Pod by name.
@@ -218,7 +242,7 @@ impl Snapshot {
         let cluster =
             |names: Vec<&String>| names.into_iter().map(|name| ObjectName::cluster(name.as_str())).collect();
         named(Kind::ConfigMap, self.config_maps.keys().cloned().collect())
-            .chain(named(Kind::EndpointSlice, self.slice_services.keys().cloned().collect()))
+            .chain(named(Kind::EndpointSlice, self.slices_by_name.keys().cloned().collect()))
             .chain(named(Kind::Endpoints, self.endpoints.keys().cloned().collect()))
             .chain(named(Kind::Ingress, self.ingresses.keys().cloned().collect()))
             .chain(named(Kind::IngressClass, cluster(self.ingress_classes.keys().collect())))
@@ -227,15 +251,15 @@ impl Snapshot {
             .chain(named(Kind::Pod, self.pods.keys().cloned().collect()))
             .chain(named(Kind::Secret, self.secrets.keys().cloned().collect()))
             .chain(named(Kind::Service, self.services.keys().cloned().collect()))
+            .chain(named(Kind::ServiceImport, self.service_imports.keys().cloned().collect()))
             .collect()
     }
 
-    /// All objects, by kind and name, but for EndpointSlices that name no Service.
+    /// All objects, by kind and name, but for EndpointSlices that belong to nothing.
     #[must_use]
     pub fn objects(&self) -> Vec<Object> {
-        let slices = self.slice_services.keys().filter_map(|name| self.slice(name)).cloned();
         (self.config_maps.values().cloned().map(Object::ConfigMap))
-            .chain(slices.map(Object::EndpointSlice))
+            .chain(self.slices_by_name.values().cloned().map(Object::EndpointSlice))
             .chain(self.endpoints.values().cloned().map(Object::Endpoints))
             .chain(self.ingresses.values().cloned().map(Object::Ingress))
             .chain(self.ingress_classes.values().cloned().map(Object::IngressClass))
@@ -244,6 +268,7 @@ impl Snapshot {
             .chain(self.pods.values().cloned().map(Object::Pod))
             .chain(self.secrets.values().cloned().map(Object::Secret))
             .chain(self.services.values().cloned().map(Object::Service))
+            .chain(self.service_imports.values().cloned().map(Object::ServiceImport))
             .collect()
     }
 
@@ -290,6 +315,9 @@ impl Snapshot {
             Object::Pod(new) => replace!(self.pods, reference.name.clone(), Some(new)),
             Object::Secret(new) => replace!(self.secrets, reference.name.clone(), Some(new)),
             Object::Service(new) => replace!(self.services, reference.name.clone(), Some(new)),
+            Object::ServiceImport(new) => {
+                replace!(self.service_imports, reference.name.clone(), Some(new))
+            }
         };
         self.account(reference.kind, &reference.name, change, delta);
     }
@@ -312,6 +340,7 @@ impl Snapshot {
             Kind::Pod => replace!(self.pods, name.clone(), None::<Arc<Pod>>),
             Kind::Secret => replace!(self.secrets, name.clone(), None::<Arc<Secret>>),
             Kind::Service => replace!(self.services, name.clone(), None::<Arc<Service>>),
+            Kind::ServiceImport => replace!(self.service_imports, name.clone(), None::<Arc<ServiceImport>>),
         };
         self.account(reference.kind, name, change, delta);
     }
@@ -348,29 +377,44 @@ impl Snapshot {
         if self.slice(&name) == Some(&slice) {
             return;
         }
-        // Its Service may have changed: leave no trace under the old one.
+        // It may have belonged to another: leave no trace there.
         self.remove_slice(&name, delta);
-        let Some(service) = slice.service().cloned() else { return };
-        let mut siblings = self.slices.get(&service).cloned().unwrap_or_default();
-        siblings.insert_mut(name.clone(), slice);
-        self.slices.insert_mut(service.clone(), siblings);
-        self.slice_services.insert_mut(name.clone(), service.clone());
+        let (service, import) = (slice.service().cloned(), slice.imported_service());
+        if service.is_none() && import.is_none() {
+            return;
+        }
+        delta.note_slice(&slice);
+        service.into_iter().for_each(|service| add(&mut self.slices, service, &slice));
+        import.into_iter().for_each(|import| add(&mut self.imported, import, &slice));
         self.count_inhabitant(name.namespace(), Change::Added, delta);
-        delta.note_service(&service);
+        self.slices_by_name.insert_mut(name, slice);
     }
 
     fn remove_slice(&mut self, name: &ObjectName, delta: &mut Delta) {
-        let Some(service) = self.slice_services.get(name).cloned() else { return };
-        self.slice_services.remove_mut(name);
-        let mut siblings = self.slices.get(&service).cloned().unwrap_or_default();
-        siblings.remove_mut(name);
-        if siblings.is_empty() {
-            self.slices.remove_mut(&service);
-        } else {
-            self.slices.insert_mut(service.clone(), siblings);
-        }
+        let Some(slice) = self.slices_by_name.get(name).cloned() else { return };
+        self.slices_by_name.remove_mut(name);
+        slice.service().into_iter().for_each(|service| take(&mut self.slices, service, name));
+        slice.imported_service().into_iter().for_each(|import| take(&mut self.imported, &import, name));
         self.count_inhabitant(name.namespace(), Change::Removed, delta);
-        delta.note_service(&service);
+        delta.note_slice(&slice);
+    }
+}
+
+type Siblings = Map<ObjectName, Map<ObjectName, Arc<EndpointSlice>>>;
+
+fn add(slices: &mut Siblings, owner: ObjectName, slice: &Arc<EndpointSlice>) {
+    let mut siblings = slices.get(&owner).cloned().unwrap_or_default();
+    siblings.insert_mut(slice.name().clone(), Arc::clone(slice));
+    slices.insert_mut(owner, siblings);
+}
+
+fn take(slices: &mut Siblings, owner: &ObjectName, name: &ObjectName) {
+    let mut siblings = slices.get(owner).cloned().unwrap_or_default();
+    siblings.remove_mut(name);
+    if siblings.is_empty() {
+        slices.remove_mut(owner);
+    } else {
+        slices.insert_mut(owner.clone(), siblings);
     }
 }
 

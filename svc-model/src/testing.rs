@@ -76,7 +76,8 @@ pub use spelling::{manifest, manifests};
 pub use world::{NAMESPACES, NODES, SERVICES, World};
 
 use crate::{
-    Delta, EndpointSlice, Endpoints, Namespace, Object, ObjectName, ObjectRef, Pod, Service, Snapshot,
+    Delta, EndpointSlice, Endpoints, Namespace, Object, ObjectName, ObjectRef, Pod, Service, ServiceImport,
+    Snapshot,
 };
 use world::{labels, meta};
 
@@ -109,9 +110,14 @@ pub fn service() -> impl Strategy<Value = Service> {
 
 /// An EndpointSlice: up to three a Service, of either family, whether the Service has it or not; its endpoints in every
 /// combination of ready, serving and terminating, on known and unknown nodes, with and without hints. Their addresses
-/// may occur in several slices. Now and then a slice names no Service.
+/// may occur in several slices. Now and then a slice names no Service, or a ServiceImport, and which cluster it comes from.
 pub fn slice() -> impl Strategy<Value = EndpointSlice> {
     World::default().slice()
+}
+
+/// A ServiceImport by the name of a Service, whether there is one or not: with addresses of up to two families, or headless.
+pub fn service_import() -> impl Strategy<Value = ServiceImport> {
+    World::default().service_import()
 }
 
 /// Endpoints (core/v1) of a Service, whether it has slices or not: subsets of ready and unready addresses.

@@ -53,6 +53,7 @@ mod secret;
 mod service;
 mod service_addresses;
 mod service_balancer;
+mod service_import;
 mod service_ports;
 mod service_update;
 mod status;
@@ -109,6 +110,7 @@ pub(crate) fn check(manifest: &Manifest, ranges: &Ranges, old: Option<&Object>) 
         Manifest::Node(wire) => objects::node(wire, &mut findings),
         Manifest::Pod(wire) => objects::pod(wire, &mut findings),
         Manifest::Secret(wire) => secret::secret(wire, &mut findings),
+        Manifest::ServiceImport(wire) => service_import::check(wire, &mut findings),
         Manifest::Namespace(_) | Manifest::Service(_) => {}
     }
     let read = read::stored(manifest);

@@ -15,6 +15,7 @@ mod node;
 mod pod;
 mod secret;
 mod service;
+mod service_import;
 
 pub use endpoint_slice::{
     Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, HintTarget,
@@ -33,6 +34,7 @@ pub use service::{
     ClientIpConfig, IntOrString, LoadBalancerIngress, LoadBalancerStatus, PortStatus, Service, ServicePort,
     ServiceSpec, ServiceStatus, SessionAffinityConfig,
 };
+pub use service_import::{ServiceImport, ServiceImportPort, ServiceImportSpec};
 
 use crate::{Kind, ObjectName, ObjectRef};
 
@@ -60,6 +62,8 @@ pub enum Manifest {
     Secret(Box<Secret>),
     /// A Service.
     Service(Box<Service>),
+    /// A ServiceImport.
+    ServiceImport(Box<ServiceImport>),
 }
 
 impl Manifest {
@@ -77,6 +81,7 @@ impl Manifest {
             Manifest::Pod(_) => Kind::Pod,
             Manifest::Secret(_) => Kind::Secret,
             Manifest::Service(_) => Kind::Service,
+            Manifest::ServiceImport(_) => Kind::ServiceImport,
         }
     }
 
@@ -94,6 +99,7 @@ impl Manifest {
             Manifest::Pod(object) => &object.metadata,
             Manifest::Secret(object) => &object.metadata,
             Manifest::Service(object) => &object.metadata,
+            Manifest::ServiceImport(object) => &object.metadata,
         }
     }
 
@@ -131,6 +137,7 @@ impl Manifest {
             Manifest::Pod(object) => &mut object.metadata,
             Manifest::Secret(object) => &mut object.metadata,
             Manifest::Service(object) => &mut object.metadata,
+            Manifest::ServiceImport(object) => &mut object.metadata,
         }
     }
 

@@ -7,7 +7,7 @@
 //!
 //! | what was read | what is written |
 //! |--|--|
-//! | fields that are not in [`wire`]: of a Pod, a Node and a Namespace what is none of the network's business, such as a container's image; of the other kinds and of metadata none | nothing |
+//! | fields that are not in [`wire`]: of a Pod, a Node and a Namespace what is none of the network's business, such as a container's image; of a ServiceImport all but `type`, `ips` and `ports`; of the other kinds and of metadata none | nothing |
 //! | an address or network in another spelling | its canonical spelling, a network without host bits |
 //! | what goes without saying: protocols, `targetPort`, policies, `sessionAffinity`, `ipMode`, `clusterIPs`, conditions of endpoints, `Opaque`, the path `/` | it is said |
 //! | empty texts and lists, port 0, flags that are false | nothing |
@@ -32,6 +32,7 @@ mod pod;
 mod proptests;
 mod secret;
 mod service;
+mod service_import;
 mod slice;
 #[cfg(test)]
 #[cfg(feature = "yaml")]
@@ -62,6 +63,9 @@ pub fn manifest(object: &Object) -> Manifest {
         Object::Pod(pod) => Manifest::Pod(Box::new(pod::pod(pod))),
         Object::Secret(secret) => Manifest::Secret(Box::new(secret::secret(secret))),
         Object::Service(service) => Manifest::Service(Box::new(service::service(service))),
+        Object::ServiceImport(import) => {
+            Manifest::ServiceImport(Box::new(service_import::service_import(import)))
+        }
     }
 }
 

@@ -191,7 +191,7 @@ fn endpoints_follow(control: &ControlPlane, snapshot: &Snapshot) {
 }
 
 fn is_lost(object: &Object) -> bool {
-    matches!(object, Object::EndpointSlice(slice) if slice.service().is_none())
+    matches!(object, Object::EndpointSlice(slice) if slice.service().is_none() && slice.imported_service().is_none())
 }
 
 proptest! {
@@ -205,7 +205,7 @@ proptest! {
             let outcome = run(&mut control, operation);
             snapshot = snapshot.with(outcome.set().to_vec(), outcome.removed().to_vec()).0;
             nothing_is_shared(&control);
-            // Slices of no Service are shown to nobody.
+            // Slices that belong to nothing are shown to nobody.
             let shown = control.objects().filter(|object| !is_lost(object));
             prop_assert_eq!(&snapshot.objects(), &shown.cloned().collect::<Vec<_>>());
             endpoints_follow(&control, &snapshot);

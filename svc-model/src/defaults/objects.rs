@@ -33,7 +33,7 @@ pub fn manifest(manifest: &mut Manifest, cluster: &[AddressType]) {
         }
         Manifest::Pod(wire) => pod(wire),
         Manifest::Secret(wire) => fill(&mut wire.secret_type, "Opaque"),
-        Manifest::ConfigMap(_) | Manifest::Ingress(_) | Manifest::Node(_) => {}
+        Manifest::ConfigMap(_) | Manifest::Ingress(_) | Manifest::Node(_) | Manifest::ServiceImport(_) => {}
     }
 }
 

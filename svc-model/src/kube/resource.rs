@@ -56,6 +56,7 @@ impl Resource {
             Kind::Pod => "pods",
             Kind::Secret => "secrets",
             Kind::Service => "services",
+            Kind::ServiceImport => "serviceimports",
         }
     }
 

@@ -6,19 +6,23 @@ use proptest::prelude::*;
 
 use crate::{Delta, Kind, Object, ObjectName, ObjectRef, Snapshot, testing};
 
-/// What a delta should say: names of the objects that differ, slices and Endpoints counted to their Service.
+/// What a delta should say: names of the objects that differ, slices and Endpoints counted to what they belong to.
 fn difference(old: &Snapshot, new: &Snapshot) -> BTreeSet<ObjectRef> {
     let (old, new) = (old.objects(), new.objects());
     let changed = old.iter().filter(|object| !new.contains(object));
     let changed = changed.chain(new.iter().filter(|object| !old.contains(object)));
-    changed.map(subject).collect()
+    changed.flat_map(subjects).collect()
 }
 
-fn subject(object: &Object) -> ObjectRef {
+fn subjects(object: &Object) -> Vec<ObjectRef> {
     match object {
-        Object::EndpointSlice(slice) => ObjectRef::new(Kind::Service, slice.service().unwrap().clone()),
-        Object::Endpoints(endpoints) => ObjectRef::new(Kind::Service, endpoints.name().clone()),
-        other => other.reference(),
+        Object::EndpointSlice(slice) => {
+            let service = slice.service().map(|service| ObjectRef::new(Kind::Service, service.clone()));
+            let import = slice.imported_service().map(|import| ObjectRef::new(Kind::ServiceImport, import));
+            service.into_iter().chain(import).collect()
+        }
+        Object::Endpoints(endpoints) => vec![ObjectRef::new(Kind::Service, endpoints.name().clone())],
+        other => vec![other.reference()],
     }
 }
 
@@ -35,6 +39,7 @@ fn named(delta: &Delta) -> BTreeSet<ObjectRef> {
         of(Kind::Ingress, delta.ingresses()),
         of(Kind::Secret, delta.secrets()),
         of(Kind::ConfigMap, delta.config_maps()),
+        of(Kind::ServiceImport, delta.service_imports()),
         cluster(Kind::Node, delta.nodes()),
         cluster(Kind::IngressClass, delta.ingress_classes()),
     ]
@@ -77,6 +82,10 @@ proptest! {
         for service in snapshot.services() {
             let of = |snapshot: &Snapshot| snapshot.slices_of(service.name()).cloned().collect::<Vec<_>>();
             prop_assert_eq!(of(&snapshot), of(&scratch), "mirrored ones too");
+        }
+        for import in snapshot.service_imports() {
+            let of = |snapshot: &Snapshot| snapshot.slices_of_import(import.name()).cloned().collect::<Vec<_>>();
+            prop_assert_eq!(of(&snapshot), of(&scratch));
         }
         prop_assert_eq!(snapshot.objects(), scratch.objects());
         prop_assert_eq!(known_namespaces(&snapshot), known_namespaces(&scratch));

@@ -12,8 +12,8 @@ use crate::endpoint_slices::HEADLESS_LABEL;
 use crate::endpoints::{LEADER_ANNOTATION, SKIP_LABEL};
 use crate::{
     AddressType, Condition, ContainerPort, Endpoint, EndpointAddress, EndpointPort, EndpointSlice,
-    EndpointSubset, Endpoints, Meta, Node, NodeAddress, Object, ObjectName, Pod, PodPhase, Protocol,
-    SERVICE_NAME_LABEL, Taint, TargetRef, ZONE_LABEL,
+    EndpointSubset, Endpoints, IMPORTED_SERVICE_LABEL, Meta, Node, NodeAddress, Object, ObjectName, Pod,
+    PodPhase, Protocol, SERVICE_NAME_LABEL, SOURCE_CLUSTER_LABEL, Taint, TargetRef, ZONE_LABEL,
 };
 
 const ZONES: [&str; 2] = ["east", "west"];
@@ -22,20 +22,34 @@ pub(super) fn slice(world: World) -> impl Strategy<Value = EndpointSlice> {
     let family = prop_oneof![3 => Just(AddressType::Ipv4), 1 => Just(AddressType::Ipv6)];
     (world.slot(), 0..3_u8, family).prop_flat_map(|(slot, index, family)| {
         let endpoints = vec(endpoint(slot, family), 0..6);
-        let labels = (labels(), prop::bool::weighted(0.1), prop::bool::weighted(0.05));
-        (endpoints, endpoint_ports(), labels).prop_map(move |(endpoints, ports, (labels, headless, lost))| {
-            let service = slot_name(slot);
-            let name = format!("{}-{index}", service.name());
-            let mut slice = EndpointSlice::of_service(&service, name, family, ports, endpoints);
-            slice.meta.labels.extend(labels);
-            slice.meta.labels.extend(headless.then(|| (HEADLESS_LABEL.to_owned(), String::new())));
-            if lost {
-                slice.meta.labels.remove(SERVICE_NAME_LABEL);
-                slice.service = None;
-            }
-            slice
-        })
+        let labels = (labels(), prop::bool::weighted(0.1), prop::bool::weighted(0.05), imported());
+        (endpoints, endpoint_ports(), labels).prop_map(
+            move |(endpoints, ports, (labels, headless, lost, import))| {
+                let service = slot_name(slot);
+                let name = format!("{}-{index}", service.name());
+                let mut slice = EndpointSlice::of_service(&service, name, family, ports, endpoints);
+                slice.meta.labels.extend(labels);
+                slice.meta.labels.extend(headless.then(|| (HEADLESS_LABEL.to_owned(), String::new())));
+                if let Some(cluster) = import {
+                    slice.meta.labels.insert(IMPORTED_SERVICE_LABEL.to_owned(), service.name().to_owned());
+                    let cluster =
+                        cluster.map(|cluster| (SOURCE_CLUSTER_LABEL.to_owned(), cluster.to_owned()));
+                    slice.meta.labels.extend(cluster);
+                }
+                if lost {
+                    slice.meta.labels.remove(SERVICE_NAME_LABEL);
+                    slice.service = None;
+                }
+                slice
+            },
+        )
     })
+}
+
+/// Whether a slice is one of a ServiceImport, and then which cluster it comes from, if it says that.
+fn imported() -> impl Strategy<Value = Option<Option<&'static str>>> {
+    let cluster = prop::option::weighted(0.9, prop::sample::select(&["east", "west"][..]));
+    prop::option::weighted(0.3, cluster)
 }
 
 /// Endpoints of a Service of this world, as people and old controllers write them: subsets of ready and unready addresses,

@@ -14,8 +14,9 @@ use crate::service::{
 };
 use crate::topology::PROXY_NAME_LABEL;
 use crate::{
-    AddressType, IpFamilyPolicy, IpMode, LoadBalancerIngress, Meta, Protocol, Selector, Service, ServicePort,
-    ServiceType, TargetPort, TrafficDistribution, TrafficPolicy,
+    AddressType, IpFamilyPolicy, IpMode, LoadBalancerIngress, Meta, Protocol, Selector, Service,
+    ServiceImport, ServiceImportPort, ServiceImportType, ServicePort, ServiceType, TargetPort,
+    TrafficDistribution, TrafficPolicy,
 };
 
 /// Name, protocol, port: the ports a Service may have.
@@ -54,6 +55,35 @@ pub(super) fn service(world: World) -> impl Strategy<Value = Service> {
             },
         )
     })
+}
+
+/// A ServiceImport by the name of a Service.
+pub(super) fn service_import(world: World) -> impl Strategy<Value = ServiceImport> {
+    let ports = prop::sample::subsequence(&PORTS[..], 0..=3);
+    (world.slot(), any::<bool>(), families(), ports, labels()).prop_map(
+        |(slot, headless, families, ports, labels)| {
+            let port = |(name, protocol, port): &(&str, Protocol, u16)| ServiceImportPort {
+                name: (*name).to_owned(),
+                protocol: *protocol,
+                port: *port,
+                app_protocol: None,
+            };
+            let address = |family| match family {
+                AddressType::Ipv4 => Ipv4Addr::new(10, 42, 0, slot).into(),
+                AddressType::Ipv6 => Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, slot.into()).into(),
+            };
+            ServiceImport {
+                meta: Meta { labels, ..meta(slot_name(slot)) },
+                import_type: if headless {
+                    ServiceImportType::Headless
+                } else {
+                    ServiceImportType::ClusterSetIp
+                },
+                ips: families.into_iter().filter(|_| !headless).map(address).collect(),
+                ports: ports.iter().map(port).collect(),
+            }
+        },
+    )
 }
 
 /// Now and then the Service is another proxy's.

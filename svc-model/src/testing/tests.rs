@@ -90,6 +90,11 @@ proptest! {
 
 /// What is in a cluster, in words.
 fn features(snapshot: &Snapshot, found: &mut BTreeSet<String>) {
+    for import in snapshot.service_imports() {
+        let slices = snapshot.slices_of_import(import.name());
+        let clusters = slices.filter_map(|slice| slice.source_cluster()).collect::<BTreeSet<_>>().len();
+        found.insert(format!("import headless {}, clusters {clusters}", import.is_headless()));
+    }
     for service in snapshot.services() {
         features_of_service(service, found);
     }
@@ -271,6 +276,7 @@ fn wanted_with_and_without(yes: bool) -> Vec<String> {
         format!("finalizer {yes}"),
         format!("version {yes}"),
     ];
+    wanted.extend((0..=2).map(|clusters| format!("import headless {yes}, clusters {clusters}")));
     for also in [true, false] {
         wanted.push(format!("slice port named {yes}, with number {also}"));
         wanted.extend([true, false].map(|too| format!("endpoint {yes} {also} {too}")));

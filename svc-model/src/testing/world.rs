@@ -6,7 +6,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Edit, Step, endpoints, ingress, metadata, namespace, service};
-use crate::{EndpointSlice, Endpoints, Kind, Meta, Object, ObjectName, ObjectRef, Pod, Service, Snapshot};
+use crate::{
+    EndpointSlice, Endpoints, Kind, Meta, Object, ObjectName, ObjectRef, Pod, Service, ServiceImport,
+    Snapshot,
+};
 
 /// The namespaces of the small world.
 pub const NAMESPACES: [&str; 2] = ["default", "shop"];
@@ -84,6 +87,7 @@ impl World {
             1 => namespace().prop_map(Object::from).boxed(),
             1 => self.endpoints().prop_map(Object::from).boxed(),
             1 => ingress::config_map().prop_map(Object::from).boxed(),
+            2 => self.service_import().prop_map(Object::from).boxed(),
         ])
     }
 
@@ -95,6 +99,11 @@ impl World {
     /// As [`slice`](super::slice), of the Services of this world.
     pub fn slice(self) -> impl Strategy<Value = EndpointSlice> {
         endpoints::slice(self)
+    }
+
+    /// As [`service_import`](super::service_import), among the names of the Services of this world.
+    pub fn service_import(self) -> impl Strategy<Value = ServiceImport> {
+        service::service_import(self)
     }
 
     /// As [`endpoints`](super::endpoints), of the Services of this world.

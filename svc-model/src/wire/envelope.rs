@@ -17,6 +17,7 @@ impl Serialize for Manifest {
             Manifest::Pod(object) => Envelope::of(self, object).serialize(serializer),
             Manifest::Secret(object) => Envelope::of(self, object).serialize(serializer),
             Manifest::Service(object) => Envelope::of(self, object).serialize(serializer),
+            Manifest::ServiceImport(object) => Envelope::of(self, object).serialize(serializer),
         }
     }
 }

@@ -22,6 +22,7 @@ impl Manifest {
             Kind::Pod => Manifest::Pod(typed(fields)?),
             Kind::Secret => Manifest::Secret(typed(fields).map_err(without_value)?),
             Kind::Service => Manifest::Service(typed(fields)?),
+            Kind::ServiceImport => Manifest::ServiceImport(typed(fields)?),
         })
     }
 }

@@ -296,3 +296,42 @@ fn of_a_pod_only_metadata_is_updated() {
         assert_eq!(found, [format!("{expected}; delete the Pod and create it again")], "{to}");
     }
 }
+
+#[test]
+fn service_imports() {
+    let import = |spec: serde_json::Value| {
+        let wire = typed(serde_json::json!({"metadata": {"name": "web"}, "spec": spec}));
+        said(validate::create(&Manifest::ServiceImport(wire), &ranges()))
+    };
+    let port = serde_json::json!({"port": 80});
+    assert_eq!(
+        import(serde_json::json!({"type": "ClusterSetIP", "ips": ["10.42.0.1"], "ports": [port]})),
+        NOTHING
+    );
+    assert_eq!(import(serde_json::json!({"type": "Headless", "ports": [], "status": 1})), NOTHING);
+    assert_eq!(
+        import(serde_json::json!({"ports": []})),
+        ["spec.type: is required: ClusterSetIP or Headless"]
+    );
+    assert_eq!(
+        import(serde_json::json!({"type": "ClusterIP", "ports": []})),
+        ["spec.type: `ClusterIP` is not one of ClusterSetIP, Headless"]
+    );
+    assert_eq!(
+        import(serde_json::json!({"type": "Headless", "ips": ["10.42.0.1", "fd00::1", "10.42.0.2"]})),
+        [
+            "spec.ips: 3 addresses are more than the 2 that there may be",
+            "spec.ports: is required; it may be empty"
+        ]
+    );
+    assert_eq!(
+        import(
+            serde_json::json!({"type": "ClusterSetIP", "ips": ["10.42.0.256"], "ports": [{"port": 0}, {}]})
+        ),
+        [
+            "spec.ips[0]: `10.42.0.256` is not an IP address",
+            "spec.ports[0].port: 0 is not in 1-65535",
+            "spec.ports[1].port: is required"
+        ]
+    );
+}

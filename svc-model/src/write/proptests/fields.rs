@@ -78,6 +78,7 @@ fn every_typed_field_occurs_and_is_written() {
         Secret: Secret;
         Service: Service ServiceSpec ServicePort SessionAffinityConfig ClientIpConfig ServiceStatus LoadBalancerStatus
             LoadBalancerIngress PortStatus Condition;
+        ServiceImport: ServiceImport ServiceImportSpec ServiceImportPort;
     };
     let mut runner =
         TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));

@@ -61,6 +61,7 @@ fn fields(kind: Kind) -> Json {
             ("immutable", maybe(one_of([json!(true)]))),
         ]),
         Kind::Service => service(),
+        Kind::ServiceImport => service_import(),
     };
     (metadata(kind.is_namespaced()), body)
         .prop_map(|(metadata, mut body)| {
@@ -113,7 +114,11 @@ fn metadata(namespaced: bool) -> Json {
         ("managedFields", maybe(managed_fields())),
         (
             "labels",
-            maybe(one_of([json!({"app": "web"}), json!({"kubernetes.io/service-name": "web", "e": ""})])),
+            maybe(one_of([
+                json!({"app": "web"}),
+                json!({"kubernetes.io/service-name": "web", "e": ""}),
+                json!({"multicluster.kubernetes.io/service-name": "web"}),
+            ])),
         ),
         (
             "annotations",
@@ -192,6 +197,23 @@ fn slice() -> Json {
             ])
         })
         .boxed()
+}
+
+fn service_import() -> Json {
+    let port = object([
+        ("name", maybe(one_of([json!("http"), json!("dns")]))),
+        ("protocol", one_of([json!("TCP"), json!("UDP"), json!("SCTP")])),
+        ("appProtocol", maybe(one_of([json!("kubernetes.io/h2c")]))),
+        ("port", one_of([json!(1), json!(65535)])),
+    ]);
+    object([(
+        "spec",
+        object([
+            ("type", one_of([json!("ClusterSetIP"), json!("Headless")])),
+            ("ips", maybe(one_of([json!(["10.42.0.1"]), json!(["10.42.0.1", "fd00:42::1"])]))),
+            ("ports", list(port, 0..3)),
+        ]),
+    )])
 }
 
 fn subset() -> Json {
