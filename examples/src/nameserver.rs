@@ -4,6 +4,7 @@ mod configured;
 mod explain;
 mod following;
 mod options;
+mod rest_client;
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use futures_util::future::{join_all, try_join_all};
 use svc_dns::corefile::Scheme;
 use svc_dns::{Bound, Handle, LogEvents, Pages, Server, ServerAddress, ServerBuilder, Zone};
 use svc_model::Kind;
-use svc_model::kube::Kube;
+use svc_model::kube::{Kube, KubeHandle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -34,7 +35,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let task = options.task.clone();
     let corefile = options.corefile.as_deref().map(Read::new).transpose()?;
-    let Source { store, mut read, run } = source(&options, corefile.as_ref())?;
+    let Source { store, asked, mut read, run } = source(&options, corefile.as_ref())?;
     let mut following = Following::new(options, store.clone(), corefile);
     let stopped = async {
         let is_read = read.wait_for(|read| *read);
@@ -52,7 +53,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         loop {
             // A change that needs other sockets or another zone begins anew; everything else goes over while serving.
             let configured = following.configured()?;
-            if serve(configured, &mut following, &store, read.clone()).await? {
+            if serve(configured, &mut following, &store, asked.as_ref(), read.clone()).await? {
                 return anyhow::Ok(());
             }
         }
@@ -87,6 +88,7 @@ async fn serve(
     configured: Vec<Configured>,
     following: &mut Following,
     store: &svc_model::store::Store,
+    asked: Option<&KubeHandle>,
     mut read: watch::Receiver<bool>,
 ) -> anyhow::Result<bool> {
     let (mut handles, mut serving, mut pages) = (Vec::new(), Vec::new(), Vec::new());
@@ -115,7 +117,7 @@ async fn serve(
     };
     let beside = async {
         let announced = join_all(handles.iter().map(announce));
-        let told = join_all(pages.iter().map(|address| tell(*address, &handles)));
+        let told = join_all(pages.iter().map(|address| tell(*address, &handles, asked)));
         // In this order: the addresses of servers are told first.
         tokio::join!(biased; announced, told, synced);
     };
@@ -148,8 +150,11 @@ async fn announce(handle: &Handle) {
 }
 
 /// Health, readiness and metrics of all servers, at one address.
-async fn tell(address: ServerAddress, handles: &[Handle]) {
-    let pages = Pages::of(handles);
+async fn tell(address: ServerAddress, handles: &[Handle], asked: Option<&KubeHandle>) {
+    let mut pages = Pages::of(handles);
+    if let Some(asked) = asked.cloned() {
+        pages = pages.also(move || rest_client::lines(&asked.requests()));
+    }
     let mut said = false;
     loop {
         match pages.serve(address) {

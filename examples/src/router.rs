@@ -149,7 +149,7 @@ impl Options {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let config = options.config()?;
     let server = options.server(config.clone())?;
-    let Source { store, mut read, run } = options.source(&config)?;
+    let Source { store, asked: _, mut read, run } = options.source(&config)?;
     let serve = async {
         // What is not read yet would be answered 404.
         read.wait_for(|read| *read).await.context("the objects were never read")?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 
 use anyhow::{Context as _, bail};
-use svc_model::kube::{Cluster, Kube};
+use svc_model::kube::{Cluster, Kube, KubeHandle};
 use svc_model::store::Store;
 use tokio::sync::watch;
 
@@ -14,6 +14,8 @@ use crate::manifests;
 /// A source of objects.
 pub(crate) struct Source {
     pub(crate) store: Store,
+    /// What was asked of the cluster; nothing where there is none.
+    pub(crate) asked: Option<KubeHandle>,
     /// True when all there is has been read once.
     pub(crate) read: watch::Receiver<bool>,
     /// Keeps the store in step; to be polled.
@@ -54,13 +56,14 @@ impl Source {
         let run = Box::pin(async {
             tokio::join!(run, tell);
         });
-        Self { store, read, run }
+        Self { store, asked: None, read, run }
     }
 
     fn cluster(file: &Path, follow: impl FnOnce(Cluster) -> Kube) -> anyhow::Result<Self> {
         let cluster = Cluster::from_kubeconfig(file).with_context(|| file.display().to_string())?;
         let store = Store::new();
         let (mut handle, following) = follow(cluster).follow(store.clone());
+        let asked = Some(handle.clone());
         let (told, read) = watch::channel(false);
         let report = async move {
             loop {
@@ -74,6 +77,6 @@ impl Source {
         let run = Box::pin(async {
             tokio::join!(following, report);
         });
-        Ok(Self { store, read, run })
+        Ok(Self { store, asked, read, run })
     }
 }

@@ -200,7 +200,8 @@ impl Server {
             tokio::join!(stop, parts.collect::<()>(), workers::give(owed, &shared));
         };
         let views = [progress.view()];
-        let pages: FuturesUnordered<_> = opened.pages.iter().map(|page| web::serve(page, &views)).collect();
+        let pages: FuturesUnordered<_> =
+            opened.pages.iter().map(|page| web::serve(page, &views, &Vec::new)).collect();
         let late: FuturesUnordered<_> =
             opened.late_pages.iter().map(|address| page_later(*address, &views, &progress)).collect();
         tokio::select! {
@@ -317,7 +318,7 @@ async fn page_later(address: ServerAddress, views: &[handle::View], progress: &P
     };
     progress.bound_after_all(address.socket());
     progress.has_page(page.local_addr().unwrap_or(address.socket()));
-    web::serve(&page, views).await;
+    web::serve(&page, views, &Vec::new).await;
 }
 
 async fn forever(never_enough: impl Future<Output = ()>) {

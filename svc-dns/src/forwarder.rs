@@ -66,6 +66,11 @@ pub trait Exchange: fmt::Debug + Send + Sync + 'static {
     fn connections(&self) -> [u64; 2] {
         [0; 2]
     }
+
+    /// Whether they are connections within TLS.
+    fn encrypts(&self) -> bool {
+        false
+    }
 }
 
 /// Asks upstream servers. A clone is the same forwarder. See [`Forwarder::builder`].

@@ -29,7 +29,8 @@
 //! # Rights
 //!
 //! `manifests/rbac.yaml` of this crate has exactly the rules that are needed: `list` and `watch` of
-//! [`Kube::DEFAULT_KINDS`] and Pods. `manifests/rbac-namespaced.yaml` does with Roles for one namespace.
+//! [`Kube::DEFAULT_KINDS`] and Pods; who follows ServiceImports adds them, in the group multicluster.x-k8s.io.
+//! `manifests/rbac-namespaced.yaml` does with Roles for one namespace.
 //! Secrets are never listed as a whole: those that Ingresses refer to are followed one by one, by `metadata.name`, so that
 //! a rule with `resourceNames` is enough. Where a rule is missing, the problem says which; other kinds go on.
 //!
@@ -50,6 +51,7 @@ mod patch;
 mod referenced;
 mod reflector;
 mod replay;
+mod requests;
 mod resource;
 mod status;
 #[cfg(test)]
@@ -65,6 +67,7 @@ pub(crate) use cluster::{Source, Tls};
 pub use patch::PatchError;
 #[doc(hidden)]
 pub use replay::replay;
+pub use requests::Requests;
 pub use status::KubeHandle;
 use tokio::sync::{Notify, watch};
 
@@ -205,9 +208,10 @@ impl Kube {
             // Those of other sources in the store count.
             ingresses.notify_one();
         }
+        let requests = requests::Counter::of(cluster.address.authority());
         (
-            KubeHandle::new(reader),
-            driver::run(driver::Follower { cluster, settings, store, status, ingresses }),
+            KubeHandle::new(reader, requests.clone()),
+            driver::run(driver::Follower { cluster, settings, store, status, ingresses, requests }),
         )
     }
 }

@@ -58,11 +58,11 @@ impl View {
         let mut lines = self.metrics.lines(&server, &front.stats());
         let mut more =
             |name: &str, count: u64| lines.push(format!("coredns_{name}{{server=\"{server}\"}} {count}"));
-        more("local_localhost_requests_total", front.local_answers());
         more("autopath_success_total", front.paths_walked());
         if let Some(limiter) = &self.limiter {
             more("rrl_responses_exceeded_total", limiter.exceeded());
         }
+        lines.push(format!("coredns_local_localhost_requests_total {}", front.local_answers()));
         lines.push(format!("coredns_panics_total {}", self.counters.sum(|all| &all.panics)));
         lines
     }

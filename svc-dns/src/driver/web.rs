@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::handle::View;
+use super::{handle::View, pages::More};
 use crate::metrics::Metrics;
 
 /// Who asks has to be done by then.
@@ -21,14 +21,14 @@ const CONNECTIONS: usize = 64;
 /// No request is longer.
 const LONGEST_REQUEST: usize = 8192;
 
-/// Answers until it is dropped.
-pub(super) async fn serve(listener: &TcpListener, views: &[View]) {
+/// Answers until it is dropped; `more` is told with the metrics.
+pub(super) async fn serve(listener: &TcpListener, views: &[View], more: &More) {
     let mut open = FuturesUnordered::new();
     loop {
         tokio::select! {
             Some(()) = open.next() => {}
             accepted = listener.accept(), if open.len() < CONNECTIONS => match accepted {
-                Ok((stream, _)) => open.push(converse(stream, views)),
+                Ok((stream, _)) => open.push(converse(stream, views, more)),
                 Err(error) => {
                     tracing::debug!(%error, "accept");
                     sleep(PAUSE).await;
@@ -38,11 +38,11 @@ pub(super) async fn serve(listener: &TcpListener, views: &[View]) {
     }
 }
 
-async fn converse(mut stream: TcpStream, views: &[View]) {
+async fn converse(mut stream: TcpStream, views: &[View], more: &More) {
     let answered = timeout(PATIENCE, async {
         let request = request(&mut stream).await?;
         let since = Instant::now();
-        stream.write_all(Page::of(&request, views).message().as_bytes()).await?;
+        stream.write_all(Page::of(&request, views, more).message().as_bytes()).await?;
         if request.starts_with(b"GET /health") {
             views.iter().take(1).for_each(|view| view.told_health(since.elapsed()));
         }
@@ -74,7 +74,7 @@ struct Page {
 }
 
 impl Page {
-    fn of(request: &[u8], views: &[View]) -> Self {
+    fn of(request: &[u8], views: &[View], more: &More) -> Self {
         let text = String::from_utf8_lossy(request);
         let mut words = text.split_ascii_whitespace();
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -83,7 +83,7 @@ impl Page {
             ("GET" | "HEAD", "/health") => Self::new("200 OK", "OK"),
             ("GET" | "HEAD", "/ready") => Self::ready(views),
             ("GET" | "HEAD", "/metrics") => {
-                Self::new("200 OK", Metrics::page(views.iter().flat_map(View::counted)))
+                Self::new("200 OK", Metrics::page(views.iter().flat_map(View::counted).chain(more())))
             }
             ("GET" | "HEAD", _) => Self::new("404 Not Found", "/health, /ready and /metrics are here\n"),
             _ => Self::new("405 Method Not Allowed", "GET only\n"),

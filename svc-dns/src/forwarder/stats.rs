@@ -24,6 +24,8 @@ pub struct ForwardStats {
 pub struct UpstreamStats {
     /// The server.
     pub address: SocketAddr,
+    /// It is asked within TLS.
+    pub encrypted: bool,
     /// It is passed over as long as others are well.
     pub down: bool,
     /// Probes that it did not answer.

@@ -78,6 +78,7 @@ impl Upstream {
         let [reused, connected] = self.network.connections();
         UpstreamStats {
             address: self.address,
+            encrypted: self.network.encrypts(),
             down: self.health.is_down(max_fails),
             failed_probes: self.failed_probes.load(Ordering::Relaxed),
             replies: replies.iter().map(|(&rcode, times)| (Rcode::new(rcode), *times)).collect(),

@@ -175,8 +175,10 @@ impl Page<'_> {
         for upstream in &stats.upstreams {
             let labels = format!("proxy_name=\"forward\",to=\"{}\"", upstream.address);
             self.line("coredns_proxy_healthcheck_failures_total", &labels, upstream.failed_probes);
-            self.line("coredns_proxy_conn_cache_hits_total", &labels, upstream.connections_reused);
-            self.line("coredns_proxy_conn_cache_misses_total", &labels, upstream.connections_made);
+            let proto = if upstream.encrypted { "tcp-tls" } else { "tcp" };
+            let kept = format!("{labels},proto=\"{proto}\"");
+            self.line("coredns_proxy_conn_cache_hits_total", &kept, upstream.connections_reused);
+            self.line("coredns_proxy_conn_cache_misses_total", &kept, upstream.connections_made);
             for (rcode, took) in &upstream.replies {
                 let labels = format!("{labels},rcode=\"{rcode}\"");
                 let name = "coredns_proxy_request_duration_seconds";

@@ -154,6 +154,10 @@ impl Exchange for Connections {
     fn connections(&self) -> [u64; 2] {
         [self.reused.load(Ordering::Relaxed), self.made.load(Ordering::Relaxed)]
     }
+
+    fn encrypts(&self) -> bool {
+        self.is_over_tls()
+    }
 }
 
 async fn datagram(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {

@@ -10,11 +10,12 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff::Backoff;
 use super::lines::Lines;
 use super::reflector::{Change, Failure, Reflector, Request, Wait};
+use super::requests::Counter;
 use super::resource::Resource;
 use super::status::{State, Status};
 use super::{Cluster, Settings, decode, referenced};
@@ -39,6 +40,7 @@ pub(super) struct Follower {
     pub(super) status: watch::Sender<Status>,
     /// The Ingresses were listed: it is known which Secrets there are.
     pub(super) ingresses: Notify,
+    pub(super) requests: Counter,
 }
 
 type Reflections = FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>;
@@ -212,7 +214,10 @@ impl Follower {
     }
 
     async fn get(&self, path: &str, idle: &mut Option<Channel>) -> Result<Answer, Failure> {
-        let mut answer = api::get(&self.cluster, path, idle.take()).await.map_err(Failure::Unreachable)?;
+        let begun = Instant::now();
+        let answer = api::get(&self.cluster, path, idle.take()).await;
+        self.requests.count(answer.as_ref().ok().map(|answer| answer.code), begun.elapsed());
+        let mut answer = answer.map_err(Failure::Unreachable)?;
         if answer.code == 200 {
             return Ok(answer);
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::watch;
 
 use super::reflector::Faults;
+use super::requests::{Counter, Requests};
 use super::resource::Resource;
 use crate::store::Closed;
 use crate::{Kind, ObjectName, Problem};
@@ -63,11 +64,18 @@ impl Status {
 #[derive(Clone, Debug)]
 pub struct KubeHandle {
     status: watch::Receiver<Status>,
+    requests: Counter,
 }
 
 impl KubeHandle {
-    pub(super) fn new(status: watch::Receiver<Status>) -> Self {
-        Self { status }
+    pub(super) fn new(status: watch::Receiver<Status>, requests: Counter) -> Self {
+        Self { status, requests }
+    }
+
+    /// What was asked of the API server so far.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        self.requests.read()
     }
 
     /// Every collection was listed to its end once: what the store holds is a whole cluster. A kind that the server
