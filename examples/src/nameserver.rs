@@ -71,12 +71,12 @@ fn source(options: &Options, corefile: Option<&Read>) -> anyhow::Result<Source> 
     })
 }
 
-/// What has to be known of a cluster. Pods are many, and ConfigMaps are nobody's business but for the one.
+/// What has to be known of a cluster. Pods are many, ConfigMaps are nobody's business but for the one.
 fn kinds(options: &Options, corefile: Option<&Read>) -> Vec<Kind> {
     let mut kinds = vec![Kind::EndpointSlice, Kind::Namespace, Kind::Service];
-    if corefile.map_or_else(|| options.needs_pods(), Read::needs_pods) {
-        kinds.push(Kind::Pod);
-    }
+    kinds.extend(
+        corefile.map_or_else(|| options.needs_pods().then_some(Kind::Pod).into_iter().collect(), Read::kinds),
+    );
     if options.kube_dns {
         kinds.push(Kind::ConfigMap);
     }

@@ -158,6 +158,49 @@ async fn what_a_cluster_has_is_answered_and_changes_follow() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_of_the_cluster_set_are_asked_for_where_a_zone_is_theirs() {
+    let files = tempfile::tempdir().unwrap();
+    let corefile = files.path().join("Corefile");
+    let text = "kubernetes cluster.local clusterset.local {\n multicluster clusterset.local\n}";
+    std::fs::write(&corefile, format!(".:53 {{\n{text}\n}}\n")).unwrap();
+    let running = Running::start(None, &["--corefile", corefile.to_str().unwrap()]).await;
+    running.until(WEB, RecordType::A, NO_ERROR, &["10.96.0.1"]).await;
+    let import = |ip: &str| json!({"spec": {"type": "ClusterSetIP", "ips": [ip], "ports": [{"port": 80}]}, "status": {}});
+    running.cluster.set("serviceimports", "shop/web", import("10.42.0.1"));
+    let name = "web.shop.svc.clusterset.local.";
+    running.until(name, RecordType::A, NO_ERROR, &["10.42.0.1"]).await;
+    running.cluster.set("serviceimports", "shop/web", import("10.42.0.2"));
+    running.until(name, RecordType::A, NO_ERROR, &["10.42.0.2"]).await;
+    running.cluster.delete("serviceimports", "shop/web");
+    running.until(name, RecordType::A, ResponseCode::NXDomain, &[]).await;
+    running.until(WEB, RecordType::A, NO_ERROR, &["10.96.0.1"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_cluster_is_asked_for_is_counted_as_coredns_counts_it() {
+    let running = Running::start(None, &[]).await;
+    running.until(WEB, RecordType::A, NO_ERROR, &["10.96.0.1"]).await;
+    let asked = running.cluster.asked();
+    let page = running.page("/metrics").await;
+    let value = |start: &str| {
+        let line =
+            page.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}: {page}"));
+        line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()
+    };
+    let host = running.cluster.url().replace("http://", "");
+    let answered = value(&format!(
+        "coredns_kubernetes_rest_client_requests_total{{code=\"200\",method=\"GET\",host=\"{host}\"}}"
+    ));
+    // A list and a watch of each kind.
+    assert!(answered >= 3.0 && asked.len() >= 3, "{answered} {asked:?}");
+    let name = "coredns_kubernetes_rest_client_request_duration_seconds";
+    let all = value(&format!("{name}_bucket{{verb=\"GET\",host=\"{host}\",le=\"+Inf\"}}"));
+    assert_eq!(all, value(&format!("{name}_count{{verb=\"GET\",host=\"{host}\"}}")));
+    assert!(all >= answered);
+    assert!(page.contains(&format!("# TYPE {name} histogram")), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn verified_pods_are_asked_for() {
     let running = Running::start(None, &["--pods", "verified"]).await;
     let pod = json!({

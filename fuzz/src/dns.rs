@@ -14,8 +14,10 @@ pub const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 
 const CLUSTER: &str = include_str!("../../svc-dns/src/responder/cluster.yaml");
 
 static RESPONDER: LazyLock<Responder> = LazyLock::new(|| {
-    let zone =
-        Zone::builder("cluster.local").multicluster("set.local").reverse("10.0.0.0/8").reverse("fd00::/8");
+    let zone = Zone::builder("cluster.local")
+        .multicluster("clusterset.local")
+        .reverse("10.0.0.0/8")
+        .reverse("fd00::/8");
     let zone = zone.pods(PodRecords::Insecure).zonal(true).transfer_to("127.0.0.1").reverse_fallthrough(true);
     let snapshot = yaml::read(CLUSTER).stored().0.into_iter().collect();
     Responder::new(zone.build().expect("a zone"), &snapshot).forwarding(true)

@@ -21,7 +21,7 @@ use crate::{
 /// A cluster's zones and how they are answered. See [`Zone::builder`].
 #[derive(Clone, Debug)]
 pub struct Zone {
-    /// The first one is primary: addresses are named in it.
+    /// The first one is primary.
     origins: Vec<Origin>,
     /// Lower-case apexes of the reverse zones, sorted by wire form.
     reverse: Vec<Name>,
@@ -46,7 +46,7 @@ pub struct Zone {
 pub(crate) struct Origin {
     /// In lower case.
     pub(crate) name: Name,
-    /// Endpoints are known by the cluster they are in.
+    /// It holds the Services of the cluster set; endpoints are known by the cluster they are in.
     pub(crate) multicluster: bool,
 }
 
@@ -81,6 +81,9 @@ pub enum PodRecords {
 /// | SOA at a name that does not exist (RFC 2308) | NXDOMAIN | NODATA |
 /// | ANY (RFC 8482 section 4.2) | HINFO | NODATA, NXDOMAIN |
 /// | ExternalName whose target does not exist or whose server fails (RFC 6604) | that code, and the alias | NOERROR and the alias |
+/// | `dns-version.…` of a multicluster zone (KEP-1645) | 1.0.0 | 1.1.0 |
+/// | name of an endpoint of a ServiceImport of type ClusterSetIP (KEP-1645) | NXDOMAIN | its address |
+/// | PTR of an address that only a ServiceImport has (KEP-1645) | its name | NXDOMAIN |
 /// | NS of a zone whose server has no known address | `ns.dns.…` | NODATA |
 /// | transfer of a ClusterIP Service with several ports: weight of its SRV records (RFC 5936 section 2.2) | as asked by name | 100 |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -189,6 +192,12 @@ impl Zone {
         self.pod_names || self.pods == PodRecords::Verified
     }
 
+    /// Whether there is a zone of the cluster set: then ServiceImports have to be in the store.
+    #[must_use]
+    pub fn knows_imports(&self) -> bool {
+        self.origin_of_imports().is_some()
+    }
+
     pub(crate) fn ignore_empty_service(&self) -> bool {
         self.ignore_empty_service
     }
@@ -201,8 +210,19 @@ impl Zone {
         self.zonal
     }
 
-    pub(crate) fn multicluster(&self) -> bool {
-        self.origins.iter().any(|origin| origin.multicluster)
+    /// The first zone of the cluster's own Services: addresses are named in it.
+    pub(crate) fn origin_of_services(&self) -> Option<&Origin> {
+        self.origins.iter().find(|origin| !origin.multicluster)
+    }
+
+    /// The zone that reverse zones name their servers in.
+    pub(crate) fn naming_origin(&self) -> &Name {
+        self.origin_of_services().map_or(self.origin(), |origin| &origin.name)
+    }
+
+    /// The first zone of the cluster set.
+    pub(crate) fn origin_of_imports(&self) -> Option<&Origin> {
+        self.origins.iter().find(|origin| origin.multicluster)
     }
 
     pub(crate) fn rotates(&self) -> bool {

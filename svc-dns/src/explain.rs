@@ -3,6 +3,7 @@
 mod reading;
 mod reasons;
 mod sources;
+mod subject;
 
 use std::fmt;
 

@@ -4,6 +4,7 @@
 //! (lower-case) wire form, so a lookup builds nothing.
 
 mod encode;
+mod items;
 mod namespaces;
 mod networks;
 mod pods;
@@ -18,16 +19,17 @@ use ipnet::IpNet;
 use svc_model::{Delta, ObjectName, Revision, Snapshot};
 
 use self::{
+    items::key,
     namespaces::Namespaces,
     pods::Pods,
     pointers::PointerIndex,
-    service::{Scheme, compile, key},
+    service::{compile, compile_import},
     table::{Keyed, Table},
 };
 pub(crate) use self::{
+    items::{ZONE_MARK, host_label},
     pointers::Pointers,
     records::{RECORD_HEAD, RecordSet, ServiceKind, ServiceRecords, Srv, V4, V6},
-    service::{CLUSTER_LABEL, ZONE_MARK, host_label},
 };
 use crate::config::Zone;
 
@@ -36,7 +38,7 @@ use crate::config::Zone;
 pub(crate) struct Index {
     revision: Revision,
     services: Table<ServiceRecords>,
-    /// The same Services, endpoints named by their clusters; filled only if there is such a zone.
+    /// The Services of the cluster set; filled only if there is a zone of it.
     imports: Table<ServiceRecords>,
     pointers: PointerIndex,
     namespaces: Namespaces,
@@ -59,6 +61,9 @@ impl Index {
         };
         for service in snapshot.services() {
             index.replace_service(zone, snapshot, service.name());
+        }
+        for import in snapshot.service_imports() {
+            index.replace_import(zone, snapshot, import.name());
         }
         if zone.knows_pods() {
             for pod in snapshot.pods() {
@@ -91,6 +96,9 @@ impl Index {
         for service in delta.services() {
             visible |= self.replace_service(zone, snapshot, service);
         }
+        for import in delta.service_imports() {
+            visible |= self.replace_import(zone, snapshot, import);
+        }
         visible
     }
 
@@ -103,7 +111,7 @@ impl Index {
         self.pointers.names()
     }
 
-    /// The Service whose lower-case labels `<service>.<namespace>` these are.
+    /// The Service (of the cluster set) whose lower-case labels `<service>.<namespace>` these are.
     pub(crate) fn service(&self, key: &[u8], multicluster: bool) -> Option<&ServiceRecords> {
         if multicluster { self.imports.get(key) } else { self.services.get(key) }
     }
@@ -158,19 +166,28 @@ impl Index {
 
     fn replace_service(&mut self, zone: &Zone, snapshot: &Snapshot, name: &ObjectName) -> bool {
         let Some(key) = key(name) else { return false };
-        let compile = |scheme| compile(zone, scheme, snapshot.service(name)?, snapshot.slices_of(name));
-        let new = compile(Scheme::Plain);
-        let mut visible = false;
-        if zone.multicluster() {
-            visible |= exchange(&mut self.imports, &key, compile(Scheme::Multicluster));
-        }
+        let service = snapshot.service(name);
+        let new = service.and_then(|service| compile(zone, service, snapshot.slices_of(name)));
         let old = self.services.get(&key).cloned();
         if old == new {
-            return visible;
+            return false;
         }
-        self.pointers.replace(zone, old.as_ref(), new.as_ref());
+        if let Some(origin) = zone.origin_of_services() {
+            self.pointers.replace(zone, origin, old.as_ref(), new.as_ref());
+        }
         self.note_name_server(zone, &key, new.as_ref());
         exchange(&mut self.services, &key, new)
+    }
+
+    fn replace_import(&mut self, zone: &Zone, snapshot: &Snapshot, name: &ObjectName) -> bool {
+        let (Some(key), Some(origin)) = (key(name), zone.origin_of_imports()) else { return false };
+        let import = snapshot.service_import(name);
+        let new = import.and_then(|import| compile_import(zone, import, snapshot.slices_of_import(name)));
+        let old = self.imports.get(&key).cloned();
+        if !zone.is_coredns() {
+            self.pointers.replace(zone, origin, old.as_ref(), new.as_ref());
+        }
+        exchange(&mut self.imports, &key, new)
     }
 
     fn note_name_server(&mut self, zone: &Zone, key: &[u8], records: Option<&ServiceRecords>) {

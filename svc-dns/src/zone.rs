@@ -139,10 +139,13 @@ impl<'i> Finder<'i> {
 
     /// Whether the object with this name (`[<host>.]<service>.<namespace>.svc.<zone>`) is in a namespace that is answered for.
     pub(crate) fn exposes(self, wire: &[u8]) -> bool {
+        if self.zone.exposed().every_namespace() {
+            return true;
+        }
         let name = QuestionName::lower(wire);
-        let namespace = || name.count().checked_sub(self.zone.origin().labels().count() + 2);
-        let exposed = |at| self.index.has_namespace(name.between(at, at + 1));
-        self.zone.exposed().every_namespace() || namespace().is_some_and(exposed)
+        let apex = self.zone.realm_of(&name).map(Realm::apex);
+        let namespace = apex.and_then(|apex| name.labels_before(apex).checked_sub(2));
+        namespace.is_some_and(|at| self.index.has_namespace(name.between(at, at + 1)))
     }
 
     fn find_pod(self, label: &[u8], namespace: &[u8]) -> Found<'i> {

@@ -1,5 +1,6 @@
 //! What one server is made of.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use svc_dns::corefile::{
     Corefile, Nsid, Operations, Plan, Problems, Scheme, ServerPlan, Surroundings, System,
 };
 use svc_dns::{Front, QueryLog, RateLimit, ServerAddress, Tls, Zone};
+use svc_model::Kind;
 
 use super::options::Options;
 
@@ -70,9 +72,11 @@ impl Read {
         Ok(Self { corefile, plan, around })
     }
 
-    /// Whether the addresses of pods have to be known.
-    pub(super) fn needs_pods(&self) -> bool {
-        self.plan.servers().iter().filter_map(ServerPlan::zone).any(Zone::knows_pods)
+    /// What has to be known beyond Services, their endpoints and namespaces.
+    pub(super) fn kinds(&self) -> BTreeSet<Kind> {
+        let zones = || self.plan.servers().iter().filter_map(ServerPlan::zone);
+        let pods = zones().any(Zone::knows_pods).then_some(Kind::Pod);
+        pods.into_iter().chain(zones().any(Zone::knows_imports).then_some(Kind::ServiceImport)).collect()
     }
 
     /// The rules and forwarders of its servers, with what their files say now.

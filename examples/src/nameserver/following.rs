@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::bail;
 use svc_dns::{Front, Handle, KubeDns};
 use svc_model::store::Store;
 use svc_model::{ObjectName, Revision};
@@ -147,11 +147,10 @@ impl Following {
         let new = match Read::new(path) {
             Ok(new) if new.corefile == read.corefile => return Ok(false),
             new => new.and_then(|new| {
-                let followed = self.options.kubeconfig.is_none() || read.needs_pods();
-                ensure!(
-                    followed || !new.needs_pods(),
-                    "pods are not followed yet: restart to serve this Corefile"
-                );
+                let unknown = new.kinds().difference(&read.kinds()).next().copied();
+                if let Some(kind) = unknown.filter(|_| self.options.kubeconfig.is_some()) {
+                    bail!("{kind}s are not followed yet: restart to serve this Corefile");
+                }
                 new.configured(&self.options).map(|_| new)
             }),
         };

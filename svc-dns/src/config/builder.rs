@@ -60,11 +60,17 @@ impl ZoneBuilder {
         self
     }
 
-    /// Another zone, of the Multi-Cluster Services API (KEP-1645): an endpoint is `<hostname>.<cluster>.<service>…` in it, where
-    /// the cluster is the label `multicluster.kubernetes.io/source-cluster` of its EndpointSlice.
+    /// Another zone, of the Multi-Cluster Services API (KEP-1645): it holds what ServiceImports and the EndpointSlices with the label
+    /// `multicluster.kubernetes.io/service-name` say. An endpoint of a headless one is `<hostname>.<cluster>.<service>…`, where the
+    /// cluster is the label `multicluster.kubernetes.io/source-cluster` of its EndpointSlice; one without that label has an
+    /// address and no name. A zone that was named before becomes one of these.
     #[must_use]
     pub fn multicluster(mut self, origin: impl TryInto<Name, Error = impl Into<ConfigError>>) -> Self {
-        self.origins.push((origin.try_into().map_err(Into::into), true));
+        let origin = origin.try_into().map_err(Into::into);
+        match self.origins.iter_mut().find(|(known, _)| known.is_ok() && *known == origin) {
+            Some((_, multicluster)) => *multicluster = true,
+            None => self.origins.push((origin, true)),
+        }
         self
     }
 
@@ -195,7 +201,7 @@ impl ZoneBuilder {
         self
     }
 
-    /// Answers for the Services with these labels only.
+    /// Answers for the Services and ServiceImports with these labels only.
     #[must_use]
     pub fn labels(mut self, labels: impl TryInto<LabelExpression, Error = impl Into<ConfigError>>) -> Self {
         self.labels = Some(labels.try_into().map_err(Into::into));

@@ -108,13 +108,9 @@ impl Kubernetes {
             return None;
         };
         let mut builder = Zone::builder(Name::clone(first));
-        for zone in others {
-            builder = if self.multicluster.contains(zone) {
-                builder.multicluster(Name::clone(zone))
-            } else {
-                builder.also(Name::clone(zone))
-            };
-        }
+        builder = others.iter().fold(builder, |builder, zone| builder.also(Name::clone(zone)));
+        let multicluster = self.multicluster.iter().filter(|zone| forward.contains(zone));
+        builder = multicluster.fold(builder, |builder, zone| builder.multicluster(zone.clone()));
         builder = reverse.into_iter().fold(builder, |builder, zone| builder.reverse_zone(zone.clone()));
         let built = self.set(builder, operations).build_with_problems();
         match built {

@@ -18,13 +18,20 @@ pub(super) enum Reading {
     /// A name that every zone has.
     Fixed(&'static str),
     Namespace(String),
-    Service(ObjectName, Front),
+    Service(Named, Front),
     Pod(String, IpAddr),
     Address(IpAddr),
     /// Part of an address.
     Network,
     /// None of the forms that names have.
     Nothing,
+}
+
+/// The name of a Service, or of one of the cluster set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) name: ObjectName,
+    pub(super) imported: bool,
 }
 
 /// What stands in front of a Service's name.
@@ -69,7 +76,8 @@ impl Reading {
                 None => Self::Nothing,
             },
             [ref front @ .., service, namespace, "svc"] => {
-                Self::Service(ObjectName::new(namespace, service), Front::of(zone, origin, front))
+                let name = ObjectName::new(namespace, service);
+                Self::Service(Named { name, imported: origin.multicluster }, Front::of(zone, origin, front))
             }
             _ => Self::Nothing,
         }
@@ -110,12 +118,18 @@ impl fmt::Display for Reading {
             Self::Apex(name) => write!(f, "the zone {name}"),
             Self::Fixed(text) => f.write_str(text),
             Self::Namespace(name) => write!(f, "namespace {name}"),
-            Self::Service(name, front) => write!(f, "{front}Service {name}"),
+            Self::Service(name, front) => write!(f, "{front}{name}"),
             Self::Pod(namespace, address) => write!(f, "the pod {address} in namespace {namespace}"),
             Self::Address(address) => write!(f, "the address {address}"),
             Self::Network => f.write_str("part of an address"),
             Self::Nothing => f.write_str("no name of this schema"),
         }
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", if self.imported { "ServiceImport" } else { "Service" }, self.name)
     }
 }
 

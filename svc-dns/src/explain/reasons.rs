@@ -2,15 +2,16 @@
 
 use std::net::IpAddr;
 
-use svc_model::{ObjectName, Service, Snapshot};
+use svc_model::Snapshot;
 
 use super::{
     Verdict,
-    reading::{Front, Reading},
+    reading::{Front, Named, Reading},
+    subject::Subject,
 };
 use crate::{
     PodRecords, Responder,
-    index::{CLUSTER_LABEL, host_label},
+    index::host_label,
     message::{Name, QuestionName, Rcode, RecordType},
 };
 
@@ -78,18 +79,18 @@ impl Reasons<'_> {
         hidden.then(|| format!("namespace {name} is left out by the server's configuration"))
     }
 
-    fn service(&self, name: &ObjectName, front: &Front) -> Vec<String> {
-        if let Some(reason) = self.namespace(name.namespace()) {
+    fn service(&self, named: &Named, front: &Front) -> Vec<String> {
+        if let Some(reason) = self.namespace(named.name.namespace()) {
             return vec![reason];
         }
-        let Some(service) = self.snapshot.service(name) else {
-            return vec![format!("there is no Service {name}")];
+        let Some(service) = Subject::of(self.snapshot, named) else {
+            return vec![format!("there is no {named}")];
         };
-        if !self.responder.zone().exposed().service(service.meta().labels()) {
-            return vec![format!("Service {name} is left out by its labels, as the server is configured")];
+        if !self.responder.zone().exposed().service(service.labels()) {
+            return vec![format!("{service} is left out by its labels, as the server is configured")];
         }
         if let Some(target) = service.external_name() {
-            return self.external(name, target, front);
+            return self.external(service, target, front);
         }
         let mut reasons = self.readiness(service);
         reasons.extend(self.front(service, front));
@@ -97,17 +98,15 @@ impl Reasons<'_> {
         reasons
     }
 
-    fn external(&self, name: &ObjectName, target: &str, front: &Front) -> Vec<String> {
+    fn external(&self, service: Subject<'_>, target: &str, front: &Front) -> Vec<String> {
         if target.trim_end_matches('.').parse::<IpAddr>().is_ok() {
-            return vec![format!(
-                "Service {name}: spec.externalName {target} is an address, which is no alias"
-            )];
+            return vec![format!("{service}: spec.externalName {target} is an address, which is no alias")];
         }
         if *front != Front::Nothing {
-            return vec![format!("Service {name} is an ExternalName: nothing is below it")];
+            return vec![format!("{service} is an ExternalName: nothing is below it")];
         }
         if self.kind == RecordType::SRV {
-            return vec![format!("Service {name} is an ExternalName: SRV takes no alias")];
+            return vec![format!("{service} is an ExternalName: SRV takes no alias")];
         }
         let Ok(target) = target.parse::<Name>() else { return Vec::new() };
         match Reading::of(self.responder.zone(), &QuestionName::from(&target)) {
@@ -125,64 +124,66 @@ impl Reasons<'_> {
         }
     }
 
-    fn is_external(&self, name: &ObjectName) -> bool {
-        self.snapshot.service(name).is_some_and(|service| service.external_name().is_some())
+    fn is_external(&self, name: &Named) -> bool {
+        Subject::of(self.snapshot, name).is_some_and(|service| service.external_name().is_some())
     }
 
     /// Endpoints that are left out as they are not ready.
-    fn readiness(&self, service: &Service) -> Vec<String> {
-        let name = service.name();
-        let slices = self.snapshot.slices_of(name);
+    fn readiness(&self, service: Subject<'_>) -> Vec<String> {
+        let slices = service.slices(self.snapshot).into_iter();
         let endpoints: Vec<bool> =
             slices.flat_map(|slice| slice.endpoints().iter().map(|endpoint| endpoint.ready())).collect();
         let ready = endpoints.iter().filter(|ready| **ready).count();
         let hides = service.is_headless() || self.responder.zone().ignore_empty_service();
         let told = match (ready, endpoints.len() - ready) {
-            (0, 0) if hides => format!("Service {name} has no endpoints"),
-            (0, _) if hides => format!("Service {name} has no endpoint that is ready"),
+            (0, 0) if hides => format!("{service} has no endpoints"),
+            (0, _) if hides => format!("{service} has no endpoint that is ready"),
             (_, left_out) if left_out > 0 && service.is_headless() => {
-                format!("endpoints of Service {name} that are not ready are left out: {left_out}")
+                format!("endpoints of {service} that are not ready are left out: {left_out}")
             }
             _ => return Vec::new(),
         };
         vec![told]
     }
 
-    fn front(&self, service: &Service, front: &Front) -> Option<String> {
-        let name = service.name();
+    fn front(&self, service: Subject<'_>, front: &Front) -> Option<String> {
         match front {
             Front::Nothing => None,
-            Front::TooLong => Some(format!("at most two labels stand in front of Service {name}")),
+            Front::TooLong => Some(format!("at most two labels stand in front of {service}")),
             Front::Port(port, protocol) => self.port(service, port, protocol),
+            Front::Endpoint(_) if matches!(service, Subject::Import(_)) => self
+                .is_negative()
+                .then(|| format!("endpoints of {service} are named ENDPOINT.CLUSTER, if it is headless")),
             Front::Endpoint(label) => self.endpoint(service, label),
+            Front::Remote(..) if !service.is_headless() => {
+                self.is_negative().then(|| format!("{service} is not headless: its endpoints have no names"))
+            }
             Front::Remote(label, cluster) => {
-                let clusters = self
-                    .snapshot
-                    .slices_of(name)
-                    .filter_map(|slice| slice.meta().labels().get(CLUSTER_LABEL));
-                let known: Vec<String> = clusters.cloned().collect();
+                let clusters = service.slices(self.snapshot).into_iter().filter_map(|it| it.source_cluster());
+                let mut known: Vec<String> = clusters.map(str::to_owned).collect();
+                known.sort();
+                known.dedup();
                 let missing =
                     format!("no endpoint {label} in cluster {cluster}: its clusters are {}", list(&known));
-                self.is_negative().then(|| format!("Service {name} has {missing}"))
+                self.is_negative().then(|| format!("{service} has {missing}"))
             }
             Front::TopologyZone(..) if !service.is_headless() => {
-                Some(format!("Service {name} is not headless: it has no names of topology zones"))
+                Some(format!("{service} is not headless: it has no names of topology zones"))
             }
             Front::TopologyZone(zone, _) => {
                 let here = |endpoint: &svc_model::Endpoint| {
                     endpoint.ready() && endpoint.zone().is_some_and(|own| own.eq_ignore_ascii_case(zone))
                 };
-                let mut slices = self.snapshot.slices_of(name);
+                let mut slices = service.slices(self.snapshot).into_iter();
                 let none = !slices.any(|slice| slice.endpoints().iter().any(here));
-                none.then(|| format!("Service {name} has no ready endpoint in topology zone {zone}"))
+                none.then(|| format!("{service} has no ready endpoint in topology zone {zone}"))
             }
         }
     }
 
-    fn port(&self, service: &Service, port: &str, protocol: &str) -> Option<String> {
-        let name = service.name();
-        let of_service = service.ports().iter().map(|port| (port.name(), port.protocol().as_str()));
-        let slices = self.snapshot.slices_of(name);
+    fn port(&self, service: Subject<'_>, port: &str, protocol: &str) -> Option<String> {
+        let of_service = service.ports().into_iter().map(|(name, protocol, _)| (name, protocol));
+        let slices = service.slices(self.snapshot).into_iter();
         let of_slices =
             slices.flat_map(|slice| slice.ports()).map(|port| (port.name(), port.protocol().as_str()));
         let mut ports: Vec<_> =
@@ -194,13 +195,12 @@ impl Reasons<'_> {
             return None;
         }
         let known: Vec<String> = ports.iter().map(|(name, protocol)| format!("{name}/{protocol}")).collect();
-        Some(format!("Service {name} has no such port: its ports are {}", list(&known)))
+        Some(format!("{service} has no such port: its ports are {}", list(&known)))
     }
 
-    fn endpoint(&self, service: &Service, label: &str) -> Option<String> {
-        let name = service.name();
+    fn endpoint(&self, service: Subject<'_>, label: &str) -> Option<String> {
         let mut known = Vec::new();
-        for endpoint in self.snapshot.slices_of(name).flat_map(|slice| slice.endpoints()) {
+        for endpoint in service.slices(self.snapshot).into_iter().flat_map(|slice| slice.endpoints()) {
             let ready = if endpoint.ready() { "" } else { " (not ready)" };
             let label = |&address: &IpAddr| host_label(self.responder.zone(), endpoint, address) + ready;
             known.extend(endpoint.addresses().iter().map(label));
@@ -208,13 +208,12 @@ impl Reasons<'_> {
         known.sort();
         known.dedup();
         let missing = !known.iter().any(|known| known.eq_ignore_ascii_case(label));
-        missing.then(|| {
-            format!("Service {name} has no ready endpoint {label}: its endpoints are {}", list(&known))
-        })
+        missing
+            .then(|| format!("{service} has no ready endpoint {label}: its endpoints are {}", list(&known)))
     }
 
     /// Why an address of the other family, or another type, is not there.
-    fn families(&self, service: &Service, front: &Front) -> Option<String> {
+    fn families(&self, service: Subject<'_>, front: &Front) -> Option<String> {
         let no_data = matches!(self.outcome, Verdict::Answered { rcode: Rcode::NOERROR, .. });
         let wanted = match self.kind {
             RecordType::A => IpAddr::is_ipv4,
@@ -223,14 +222,14 @@ impl Reasons<'_> {
             kind => return no_data.then(|| format!("Services have no {kind} records")),
         };
         let of_endpoints = || {
-            let slices = self.snapshot.slices_of(service.name());
+            let slices = service.slices(self.snapshot).into_iter();
             slices.flat_map(|slice| slice.endpoints()).any(|endpoint| endpoint.addresses().iter().any(wanted))
         };
-        let own = service.cluster_ips().iter().any(wanted);
+        let own = service.addresses().iter().any(wanted);
         let at_endpoints = service.is_headless() || !matches!(front, Front::Nothing | Front::Port(..));
         let present = if at_endpoints { of_endpoints() } else { own };
         let family = if self.kind == RecordType::A { "IPv4" } else { "IPv6" };
-        (no_data && !present).then(|| format!("Service {} has no {family} address", service.name()))
+        (no_data && !present).then(|| format!("{service} has no {family} address"))
     }
 
     fn pod(&self, namespace: &str, address: IpAddr) -> Option<String> {

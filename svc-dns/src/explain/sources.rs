@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use svc_model::{Endpoint, EndpointSlice, Kind, ObjectName, ObjectRef, Service, Snapshot};
+use svc_model::{Endpoint, EndpointSlice, Kind, ObjectRef, Snapshot};
 
 use super::{
     Source,
-    reading::{Front, Reading},
+    reading::{Front, Named, Reading},
+    subject::Subject,
 };
 use crate::{
     PodRecords, Responder,
@@ -52,27 +53,28 @@ impl Sources<'_> {
         }
     }
 
-    fn of_service_address(&self, name: &ObjectName, front: &Front, address: IpAddr) -> Vec<Source> {
-        let Some(service) = self.snapshot.service(name) else { return Vec::new() };
+    fn of_service_address(&self, name: &Named, front: &Front, address: IpAddr) -> Vec<Source> {
+        let Some(service) = Subject::of(self.snapshot, name) else { return Vec::new() };
         let own = matches!(front, Front::Nothing | Front::Port(..));
-        let ips = service.cluster_ips().iter().enumerate().filter(|(_, ip)| own && **ip == address);
-        let virtual_ips = ips.map(|(at, _)| from_service(service, format!("spec.clusterIPs[{at}]")));
-        virtual_ips.chain(self.of_endpoints(name, front, |found| *found == address)).collect()
+        let ips = service.addresses().iter().enumerate().filter(|(_, ip)| own && **ip == address);
+        let virtual_ips = ips.map(|(at, _)| service.from_address(at));
+        virtual_ips.chain(self.of_endpoints(service, front, |found| *found == address)).collect()
     }
 
     /// The ready endpoints that a name stands for and that have an address like this.
     fn of_endpoints(
         &self,
-        service: &ObjectName,
+        service: Subject<'_>,
         front: &Front,
         wanted: impl Fn(&IpAddr) -> bool,
     ) -> Vec<Source> {
         let mut sources = Vec::new();
-        for slice in self.snapshot.slices_of(service) {
+        for slice in service.slices(self.snapshot) {
             for (at, endpoint) in
                 slice.endpoints().iter().enumerate().filter(|(_, endpoint)| endpoint.ready())
             {
-                let meant = |address: &&IpAddr| wanted(address) && self.means(front, endpoint, **address);
+                let meant =
+                    |address: &&IpAddr| wanted(address) && self.means(front, slice, endpoint, **address);
                 if endpoint.addresses().iter().any(|address| meant(&address)) {
                     sources.push(from_endpoint(slice, at, endpoint));
                 }
@@ -81,10 +83,13 @@ impl Sources<'_> {
         sources
     }
 
-    fn means(&self, front: &Front, endpoint: &Endpoint, address: IpAddr) -> bool {
+    fn means(&self, front: &Front, slice: &EndpointSlice, endpoint: &Endpoint, address: IpAddr) -> bool {
         let label = host_label(self.responder.zone(), endpoint, address);
+        let in_cluster =
+            |name: &str| slice.source_cluster().is_some_and(|cluster| cluster.eq_ignore_ascii_case(name));
         match front {
-            Front::Endpoint(name) | Front::Remote(name, _) => label.eq_ignore_ascii_case(name),
+            Front::Endpoint(name) => label.eq_ignore_ascii_case(name),
+            Front::Remote(name, cluster) => label.eq_ignore_ascii_case(name) && in_cluster(cluster),
             _ => true,
         }
     }
@@ -104,18 +109,18 @@ impl Sources<'_> {
     fn of_location(&self, record: &Record) -> Option<Vec<Source>> {
         let [_, _, number] = record.location()?;
         let Reading::Service(name, front) = self.read(&record.target()?) else { return None };
-        let service = self.snapshot.service(&name)?;
-        if front == Front::Nothing {
-            let ports = service.ports().iter().enumerate().filter(|(_, port)| port.port() == number);
-            return Some(ports.map(|(at, _)| from_service(service, format!("spec.ports[{at}]"))).collect());
+        let service = Subject::of(self.snapshot, &name)?;
+        if front == Front::Nothing && !service.is_headless() {
+            let ports = service.ports().into_iter().enumerate().filter(|(_, (.., port))| *port == number);
+            return Some(ports.map(|(at, _)| service.source(format!("spec.ports[{at}]"))).collect());
         }
-        Some(self.of_endpoints(&name, &front, |_| true))
+        Some(self.of_endpoints(service, &front, |_| true))
     }
 
     fn of_alias(&self, owner: &Name) -> Vec<Source> {
         let Reading::Service(name, _) = self.read(owner) else { return Vec::new() };
-        let service = self.snapshot.service(&name);
-        service.map(|service| from_service(service, "spec.externalName")).into_iter().collect()
+        let service = Subject::of(self.snapshot, &name);
+        service.map(|service| service.source("spec.externalName")).into_iter().collect()
     }
 
     fn of_pointer(&self, owner: &Name, target: &Name) -> Vec<Source> {
@@ -130,7 +135,10 @@ impl Sources<'_> {
     fn of_name_server(&self, target: &Name) -> Vec<Source> {
         let ours = |address: &IpAddr| self.responder.zone().addresses().contains(address);
         match self.read(target) {
-            Reading::Service(name, front) => self.of_endpoints(&name, &front, ours),
+            Reading::Service(name, front) => {
+                let service = Subject::of(self.snapshot, &name);
+                service.map(|service| self.of_endpoints(service, &front, ours)).unwrap_or_default()
+            }
             _ => vec![Source::configuration("no Service selects an address of the server")],
         }
     }
@@ -138,10 +146,6 @@ impl Sources<'_> {
     fn read(&self, name: &Name) -> Reading {
         Reading::of(self.responder.zone(), &QuestionName::from(name))
     }
-}
-
-fn from_service(service: &Service, place: impl Into<String>) -> Source {
-    Source::object(ObjectRef::new(Kind::Service, service.name().clone()), place)
 }
 
 fn from_endpoint(slice: &EndpointSlice, at: usize, endpoint: &Endpoint) -> Source {

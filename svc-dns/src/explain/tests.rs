@@ -320,3 +320,62 @@ NOERROR (r1, serial 1)
     let other = responder().explain(&Snapshot::default(), &name, RecordType::SRV, client);
     assert_eq!(other.reasons()[0], "the objects named here are those of r0, the answer is of r1");
 }
+
+#[test]
+fn records_of_the_cluster_set_are_traced_to_their_imports() {
+    use RecordType as T;
+    const OBJECTS: &str = "
+{apiVersion: multicluster.x-k8s.io/v1alpha1, kind: ServiceImport, metadata: {name: svc, namespace: testns},
+ spec: {type: ClusterSetIP, ips: [10.96.42.1], ports: [{name: http, port: 80}]}}
+";
+    let snapshot: Snapshot =
+        svc_model::yaml::read(&format!("{CLUSTER}\n---{OBJECTS}")).stored().0.into_iter().collect();
+    let zone = Zone::builder("cluster.local").multicluster("clusterset.local").build().unwrap();
+    let responder = Responder::new(zone, &snapshot);
+    let client = Client::udp("10.244.1.7:40000".parse().unwrap());
+    let explain = |name: &str, kind| {
+        let name = format!("{name}.testns.svc.clusterset.local").parse().unwrap();
+        let explanation = responder.explain(&snapshot, &name, kind, client);
+        let sources = explanation.records().iter().flat_map(Explained::sources).map(ToString::to_string);
+        sources.chain(explanation.reasons().iter().cloned()).collect::<Vec<_>>()
+    };
+    for (name, kind, expected) in [
+        ("svc", T::A, &["ServiceImport testns/svc: spec.ips[0]"][..]),
+        (
+            "_http._tcp.svc",
+            T::SRV,
+            &["ServiceImport testns/svc: spec.ports[0]", "ServiceImport testns/svc: spec.ips[0]"],
+        ),
+        ("web.alpha.imported", T::A, &["EndpointSlice testns/imported-a: endpoints[0]"]),
+        ("svc", T::AAAA, &["the zone itself", "ServiceImport testns/svc has no IPv6 address"]),
+        ("svc1", T::A, &["the zone itself", "there is no ServiceImport testns/svc1"]),
+        (
+            "_dns._udp.svc",
+            T::SRV,
+            &["the zone itself", "ServiceImport testns/svc has no such port: its ports are http/tcp"],
+        ),
+        (
+            "web.beta.imported",
+            T::A,
+            &[
+                "the zone itself",
+                "ServiceImport testns/imported has no endpoint web in cluster beta: its clusters are alpha",
+            ],
+        ),
+        (
+            "web.imported",
+            T::A,
+            &[
+                "the zone itself",
+                "endpoints of ServiceImport testns/imported are named ENDPOINT.CLUSTER, if it is headless",
+            ],
+        ),
+        (
+            "web.alpha.svc",
+            T::A,
+            &["the zone itself", "ServiceImport testns/svc is not headless: its endpoints have no names"],
+        ),
+    ] {
+        assert_eq!(explain(name, kind), expected, "{name} {kind}");
+    }
+}

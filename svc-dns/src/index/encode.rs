@@ -7,11 +7,11 @@ use std::{
 };
 
 use super::{
+    items::{Item, Names},
     records::{
         ServiceKind, ServiceRecords, Srv, V4, V6,
         layout::{DIRECTORY, ITSELF, KEY, OWN, PART, SET},
     },
-    service::{Item, Names},
 };
 use crate::message::{Class, RecordType};
 

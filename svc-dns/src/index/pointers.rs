@@ -11,7 +11,7 @@ use super::{
     table::{COUNTERS, Keyed, Table},
 };
 use crate::{
-    config::Zone,
+    config::{Origin, Zone},
     message::{Labels, Name, RecordType},
 };
 
@@ -24,15 +24,30 @@ pub(super) struct PointerIndex {
 
 /// The names of one address: whole PTR records, owned by the question's name.
 ///
-/// `key length | key | how many bytes of Services | Services, sorted | endpoints, sorted`
+/// `key length | key | (claim | record) ...`, sorted
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pointers(Arc<[u8]>);
 
-/// A virtual IP has one name, also if two Services claim it; an endpoint has one for each Service that selects it.
+/// What gives an address a name; where it is several things, the first one counts. A virtual IP has one name, also if two Services
+/// claim it; an endpoint has one for each Service that selects it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Claim {
     Service,
     Endpoint,
+    Import,
+    ImportedEndpoint,
+}
+
+impl Claim {
+    const ALL: [Self; 4] = [Self::Service, Self::Endpoint, Self::Import, Self::ImportedEndpoint];
+
+    fn of(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    fn is_single(self) -> bool {
+        matches!(self, Self::Service | Self::Import)
+    }
 }
 
 type Named = (Claim, Vec<u8>);
@@ -46,55 +61,45 @@ impl Keyed for Pointers {
 impl Pointers {
     /// The records of the answer.
     pub(crate) fn records(&self) -> impl Iterator<Item = &[u8]> {
-        let (services, endpoints) = self.claims();
-        let first = Records(services).take(1);
-        first.chain(Records(if services.is_empty() { endpoints } else { &[] }))
+        let mut claims = self.claims().peekable();
+        let first = claims.peek().map(|&(claim, _)| claim);
+        let count = if first.is_some_and(Claim::is_single) { 1 } else { usize::MAX };
+        claims.take_while(move |&(claim, _)| Some(claim) == first).map(|(_, record)| record).take(count)
     }
 
-    fn claims(&self) -> (&[u8], &[u8]) {
-        let at = usize::from(self.0[0]) + 1;
-        match self.0[at..].split_first_chunk::<4>() {
-            Some((length, rest)) => rest.split_at(u32::from_le_bytes(*length) as usize),
-            None => (&[], &[]),
-        }
+    fn claims(&self) -> Claims<'_> {
+        Claims(&self.0[usize::from(self.0[0]) + 1..])
     }
 
     fn names(&self) -> Vec<Named> {
-        let (services, endpoints) = self.claims();
-        let named =
-            |claim, records| Records(records).map(move |record| (claim, record[RECORD_HEAD..].to_vec()));
-        named(Claim::Service, services).chain(named(Claim::Endpoint, endpoints)).collect()
+        self.claims().map(|(claim, record)| (claim, record[RECORD_HEAD..].to_vec())).collect()
     }
 
     fn encode(key: &[u8], ttl: u32, names: &[Named]) -> Self {
         let mut bytes = Vec::with_capacity(64);
         bytes.extend(u8::try_from(key.len()));
         bytes.extend_from_slice(key);
-        let at = bytes.len();
-        bytes.extend_from_slice(&[0; 4]);
         for (claim, name) in names {
+            bytes.push(*claim as u8);
             record(RecordType::PTR, ttl, name, &mut bytes);
-            if *claim == Claim::Service {
-                let length = u32::try_from(bytes.len() - at - 4).unwrap_or_default();
-                bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
-            }
         }
         Self(bytes.into())
     }
 }
 
-/// Whole records one behind the other.
-struct Records<'r>(&'r [u8]);
+/// Whole records, each behind its claim.
+struct Claims<'r>(&'r [u8]);
 
-impl<'r> Iterator for Records<'r> {
-    type Item = &'r [u8];
+impl<'r> Iterator for Claims<'r> {
+    type Item = (Claim, &'r [u8]);
 
-    fn next(&mut self) -> Option<&'r [u8]> {
-        let &[high, low] = self.0.get(RECORD_HEAD - 2..RECORD_HEAD)? else { return None };
+    fn next(&mut self) -> Option<(Claim, &'r [u8])> {
+        let (&claim, records) = self.0.split_first()?;
+        let &[high, low] = records.get(RECORD_HEAD - 2..RECORD_HEAD)? else { return None };
         let (record, rest) =
-            self.0.split_at_checked(RECORD_HEAD + usize::from(u16::from_be_bytes([high, low])))?;
+            records.split_at_checked(RECORD_HEAD + usize::from(u16::from_be_bytes([high, low])))?;
         self.0 = rest;
-        Some(record)
+        Some((Claim::of(claim)?, record))
     }
 }
 
@@ -139,14 +144,15 @@ impl PointerIndex {
         self.networks.has(network)
     }
 
-    /// Goes from the names that a Service gave to those that it gives.
+    /// Goes from the names that a Service gave in the zone `origin` to those that it gives.
     pub(super) fn replace(
         &mut self,
         zone: &Zone,
+        origin: &Origin,
         old: Option<&ServiceRecords>,
         new: Option<&ServiceRecords>,
     ) {
-        let claims = |records: Option<&ServiceRecords>| records.map(|records| claims(zone, records));
+        let claims = |records: Option<&ServiceRecords>| records.map(|records| claims(zone, origin, records));
         let (old, new) = (claims(old).unwrap_or_default(), claims(new).unwrap_or_default());
         for (address, named) in old.iter().filter(|claim| new.binary_search(claim).is_err()) {
             self.change(zone, *address, |names| names.retain(|other| other != named));
@@ -196,17 +202,21 @@ impl PointerIndex {
     }
 }
 
-/// What a Service says about addresses in the reverse zones, sorted. Names are in the primary zone.
-fn claims(zone: &Zone, service: &ServiceRecords) -> Vec<(IpAddr, Named)> {
+/// What a Service says about addresses in the reverse zones, sorted.
+fn claims(zone: &Zone, origin: &Origin, service: &ServiceRecords) -> Vec<(IpAddr, Named)> {
+    let [of_service, of_endpoint] = match origin.multicluster {
+        false => [Claim::Service, Claim::Endpoint],
+        true => [Claim::Import, Claim::ImportedEndpoint],
+    };
     let name = |host: &[u8]| {
         let labels = Labels::of(host).chain(Labels::of(service.labels())).chain([b"svc".as_slice()]);
-        Name::from_labels(labels.chain(zone.origin().labels())).ok().map(|name| name.wire().to_vec())
+        Name::from_labels(labels.chain(origin.name.labels())).ok().map(|name| name.wire().to_vec())
     };
     let own = service.is_virtual().then(|| service.own());
     let virtual_ips = own.into_iter().flat_map(|own| own.addresses().collect::<Vec<_>>());
-    let services = virtual_ips.map(|address| (address, Claim::Service, &[] as &[u8]));
+    let services = virtual_ips.map(|address| (address, of_service, &[] as &[u8]));
     let hosts = service.hosts().flat_map(|(host, set)| {
-        set.addresses().map(move |address| (address, Claim::Endpoint, host)).collect::<Vec<_>>()
+        set.addresses().map(move |address| (address, of_endpoint, host)).collect::<Vec<_>>()
     });
     let here = services.chain(hosts).filter(|(address, ..)| zone.reverses(*address));
     let mut claims: Vec<_> =

@@ -1,76 +1,21 @@
-//! From a Service and its EndpointSlices to records.
+//! From a Service or a ServiceImport and its EndpointSlices to records.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
-use svc_model::{Endpoint, EndpointPort, EndpointSlice, ObjectName, Service, ServicePort};
+use svc_model::{EndpointSlice, Service, ServiceImport};
 
 use super::{
     encode,
+    items::{
+        Names, Port, Scheme, add_hosts, add_ports, add_zones, endpoint_items, key, ready, virtual_items,
+    },
     records::{ServiceKind, ServiceRecords},
 };
 use crate::{config::Zone, message::Name};
 
-/// One address on one port: what records are made from.
-#[derive(Clone, Copy)]
-pub(super) struct Item<'o> {
-    /// The labels of its name; `None` is the Service itself.
-    pub(super) host: Option<&'o [u8]>,
-    pub(super) address: IpAddr,
-    pub(super) port: Option<Port<'o>>,
-    /// The topology zone.
-    zone: Option<&'o str>,
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct Port<'o> {
-    name: &'o str,
-    protocol: &'static str,
-    pub(super) number: u16,
-}
-
-impl<'o> Port<'o> {
-    fn of_service(port: &'o ServicePort) -> Option<Self> {
-        Some(Self { name: port.name(), protocol: port.protocol().as_str(), number: port.port() })
-    }
-
-    /// "All ports" is none that could be told.
-    fn of_endpoint(port: &'o EndpointPort) -> Option<Self> {
-        Some(Self { name: port.name(), protocol: port.protocol().as_str(), number: port.port()? })
-    }
-}
-
-/// How endpoints are called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
-    /// `<hostname>.<service>`
-    Plain,
-    /// `<hostname>.<cluster>.<service>` (KEP-1645)
-    Multicluster,
-}
-
-/// What is at the names in front of a Service's own; those without items exist too.
-pub(super) type Names<'o> = BTreeMap<Vec<u8>, Vec<Item<'o>>>;
-
-/// The label of an EndpointSlice that says which cluster it comes from (KEP-1645).
-pub(crate) const CLUSTER_LABEL: &str = "multicluster.kubernetes.io/source-cluster";
-/// In front of it stands the topology zone.
-pub(crate) const ZONE_MARK: &[u8] = b"\x05_zone";
-
-/// The key of a Service; `None` if its names make no labels.
-pub(super) fn key(name: &ObjectName) -> Option<Vec<u8>> {
-    labels([name.name(), name.namespace()])
-}
-
-/// Labels in lower-case wire form, without a root.
-fn labels<'l>(texts: impl IntoIterator<Item = &'l str>) -> Option<Vec<u8>> {
-    let name = Name::from_labels(texts.into_iter().map(str::as_bytes)).ok()?.to_lowercase();
-    name.wire().split_last().map(|(_, labels)| labels.to_vec())
-}
-
 /// `None` if the Service has no record at all: then its name does not exist.
 pub(super) fn compile<'s>(
     zone: &Zone,
-    scheme: Scheme,
     service: &Service,
     slices: impl Iterator<Item = &'s Arc<EndpointSlice>>,
 ) -> Option<ServiceRecords> {
@@ -81,21 +26,49 @@ pub(super) fn compile<'s>(
     if let Some(target) = service.external_name() {
         return alias(target).map(|target| encode::alias(&key, zone.ttl(), target.wire()));
     }
-    let room = (Name::MAX_LEN - 5).saturating_sub(key.len() + zone.longest_origin());
-    let found = ready(zone, scheme, room, slices);
+    let found = ready(zone, Scheme::Plain, &key, slices);
     let endpoints = endpoint_items(&found);
     let headless = service.is_headless();
     let kind = if headless { ServiceKind::Headless } else { ServiceKind::Virtual };
-    let own = if headless { &endpoints } else { &cluster_items(service) };
+    let ports = service.ports().iter().map(Port::of_service);
+    let own = if headless { &endpoints } else { &virtual_items(service.cluster_ips(), ports) };
     if own.is_empty() || endpoints.is_empty() && zone.ignore_empty_service() {
         return None;
     }
     let mut names = Names::new();
-    add_hosts(&endpoints, scheme, &mut names);
+    add_hosts(&endpoints, &mut names);
     add_ports(own, &mut names);
-    if headless && zone.zonal() && scheme == Scheme::Plain {
+    if headless && zone.zonal() {
         add_zones(&endpoints, &mut names);
     }
+    Some(encode::addresses(&key, kind, zone.ttl(), own, &names))
+}
+
+/// The same of a Service of the cluster set (KEP-1645).
+pub(super) fn compile_import<'s>(
+    zone: &Zone,
+    import: &ServiceImport,
+    slices: impl Iterator<Item = &'s Arc<EndpointSlice>>,
+) -> Option<ServiceRecords> {
+    let key = key(import.name())?;
+    if !zone.exposed().service(import.meta().labels()) {
+        return None;
+    }
+    let found = ready(zone, Scheme::Multicluster, &key, slices);
+    let endpoints = endpoint_items(&found);
+    let headless = import.is_headless();
+    let kind = if headless { ServiceKind::Headless } else { ServiceKind::Virtual };
+    let ports = import.ports().iter().map(Port::of_import);
+    let own = if headless { &endpoints } else { &virtual_items(import.ips(), ports) };
+    if own.is_empty() || endpoints.is_empty() && zone.ignore_empty_service() {
+        return None;
+    }
+    let mut names = Names::new();
+    // Nothing leads to one cluster where all are behind one address (section 2.3.4 of its DNS specification).
+    if headless || zone.is_coredns() {
+        add_hosts(&endpoints, &mut names);
+    }
+    add_ports(own, &mut names);
     Some(encode::addresses(&key, kind, zone.ttl(), own, &names))
 }
 
@@ -105,109 +78,4 @@ fn alias(target: &str) -> Option<Name> {
         return None;
     }
     target.parse().ok()
-}
-
-/// An address of a ready endpoint, under its name.
-struct Found<'s> {
-    labels: Vec<u8>,
-    slice: &'s EndpointSlice,
-    endpoint: &'s Endpoint,
-    address: IpAddr,
-}
-
-/// One whose whole name would be too long is left out.
-fn ready<'s>(
-    zone: &Zone,
-    scheme: Scheme,
-    room: usize,
-    slices: impl Iterator<Item = &'s Arc<EndpointSlice>>,
-) -> Vec<Found<'s>> {
-    let mut found = Vec::new();
-    for slice in slices {
-        let cluster = slice.meta().labels().get(CLUSTER_LABEL);
-        if scheme == Scheme::Multicluster && cluster.is_none() {
-            continue;
-        }
-        for endpoint in slice.endpoints().iter().filter(|endpoint| endpoint.ready()) {
-            for &address in endpoint.addresses() {
-                let label = host_label(zone, endpoint, address);
-                let cluster = cluster.filter(|_| scheme == Scheme::Multicluster).map(String::as_str);
-                let labels = labels([label.as_str()].into_iter().chain(cluster));
-                let labels = labels.filter(|labels| labels.len() <= room);
-                found.extend(labels.map(|labels| Found { labels, slice, endpoint, address }));
-            }
-        }
-    }
-    found
-}
-
-/// The hostname, else (if so set) the pod's name, else the address with dashes.
-pub(crate) fn host_label(zone: &Zone, endpoint: &Endpoint, address: IpAddr) -> String {
-    let pod =
-        endpoint.target().map(ObjectName::name).filter(|name| zone.endpoint_pod_names() && name.len() < 64);
-    if let Some(named) = endpoint.hostname().filter(|hostname| !hostname.is_empty()).or(pod) {
-        return named.to_owned();
-    }
-    let mut label = address.to_string().replace(['.', ':'], "-");
-    if label.ends_with('-') {
-        // A label may not end in a hyphen (RFC 952): 2001:db8:: is 2001-db8--0.
-        label.push('0');
-    }
-    label
-}
-
-fn endpoint_items<'f>(found: &'f [Found<'_>]) -> Vec<Item<'f>> {
-    let items = |found: &'f Found<'_>| {
-        let (host, address, zone) = (Some(&*found.labels), found.address, found.endpoint.zone());
-        endpoint_ports(found.slice).map(move |port| Item { host, address, port, zone })
-    };
-    found.iter().flat_map(items).collect()
-}
-
-/// The ports of a slice; a slice without any still has addresses.
-fn endpoint_ports(slice: &EndpointSlice) -> impl Iterator<Item = Option<Port<'_>>> {
-    slice.ports().iter().map(Port::of_endpoint).chain(slice.ports().is_empty().then_some(None))
-}
-
-/// Each address on each port; without a port it still has its address.
-fn cluster_items(service: &Service) -> Vec<Item<'_>> {
-    let ports =
-        || service.ports().iter().map(Port::of_service).chain(service.ports().is_empty().then_some(None));
-    let item = |address, port| Item { host: None, address, port, zone: None };
-    service.cluster_ips().iter().flat_map(|&address| ports().map(move |port| item(address, port))).collect()
-}
-
-fn add_hosts<'o>(endpoints: &[Item<'o>], scheme: Scheme, names: &mut Names<'o>) {
-    for item in endpoints {
-        let Some(labels) = item.host else { continue };
-        names.entry(labels.to_vec()).or_default().push(*item);
-        if scheme == Scheme::Multicluster {
-            names.entry(behind_first(labels)).or_default();
-        }
-    }
-}
-
-/// An unnamed port has no name of its own.
-fn add_ports<'o>(own: &[Item<'o>], names: &mut Names<'o>) {
-    for item in own {
-        let Some(port) = item.port.filter(|port| !port.name.is_empty()) else { continue };
-        let texts = [format!("_{}", port.name), format!("_{}", port.protocol)];
-        let Some(labels) = labels(texts.iter().map(String::as_str)) else { continue };
-        names.entry(behind_first(&labels)).or_default();
-        names.entry(labels).or_default().push(*item);
-    }
-}
-
-fn add_zones<'o>(endpoints: &[Item<'o>], names: &mut Names<'o>) {
-    for item in endpoints {
-        let Some(mut key) = item.zone.and_then(|zone| labels(zone.split('.'))) else { continue };
-        key.extend_from_slice(ZONE_MARK);
-        if key.len() < Name::MAX_LEN {
-            names.entry(key).or_default().push(*item);
-        }
-    }
-}
-
-fn behind_first(labels: &[u8]) -> Vec<u8> {
-    labels[usize::from(labels[0]) + 1..].to_vec()
 }

@@ -13,6 +13,8 @@ use crate::{
 
 /// Schema version of the DNS specification, as `dns-version.<zone>` gives it.
 const SCHEMA_VERSION: &[u8] = b"\x051.1.0";
+/// The same of the cluster set's (KEP-1645, section 1 of its DNS specification).
+const MULTICLUSTER_VERSION: &[u8] = b"\x051.0.0";
 /// Its time to live does not follow the zone's.
 const SCHEMA_TTL: u32 = 28_800;
 
@@ -112,7 +114,7 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
             (Found::Apex, RecordType::SOA) => self.soa(Section::Answer),
             (Found::Apex, RecordType::NS) => self.name_servers(owner),
             (Found::NameServer, _) => {
-                let servers = self.responder.name_servers();
+                let servers = self.responder.name_servers(self.realm);
                 self.addresses(owner, servers.into_iter().flat_map(|server| server.addresses));
             }
             (Found::Version, RecordType::TXT) => self.version(owner),
@@ -187,12 +189,12 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
     fn name_servers(&mut self, owner: Owner<'_>) {
         let ttl = self.responder.zone.ttl();
         let mut glue = Vec::new();
-        for server in self.responder.name_servers() {
+        for server in self.responder.name_servers(self.realm) {
             let at = self.writer.record(Section::Answer, owner, RecordType::NS, ttl, |out| {
                 out.extend_from_slice(&server.labels);
                 match self.realm {
                     Realm::Cluster(_, apex) => push_pointer(Header::LEN + apex, out),
-                    Realm::Reverse(..) => out.extend_from_slice(self.responder.zone.origin().wire()),
+                    Realm::Reverse(..) => out.extend_from_slice(self.responder.zone.naming_origin().wire()),
                 }
             });
             self.full |= at.is_none();
@@ -202,8 +204,13 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
     }
 
     fn version(&mut self, owner: Owner<'_>) {
+        let multicluster = matches!(self.realm, Realm::Cluster(origin, _) if origin.multicluster);
+        let version = match multicluster && !self.responder.zone.is_coredns() {
+            true => MULTICLUSTER_VERSION,
+            false => SCHEMA_VERSION,
+        };
         self.writer.record(Section::Answer, owner, RecordType::TXT, SCHEMA_TTL, |out| {
-            out.extend_from_slice(SCHEMA_VERSION);
+            out.extend_from_slice(version);
         });
     }
 

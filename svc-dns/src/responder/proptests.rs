@@ -12,7 +12,8 @@ use crate::{
 fn responder(forwarding: bool) -> Responder {
     let snapshot: Snapshot = super::tests::objects(include_str!("cluster.yaml")).into_iter().collect();
     let zone = Zone::builder("cluster.local").reverse("10.96.0.0/16").pods(PodRecords::Insecure);
-    let zone = zone.transfer_to("192.0.2.0/24").zonal(true).also("other.example");
+    let zone =
+        zone.transfer_to("192.0.2.0/24").zonal(true).also("other.example").multicluster("clusterset.local");
     Responder::new(zone.build().unwrap(), &snapshot).forwarding(forwarding)
 }
 
@@ -20,6 +21,9 @@ fn responder(forwarding: bool) -> Responder {
 fn likely_labels() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let known = select(vec![
         "svc1",
+        "imported",
+        "alpha",
+        "web",
         "hdls1",
         "large",
         "dual",
@@ -48,6 +52,7 @@ fn likely_labels() -> impl Strategy<Value = Vec<Vec<u8>>> {
         vec!["cluster", "local"],
         vec!["CLUSTER", "Local"],
         vec!["other", "example"],
+        vec!["clusterset", "local"],
         vec!["in-addr", "arpa"],
         vec![],
     ]);

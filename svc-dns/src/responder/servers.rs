@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Responder;
-use crate::index::ServiceRecords;
+use crate::{config::Realm, index::ServiceRecords};
 
 /// A name server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,10 +15,16 @@ pub(super) struct NameServer {
 
 impl Responder {
     /// The Services that select an address of the server: by name with a virtual IP, by endpoint without one. If there is none,
-    /// `ns.dns.<zone>` with the server's own addresses; CoreDNS has no name server then if it knows no address.
-    pub(super) fn name_servers(&self) -> Vec<NameServer> {
+    /// or the zone is not theirs, `ns.dns.<zone>` with the server's own addresses; CoreDNS has no name server then if it knows
+    /// no address.
+    pub(super) fn name_servers(&self, realm: Realm<'_>) -> Vec<NameServer> {
+        let of_services = match realm {
+            Realm::Cluster(origin, _) => !origin.multicluster,
+            Realm::Reverse(..) => self.zone.origin_of_services().is_some(),
+        };
+        let services = self.index.name_servers().filter(|_| of_services);
         let mut servers: Vec<NameServer> =
-            self.index.name_servers().flat_map(|service| self.name_servers_of(service)).collect();
+            services.flat_map(|service| self.name_servers_of(service)).collect();
         servers.sort();
         if servers.is_empty() && !(self.zone.addresses().is_empty() && self.zone.is_coredns()) {
             let addresses = self.zone.addresses().to_vec();

@@ -19,6 +19,7 @@ use crate::{Compat, PodRecords};
 mod apex;
 mod compat;
 mod grammar;
+mod multicluster;
 mod negative;
 mod pods;
 mod pointers;

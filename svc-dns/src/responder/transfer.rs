@@ -95,7 +95,7 @@ impl Transfer {
         let question = query.question().raw().to_vec();
         let (ready, waiting) = (Vec::new().into_iter(), None);
         let mut transfer = Self { responder: responder.clone(), header, question, ready, waiting, rest };
-        transfer.ready = transfer.front(matches!(realm, Realm::Reverse(..))).into_iter();
+        transfer.ready = transfer.front(realm).into_iter();
         transfer
     }
 
@@ -147,13 +147,14 @@ impl Transfer {
         })
     }
 
-    fn front(&self, reverse: bool) -> Vec<Vec<u8>> {
+    fn front(&self, realm: Realm<'_>) -> Vec<Vec<u8>> {
+        let reverse = matches!(realm, Realm::Reverse(..));
         let mut records = vec![self.responder.soa(APEX).to_vec()];
         let mut glue = Vec::new();
-        for server in self.responder.name_servers() {
+        for server in self.responder.name_servers(realm) {
             let mut target = server.labels.clone();
             if reverse {
-                target.extend_from_slice(self.responder.zone.origin().wire());
+                target.extend_from_slice(self.responder.zone.naming_origin().wire());
             } else {
                 push_pointer(APEX, &mut target);
                 glue.extend(server.addresses.iter().map(|&address| self.address(&server.labels, address)));
