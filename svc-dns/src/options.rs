@@ -1,5 +1,5 @@
-//! EDNS options that are answered: the name of the server (NSID, RFC 5001), cookies (RFC 7873, RFC 9018), how long a connection may be
-//! idle (RFC 7828), padding of what is encrypted (RFC 7830, RFC 8467). All others are passed over (RFC 6891 section 6.1.2).
+//! EDNS options that are answered: the name of the server (NSID, RFC 5001), how long a zone is good without its primary (EXPIRE, RFC
+//! 7314), cookies (RFC 7873, RFC 9018), how long a connection may be idle (RFC 7828), padding of what is encrypted (RFC 7830, RFC 8467). All others are passed over (RFC 6891 section 6.1.2).
 
 mod cookie;
 
@@ -8,10 +8,11 @@ use std::time::Duration;
 use self::cookie::Jar;
 use crate::{
     Client, Transport,
-    message::{Query, Rcode, RecordType, Section, Writer, records},
+    message::{Header, Query, Rcode, RecordType, Section, Writer, records},
 };
 
 const NSID: u16 = 3;
+const EXPIRE: u16 = 9;
 const COOKIE: u16 = 10;
 const KEEPALIVE: u16 = 11;
 const PADDING: u16 = 12;
@@ -63,9 +64,13 @@ impl Options {
             }
             cookie => cookie.flatten(),
         };
+        let expire = asked.expire.then(|| expire(answer)).flatten();
         let Some(mut opt) = Opt::at_the_end_of(answer, limit) else { return Trust::None };
         if asked.name && !self.name.is_empty() {
             opt.push(NSID, &self.name);
+        }
+        if let Some(seconds) = expire {
+            opt.push(EXPIRE, &seconds);
         }
         if let Some((cookie, _)) = &cookie {
             opt.push(COOKIE, cookie);
@@ -85,6 +90,7 @@ impl Options {
 #[derive(Default)]
 struct Asked<'m> {
     name: bool,
+    expire: bool,
     cookie: Option<&'m [u8]>,
     keepalive: bool,
     padding: bool,
@@ -94,6 +100,7 @@ impl<'m> Asked<'m> {
     fn note(&mut self, code: u16, data: &'m [u8]) {
         match code {
             NSID => self.name = true,
+            EXPIRE => self.expire = true,
             // The first counts (RFC 7873 section 5.2).
             COOKIE => self.cookie = self.cookie.or(Some(data)),
             KEEPALIVE => self.keepalive = true,
@@ -111,6 +118,15 @@ fn each(mut options: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
         options = rest;
         Some((u16::from_be_bytes([code_high, code_low]), data))
     })
+}
+
+/// The expiry of a zone of ours, if the answer is its SOA record.
+fn expire(answer: &[u8]) -> Option<[u8; 4]> {
+    let reply = crate::message::Reply::parse(answer).ok().filter(|reply| reply.header().has(Header::AA))?;
+    let mut all = records(answer, reply.question().end()).map_while(Result::ok);
+    let soa = all.find(|record| record.section == Section::Answer && record.kind == RecordType::SOA)?;
+    // In front of the minimum.
+    answer[soa.data].last_chunk::<8>().and_then(|last| last.first_chunk()).copied()
 }
 
 /// The OPT record of an answer, as the last thing in it.

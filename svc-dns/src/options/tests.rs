@@ -71,6 +71,32 @@ fn options_are_answered_where_they_mean_something() {
 }
 
 #[test]
+fn the_expiry_of_a_zone_is_told_with_its_soa_record() {
+    let responder =
+        Responder::new(Zone::builder("cluster.local").build().unwrap(), &svc_model::Snapshot::default());
+    let client = udp("198.51.100.100");
+    for (name, kind, expected) in [
+        ("cluster.local", RecordType::SOA, vec![(EXPIRE, 86_400_u32.to_be_bytes().to_vec())]),
+        ("cluster.local", RecordType::NS, vec![]),
+        ("nothing.cluster.local", RecordType::SOA, vec![]),
+        ("example.com", RecordType::SOA, vec![]),
+    ] {
+        let mut query = Query::emit(7, &name.parse().unwrap(), kind);
+        query[11] = 1;
+        Edns::new(1232, false).emit(Rcode::NOERROR, &mut query);
+        let mut opt = Opt { start: query.len(), answer: &mut query, limit: 4096 };
+        assert!(opt.push(EXPIRE, b""));
+        let mut out = Vec::new();
+        responder.respond(&query, client, &mut out);
+        let plain = out.len();
+        options().add(&Query::parse(&query).unwrap(), client, 1232, 0, &mut out);
+        assert!(Message::from_vec(&out).is_ok(), "{out:?}");
+        let told: Told = each(&out[plain..]).map(|(code, data)| (code, data.to_vec())).collect();
+        assert_eq!(told, expected, "{name} {kind}");
+    }
+}
+
+#[test]
 fn encrypted_answers_are_padded_to_blocks() {
     let tls = Client::tls("198.51.100.100:4000".parse().unwrap());
     let (out, told, _) = answer(&[(PADDING, b""), (NSID, b"")], tls, 65_535, 0);
