@@ -77,6 +77,7 @@ impl<'r, 'q, 'o> Answer<'r, 'q, 'o> {
             Found::Nothing => self.no_name(kind),
             // Even before they are known to be all there is: SRV takes no alias.
             Found::Alias(_) if kind == RecordType::SRV => Content::NoData,
+            Found::Empty => Content::NoData,
             _ if kind == RecordType::ANY && !self.responder.zone.is_coredns() => self.any(),
             Found::Alias(alias) => self.follow(alias),
             found => self.records(Owner::QUESTION, &found),

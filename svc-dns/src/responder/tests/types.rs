@@ -36,7 +36,14 @@ fn any_gets_the_smallest_answer() {
         assert_eq!(message.answers.len(), 1, "RFC 8482 section 4.2");
         assert_eq!(message.answers[0].record_type(), HINFO);
     }
-    table(&responder(), &[("a name that does not exist", "svc0.S", ANY, NXDOMAIN)]);
+    table(
+        &responder(),
+        &[
+            ("a name that does not exist", "svc0.S", ANY, NXDOMAIN),
+            ("a name that has nothing", "svc.Z", ANY, NODATA),
+            ("a name that has nothing", "_tcp.svc1.S", ANY, NODATA),
+        ],
+    );
 }
 
 #[test]
