@@ -39,6 +39,9 @@ pub(crate) struct After {
     pub(crate) search: Option<Box<Search>>,
     /// In any case.
     pub(crate) finally: Option<Box<Undo>>,
+    /// Which addresses come first.
+    #[cfg(feature = "driver")]
+    pub(crate) preferred: crate::front::Preferred,
 }
 
 /// The rest of a search path that the server walks for the client.

@@ -4,6 +4,7 @@
 //! Pure but for the forwarder's sockets: [`respond`](Front::respond) does not wait and may be called from any thread; what has to wait
 //! is [`resolve`](Front::resolve)d.
 
+mod prefer;
 mod search;
 mod site;
 mod special;
@@ -16,6 +17,7 @@ use std::{
     time::Instant,
 };
 
+pub(crate) use self::prefer::Preferred;
 pub use self::site::{Site, SiteBuilder};
 use crate::{
     Action, Client, Forwarder, Outcome, Responder,
@@ -131,6 +133,9 @@ impl Front {
             (self.respond_by_rules(responder, message, client, out), None)
         };
         match outcome {
+            Outcome::Forward(forward) if self.chase_by_rules(responder, &forward, client, out) => {
+                (Outcome::Answer, asked)
+            }
             Outcome::Forward(forward) => (self.answer_now(responder, forward, now, out), asked),
             outcome => (outcome, asked),
         }
@@ -160,7 +165,10 @@ impl Front {
             return Outcome::Answer;
         }
         match rewrite(site.rules(), message, &query) {
-            Rewritten::Unchanged => self.in_site(site, responder, message, &query, client, out),
+            Rewritten::Unchanged => {
+                let outcome = self.in_site(site, responder, message, &query, client, out);
+                prefer(site, outcome, out)
+            }
             Rewritten::Wrong => {
                 Writer::reply(&query, limit, out).finish(Rcode::SERVFAIL);
                 Outcome::Answer
@@ -168,9 +176,32 @@ impl Front {
             Rewritten::To(message, undo) => {
                 let Ok(query) = Query::parse(&message) else { return Outcome::Drop };
                 let outcome = self.in_site(site, responder, &message, &query, client, out);
-                finally(outcome, undo, limit, out)
+                prefer(site, finally(outcome, undo, limit, out), out)
             }
         }
+    }
+
+    /// The target of an alias is a name like others: hosts and templates may answer it.
+    fn chase_by_rules(
+        &self,
+        responder: &Responder,
+        forward: &Forward,
+        client: Client,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if self.sites.is_empty() || !forward.is_chase() || forward.after().search.is_some() {
+            return false;
+        }
+        let mut reply = Vec::new();
+        let outcome = self.respond_by_rules(responder, &forward.query(0), client, &mut reply);
+        let answered = matches!(outcome, Outcome::Answer);
+        if answered {
+            forward.finish(Ok(&reply), out);
+            undo(&forward.after().undo, forward, out);
+            undo(&forward.after().finally, forward, out);
+            forward.after().preferred.apply(out);
+        }
+        answered
     }
 
     fn site_of(&self, query: &Query<'_>) -> Option<&Site> {
@@ -231,6 +262,7 @@ impl Front {
         }
         undo(&after.undo, &forward, out);
         undo(&after.finally, &forward, out);
+        after.preferred.apply(out);
         Outcome::Answer
     }
 
@@ -261,6 +293,7 @@ impl Front {
             }
         }
         undo(&after.finally, forward, &mut out);
+        after.preferred.apply(&mut out);
         out
     }
 
@@ -283,6 +316,16 @@ fn undo(undo: &Option<Box<Undo>>, forward: &Forward, out: &mut Vec<u8>) {
     if let Some(undo) = undo {
         undo.apply(forward.limit(), out);
     }
+}
+
+/// Addresses in the site's favourite networks come first.
+fn prefer(site: &Site, mut outcome: Outcome, out: &mut [u8]) -> Outcome {
+    match &mut outcome {
+        Outcome::Answer => site.preferred().apply(out),
+        Outcome::Forward(forward) => forward.after_mut().preferred = site.preferred().clone(),
+        _ => {}
+    }
+    outcome
 }
 
 /// The client sees its own question again.

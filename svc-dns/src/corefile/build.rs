@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
+
 use super::{
     ForwardPlan, Host, Listen, Problems, ServerPlan, SitePlan, Surroundings, Target,
     forward::{Asking, Choosing},
@@ -26,15 +28,17 @@ impl ServerPlan {
         let mut problems = Problems::default();
         let mut front = Front::new();
         let mut forwarder = Forwarder::builder().detect_loops(self.operations().detects_loops());
-        let mut forwards = false;
+        let (mut forwards, mut rules) = (false, Vec::new());
         for site in self.sites() {
-            for rules in site.rules_of(around, &mut problems) {
-                front = front.site(rules);
-            }
+            rules.extend(site.rules_of(&self.operations().preferred, around, &mut problems));
             for route in site.routes(self.operations().rotate(), around, &mut problems) {
                 forwards = true;
                 forwarder = forwarder.route(route);
             }
+        }
+        // One without rules still keeps those of a shorter domain from its names.
+        if !rules.iter().all(Site::is_idle) {
+            front = rules.into_iter().fold(front, Front::site);
         }
         if forwards && !problems.has_errors() {
             match forwarder.build() {
@@ -91,8 +95,8 @@ impl ServerPlan {
 }
 
 impl SitePlan {
-    /// The rules for each of its zones; none where there is nothing to do in front of the responder.
-    fn rules_of(&self, around: &dyn Surroundings, problems: &mut Problems) -> Vec<Site> {
+    /// The rules for each of its zones.
+    fn rules_of(&self, preferred: &[IpNet], around: &dyn Surroundings, problems: &mut Problems) -> Vec<Site> {
         let hosts = self.hosts.as_ref().map(|hosts| hosts.hosts(around, problems));
         let autopath = self.autopath.as_ref().map(|_| {
             let node = around.read(RESOLV_CONF).map(|text| ResolvConf::parse(&text).0).unwrap_or_default();
@@ -100,6 +104,7 @@ impl SitePlan {
         });
         let with_rules = |zone: &Name| {
             let mut site = Site::builder(zone.clone())
+                .prefer(preferred.iter().copied())
                 .minimal_any(self.minimal_any)
                 .local(self.local)
                 .whoami(self.whoami);

@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use ipnet::IpNet;
+
 use super::{
     Directive, Problems,
     words::{all_zones, duration, listen},
@@ -19,6 +21,8 @@ pub struct Operations {
     reload: Option<Duration>,
     bufsize: Option<u16>,
     loadbalance: bool,
+    /// Networks whose addresses come first.
+    pub(super) preferred: Vec<IpNet>,
     pub(super) rate_limit: Option<RateLimit>,
     detect_loops: bool,
     nsid: Option<Nsid>,
@@ -212,9 +216,24 @@ impl Operations {
         }
         for option in &directive.body {
             if option.name == "prefer" {
-                problems.warning(&option.place, "loadbalance: prefer is left out: it only orders addresses");
+                self.set_preferred(option, problems);
             } else {
                 directive.unknown_option(option, problems);
+            }
+        }
+    }
+
+    fn set_preferred(&mut self, option: &Directive, problems: &mut Problems) {
+        if option.words.is_empty() {
+            problems.error(&option.place, "loadbalance: prefer takes networks, such as 10.0.0.0/8");
+        }
+        for word in &option.words {
+            match word.parse() {
+                Ok(network) => self.preferred.push(network),
+                Err(_) => problems.error(
+                    &option.place,
+                    format!("loadbalance: prefer: {word:?} is no network such as 10.0.0.0/8"),
+                ),
             }
         }
     }

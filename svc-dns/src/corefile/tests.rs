@@ -108,6 +108,25 @@ fn kubeadms() {
     assert!(problems.is_empty());
     let servers = front.forwarder().unwrap().servers(&"www.example.com".parse().unwrap());
     assert_eq!(servers, ["172.20.10.53:53".parse().unwrap()]);
+    assert_eq!(front.sites().count(), 0, "no rules that would cost anything");
+}
+
+#[test]
+fn rules_of_one_block_keep_their_names_from_those_of_another() {
+    let text = ".:53 {\n whoami\n}\noffice.example:53 {\n cache\n}\n";
+    let plan = plan(text, &node());
+    let (front, _) = plan.servers()[0].front(&node()).unwrap();
+    let domains: Vec<String> = front.sites().map(|site| site.domain().to_string()).collect();
+    assert_eq!(domains, [".", "office.example."], "the second has no rules, and is there all the same");
+}
+
+#[test]
+fn networks_can_be_preferred() {
+    let text = ".:53 {\n loadbalance round_robin {\n  prefer 10.1.0.0/16 fd00::/8\n }\n}\n";
+    let plan = plan(text, &node());
+    let (front, problems) = plan.servers()[0].front(&node()).unwrap();
+    assert!(problems.is_empty());
+    assert_eq!(front.sites().count(), 1);
 }
 
 const K3S: &str = "
@@ -481,6 +500,10 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "loadbalance weighted w.conf",
         "error: loadbalance: weighted is not supported: answers begin with each address equally often",
+    ),
+    (
+        "loadbalance round_robin {\n prefer 10.0.0.0/8 web\n}",
+        "error: loadbalance: prefer: \"web\" is no network such as 10.0.0.0/8",
     ),
     ("acl {\n allow net 10.0.0.0/99\n}", "error: acl: \"10.0.0.0/99\" is no network"),
 ];

@@ -1,6 +1,8 @@
 //! A domain and the rules for it.
 
-use super::special;
+use ipnet::IpNet;
+
+use super::{Preferred, special};
 use crate::{
     Access, Action, Autopath, Client, Hosts, Outcome, Responder,
     error::ConfigError,
@@ -20,6 +22,7 @@ pub struct Site {
     autopath: Option<Autopath>,
     templates: Vec<Template>,
     hosts: Option<Hosts>,
+    preferred: Preferred,
     minimal_any: bool,
     local: bool,
     whoami: bool,
@@ -35,6 +38,7 @@ impl Site {
             autopath: None,
             templates: Vec::new(),
             hosts: None,
+            preferred: Preferred::default(),
             minimal_any: false,
             local: false,
             whoami: false,
@@ -46,6 +50,25 @@ impl Site {
     #[must_use]
     pub fn domain(&self) -> &Name {
         &self.domain
+    }
+
+    /// Whether there are no rules.
+    pub(crate) fn is_idle(&self) -> bool {
+        let Self {
+            domain: _,
+            rules,
+            access,
+            autopath,
+            templates,
+            hosts,
+            preferred,
+            minimal_any,
+            local,
+            whoami,
+        } = self;
+        let switches = *minimal_any || *local || *whoami;
+        let lists = rules.is_empty() && access.is_empty() && templates.is_empty() && preferred.is_empty();
+        !switches && lists && autopath.is_none() && hosts.is_none()
     }
 
     /// Whether a lower-case name is in the domain.
@@ -76,6 +99,11 @@ impl Site {
     #[must_use]
     pub fn templates(&self) -> &[Template] {
         &self.templates
+    }
+
+    /// Which addresses come first.
+    pub(super) fn preferred(&self) -> &Preferred {
+        &self.preferred
     }
 
     /// The hosts.
@@ -192,6 +220,13 @@ impl SiteBuilder {
     #[must_use]
     pub fn hosts(self, hosts: Hosts) -> Self {
         self.set(|site| site.hosts = Some(hosts))
+    }
+
+    /// Addresses in these networks come first in answers, those in the first network before all others; also in answers of other
+    /// servers.
+    #[must_use]
+    pub fn prefer(self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.set(|site| site.preferred = Preferred::new(networks))
     }
 
     /// Gives every ANY query the smallest answer there is (RFC 8482), also for names of others.

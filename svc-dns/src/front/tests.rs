@@ -140,6 +140,52 @@ async fn hosts_and_templates_come_before_the_zone_and_the_servers() {
 }
 
 #[tokio::test]
+async fn the_target_of_an_alias_may_be_a_host() {
+    let upstream = upstream();
+    let (hosts, _) = Hosts::parse("192.0.2.9 www.example.com");
+    let alias = "outside.shop.svc.cluster.local. 5 IN CNAME www.example.com.";
+    let office = Rule::name(Matcher::exact("old.office"), "outside.shop.svc.cluster.local").unwrap();
+    let front = front(&upstream, Site::builder(".").hosts(hosts).rewrite(office));
+    let seen = ask(&front, "outside.shop.svc.cluster.local").await;
+    assert_eq!(seen.records, [alias, "www.example.com. 3600 IN A 192.0.2.9"]);
+    let seen = ask(&front, "old.office").await;
+    assert_eq!(seen.question, "old.office.", "through a rule of its own, too");
+    assert_eq!(seen.records.last().unwrap(), "www.example.com. 3600 IN A 192.0.2.9");
+    assert_eq!(names(&upstream), [""; 0]);
+    // What no rule knows is asked for elsewhere.
+    let (other, _) = Hosts::parse("192.0.2.9 www.example.org");
+    let front = self::front(&upstream, Site::builder(".").hosts(other));
+    let seen = ask(&front, "outside.shop.svc.cluster.local").await;
+    assert_eq!(seen.records, [alias, "www.example.com. 60 IN A 192.0.2.80"]);
+    assert_eq!(names(&upstream), ["www.example.com."]);
+}
+
+#[tokio::test]
+async fn preferred_addresses_come_first_whoever_answers() {
+    let upstream = FakeUpstream::new()
+        .address("www.example.com", [192, 0, 2, 80])
+        .address("www.example.com", [198, 51, 100, 80])
+        .address("www.example.com", [203, 0, 113, 80]);
+    let networks = ["203.0.113.0/24".parse().unwrap(), "198.51.100.0/24".parse().unwrap()];
+    let (hosts, _) = Hosts::parse("192.0.2.7 printer.office\n203.0.113.7 printer.office");
+    let front = front(&upstream, Site::builder(".").hosts(hosts).prefer(networks));
+    let addresses = |seen: Seen| -> Vec<String> {
+        let last = |record: &String| record.rsplit(' ').next().unwrap().to_owned();
+        seen.records.iter().filter(|record| record.contains(" A ")).map(last).collect()
+    };
+    assert_eq!(addresses(ask(&front, "printer.office").await), ["203.0.113.7", "192.0.2.7"]);
+    for _ in 0..5 {
+        let expected = ["203.0.113.80", "198.51.100.80", "192.0.2.80"];
+        assert_eq!(
+            addresses(ask(&front, "www.example.com").await),
+            expected,
+            "from a server and from the cache"
+        );
+        assert_eq!(addresses(ask(&front, "outside.shop.svc.cluster.local").await), expected);
+    }
+}
+
+#[tokio::test]
 async fn the_longest_domain_has_the_rules() {
     let (outer, _) = Hosts::parse("192.0.2.1 a.office b.office.example");
     let (inner, _) = Hosts::parse("192.0.2.2 b.office.example");
