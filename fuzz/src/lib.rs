@@ -11,7 +11,9 @@
 //! | `cargo test --package fuzz` | the seeds alone, without libFuzzer |
 
 pub mod dns;
+pub mod forwarded;
 pub mod ingress;
+pub mod table;
 
 #[cfg(fuzzing)]
 pub use libfuzzer_sys;
