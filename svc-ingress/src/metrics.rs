@@ -7,6 +7,9 @@
 //! | `header_duration_seconds` | from a request's head to the head of the backend's reply |
 //! | `response_duration_seconds` | from a request's head to the last byte of the backend's reply |
 //! | `response_size` | bytes of replies' bodies |
+//! | `orphan_ingress` | an Ingress names a Service that is not there (`no-service`), or that has no endpoint (`no-endpoint`) |
+//! | `ssl_expire_time_seconds` | when the certificate of a host ends |
+//! | `config_last_reload_successful` | 1: a table is always that of the last objects |
 //!
 //! Only hosts and paths of rules are labels, and only known methods: what clients make up takes no memory. Requests that no rule
 //! takes are not counted.
@@ -22,6 +25,7 @@
 //! assert!(metrics.page().contains("method=\"GET\",status=\"200\"} 1"));
 //! ```
 
+mod gauges;
 mod histogram;
 mod text;
 
@@ -34,6 +38,7 @@ use std::time::Duration;
 
 use http::Method;
 
+pub use gauges::gauges;
 use histogram::{Durations, Sizes};
 
 /// Which rule counted; the labels of its series.
@@ -59,14 +64,29 @@ impl Labels {
 
 /// A request's method, as far as it is a label: others than the known ones are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Verb(&'static str);
+pub struct Verb(u8);
+
+/// In the order of series; what is none of the others comes last.
+const VERBS: [(Method, &str); 7] = [
+    (Method::GET, "GET"),
+    (Method::HEAD, "HEAD"),
+    (Method::POST, "POST"),
+    (Method::PUT, "PUT"),
+    (Method::PATCH, "PATCH"),
+    (Method::DELETE, "DELETE"),
+    (Method::OPTIONS, "OPTIONS"),
+];
 
 impl Verb {
     /// The label of a method.
     #[must_use]
     pub fn of(method: &Method) -> Self {
-        let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-        Self(known.into_iter().find(|known| method.as_str() == *known).unwrap_or("OTHER"))
+        let place = VERBS.iter().position(|(known, _)| known == method).unwrap_or(VERBS.len());
+        Self(u8::try_from(place).unwrap_or(u8::MAX))
+    }
+
+    fn as_str(self) -> &'static str {
+        VERBS.get(usize::from(self.0)).map_or("OTHER", |(_, text)| text)
     }
 }
 

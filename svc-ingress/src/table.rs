@@ -33,6 +33,8 @@ mod virtual_host;
 mod proptests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 pub use canary::CanaryPool;
 pub use location::{Location, Matching};
@@ -184,6 +186,11 @@ impl RouteTable {
             exact.or_else(claimed).or_else(wild).or_else(other)
         });
         own.or(self.default_certificate.as_ref())
+    }
+
+    /// Each host that has a certificate of its own, in order.
+    pub fn certificates(&self) -> impl Iterator<Item = (&str, &Certificate)> {
+        self.members.keys().filter_map(|host| Some((host.as_str(), self.hosts.get(host)?.certificate()?)))
     }
 
     /// What was refused or ignored, object by object.

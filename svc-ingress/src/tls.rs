@@ -20,6 +20,8 @@ pub(crate) use acceptor::acceptor;
 #[cfg(feature = "driver")]
 pub(crate) use connector::Connectors;
 
+mod validity;
+
 #[cfg(test)]
 mod tests;
 
@@ -85,6 +87,12 @@ impl Certificate {
         let Ok(name) = ServerName::try_from(name) else { return false };
         let leaf = self.key.end_entity_cert().ok().and_then(|leaf| ParsedCertificate::try_from(leaf).ok());
         leaf.is_some_and(|leaf| verify_server_name(&leaf, &name).is_ok())
+    }
+
+    /// When it ends, in seconds since 1970.
+    #[must_use]
+    pub fn not_after(&self) -> Option<i64> {
+        validity::not_after(self.key.end_entity_cert().ok()?)
     }
 
     /// What a TLS server needs.

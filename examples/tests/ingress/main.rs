@@ -266,6 +266,7 @@ fn requests_are_counted_under_the_names_of_ingress_nginx() {
         let line = page.lines().find(|line| line.starts_with(&counted)).unwrap();
         assert!(line.ends_with(" 3"), "{line}");
     }
+    assert!(page.contains("nginx_ingress_controller_orphan_ingress{"), "{page}");
     assert_eq!(metrics.clone().path("/healthz").body(), "ok\n");
     assert_eq!(metrics.path("/else").reply().status, 404);
 }

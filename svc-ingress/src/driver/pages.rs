@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::metrics::{Labels, Metrics};
+use crate::metrics::{Labels, Metrics, gauges};
 use crate::table::{Location, RouteTable};
 
 /// Who asks has to be done by then.
@@ -84,7 +84,7 @@ impl Pages {
         let table = self.table.load();
         let known: BTreeSet<Labels> = table.locations().map(|location| labels(location)).collect();
         self.metrics.retain(&known);
-        self.metrics.page()
+        self.metrics.page() + &gauges(table.config().controller(), &table)
     }
 }
 

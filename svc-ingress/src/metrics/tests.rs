@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::{Labels, Metrics, Outcome, Verb};
+use super::{Labels, Metrics, Outcome, Verb, gauges};
+use crate::config::IngressConfig;
+use crate::table::RouteTable;
 
 fn outcome(milliseconds: u64, bytes: u64) -> Outcome {
     let took = Duration::from_millis(milliseconds);
@@ -79,4 +81,54 @@ fn rules_that_are_gone_are_forgotten() {
     metrics.retain(&BTreeSet::from([labels("/b")]));
     let page = metrics.page();
     assert!(!page.contains("path=\"/a\"") && page.contains("path=\"/b\""));
+}
+
+#[test]
+fn gauges_tell_orphans_and_the_end_of_certificates() {
+    let mut params = rcgen::CertificateParams::new(["b.example".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2031, 3, 1);
+    let end = params.not_after.unix_timestamp();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let indent = |pem: &str| pem.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let ingress = |name: &str, service: &str, tls: &str| {
+        format!(
+            "---\nkind: Ingress\napiVersion: networking.k8s.io/v1\nmetadata: {{name: {name}, namespace: shop}}\n\
+             spec: {{ingressClassName: nginx, {tls}rules: [{{host: {name}.example, http: {{paths: [{{path: /, pathType: Prefix,\n  \
+             backend: {{service: {{name: {service}, port: {{number: 80}}}}}}}}]}}}}]}}\n"
+        )
+    };
+    let text = [
+        "kind: IngressClass\napiVersion: networking.k8s.io/v1\nmetadata: {name: nginx}\nspec: {controller: k8s.io/ingress-nginx}\n",
+        "---\nkind: Service\napiVersion: v1\nmetadata: {name: idle, namespace: shop}\nspec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}\n",
+        &format!(
+            "---\nkind: Secret\napiVersion: v1\nmetadata: {{name: b-tls, namespace: shop}}\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: |\n{}  tls.key: |\n{}",
+            indent(&certificate),
+            indent(&key.serialize_pem())
+        ),
+        &ingress("a", "absent", ""),
+        &ingress("b", "idle", "tls: [{hosts: [b.example], secretName: b-tls}], "),
+    ];
+    let (objects, problems) = svc_model::yaml::read(&text.concat()).stored();
+    assert_eq!(problems, []);
+    let table = RouteTable::new(&objects.into_iter().collect(), &IngressConfig::default());
+    let page = gauges("c", &table);
+    let lines: Vec<_> = page.lines().filter(|line| !line.starts_with('#')).collect();
+    let class = "controller_class=\"c\"";
+    let orphan = |ingress: &str, kind: &str, is: u8| {
+        format!(
+            "nginx_ingress_controller_orphan_ingress{{{class},ingress=\"{ingress}\",namespace=\"shop\",type=\"{kind}\"}} {is}"
+        )
+    };
+    assert_eq!(
+        lines,
+        [
+            format!("nginx_ingress_controller_config_last_reload_successful{{{class}}} 1"),
+            orphan("a", "no-service", 1),
+            orphan("a", "no-endpoint", 0),
+            orphan("b", "no-service", 0),
+            orphan("b", "no-endpoint", 1),
+            format!("nginx_ingress_controller_ssl_expire_time_seconds{{{class},host=\"b.example\"}} {end}"),
+        ]
+    );
 }

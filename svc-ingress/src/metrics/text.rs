@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::histogram::Snapshot;
 use super::{Labels, Series, Verb};
 
-const PREFIX: &str = "nginx_ingress_controller_";
+pub(super) const PREFIX: &str = "nginx_ingress_controller_";
 
 type Row<'a> = (&'a Labels, (Verb, u16), Series);
 
@@ -68,7 +68,7 @@ impl Page<'_> {
             ("namespace", namespace),
             ("path", path),
             ("service", service),
-            ("method", verb.0),
+            ("method", verb.as_str()),
         ];
         let mut text = String::new();
         for (name, value) in named {
@@ -79,6 +79,6 @@ impl Page<'_> {
     }
 }
 
-fn escaped(value: &str) -> String {
+pub(super) fn escaped(value: &str) -> String {
     value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use svc_model::{
-    Ingress, IngressBackend, IngressPath, Kind, ObjectName, ObjectRef, PathType, Problem, Snapshot,
+    Ingress, IngressBackend, IngressPath, IngressTls, Kind, ObjectName, ObjectRef, PathType, Problem,
+    Snapshot,
 };
 
 use crate::annotation::{AuthSecretType, BasicAuth, PREFIX, Policies};
@@ -204,7 +205,8 @@ impl Compiled {
         }
         let mut problems = Vec::new();
         for (host, compiled) in &mut self.hosts {
-            let entry = ingress.tls().iter().position(|tls| tls.hosts().contains(host));
+            let lists = |tls: &IngressTls| tls.hosts().iter().any(|listed| listed.eq_ignore_ascii_case(host));
+            let entry = ingress.tls().iter().position(lists);
             compiled.tls = entry.is_some();
             let named =
                 found.iter().find(|(index, _)| Some(*index) == entry).map(|(_, certificate)| certificate);
