@@ -65,7 +65,7 @@ fn run(args: &[String]) -> anyhow::Result<()> {
             Call::parse("cargo run --release --package benches --bin dns_peers --").args(rest).run(&workspace)
         }
         ["bench", "ingress-peers", rest @ ..] => {
-            Call::parse("cargo run --profile dist --package benches --bin ingress_peers --")
+            Call::parse("cargo bench --profile dist --package svc-ingress --bench peers --")
                 .args(rest)
                 .run(&workspace)
         }

@@ -3,7 +3,7 @@
 use std::{fs, process::Command, time::Instant};
 
 use super::Failure;
-use super::peers::Running;
+use super::routers::Running;
 
 const WARM_UP: &str = "1";
 const MEASURED: &str = "3";

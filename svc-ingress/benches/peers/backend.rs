@@ -1,6 +1,6 @@
 //! The backend: the same answer to every request, 1 KiB or 10 MiB.
 
-use super::{Failure, peers::BACKENDS};
+use super::{Failure, routers::BACKENDS};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},

@@ -18,13 +18,13 @@ pub(super) const BACKENDS: [&str; 4] =
 const PATHS: [&str; 3] = ["/app", "/api", "/big"];
 
 /// A router and how it is started.
-pub(super) struct Peer {
+pub(super) struct Router {
     pub(super) name: &'static str,
     command: String,
 }
 
 /// Writes the configurations; those that are installed.
-pub(super) fn write(directory: &Path, hosts: usize) -> Result<Vec<Peer>, Failure> {
+pub(super) fn write(directory: &Path, hosts: usize) -> Result<Vec<Router>, Failure> {
     let here = directory.display().to_string();
     let hosts: Vec<String> = (0..hosts).map(|number| format!("h{number}.example.test")).collect();
     let issued = rcgen::generate_simple_self_signed(vec!["*.example.test".to_owned()])?;
@@ -46,7 +46,7 @@ pub(super) fn write(directory: &Path, hosts: usize) -> Result<Vec<Peer>, Failure
     ];
     let installed = |command: &String| Path::new(command.split(' ').next().unwrap_or_default()).exists();
     let peers = peers.into_iter().filter(|(_, command)| installed(command));
-    Ok(peers.map(|(name, command)| Peer { name, command }).collect())
+    Ok(peers.map(|(name, command)| Router { name, command }).collect())
 }
 
 fn nginx(here: &str, hosts: &[String]) -> String {
@@ -122,8 +122,8 @@ pub(super) fn backend() -> Result<Running, Failure> {
 }
 
 /// A router, on core 0.
-pub(super) fn start(peer: &Peer) -> Result<Running, Failure> {
-    spawn("0", &peer.command, HTTPS)
+pub(super) fn start(router: &Router) -> Result<Running, Failure> {
+    spawn("0", &router.command, HTTPS)
 }
 
 fn spawn(core: &str, command: &str, address: &str) -> Result<Running, Failure> {

@@ -11,12 +11,9 @@
     reason = "a program that measures"
 )]
 
-#[path = "ingress_peers/backend.rs"]
 mod backend;
-#[path = "ingress_peers/load.rs"]
 mod load;
-#[path = "ingress_peers/peers.rs"]
-mod peers;
+mod routers;
 
 use std::{error::Error, fs, path::Path};
 
@@ -44,10 +41,11 @@ fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words[..] {
+        // Cargo says that it is a bench, and under `cargo test` nothing.
+        [ref rest @ .., "--bench"] => compare(rest.first().map_or(Ok(3), |rounds| rounds.parse())?),
         ["serve", manifest] => serve(Path::new(manifest)),
         ["backend"] => backend::serve(),
-        [] => compare(3),
-        [rounds, ..] => compare(rounds.parse()?),
+        _ => Ok(()),
     }
 }
 
@@ -59,7 +57,8 @@ fn serve(manifest: &Path) -> Result<(), Failure> {
     store.apply(objects);
     let clients = Clients::default().with_keep_alive_requests(0);
     let config = IngressConfig::builder().clients(clients).build()?;
-    let server = Server::builder().http(peers::HTTP).https(peers::HTTPS).config(config).build()?;
+    let server = Server::builder().http(routers::HTTP).https(routers::HTTPS).metrics("127.0.0.1:0");
+    let server = server.config(config).build()?;
     let (_handle, run) = server.drive(store.watch());
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run)?;
     Ok(())
@@ -68,32 +67,32 @@ fn serve(manifest: &Path) -> Result<(), Failure> {
 fn compare(rounds: usize) -> Result<(), Failure> {
     let directory = std::env::temp_dir().join(format!("ingress-peers-{}", std::process::id()));
     fs::create_dir_all(&directory)?;
-    let _backend = peers::backend()?;
+    let _backend = routers::backend()?;
     println!(
         "| case | router | CPU | x nginx | user share | per s | RssAnon MB |\n|---|---|---|---|---|---|---|"
     );
     for case in CASES {
-        let peers = peers::write(&directory, case.hosts)?;
-        let mut results: Vec<Vec<Figures>> = vec![Vec::new(); peers.len()];
+        let routers = routers::write(&directory, case.hosts)?;
+        let mut results: Vec<Vec<Figures>> = vec![Vec::new(); routers.len()];
         for round in 0..rounds {
-            for place in 0..peers.len() {
-                let which = (round + place) % peers.len();
-                let running = peers::start(&peers[which])?;
+            for place in 0..routers.len() {
+                let which = (round + place) % routers.len();
+                let running = routers::start(&routers[which])?;
                 results[which].push(load::measure(&running, &case)?);
             }
         }
-        show(&case, &peers, &mut results);
+        show(&case, &routers, &mut results);
     }
     fs::remove_dir_all(&directory)?;
     Ok(())
 }
 
 /// The middle one of the rounds; the ratio is that within a round.
-fn show(case: &Case, peers: &[peers::Peer], results: &mut [Vec<Figures>]) {
-    let nginx = peers.iter().position(|peer| peer.name == "nginx");
+fn show(case: &Case, routers: &[routers::Router], results: &mut [Vec<Figures>]) {
+    let nginx = routers.iter().position(|router| router.name == "nginx");
     let base: Vec<f64> =
         nginx.map(|at| results[at].iter().map(|figures| figures.cpu).collect()).unwrap_or_default();
-    for (peer, results) in peers.iter().zip(results) {
+    for (router, results) in routers.iter().zip(results) {
         let mut ratios: Vec<f64> =
             results.iter().zip(&base).map(|(figures, base)| figures.cpu / base).collect();
         ratios.sort_by(f64::total_cmp);
@@ -106,7 +105,7 @@ fn show(case: &Case, peers: &[peers::Peer], results: &mut [Vec<Figures>]) {
         println!(
             "| {} | {} | {:.2} {} ({:.2}-{:.2}) | {:.2} | {:.0} % | {:.0} | {:.1} |",
             case.name,
-            peer.name,
+            router.name,
             middle.cpu,
             case.unit,
             range(low),
