@@ -25,6 +25,7 @@ mod client_stream;
 mod connection;
 mod deadline;
 mod handle;
+mod hints;
 mod login;
 mod measured;
 mod names;
@@ -33,7 +34,9 @@ mod policy;
 mod reply;
 mod router;
 mod tunnel;
+mod turns;
 mod upstream;
+mod woken;
 mod worker;
 
 #[cfg(test)]

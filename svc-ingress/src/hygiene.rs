@@ -1,4 +1,6 @@
 //! What a request must be before any rule sees it (RFC 9110, RFC 9112). hyper alone lets some of this through.
+//!
+#![doc = include_str!("../docs/http.md")]
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;

@@ -32,22 +32,32 @@ pub enum PathError {
 ///
 /// A path that no rule may see, [`PathError`].
 pub fn normalise(raw: &str) -> Result<Cow<'_, [u8]>, PathError> {
-    let raw = raw.split(['?', '#']).next().unwrap_or_default();
-    if !raw.starts_with('/') {
+    let bytes = raw.as_bytes();
+    if bytes.first() != Some(&b'/') {
         return Err(PathError::NotAbsolute);
     }
-    if raw.bytes().any(|b| b.is_ascii_control()) {
-        return Err(PathError::Control);
+    // One pass, since nearly every path is in this form.
+    let (mut before, mut normal, mut end) = (0, true, bytes.len());
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'?' | b'#' => {
+                end = at;
+                break;
+            }
+            b'%' => normal = false,
+            b'/' | b'.' if before == b'/' => normal = false,
+            0..0x20 | 0x7f => return Err(PathError::Control),
+            _ => {}
+        }
+        before = *byte;
     }
-    if !raw.contains('%') && !raw.contains("//") && !raw.contains("/.") {
-        return Ok(Cow::Borrowed(raw.as_bytes()));
-    }
-    resolve(&decode(raw)?).map(Cow::Owned)
+    let raw = &bytes[..end];
+    if normal { Ok(Cow::Borrowed(raw)) } else { resolve(&decode(raw)?).map(Cow::Owned) }
 }
 
-fn decode(raw: &str) -> Result<Vec<u8>, PathError> {
+fn decode(raw: &[u8]) -> Result<Vec<u8>, PathError> {
     let mut decoded = Vec::with_capacity(raw.len());
-    let mut bytes = raw.bytes();
+    let mut bytes = raw.iter().copied();
     while let Some(byte) = bytes.next() {
         let byte = match byte {
             b'%' => hex(bytes.next())? << 4 | hex(bytes.next())?,

@@ -24,7 +24,7 @@ mod request;
 mod response;
 
 pub use head::ResponseHead;
-pub use request::{Fields, RequestFraming, RequestHead, emit_chunk, emit_last_chunk};
+pub use request::{Fields, RequestFraming, RequestHead, emit_chunk, emit_last_chunk, emit_last_fields};
 pub use response::{Event, Expected, ResponseDecoder, ResponseError};
 
 #[cfg(test)]

@@ -92,18 +92,18 @@ impl Drop for Begun {
 
 /// A reply's body with the count of its request: that is under way until the body is sent or given up.
 #[derive(Debug)]
-pub(super) struct Counted<B> {
+pub(super) struct Counted<B, C> {
     body: B,
-    _count: Begun,
+    _count: C,
 }
 
-impl<B> Counted<B> {
-    pub(super) fn new(body: B, count: Begun) -> Self {
+impl<B, C> Counted<B, C> {
+    pub(super) fn new(body: B, count: C) -> Self {
         Self { body, _count: count }
     }
 }
 
-impl<B: Body + Unpin> Body for Counted<B> {
+impl<B: Body + Unpin, C: Unpin> Body for Counted<B, C> {
     type Data = B::Data;
     type Error = B::Error;
 

@@ -6,22 +6,25 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 
 use crate::authority::Authority;
 use crate::table::Route;
 use crate::variable::Scope;
 
 /// What a listener knows of one client connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
     /// Its IP address as text, which every request of the connection is told with.
-    pub(super) text: Arc<str>,
+    pub(super) text: Box<str>,
     pub(super) https: bool,
     /// The router's own port.
     pub(super) port: u16,
     /// Where an upgraded connection's tunnel is left for the connection's own task.
     pub(super) tunnel: super::connection::TunnelSlot,
+    /// Where informational replies are left for a connection of HTTP/1.1.
+    pub(super) hints: super::hints::Hints,
 }
 
 /// What a client asked for. Policies look here for who it is and how it came.
@@ -29,7 +32,7 @@ pub(super) struct Peer {
 pub(super) struct Asked {
     pub(super) authority: Authority,
     /// Path and query as sent.
-    pub(super) target: String,
+    pub(super) target: PathAndQuery,
     /// The client, behind proxies that are trusted.
     pub(super) client: IpAddr,
     /// The client came over TLS.
@@ -39,7 +42,7 @@ pub(super) struct Asked {
     /// What the client asked a trusted proxy for, where that says.
     pub(super) forwarded_host: Option<Authority>,
     pub(super) forwarded_for: Option<HeaderValue>,
-    pub(super) peer: Peer,
+    pub(super) peer: Arc<Peer>,
 }
 
 impl Asked {
@@ -47,7 +50,7 @@ impl Asked {
     pub(super) fn scope<'a>(&'a self, parts: &'a Parts, route: &'a Route) -> Scope<'a> {
         Scope {
             authority: &self.authority,
-            target: &self.target,
+            target: self.target.as_str(),
             method: &parts.method,
             headers: &parts.headers,
             client: self.client,

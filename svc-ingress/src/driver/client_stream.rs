@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::proxy_protocol::ProxyHeader;
 
 use super::deadline::Deadline;
+use super::turns::Turns;
 
 /// RFC 9113 section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -23,13 +24,34 @@ pub(super) struct ClientStream<S> {
     early: BytesMut,
     patience: Duration,
     stalled: Option<Instant>,
+    heads: Option<Heads>,
     deadline: Deadline,
+}
+
+/// How long a request's head may be awaited, and since when one is.
+#[derive(Debug)]
+struct Heads {
+    turns: Turns,
+    patience: Duration,
+    since: Option<(u64, Instant)>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
     /// `patience` is for a client that takes nothing.
     pub(super) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, early: BytesMut::new(), patience, stalled: None, deadline: Deadline::default() }
+        Self {
+            stream,
+            early: BytesMut::new(),
+            patience,
+            stalled: None,
+            heads: None,
+            deadline: Deadline::default(),
+        }
+    }
+
+    /// From now on requests come one after the other, each head within `patience` of the end of the last turn.
+    pub(super) fn await_heads(&mut self, turns: Turns, patience: Duration) {
+        self.heads = Some(Heads { turns, patience, since: None });
     }
 
     /// Takes the PROXY protocol header off the front.
@@ -78,6 +100,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
     }
 }
 
+impl<S> ClientStream<S> {
+    /// Nothing is there to read; an error once a head was awaited for too long. hyper's own timer would be set anew for
+    /// every request.
+    fn check_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(heads) = &mut self.heads else { return Poll::Pending };
+        let Some(pause) = heads.turns.pause() else { return Poll::Pending };
+        let since = match heads.since {
+            Some((known, since)) if known == pause => since,
+            _ => heads.since.insert((pause, Instant::now())).1,
+        };
+        self.deadline.poll(cx, since + heads.patience).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -86,7 +122,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.early.is_empty() {
-            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+            let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+            return if read.is_pending() { this.check_head(cx) } else { read };
         }
         let length = this.early.len().min(buffer.remaining());
         buffer.put_slice(&this.early.split_to(length));

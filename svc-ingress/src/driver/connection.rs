@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -26,10 +26,12 @@ use crate::sys::Connect;
 use super::activity::{Activity, Counted};
 use super::asked::Peer;
 use super::client_stream::ClientStream;
-use super::deadline::CoarseTimer;
+use super::hints::{Hinted, Hints};
 use super::measured::Measured;
 use super::reply::ReplyBody;
 use super::router::Router;
+use super::turns::{Turn, Turns};
+use super::woken::OnceWoken;
 
 const MAX_HEAD: usize = 40 * 1024;
 const MAX_HEADER_LIST: u32 = 32 * 1024;
@@ -83,7 +85,8 @@ pub(super) async fn serve<C: Connect>(
 ) -> io::Result<()> {
     let port = stream.local_addr()?.port();
     let tunnel = TunnelSlot::default();
-    let mut peer = Peer { address, text: "".into(), https: tls.is_some(), port, tunnel };
+    let hints = Hints::default();
+    let mut peer = Peer { address, text: Box::default(), https: tls.is_some(), port, tunnel, hints };
     let (patience, body_timeout, proxied) = {
         let table = router.table.load();
         let clients = table.config().clients();
@@ -103,20 +106,45 @@ pub(super) async fn serve<C: Connect>(
     match tls {
         None => {
             let http2 = timeout(patience, stream.begins_with_http2()).await.map_err(late)??;
-            requests(stream, http2, peer, router, stop).await
+            if http2 {
+                return over_http2(stream, Arc::new(peer), router, stop).await;
+            }
+            let turns = await_heads(&mut stream, &router);
+            over_http1(stream, turns, Arc::new(peer), router, stop).await
         }
         Some(tls) => {
-            let stream = timeout(patience, tls.accept(stream)).await.map_err(late)??;
-            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            requests(stream, http2, peer, router, stop).await
+            let mut stream = timeout(patience, tls.accept(stream)).await.map_err(late)??;
+            if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                return over_http2(stream, Arc::new(peer), router, stop).await;
+            }
+            let turns = await_heads(stream.get_mut().0, &router);
+            over_http1(stream, turns, Arc::new(peer), router, stop).await
         }
     }
 }
 
-async fn requests<S, C>(
+/// Has a connection over HTTP/1 end when no request comes.
+fn await_heads<C: Connect>(stream: &mut ClientStream<TcpStream>, router: &Router<C>) -> Turns {
+    let turns = Turns::default();
+    stream.await_heads(turns.clone(), patience(router));
+    turns
+}
+
+/// How long a client may be silent before a request, and take for its head.
+fn patience<C: Connect>(router: &Router<C>) -> Duration {
+    let table = router.table.load();
+    table.config().header_timeout().min(table.config().clients().keep_alive())
+}
+
+fn activity<C: Connect>(router: &Router<C>) -> Activity {
+    let table = router.table.load();
+    let clients = table.config().clients();
+    Activity::new(clients.keep_alive(), clients.keep_alive_requests())
+}
+
+async fn over_http2<S, C>(
     stream: S,
-    http2: bool,
-    peer: Peer,
+    peer: Arc<Peer>,
     router: Arc<Router<C>>,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()>
@@ -124,37 +152,47 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     C: Connect,
 {
-    let (patience, activity) = {
-        let table = router.table.load();
-        let clients = table.config().clients();
-        let activity = Activity::new(clients.keep_alive(), clients.keep_alive_requests());
-        (table.config().header_timeout().min(clients.keep_alive()), activity)
-    };
-    let stream = TokioIo::new(stream);
-    let tunnel = peer.tunnel.clone();
-    if http2 {
-        let counted = activity.clone();
-        let service = service_fn(move |request| {
-            let (router, peer, count) = (Arc::clone(&router), peer.clone(), counted.begin());
-            async move {
-                let reply = router.handle(request, peer).await;
-                Ok::<_, Infallible>(reply.map(|body| Counted::new(body, count)))
-            }
-        });
-        let connection = http2_builder(patience).serve_connection(stream, service);
-        let over = async {
-            tokio::select! {
-                () = stopped(&mut stop) => {}
-                () = activity.is_over() => {}
-            }
-        };
-        return until(over, connection, http2::Connection::graceful_shutdown).await;
-    }
+    let (builder, activity) = (http2_builder(patience(&router)), activity(&router));
+    let counted = activity.clone();
     let service = service_fn(move |request| {
-        let (router, peer, last) = (Arc::clone(&router), peer.clone(), activity.is_last());
-        async move { Ok::<_, Infallible>(handle_http1(&router, request, peer, last).await) }
+        let (router, peer, count) = (Arc::clone(&router), Arc::clone(&peer), counted.begin());
+        async move {
+            let reply = router.handle(request, peer).await;
+            Ok::<_, Infallible>(reply.map(|body| Counted::new(body, count)))
+        }
     });
-    let connection = http1_builder(patience).serve_connection(stream, service).with_upgrades();
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let over = async {
+        tokio::select! {
+            () = stopped(&mut stop) => {}
+            () = activity.is_over() => {}
+        }
+    };
+    until(over, connection, http2::Connection::graceful_shutdown).await
+}
+
+async fn over_http1<S, C>(
+    stream: S,
+    turns: Turns,
+    peer: Arc<Peer>,
+    router: Arc<Router<C>>,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    C: Connect,
+{
+    let activity = activity(&router);
+    let (tunnel, stream) = (peer.tunnel.clone(), Hinted::new(stream, peer.hints.clone()));
+    let service = service_fn(move |request| {
+        let (router, peer) = (Arc::clone(&router), Arc::clone(&peer));
+        let (last, turn) = (activity.is_last(), turns.begin());
+        async move { Ok::<_, Infallible>(handle_http1(&router, request, peer, last, turn).await) }
+    });
+    let mut builder = http1::Builder::new();
+    // Its own limit of 100 fields needs no memory that has to be cleared for every head.
+    builder.max_buf_size(MAX_HEAD).writev(false);
+    let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     until(stopped(&mut stop), connection, http1::UpgradeableConnection::graceful_shutdown).await?;
     // A tunnel goes on while the server drains: who talks through it may not be able to go elsewhere at once.
     if let Some(tunnel) = tunnel.take() {
@@ -163,17 +201,24 @@ where
     Ok(())
 }
 
+type Http1Body<S> = Counted<Measured<ReplyBody<S>>, Option<Turn>>;
+
 async fn handle_http1<C: Connect>(
     router: &Router<C>,
     request: Request<Incoming>,
-    peer: Peer,
+    peer: Arc<Peer>,
     last: bool,
-) -> Response<Measured<ReplyBody<C::Stream>>> {
-    let mut reply = router.handle(request, peer).await;
-    if last && !reply.status().is_informational() {
+    turn: Turn,
+) -> Response<Http1Body<C::Stream>> {
+    let mut reply = router.handle(request, Arc::clone(&peer)).await;
+    if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+        peer.tunnel.keep(turn);
+        return reply.map(|body| Counted::new(body, None));
+    }
+    if last {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    reply
+    reply.map(|body| Counted::new(body, Some(turn)))
 }
 
 /// Drives a connection; once it is `over`, only until its current requests are answered.
@@ -182,23 +227,21 @@ async fn until<F: Future<Output = hyper::Result<()>>>(
     connection: F,
     shutdown: impl FnOnce(Pin<&mut F>),
 ) -> io::Result<()> {
-    let mut connection = std::pin::pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = over => {
-            shutdown(connection.as_mut());
-            connection.await
+    let (mut connection, over) = (std::pin::pin!(connection), std::pin::pin!(over));
+    let mut over = OnceWoken::new(over);
+    let mut shutdown = Some(shutdown);
+    let served = std::future::poll_fn(|cx| {
+        loop {
+            let served = connection.as_mut().poll(cx);
+            if served.is_ready() || shutdown.is_none() || Pin::new(&mut over).poll(cx).is_pending() {
+                return served;
+            }
+            if let Some(shutdown) = shutdown.take() {
+                shutdown(connection.as_mut());
+            }
         }
-    };
-    served.map_err(io::Error::other)
-}
-
-fn http1_builder(patience: Duration) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder.timer(CoarseTimer::default()).header_read_timeout(patience);
-    // Its own limit of 100 fields needs no memory that has to be cleared for every head.
-    builder.max_buf_size(MAX_HEAD).writev(false);
-    builder
+    });
+    served.await.map_err(io::Error::other)
 }
 
 fn http2_builder(patience: Duration) -> http2::Builder<TokioExecutor> {

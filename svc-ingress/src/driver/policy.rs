@@ -132,7 +132,7 @@ pub(super) async fn decide<C: Connect>(
     asked: &Asked,
     additions: &mut Additions,
 ) -> Result<Permit, Response<ReplyBody<C::Stream>>> {
-    if let Some(found) = redirect::to_slash(route, asked.https, &asked.authority, &asked.target) {
+    if let Some(found) = redirect::to_slash(route, asked.https, &asked.authority, asked.target.as_str()) {
         return Err(redirect_to(found));
     }
     if let Some(reason) = route.location().denied() {
@@ -144,7 +144,7 @@ pub(super) async fn decide<C: Connect>(
         return Err(preflight());
     }
     let to = redirect::by_annotation(route, || asked.scope(parts, route));
-    let to = to.or_else(|| redirect::to_https(route, asked.https, &asked.authority, &asked.target));
+    let to = to.or_else(|| redirect::to_https(route, asked.https, &asked.authority, asked.target.as_str()));
     if let Some(found) = to {
         return Err(redirect_to(found));
     }

@@ -1,9 +1,8 @@
 //! Bodies and short answers of the router's own.
 
 use std::pin::Pin;
-use std::sync::PoisonError;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
@@ -17,7 +16,7 @@ use crate::limit::UnderWay;
 use crate::upstream::Event;
 
 use super::deadline::Deadline;
-use super::upstream::{Exchange, ExchangeError, Http2Body, Idle, Key};
+use super::upstream::{Exchange, ExchangeError, Http2Body, Key};
 
 /// The body of a response: text of the router's own, or what a backend sends.
 pub(super) enum ReplyBody<S> {
@@ -84,14 +83,13 @@ impl<S> ReplyBody<S> {
 pub(super) struct BackendBody<S> {
     exchange: Option<Box<Exchange<S>>>,
     key: Key,
-    idle: Idle<S>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> BackendBody<S> {
     /// The rest of an exchange after its head.
-    pub(super) fn new(mut exchange: Box<Exchange<S>>, key: Key, idle: Idle<S>) -> Self {
+    pub(super) fn new(mut exchange: Box<Exchange<S>>, key: Key) -> Self {
         exchange.commit();
-        let mut body = Self { exchange: Some(exchange), key, idle };
+        let mut body = Self { exchange: Some(exchange), key };
         body.finish_if_over();
         body
     }
@@ -134,11 +132,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> BackendBody<S> {
     }
 
     fn finish(&mut self) {
-        let Some(connection) = self.exchange.take().and_then(|exchange| exchange.into_reusable()) else {
-            return;
-        };
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.put(self.key, connection, Instant::now());
+        if let Some(exchange) = self.exchange.take() {
+            exchange.finish(self.key);
+        }
     }
 }
 

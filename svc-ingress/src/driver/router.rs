@@ -8,11 +8,13 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::authority::Authority;
+use crate::config::IngressConfig;
 use crate::forward::{self, Client, Origin};
 use crate::hygiene;
 use crate::limit::Limiter;
@@ -30,7 +32,7 @@ use super::names::Names;
 use super::pages::labels;
 use super::policy::{self, Additions};
 use super::reply::{ReplyBody, close, redirect as redirect_to, refuse, status};
-use super::upstream::{Idle, Outgoing, RequestId, Senders, Told, send};
+use super::upstream::{Outgoing, RequestId, Senders, Shared, Told, send};
 
 /// What all requests of a worker share. Tables, logins and whatever else is known belong to all workers; connections to
 /// endpoints are each worker's own, so that no thread waits for another.
@@ -39,7 +41,7 @@ pub(super) struct Router<C: Connect> {
     pub(super) table: Arc<ArcSwap<RouteTable>>,
     pub(super) connect: C,
     pub(super) connectors: Connectors,
-    pub(super) idle: Idle<C::Stream>,
+    pub(super) kept: Shared<C::Stream>,
     pub(super) senders: Senders,
     pub(super) logins: Logins,
     pub(super) limiter: Arc<Limiter>,
@@ -65,7 +67,7 @@ impl<C: Connect> Router<C> {
             table,
             connect,
             connectors,
-            idle: Idle::default(),
+            kept: Shared::default(),
             senders: Senders::default(),
             logins,
             limiter: Arc::default(),
@@ -97,7 +99,7 @@ impl<C: Connect> Router<C> {
     pub(super) async fn handle(
         &self,
         request: Request<Incoming>,
-        peer: Peer,
+        peer: Arc<Peer>,
     ) -> Response<Measured<ReplyBody<C::Stream>>> {
         let mut record = None;
         let reply = self.reply(request, peer, &mut record).await;
@@ -109,7 +111,7 @@ impl<C: Connect> Router<C> {
     async fn reply(
         &self,
         request: Request<Incoming>,
-        peer: Peer,
+        peer: Arc<Peer>,
         record: &mut Option<Record>,
     ) -> Response<ReplyBody<C::Stream>> {
         let (mut parts, body) = request.into_parts();
@@ -118,11 +120,13 @@ impl<C: Connect> Router<C> {
             Ok(authority) => authority,
             Err(code) => return close(status(code), version),
         };
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        let route = match self.table.load().find(authority.host(), &target) {
+        let target = parts.uri.path_and_query().cloned();
+        let target = target.unwrap_or(PathAndQuery::from_static("/"));
+        let table = self.table.load_full();
+        let route = match table.find(authority.host(), target.as_str()) {
             Ok(Some(Found::Route(route))) => route,
             Ok(Some(Found::Redirect(found))) => {
-                let asked = self.asked(&parts.headers, authority, target, peer);
+                let asked = asked(table.config(), &parts.headers, authority, target, peer);
                 return redirect_to(redirect_host(&found, &asked));
             }
             Ok(None) => return status(StatusCode::NOT_FOUND),
@@ -133,30 +137,17 @@ impl<C: Connect> Router<C> {
             let counters = location.counters(|| metrics.counters(&labels(location)));
             Record::new(Arc::clone(counters), *worker, &parts.method)
         });
-        let asked = self.asked(&parts.headers, authority, target, peer);
-        let hsts = asked.https && route.location().has_certificate() && self.table.load().config().hsts();
+        let asked = asked(table.config(), &parts.headers, authority, target, peer);
+        let hsts = asked.https && route.location().has_certificate() && table.config().hsts();
+        drop(table);
         let mut response = self.answer(&mut parts, body, &route, &asked).await;
+        self.kept.put_fields(std::mem::take(&mut parts.headers));
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             forward::to_client_switched(response.headers_mut());
         } else {
             forward::to_client(response.headers_mut(), hsts);
         }
         response
-    }
-
-    fn asked(&self, headers: &HeaderMap, authority: Authority, target: String, peer: Peer) -> Asked {
-        let table = self.table.load();
-        let origin = Origin::of(headers, peer.address.ip(), peer.https, peer.port, table.config().clients());
-        Asked {
-            authority,
-            target,
-            client: origin.address,
-            https: origin.https,
-            port: origin.port,
-            forwarded_host: origin.host,
-            forwarded_for: origin.forwarded_for,
-            peer,
-        }
     }
 
     async fn answer(
@@ -180,8 +171,8 @@ impl<C: Connect> Router<C> {
                 let address = asked.client_text();
                 let client = Client::new(&address, asked.https, asked.port, asked.host());
                 let client = client.with_forwarded_for(asked.forwarded_for.as_ref());
-                let told = Told { client, request_id: self.new_request_id() };
-                let target = route.target().unwrap_or(&asked.target);
+                let told = Told { client, request_id: self.new_request_id(), hints: &asked.peer.hints };
+                let target = route.target().unwrap_or(asked.target.as_str());
                 let host = vhost.as_deref().unwrap_or_else(|| asked.host());
                 let mut outgoing = Outgoing::new(parts, body, target, host, told, limit);
                 let (reply, endpoint) = send(self, &mut outgoing, route, &permit, asked).await;
@@ -207,9 +198,29 @@ impl<C: Connect> Router<C> {
     }
 }
 
+fn asked(
+    config: &IngressConfig,
+    headers: &HeaderMap,
+    authority: Authority,
+    target: PathAndQuery,
+    peer: Arc<Peer>,
+) -> Asked {
+    let origin = Origin::of(headers, peer.address.ip(), peer.https, peer.port, config.clients());
+    Asked {
+        authority,
+        target,
+        client: origin.address,
+        https: origin.https,
+        port: origin.port,
+        forwarded_host: origin.host,
+        forwarded_for: origin.forwarded_for,
+        peer,
+    }
+}
+
 fn redirect_host(found: &HostRedirect, asked: &Asked) -> (StatusCode, String) {
     match found {
         HostRedirect::AppRoot(path) => redirect::to_app_root(asked.https, &asked.authority, path),
-        HostRedirect::Www(host) => redirect::to_www(asked.https, asked.port, host, &asked.target),
+        HostRedirect::Www(host) => redirect::to_www(asked.https, asked.port, host, asked.target.as_str()),
     }
 }

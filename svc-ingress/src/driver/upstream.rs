@@ -16,6 +16,7 @@ mod failure;
 mod fetch;
 mod http1;
 mod http2;
+mod kept;
 mod link;
 mod outgoing;
 
@@ -23,7 +24,8 @@ pub(super) use exchange::{Exchange, ExchangeError};
 use failure::Failure;
 pub(super) use fetch::{Fetch, fetch};
 pub(super) use http2::{Http2Body, Senders};
-pub(super) use link::{Idle, Key};
+pub(super) use kept::Shared;
+pub(super) use link::Key;
 pub(super) use outgoing::{Outgoing, RequestId, Told};
 
 use super::asked::Asked;
@@ -71,7 +73,7 @@ pub(super) async fn send<C: Connect>(
                     && others()
                     && answered.is_repeatable())
                 {
-                    return (respond(router, outgoing, current, endpoint, answered, asked), Some(endpoint));
+                    return (respond(outgoing, current, endpoint, answered, asked), Some(endpoint));
                 }
                 outgoing.body = answered.into_body();
                 outgoing.rewind();
@@ -89,7 +91,8 @@ pub(super) async fn send<C: Connect>(
             }
         }
         tried.push(endpoint);
-        if let Ok(Some(Found::Route(route))) = router.table.load().find(asked.authority.host(), &asked.target)
+        if let Ok(Some(Found::Route(route))) =
+            router.table.load().find(asked.authority.host(), asked.target.as_str())
         {
             newer = Some(route);
         }
@@ -139,14 +142,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Answered<S> {
     }
 }
 
-fn respond<C: Connect>(
-    router: &Router<C>,
+fn respond<S>(
     outgoing: &mut Outgoing<'_>,
     route: &Route,
     endpoint: SocketAddr,
-    answered: Answered<C::Stream>,
+    answered: Answered<S>,
     asked: &Asked,
-) -> Response<ReplyBody<C::Stream>> {
+) -> Response<ReplyBody<S>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let answer = match answered {
         Answered::Http2(response) => return response.map(ReplyBody::Http2),
         Answered::Http1(answer) => answer,
@@ -165,7 +170,7 @@ fn respond<C: Connect>(
         ReplyBody::Text(bytes::Bytes::new())
     } else {
         let key = (endpoint, route.policies().protocol());
-        ReplyBody::Backend(BackendBody::new(answer.exchange, key, router.idle.clone()))
+        ReplyBody::Backend(BackendBody::new(answer.exchange, key))
     };
     let mut response = Response::new(body);
     *response.status_mut() = code;

@@ -43,8 +43,11 @@ impl ResponseHead {
         self.http_11
     }
 
-    /// Takes one head from the front of the buffer; `None` until it is whole.
-    pub(super) fn parse(buffer: &mut BytesMut) -> Result<Option<Self>, ResponseError> {
+    /// Takes one head from the front of the buffer; `None` until it is whole. `memory` is an empty map, which is taken then.
+    pub(super) fn parse(
+        buffer: &mut BytesMut,
+        memory: &mut HeaderMap,
+    ) -> Result<Option<Self>, ResponseError> {
         // httparse would skip empty lines before the status line; there they are bytes of something else.
         if buffer.first().is_some_and(|byte| *byte != b'H') {
             return Err(ResponseError::Head);
@@ -68,7 +71,7 @@ impl ResponseHead {
             return Err(ResponseError::HeadTooLarge);
         }
         check_line_ends(&bytes)?;
-        Ok(Some(Self { status, http_11, headers: places.collect(&bytes)? }))
+        Ok(Some(Self { status, http_11, headers: places.collect(&bytes, std::mem::take(memory))? }))
     }
 }
 
@@ -102,9 +105,9 @@ impl Places {
         places
     }
 
-    fn collect(&self, bytes: &Bytes) -> Result<HeaderMap, ResponseError> {
+    fn collect(&self, bytes: &Bytes, mut headers: HeaderMap) -> Result<HeaderMap, ResponseError> {
         let range = |(start, end): Place| start as usize..end as usize;
-        let mut headers = HeaderMap::with_capacity(self.count);
+        headers.reserve(self.count);
         for (name, value) in &self.all[..self.count] {
             let name = HeaderName::from_bytes(&bytes[range(*name)]).map_err(|_| ResponseError::Head)?;
             let value = bytes.slice(range(*value));
@@ -137,5 +140,5 @@ pub(super) fn parse_trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>,
     };
     let bytes = buffer.split_to(length).freeze();
     check_line_ends(&bytes)?;
-    places.collect(&bytes).map(Some)
+    places.collect(&bytes, HeaderMap::new()).map(Some)
 }

@@ -103,7 +103,12 @@ pub fn emit_chunk(data: &[u8], buffer: &mut BytesMut) {
 /// Appends the end of a chunked body with the fields that follow it. Fields that frame a message are passed over.
 pub fn emit_last_chunk(trailers: &HeaderMap, buffer: &mut BytesMut) {
     buffer.put_slice(b"0\r\n");
-    emit_fields(trailers, buffer);
+    emit_last_fields(trailers, buffer);
+}
+
+/// Appends fields and the empty line after them. Fields that frame a message are passed over.
+pub fn emit_last_fields(fields: &HeaderMap, buffer: &mut BytesMut) {
+    emit_fields(fields, buffer);
     buffer.put_slice(b"\r\n");
 }
 

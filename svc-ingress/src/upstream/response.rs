@@ -71,6 +71,8 @@ pub struct ResponseDecoder {
     state: State,
     persistent: bool,
     informational: u8,
+    /// Memory for the next head's fields.
+    fields: HeaderMap,
 }
 
 #[derive(Clone, Debug)]
@@ -88,7 +90,15 @@ impl ResponseDecoder {
     /// A decoder for the response to one request.
     #[must_use]
     pub fn new(expected: Expected) -> Self {
-        Self { expected, state: State::Head, persistent: false, informational: 0 }
+        Self { expected, state: State::Head, persistent: false, informational: 0, fields: HeaderMap::new() }
+    }
+
+    /// Puts the head's fields into this map, which saves the memory of another. What is in it is lost.
+    #[must_use]
+    pub fn with_fields(mut self, mut fields: HeaderMap) -> Self {
+        fields.clear();
+        self.fields = fields;
+        self
     }
 
     /// Takes the next event from the front of the buffer; `None` when more bytes are needed, or after the end.
@@ -168,7 +178,7 @@ impl ResponseDecoder {
     }
 
     fn head(&mut self, buffer: &mut BytesMut) -> Result<Option<Event>, ResponseError> {
-        let Some(head) = ResponseHead::parse(buffer)? else { return Ok(None) };
+        let Some(head) = ResponseHead::parse(buffer, &mut self.fields)? else { return Ok(None) };
         match head.status() {
             StatusCode::SWITCHING_PROTOCOLS if self.expected == Expected::Upgrade => {
                 self.state = State::Finished;

@@ -98,7 +98,7 @@ fn fields_after_the_body_pass_both_ways() {
 }
 
 #[test]
-fn a_client_that_waits_for_100_gets_it_and_hints_stay_behind() {
+fn a_client_that_waits_for_100_gets_it_and_the_backend_s_hints() {
     with_server(IngressConfig::default(), &ingress("foo.example", "", ""), |running| async move {
         let hinting = backend(|_, mut stream| async move {
             let head = read_head(&mut stream).await.unwrap();
@@ -116,7 +116,40 @@ fn a_client_that_waits_for_100_gets_it_and_hints_stay_behind() {
         stream.write_all(b"hi").await.unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).await.unwrap();
+        let (hint, reply) = reply.split_once("\r\n\r\n").unwrap();
+        assert_eq!(hint, "HTTP/1.1 103 Early Hints\r\nlink: x");
         assert!(reply.starts_with("HTTP/1.1 200 OK\r\n") && reply.ends_with("ok"), "{reply}");
+    });
+}
+
+/// Requests that do not wait for one another's replies get theirs in order; a client of HTTP/1.0 knows no hints.
+#[test]
+fn hints_stand_before_the_reply_that_they_belong_to() {
+    with_server(IngressConfig::default(), &ingress("foo.example", "", ""), |running| async move {
+        let hinting = backend(|_, mut stream| async move {
+            while let Some(head) = read_head(&mut stream).await {
+                let path = head.split(' ').nth(1).unwrap();
+                let reply = format!(
+                    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: {path}\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: again\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+                );
+                stream.write_all(reply.as_bytes()).await.unwrap();
+            }
+        });
+        running.apply(&service(&[hinting.await])).await;
+        let request =
+            |path: &str, rest: &str| format!("GET {path} HTTP/1.1\r\nHost: foo.example\r\n{rest}\r\n");
+        let requests =
+            [request("/1", ""), request("/2", ""), request("/3", "Connection: close\r\n")].concat();
+        let reply = raw(running.http(), requests.as_bytes()).await;
+        let reply = reply.replace("ok", "");
+        let order: Vec<_> =
+            reply.lines().filter(|line| line.starts_with("HTTP/") || line.starts_with("link")).collect();
+        let one = |link| {
+            ["HTTP/1.1 103 Early Hints", link, "HTTP/1.1 103 Early Hints", "link: again", "HTTP/1.1 200 OK"]
+        };
+        assert_eq!(order, ["link: /1", "link: /2", "link: /3"].map(one).concat());
+        let old = raw(running.http(), b"GET / HTTP/1.0\r\nHost: foo.example\r\n\r\n").await;
+        assert!(old.starts_with("HTTP/1.0 200 "), "{old}");
     });
 }
 

@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use crate::state::Pooled;
 use crate::upstream::{Event, Expected, ResponseDecoder, ResponseError, emit_chunk, emit_last_chunk};
 
-use super::link::Link;
+use super::kept::Shared;
+use super::link::{Key, Link};
 use super::outgoing::RequestBody;
 
 /// How much is read at once: grows while the endpoint fills it.
@@ -67,6 +68,7 @@ pub(super) struct Pauses {
 #[derive(Debug)]
 pub(in crate::driver) struct Exchange<S> {
     upstream: Pooled<Link<S>>,
+    kept: Shared<S>,
     decoder: ResponseDecoder,
     input: BytesMut,
     output: BytesMut,
@@ -86,6 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
     /// Begins with the request's head in `output`.
     pub(super) fn new(
         upstream: Pooled<Link<S>>,
+        kept: Shared<S>,
         output: BytesMut,
         sending: Sending,
         expected: Expected,
@@ -95,7 +98,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
         // Moved from hand to hand with the reply: a box costs less than the copies.
         Box::new(Self {
             upstream,
-            decoder: ResponseDecoder::new(expected),
+            decoder: ResponseDecoder::new(expected).with_fields(kept.fields()),
+            kept,
             input: BytesMut::new(),
             output,
             sending,
@@ -142,10 +146,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
         }
     }
 
-    /// The connection after the response's exact end, for another request; `None` if anything was odd.
-    pub(in crate::driver) fn into_reusable(self) -> Option<Pooled<Link<S>>> {
+    /// The response is over: its connection is kept for another request unless anything was odd, and so is its memory.
+    pub(in crate::driver) fn finish(self, key: Key) {
         let sent = self.sending.ended && self.output.is_empty() && self.send_error.is_none();
-        (sent && self.decoder.is_reusable() && self.input.is_empty()).then_some(self.upstream)
+        if sent && self.decoder.is_reusable() && self.input.is_empty() {
+            self.kept.put(key, self.upstream);
+        }
+        self.kept.put_buffer(self.input);
     }
 
     /// The connection after 101, and the bytes of the other protocol that came with it.
@@ -175,16 +182,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.input.capacity() == 0 {
+            self.input = self.kept.buffer();
+        }
         if self.input.capacity() - self.input.len() < READ_SIZE / 4 {
             self.input.reserve(self.read_size);
         }
         let room = self.input.capacity() - self.input.len();
         // The future holds no state: dropping it between polls loses nothing.
-        let read = ready!(pin!(self.upstream.get_mut().read_buf(&mut self.input)).poll(cx))?;
-        if read == room {
-            self.read_size = (self.read_size * 2).min(MAX_READ_SIZE);
+        let read = pin!(self.upstream.get_mut().read_buf(&mut self.input)).poll(cx);
+        match read {
+            Poll::Ready(Ok(read)) if read == room => self.read_size = (self.read_size * 2).min(MAX_READ_SIZE),
+            // Who waits has no buffer.
+            Poll::Pending if self.input.is_empty() => self.kept.put_buffer(std::mem::take(&mut self.input)),
+            _ => {}
         }
-        Poll::Ready(Ok(read))
+        read
     }
 
     /// Sends what can be sent now. An error of the connection is kept for when reading ends too.
@@ -211,6 +224,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<S> {
             }
             self.output.advance(written);
             self.moved = true;
+            if self.output.is_empty() && self.sending.ended {
+                self.kept.put_buffer(std::mem::take(&mut self.output));
+            }
         }
         Poll::Ready(Ok(()))
     }

@@ -1,13 +1,13 @@
 //! A request of the router's own to a server that is no endpoint: the head of the answer is what counts.
 
 use std::net::SocketAddr;
-use std::sync::PoisonError;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::annotation::Policies;
 use crate::backend::BackendProtocol;
@@ -43,7 +43,7 @@ pub(in crate::driver) async fn fetch<C: Connect>(
     let Some(name) = request.tls else {
         let key = (request.address, BackendProtocol::Http);
         let answer = http1::ask(router, &mut outgoing, policies, key).await?;
-        return Ok(finish(router, Some(key), answer));
+        return Ok(finish(Some(key), answer));
     };
     let key = (request.address, BackendProtocol::Https);
     let link = Link::connect_named(router, key, name, policies.connect_timeout()).await?;
@@ -51,15 +51,11 @@ pub(in crate::driver) async fn fetch<C: Connect>(
     let connection = Pooled::new(link, now);
     let answer = http1::exchange(router, connection, &mut outgoing, policies, now).await?;
     // Another name at this address would be another server.
-    Ok(finish(router, None, answer))
+    Ok(finish(None, answer))
 }
 
 /// The answer's head. Where its body is here already the connection can be used again; nobody waits for one that is not.
-fn finish<C: Connect>(
-    router: &Router<C>,
-    key: Option<Key>,
-    answer: Answer<C::Stream>,
-) -> (StatusCode, HeaderMap) {
+fn finish<S: AsyncRead + AsyncWrite + Unpin>(key: Option<Key>, answer: Answer<S>) -> (StatusCode, HeaderMap) {
     let head = (answer.head.status(), answer.head.into_headers());
     let Some(key) = key.filter(|_| !answer.switched) else { return head };
     let (mut exchange, mut read) = (answer.exchange, 0);
@@ -69,10 +65,7 @@ fn finish<C: Connect>(
             Poll::Ready(Ok(Event::Data(data))) => read += data.len(),
             Poll::Ready(Ok(Event::Trailers(_))) => {}
             Poll::Ready(Ok(_)) => {
-                if let Some(connection) = exchange.into_reusable() {
-                    let mut idle = router.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                    idle.put(key, connection, Instant::now());
-                }
+                exchange.finish(key);
                 break;
             }
             Poll::Ready(Err(_)) | Poll::Pending => break,

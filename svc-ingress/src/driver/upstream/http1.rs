@@ -1,7 +1,9 @@
 //! HTTP/1.1 to an endpoint: on an idle connection if there is one.
 
-use std::sync::PoisonError;
+use std::sync::Arc;
 use std::time::Instant;
+
+use http::StatusCode;
 
 use crate::annotation::Policies;
 use crate::driver::router::Router;
@@ -60,9 +62,7 @@ async fn take_idle<C: Connect>(
         tokio::task::yield_now().await;
     }
     loop {
-        let mut idle = router.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut connection = idle.take(key, now)?;
-        drop(idle);
+        let mut connection = router.kept.take(key, now)?;
         if connection.get_mut().is_silent() {
             return Some(connection);
         }
@@ -80,13 +80,18 @@ pub(super) async fn exchange<C: Connect>(
     let pauses = Pauses { read: policies.read_timeout(), send: policies.send_timeout(), body };
     let chunked = outgoing.framing == RequestFraming::Chunked;
     let sending = Sending::new(outgoing.body.take(), chunked);
-    let (output, expected) = (outgoing.emit(), outgoing.expected());
-    let mut exchange = Exchange::new(connection, output, sending, expected, pauses, now.into());
+    let (output, expected) = (outgoing.emit(router.kept.buffer()), outgoing.expected());
+    let kept = Arc::clone(&router.kept);
+    let mut exchange = Exchange::new(connection, kept, output, sending, expected, pauses, now.into());
     let result = loop {
         match std::future::poll_fn(|cx| exchange.poll_event(cx)).await {
-            // RFC 9110 section 15.2 has a proxy forward these, but hyper's server sends no 1xx other than 100 and 101. A
-            // client loses hints (103), never an answer.
-            Ok(Event::Informational(_)) => {}
+            // RFC 9110 section 15.2 has a proxy forward these. Of 100 the router is the one who asked: its own client gets
+            // one of its own.
+            Ok(Event::Informational(head)) => {
+                if let Some(hints) = outgoing.hints.filter(|_| head.status() != StatusCode::CONTINUE) {
+                    hints.send(head.status(), head.into_headers()).await;
+                }
+            }
             Ok(Event::Head(head)) => return Ok(Answer { head, switched: false, exchange }),
             Ok(Event::Switched(head)) => return Ok(Answer { head, switched: true, exchange }),
             Ok(_) => break Failure::Exchange(ResponseError::Head.into(), false),

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,16 +14,12 @@ use tokio_rustls::client::TlsStream;
 use crate::backend::BackendProtocol;
 use crate::driver::deadline::Deadline;
 use crate::driver::router::Router;
-use crate::state::IdlePool;
 use crate::sys::Connect;
 
 use super::Failure;
 
 /// An endpoint and how it is spoken to: connections are exchanged between requests of the same key only.
 pub(in crate::driver) type Key = (SocketAddr, BackendProtocol);
-
-/// The idle connections of a worker.
-pub(in crate::driver) type Idle<S> = Arc<Mutex<IdlePool<Key, Link<S>>>>;
 
 #[derive(Debug)]
 pub(in crate::driver) struct Link<S> {

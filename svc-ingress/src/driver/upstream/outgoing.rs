@@ -11,6 +11,7 @@ use http_body::Body as _;
 use hyper::body::{Frame, Incoming};
 
 use crate::backend::is_idempotent;
+use crate::driver::hints::Hints;
 use crate::forward::{Client, ToBackend, keep_trailers, upgrade};
 use crate::upstream::{Expected, RequestFraming, RequestHead};
 
@@ -27,6 +28,8 @@ pub(in crate::driver) struct Outgoing<'a> {
     pub(super) host: &'a str,
     /// `None` where the fields are the router's own: they go as they are.
     told: Option<Told<'a>>,
+    /// Where informational replies go, for a client that takes them.
+    pub(super) hints: Option<&'a Hints>,
     pub(super) upgrade: Option<HeaderValue>,
     pub(super) framing: RequestFraming,
     /// In here between tries.
@@ -38,6 +41,7 @@ pub(in crate::driver) struct Outgoing<'a> {
 pub(in crate::driver) struct Told<'a> {
     pub(in crate::driver) client: Client<'a>,
     pub(in crate::driver) request_id: RequestId,
+    pub(in crate::driver) hints: &'a Hints,
 }
 
 /// 32 hexadecimal digits.
@@ -46,9 +50,13 @@ pub(in crate::driver) struct RequestId([u8; 32]);
 
 impl RequestId {
     pub(in crate::driver) fn new(high: u64, low: u64) -> Self {
-        let number = u128::from(high) << 64 | u128::from(low);
-        let nibble = |place: usize| usize::try_from(number >> (124 - 4 * place) & 15).unwrap_or_default();
-        Self(std::array::from_fn(|place| b"0123456789abcdef"[nibble(place)]))
+        let mut digits = [0; 32];
+        let bytes = [high.to_be_bytes(), low.to_be_bytes()].into_iter().flatten();
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        Self(digits)
     }
 
     pub(in crate::driver) fn as_str(&self) -> &str {
@@ -69,6 +77,8 @@ impl<'a> Outgoing<'a> {
         let upgrade = upgrade(&parts.headers).filter(|_| parts.version == Version::HTTP_11);
         let empty = body.is_end_stream();
         let announced = parts.headers.contains_key(CONTENT_LENGTH);
+        // HTTP/1.0 knows none, and hyper sends none over HTTP/2.
+        let hints = Some(told.hints).filter(|_| parts.version == Version::HTTP_11);
         let framing = match body.size_hint().exact() {
             Some(0) if !announced => RequestFraming::Empty,
             Some(length) => RequestFraming::Length(length),
@@ -76,14 +86,14 @@ impl<'a> Outgoing<'a> {
             None => RequestFraming::Chunked,
         };
         let body = Some(RequestBody::new((!empty).then_some(body), limit));
-        Self { parts, target, host, told: Some(told), upgrade, framing, body }
+        Self { parts, target, host, told: Some(told), hints, upgrade, framing, body }
     }
 
     /// A request of the router's own, without a body.
     pub(super) fn bodiless(parts: &'a mut Parts, target: &'a str, host: &'a str) -> Self {
         let body = Some(RequestBody::new(None, 0));
         let framing = RequestFraming::Empty;
-        Self { parts, target, host, told: None, upgrade: None, framing, body }
+        Self { parts, target, host, told: None, hints: None, upgrade: None, framing, body }
     }
 
     pub(super) fn method(&self) -> &Method {
@@ -98,8 +108,8 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    pub(super) fn emit(&self) -> BytesMut {
-        let mut buffer = BytesMut::new();
+    /// The request's head, in `buffer`.
+    pub(super) fn emit(&self, mut buffer: BytesMut) -> BytesMut {
         let head = RequestHead::new(self.method(), self.target, self.host, self.framing);
         match &self.told {
             Some(told) => head.emit(&self.to_backend(told), &mut buffer),
