@@ -139,7 +139,7 @@ async fn what_a_cluster_has_is_answered_and_changes_follow() {
     let running = Running::start(None, &[]).await;
     running.until(WEB, RecordType::A, NO_ERROR, &["10.96.0.1"]).await;
     running.until("1.0.96.10.in-addr.arpa.", RecordType::PTR, NO_ERROR, &[WEB]).await;
-    assert_eq!(running.ask("nobody.shop.svc.cluster.local.", RecordType::A).await.0, ResponseCode::NXDomain);
+    running.until("nobody.shop.svc.cluster.local.", RecordType::A, ResponseCode::NXDomain, &[]).await;
     let cluster = &running.cluster;
     cluster.set("services", "shop/web", service("10.96.0.2"));
     let address = running.until(WEB, RecordType::A, NO_ERROR, &["10.96.0.2"]).await;
