@@ -57,7 +57,7 @@ impl Sources<'_> {
         let Some(service) = Subject::of(self.snapshot, name) else { return Vec::new() };
         let own = matches!(front, Front::Nothing | Front::Port(..));
         let ips = service.addresses().iter().enumerate().filter(|(_, ip)| own && **ip == address);
-        let virtual_ips = ips.map(|(at, _)| service.from_address(at));
+        let virtual_ips = ips.map(|(at, _)| service.address_source(at));
         virtual_ips.chain(self.of_endpoints(service, front, |found| *found == address)).collect()
     }
 

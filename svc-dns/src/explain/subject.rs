@@ -71,7 +71,7 @@ impl<'s> Subject<'s> {
     }
 
     /// The virtual address at this place of the list.
-    pub(super) fn from_address(self, at: usize) -> Source {
+    pub(super) fn address_source(self, at: usize) -> Source {
         self.source(match self {
             Self::Service(_) => format!("spec.clusterIPs[{at}]"),
             Self::Import(_) => format!("spec.ips[{at}]"),
