@@ -3,15 +3,14 @@
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::thread::available_parallelism;
 
 use anyhow::Context as _;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand};
 use futures_util::future::join_all;
-use ipnet::IpNet;
-use svc_ingress::config::Clients;
 use svc_ingress::error::ServeError;
-use svc_ingress::{Handle, IngressConfig, Mode, Server};
+use svc_ingress::{Handle, IngressConfig, Server};
 use svc_model::dir::MountedSecret;
 use svc_model::kube::{Cluster, Kube};
 use svc_model::store::Store;
@@ -21,12 +20,21 @@ use tokio::sync::oneshot;
 
 use crate::source::Source;
 
+mod check;
+mod routing;
+
+pub use check::{Format, Options as CheckOptions};
+pub use routing::{PathMode, Routing};
+
 /// Serves the Ingresses in a directory of Kubernetes manifests or in a cluster, and follows their changes.
 ///
 /// Requests go straight to the endpoints of the Services, so run it where those can be reached. Try it:
 /// `ingress --manifests DIR`, and `curl --connect-to ::127.0.0.1:8080 http://shop.example/` elsewhere.
 #[derive(Clone, Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Options {
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// The directory; it is followed as it is edited. Objects are read as a cluster stores them: endpoints come from
     /// `EndpointSlice` objects.
     #[arg(long, value_name = "DIR")]
@@ -43,36 +51,8 @@ pub struct Options {
     /// Listen here for HTTPS; may be given several times.
     #[arg(long, value_name = "ADDR")]
     pub https: Vec<String>,
-    /// How paths are read: as the Kubernetes API has it, or as ingress-nginx does.
-    #[arg(long, value_enum, default_value_t = PathMode::Nginx)]
-    pub mode: PathMode,
-    /// The class that is ours in the annotation `kubernetes.io/ingress.class`.
-    #[arg(long, value_name = "NAME", default_value = "nginx")]
-    pub class: String,
-    /// The `spec.controller` of the classes that are ours.
-    #[arg(long, value_name = "NAME", default_value = "k8s.io/ingress-nginx")]
-    pub controller: String,
-    /// Serve Ingresses that name no class, too.
-    #[arg(long)]
-    pub watch_without_class: bool,
-    /// Where requests go that no rule matches.
-    #[arg(long, value_name = "NS/SVC:PORT")]
-    pub default_backend: Option<String>,
-    /// The Secret whose certificate is shown to clients that ask for a name without one.
-    #[arg(long, value_name = "NS/SECRET")]
-    pub default_cert: Option<String>,
-    /// Believe the `X-Forwarded-*` fields of proxies in this network; may be given several times.
-    #[arg(long, value_name = "CIDR")]
-    pub use_forwarded_headers: Vec<IpNet>,
-    /// Expect a PROXY protocol header, version 1 or 2, at the beginning of every connection.
-    #[arg(long)]
-    pub use_proxy_protocol: bool,
-    /// Let annotations and `ExternalName` Services name targets on this host.
-    #[arg(long)]
-    pub allow_local_targets: bool,
-    /// Let annotations name Secrets of other namespaces.
-    #[arg(long)]
-    pub allow_cross_namespace: bool,
+    #[command(flatten)]
+    pub routing: Routing,
     /// Serve with so many threads; one for each core unless given.
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
@@ -81,40 +61,13 @@ pub struct Options {
     pub metrics: Option<String>,
 }
 
-/// How paths are read.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum PathMode {
-    /// As the Kubernetes API and its conformance tests have it.
-    Strict,
-    /// As ingress-nginx does.
-    Nginx,
+/// What else to do than serve.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    Check(check::Options),
 }
 
 impl Options {
-    fn config(&self) -> anyhow::Result<IngressConfig> {
-        let clients = Clients::default().with_proxy_protocol(self.use_proxy_protocol);
-        let clients = self.use_forwarded_headers.iter().fold(clients, |all, proxy| all.with_trusted(*proxy));
-        let mode = match self.mode {
-            PathMode::Strict => Mode::Strict,
-            PathMode::Nginx => Mode::Nginx,
-        };
-        let mut config = IngressConfig::builder()
-            .mode(mode)
-            .class(&self.class)
-            .controller(&self.controller)
-            .watch_without_class(self.watch_without_class)
-            .allow_local_targets(self.allow_local_targets)
-            .allow_cross_namespace(self.allow_cross_namespace)
-            .clients(clients);
-        if let Some(backend) = &self.default_backend {
-            config = config.default_backend(backend);
-        }
-        if let Some(secret) = &self.default_cert {
-            config = config.default_certificate(secret);
-        }
-        Ok(config.build()?)
-    }
-
     fn server(&self, config: IngressConfig) -> anyhow::Result<Server> {
         let http = match (&self.http[..], &self.https[..]) {
             ([], []) => vec!["127.0.0.1:8080".to_owned()],
@@ -142,12 +95,20 @@ impl Options {
     }
 }
 
-/// Serves until it is interrupted or told to terminate.
+/// Does what the options say.
 ///
 /// # Errors
 /// When the options cannot be, or an address cannot be had.
-pub async fn run(options: Options) -> anyhow::Result<()> {
-    let config = options.config()?;
+pub async fn run(mut options: Options) -> anyhow::Result<ExitCode> {
+    match options.command.take() {
+        Some(Command::Check(options)) => check::run(&options),
+        None => serve(options).await.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Serves until it is interrupted or told to terminate.
+async fn serve(options: Options) -> anyhow::Result<()> {
+    let config = options.routing.config()?;
     let server = options.server(config.clone())?;
     let Source { store, asked: _, mut read, run } = options.source(&config)?;
     let serve = async {

@@ -21,9 +21,11 @@ mod canary;
 mod catalog;
 mod cors;
 mod external_auth;
+mod instead;
 mod limits;
 mod reader;
 mod redirects;
+mod snippet;
 mod value;
 
 #[cfg(test)]
@@ -38,8 +40,11 @@ pub use canary::Canary;
 pub use catalog::{CATALOG, Entry, Support, protects, support};
 pub use cors::Cors;
 pub use external_auth::{AuthCache, ExternalAuth};
+pub use instead::instead;
 pub use limits::Limits;
 pub use redirects::Redirects;
+pub(crate) use snippet::SNIPPETS;
+pub use snippet::{directives, instead_of_directive};
 
 use reader::Reader;
 
@@ -328,6 +333,11 @@ fn upstream_vhost(text: &str) -> Result<Interpolated, String> {
     let plain = host.variables().next().is_some() || Authority::parse(text).is_some();
     let safe = host.variables().all(Variable::is_of_host);
     if plain && safe { Ok(host) } else { Err("is not a host such as `web.shop.svc`".to_owned()) }
+}
+
+/// Where an annotation, by its name without the prefix, stands in an Ingress.
+pub(crate) fn annotation_field(key: &str) -> String {
+    format!("metadata.annotations[{PREFIX}{key}]")
 }
 
 /// Keeps what is there where an annotation says nothing.

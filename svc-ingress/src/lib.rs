@@ -78,6 +78,7 @@
 //!                             |
 //!   hygiene, authority, path, forward, redirect, auth,    pure: what one request and one reply must be
 //!   external_auth, session, variable, target
+//!   check                                                 pure: what becomes of people's Ingresses here, and what to change
 //!   limit, generations, metrics                           pure: what clients have asked for so far, in bounded memory
 //!   upstream, proxy_protocol                              pure: HTTP/1.1 towards backends, balancers' headers, sans-IO
 //!   state                                                 pure: idle connections, takes `now`
@@ -104,6 +105,7 @@ pub mod annotation;
 pub mod auth;
 pub mod authority;
 pub mod backend;
+pub mod check;
 pub mod config;
 pub mod error;
 pub mod external_auth;

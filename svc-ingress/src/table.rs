@@ -14,7 +14,7 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 use svc_model::{Delta, ObjectName, Problem, Revision, Snapshot};
 
 use crate::authority::Authority;
-use crate::config::IngressConfig;
+use crate::config::{IngressConfig, Mode};
 use crate::path::{PathError, normalise};
 use crate::tls::Certificate;
 
@@ -23,8 +23,10 @@ mod canary;
 mod certificates;
 mod class;
 mod compile;
+mod conflict;
 mod location;
 mod pool;
+mod regex_host;
 mod report;
 mod route;
 mod virtual_host;
@@ -37,8 +39,10 @@ mod tests;
 mod tls_tests;
 
 pub use canary::CanaryPool;
+pub use conflict::Conflict;
 pub use location::{Location, Matching};
 pub use pool::{Pool, PoolState};
+pub use regex_host::{RegexCause, RegexHost, RegexPath};
 pub use report::Report;
 pub(crate) use route::Found;
 pub use route::{HostRedirect, Route};
@@ -197,17 +201,44 @@ impl RouteTable {
     #[must_use]
     pub fn report(&self) -> Report {
         let ingresses = self.ingresses.values().flat_map(|compiled| compiled.problems());
-        let hosts =
-            self.members.keys().filter_map(|host| self.hosts.get(host)).flat_map(|host| host.problems());
-        let problems = self.problems.iter().chain(ingresses).chain(hosts).cloned().collect();
+        let hosts = self.in_order().flat_map(|host| host.problems());
+        let problems = self.problems.iter().chain(ingresses).cloned().chain(hosts).collect();
         let ignored = self.ingresses.values().filter_map(|compiled| compiled.ignored()).collect();
         Report::new(self.revision, problems, ignored)
     }
 
     /// Every rule in the order of hosts, one a line: for people, and to compare tables.
     pub fn locations(&self) -> impl Iterator<Item = &Arc<Location>> {
-        let hosts = self.members.keys().filter_map(|host| self.hosts.get(host));
-        hosts.flat_map(|host| host.locations()).chain(&self.default)
+        self.in_order().flat_map(|host| host.locations()).chain(&self.default)
+    }
+
+    /// Rules that are left out because an older Ingress has the same host and path.
+    pub fn conflicts(&self) -> impl Iterator<Item = &Conflict> {
+        self.in_order().flat_map(|host| host.conflicts())
+    }
+
+    /// Hosts of which one annotation turned all paths into regular expressions: [`Mode::Nginx`](crate::Mode::Nginx) only.
+    pub fn regex_hosts(&self) -> impl Iterator<Item = RegexHost> {
+        let hosts = self.members.keys().filter(|_| self.config.mode() == Mode::Nginx);
+        hosts.filter_map(|host| RegexHost::new(host, &self.members_of(host)))
+    }
+
+    /// The fields of an Ingress that name objects which are not there.
+    pub(crate) fn absent<'a>(&'a self, ingress: &ObjectName) -> impl Iterator<Item = &'a str> {
+        self.ingresses.get(ingress).into_iter().flat_map(|compiled| compiled.absent())
+    }
+
+    fn in_order(&self) -> impl Iterator<Item = &Arc<VirtualHost>> {
+        self.members.keys().filter_map(|host| self.hosts.get(host))
+    }
+
+    /// The Ingresses of a host in the order of precedence.
+    fn members_of(&self, host: &str) -> Vec<&Compiled> {
+        let names = self.members.get(host).into_iter().flat_map(Names::iter);
+        let mut members: Vec<&Compiled> =
+            names.filter_map(|name| self.ingresses.get(name)).map(|member| &**member).collect();
+        members.sort_by(|a, b| a.precedence(b, self.config.mode()));
+        members
     }
 
     /// A host that an Ingress serves.
@@ -293,12 +324,11 @@ impl RouteTable {
         if let Some(old) = self.hosts.get(host).cloned() {
             self.aliases.remove(host, &old);
         }
-        let Some(names) = self.members.get(host) else {
+        let members = self.members_of(host);
+        if members.is_empty() {
             self.hosts.remove_mut(host);
             return;
-        };
-        let mut members: Vec<_> = names.iter().filter_map(|name| self.ingresses.get(name)).collect();
-        members.sort_by(|a, b| a.precedence(b, self.config.mode()));
+        }
         let virtual_host = VirtualHost::new(host, &members, &self.config);
         self.aliases.add(host, &virtual_host);
         self.hosts.insert_mut(host.to_owned(), Arc::new(virtual_host));

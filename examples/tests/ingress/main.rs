@@ -14,6 +14,7 @@ use std::process::Command;
 
 mod backend;
 mod certificate;
+mod check;
 mod cluster;
 mod program;
 

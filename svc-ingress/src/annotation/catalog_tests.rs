@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::protects;
-use super::{CATALOG, PREFIX, Policies, Support};
+use super::{CATALOG, PREFIX, Policies, SNIPPETS, Support, instead};
 use crate::config::IngressConfig;
 
 const BASIC: &[(&str, &str)] = &[("auth-type", "basic"), ("auth-secret", "users")];
@@ -142,6 +142,14 @@ fn everything_else_does_nothing_but_close_what_it_protects() {
         assert_eq!(policies.denied().is_some(), reported && protects(entry.name), "{}", entry.name);
         policies.denied = None;
         assert_eq!(policies, plain, "{}", entry.name);
+    }
+}
+
+#[test]
+fn there_is_something_instead_of_all_that_is_not_obeyed() {
+    for entry in CATALOG {
+        let wanted = entry.support >= Support::Refused && !SNIPPETS.contains(&entry.name);
+        assert_eq!(instead(entry.name).is_some(), wanted, "{}", entry.name);
     }
 }
 

@@ -10,14 +10,14 @@ use svc_model::{
     Snapshot,
 };
 
-use crate::annotation::{AuthSecretType, BasicAuth, PREFIX, Policies};
+use crate::annotation::{AuthSecretType, BasicAuth, Policies, annotation_field};
 use crate::config::{IngressConfig, Mode};
 use crate::htpasswd::Htpasswd;
 use crate::tls::Certificate;
 use crate::variable::Interpolated;
 
 use super::certificates::Certificates;
-use super::{ANY_HOST, Pool, class};
+use super::{ANY_HOST, Pool, PoolState, class};
 
 /// An object that an Ingress has to be compiled again for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +59,8 @@ pub(super) struct Compiled {
     dependencies: BTreeSet<Dependency>,
     ignored: Option<String>,
     problems: Vec<Problem>,
+    /// The fields of problems that another object would cure.
+    absent: BTreeSet<String>,
 }
 
 impl Compiled {
@@ -82,6 +84,7 @@ impl Compiled {
             dependencies: BTreeSet::new(),
             ignored: class::ignored(ingress, snapshot, config),
             problems: Vec::new(),
+            absent: BTreeSet::new(),
         };
         if compiled.ignored.is_some() {
             return compiled;
@@ -118,6 +121,11 @@ impl Compiled {
 
     pub(super) fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// The fields that name objects which are not there.
+    pub(super) fn absent(&self) -> impl Iterator<Item = &str> {
+        self.absent.iter().map(String::as_str)
     }
 
     pub(super) fn ignored(&self) -> Option<(ObjectName, String)> {
@@ -187,7 +195,11 @@ impl Compiled {
         self.dependencies.insert(Dependency::Service(service.clone()));
         let pool = Pool::new(snapshot, service, port);
         if let Some(message) = pool.problem() {
-            self.report(format!("{field}.service"), message);
+            let field = format!("{field}.service");
+            if pool.state() == PoolState::NoService {
+                self.absent.insert(field.clone());
+            }
+            self.report(field, message);
         }
         Some(Arc::new(pool))
     }
@@ -200,7 +212,13 @@ impl Compiled {
             self.dependencies.insert(Dependency::Secret(secret.clone()));
             match certificates.find(snapshot, &secret) {
                 Ok(certificate) => found.push((index, certificate)),
-                Err(message) => self.report(format!("spec.tls[{index}].secretName"), message),
+                Err(message) => {
+                    let field = format!("spec.tls[{index}].secretName");
+                    if snapshot.secret(&secret).is_none() {
+                        self.absent.insert(field.clone());
+                    }
+                    self.report(field, message);
+                }
             }
         }
         let mut problems = Vec::new();
@@ -236,7 +254,12 @@ impl Compiled {
         self.dependencies.insert(Dependency::ConfigMap(name.clone()));
         match fields(name, snapshot) {
             Ok(fields) => self.auth_fields = fields.into(),
-            Err(message) => self.deny("auth-proxy-set-headers", message),
+            Err(message) => {
+                if snapshot.config_map(name).is_none() {
+                    self.absent.insert(annotation_field("auth-proxy-set-headers"));
+                }
+                self.deny("auth-proxy-set-headers", message);
+            }
         }
     }
 
@@ -259,7 +282,12 @@ impl Compiled {
                 self.users = Some(Arc::new(users));
                 problems.into_iter().for_each(|message| self.report(field.as_str(), message));
             }
-            Err(message) => self.deny("auth-secret", message),
+            Err(message) => {
+                if snapshot.secret(auth.secret()).is_none() {
+                    self.absent.insert(field);
+                }
+                self.deny("auth-secret", message);
+            }
         }
     }
 }
@@ -292,10 +320,6 @@ fn is_host(text: &str) -> bool {
     };
     let name = text.strip_prefix("*.").unwrap_or(text);
     name.len() <= 253 && name.split('.').all(label) && name.parse::<std::net::Ipv4Addr>().is_err()
-}
-
-fn annotation_field(key: &str) -> String {
-    format!("metadata.annotations[{PREFIX}{key}]")
 }
 
 /// The users of a Secret with what is wrong with single lines, or why there are none.

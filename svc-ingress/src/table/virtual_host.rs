@@ -12,7 +12,7 @@ use crate::tls::Certificate;
 
 use super::canary::Canaries;
 use super::compile::{Compiled, CompiledPath};
-use super::{Location, Matching, Pool};
+use super::{Conflict, Location, Matching, Pool};
 
 /// One host. Look-up costs O(path's elements x log) plus the host's regular expressions and byte prefixes.
 #[derive(Debug, Default)]
@@ -28,6 +28,7 @@ pub(super) struct VirtualHost {
     /// `/x` is redirected to a stored `/x/`.
     slashes: bool,
     problems: Vec<Problem>,
+    conflicts: Vec<Conflict>,
     /// An Ingress that is no canary has the host.
     served: bool,
     aliases: Vec<Alias>,
@@ -37,11 +38,8 @@ pub(super) struct VirtualHost {
 
 impl VirtualHost {
     /// Merges the Ingresses of a host, which come in the order of precedence.
-    pub(super) fn new(host: &str, members: &[&Arc<Compiled>], config: &IngressConfig) -> Self {
-        let members = members.iter().filter_map(|member| {
-            let member: &Compiled = member;
-            Some((member, member.host(host)?))
-        });
+    pub(super) fn new(host: &str, members: &[&Compiled], config: &IngressConfig) -> Self {
+        let members = members.iter().filter_map(|member| Some((*member, member.host(host)?)));
         let (canaries, members): (Vec<_>, Vec<_>) =
             members.partition(|(member, _)| member.policies.canary().is_some());
         let candidates = canaries.iter().map(|(member, compiled)| (*member, compiled.paths.as_slice()));
@@ -100,8 +98,13 @@ impl VirtualHost {
         self.app_root.as_deref()
     }
 
-    pub(super) fn problems(&self) -> &[Problem] {
-        &self.problems
+    pub(super) fn problems(&self) -> impl Iterator<Item = Problem> + '_ {
+        self.conflicts.iter().map(Conflict::problem).chain(self.problems.iter().cloned())
+    }
+
+    /// Rules that others have taken the requests of.
+    pub(super) fn conflicts(&self) -> &[Conflict] {
+        &self.conflicts
     }
 
     pub(super) fn locations(&self) -> impl Iterator<Item = &Arc<Location>> {
@@ -185,18 +188,14 @@ impl VirtualHost {
         }
         let owner = self.same_place(&location).and_then(|other| other.ingress.clone());
         match owner {
-            Some(owner) => {
-                let message = format!(
-                    "`{}` of {} is served by Ingress {owner}, which is older",
-                    path.path,
-                    site.name()
-                );
-                self.problems.push(Problem::new(
-                    &member.reference(),
-                    format!("{}.path", path.field),
-                    message,
-                ));
-            }
+            Some(winner) => self.conflicts.push(Conflict {
+                host: site.host.to_owned(),
+                path: path.path.clone(),
+                matching,
+                winner,
+                loser: member.name().clone(),
+                field: path.field.clone(),
+            }),
             None => {
                 location.canary = canaries.take(&path.path, path.path_type, &path.pool);
                 self.insert(Arc::new(location));
@@ -238,10 +237,6 @@ struct Site<'a> {
 }
 
 impl Site<'_> {
-    fn name(&self) -> &str {
-        if self.host.is_empty() { "every host" } else { self.host }
-    }
-
     fn matching(&self, member: &Compiled, path: &CompiledPath) -> Matching {
         match path.path_type {
             _ if self.regex => Matching::Regex,
@@ -277,6 +272,6 @@ fn is_regex(member: &Compiled, paths: &[CompiledPath]) -> bool {
     member.policies.use_regex() || paths.iter().any(|path| is_rewritten(member, path))
 }
 
-fn is_rewritten(member: &Compiled, path: &CompiledPath) -> bool {
+pub(super) fn is_rewritten(member: &Compiled, path: &CompiledPath) -> bool {
     member.policies.rewrite_target().is_some_and(|target| target.as_str() != path.path)
 }
