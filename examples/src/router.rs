@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 
@@ -21,9 +21,11 @@ use tokio::sync::oneshot;
 use crate::source::Source;
 
 mod check;
+mod explain;
 mod routing;
 
 pub use check::{Format, Options as CheckOptions};
+pub use explain::Options as ExplainOptions;
 pub use routing::{PathMode, Routing};
 
 /// Serves the Ingresses in a directory of Kubernetes manifests or in a cluster, and follows their changes.
@@ -33,6 +35,7 @@ pub use routing::{PathMode, Routing};
 #[derive(Clone, Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Options {
+    /// What else to do than serve.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// The directory; it is followed as it is edited. Objects are read as a cluster stores them: endpoints come from
@@ -51,6 +54,7 @@ pub struct Options {
     /// Listen here for HTTPS; may be given several times.
     #[arg(long, value_name = "ADDR")]
     pub https: Vec<String>,
+    /// How Ingresses are read.
     #[command(flatten)]
     pub routing: Routing,
     /// Serve with so many threads; one for each core unless given.
@@ -63,8 +67,10 @@ pub struct Options {
 
 /// What else to do than serve.
 #[derive(Clone, Debug, Subcommand)]
+#[expect(missing_docs, reason = "each has the words of its options")]
 pub enum Command {
     Check(check::Options),
+    Explain(explain::Options),
 }
 
 impl Options {
@@ -79,20 +85,25 @@ impl Options {
         let server = http.into_iter().fold(server, |server, at| server.http(at));
         Ok(self.https.iter().fold(server, |server, at| server.https(at.as_str())).build()?)
     }
+}
 
-    fn source(&self, config: &IngressConfig) -> anyhow::Result<Source> {
-        let kinds = [
-            Kind::EndpointSlice,
-            Kind::Ingress,
-            Kind::IngressClass,
-            Kind::Namespace,
-            Kind::Secret,
-            Kind::Service,
-        ];
-        let follow =
-            |cluster: Cluster| Kube::new(cluster).kinds(kinds).secrets(config.default_certificate().cloned());
-        Source::new(self.manifests.as_deref(), self.kubeconfig.as_deref(), follow)
-    }
+/// Where the objects of an Ingress router come from.
+fn source(
+    manifests: Option<&Path>,
+    kubeconfig: Option<&Path>,
+    config: &IngressConfig,
+) -> anyhow::Result<Source> {
+    let kinds = [
+        Kind::EndpointSlice,
+        Kind::Ingress,
+        Kind::IngressClass,
+        Kind::Namespace,
+        Kind::Secret,
+        Kind::Service,
+    ];
+    let follow =
+        |cluster: Cluster| Kube::new(cluster).kinds(kinds).secrets(config.default_certificate().cloned());
+    Source::new(manifests, kubeconfig, follow)
 }
 
 /// Does what the options say.
@@ -102,6 +113,7 @@ impl Options {
 pub async fn run(mut options: Options) -> anyhow::Result<ExitCode> {
     match options.command.take() {
         Some(Command::Check(options)) => check::run(&options),
+        Some(Command::Explain(options)) => explain::run(options).await,
         None => serve(options).await.map(|()| ExitCode::SUCCESS),
     }
 }
@@ -110,7 +122,8 @@ pub async fn run(mut options: Options) -> anyhow::Result<ExitCode> {
 async fn serve(options: Options) -> anyhow::Result<()> {
     let config = options.routing.config()?;
     let server = options.server(config.clone())?;
-    let Source { store, asked: _, mut read, run } = options.source(&config)?;
+    let Source { store, asked: _, mut read, run } =
+        source(options.manifests.as_deref(), options.kubeconfig.as_deref(), &config)?;
     let serve = async {
         // What is not read yet would be answered 404.
         read.wait_for(|read| *read).await.context("the objects were never read")?;

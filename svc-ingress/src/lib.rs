@@ -78,7 +78,8 @@
 //!                             |
 //!   hygiene, authority, path, forward, redirect, auth,    pure: what one request and one reply must be
 //!   external_auth, session, variable, target
-//!   check                                                 pure: what becomes of people's Ingresses here, and what to change
+//!   decision                                              pure: what becomes of a request, as far as its head and its rule say
+//!   explain, check                                        pure: why that is so; what becomes of people's Ingresses here
 //!   limit, generations, metrics                           pure: what clients have asked for so far, in bounded memory
 //!   upstream, proxy_protocol                              pure: HTTP/1.1 towards backends, balancers' headers, sans-IO
 //!   state                                                 pure: idle connections, takes `now`
@@ -107,7 +108,9 @@ pub mod authority;
 pub mod backend;
 pub mod check;
 pub mod config;
+mod decision;
 pub mod error;
+pub mod explain;
 pub mod external_auth;
 pub mod forward;
 pub mod generations;

@@ -24,6 +24,7 @@ pub struct Options {
     /// For people or for programs.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    /// How Ingresses are read.
     #[command(flatten)]
     pub routing: Routing,
 }

@@ -16,6 +16,7 @@ mod backend;
 mod certificate;
 mod check;
 mod cluster;
+mod explain;
 mod program;
 
 use backend::Backend;

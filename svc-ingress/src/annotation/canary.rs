@@ -66,6 +66,18 @@ impl Canary {
         enabled.then_some(canary)
     }
 
+    /// How many of [`weight_total`](Self::weight_total) requests the lot gives it.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    /// What the weight is of.
+    #[must_use]
+    pub fn weight_total(&self) -> u32 {
+        self.total
+    }
+
     /// `affinity-canary-behavior: legacy`: the main Ingress's sessions do not hold here.
     #[must_use]
     pub fn ignores_affinity(&self) -> bool {

@@ -5,19 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{AUTHORIZATION, ORIGIN, SET_COOKIE, USER_AGENT, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, SET_COOKIE, USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::annotation::Affinity;
+use crate::decision::{self, Refusal};
 use crate::external_auth::Verdict;
 use crate::forward::REQUEST_ID;
 use crate::limit::{Exceeded, UnderWay};
-use crate::redirect;
 use crate::session::{self, SessionKey, Setting};
 use crate::sys::Connect;
 use crate::table::{Pool, Route};
-use crate::variable::cookies;
 
 use super::asked::Asked;
 use super::auth_request;
@@ -103,10 +102,10 @@ impl Permit {
 
 impl Session {
     fn new<C: Connect>(router: &Router<C>, affinity: &Affinity, headers: &HeaderMap) -> Self {
-        let sent = cookies(headers).find(|(name, _)| *name == affinity.name());
+        let sent = decision::session_cookie(affinity, headers);
         let user_agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         Self {
-            sent: sent.map(|(_, value)| value.to_owned()),
+            sent: sent.map(str::to_owned),
             user_agent: user_agent.map(str::to_owned),
             seed: router.random(),
         }
@@ -132,24 +131,12 @@ pub(super) async fn decide<C: Connect>(
     asked: &Asked,
     additions: &mut Additions,
 ) -> Result<Permit, Response<ReplyBody<C::Stream>>> {
-    if let Some(found) = redirect::to_slash(route, asked.https, &asked.authority, asked.target.as_str()) {
-        return Err(redirect_to(found));
-    }
-    if let Some(reason) = route.location().denied() {
-        tracing::debug!(%route, reason, "denied");
-        return Err(status(StatusCode::SERVICE_UNAVAILABLE));
-    }
-    additions.origin = route.policies().cors().and_then(|cors| cors.allowed(parts.headers.get(ORIGIN)));
-    if additions.origin.is_some() && parts.method == Method::OPTIONS {
-        return Err(preflight());
-    }
-    let to = redirect::by_annotation(route, || asked.scope(parts, route));
-    let to = to.or_else(|| redirect::to_https(route, asked.https, &asked.authority, asked.target.as_str()));
-    if let Some(found) = to {
-        return Err(redirect_to(found));
+    if let Err(refusal) = decision::first(route, asked.scope(parts, route), &mut additions.origin) {
+        return Err(refused(refusal, route));
     }
     let session = route.policies().affinity().map(|affinity| Session::new(router, affinity, &parts.headers));
-    let canary = takes_canary(router, route, &parts.headers, session.as_ref().and_then(Session::key));
+    let key = session.as_ref().and_then(Session::key);
+    let canary = decision::takes_canary(route, &parts.headers, key, |total| router.random() % total);
     let Ok(under_way) = limit(router, route, asked) else {
         tracing::debug!(%route, client = %asked.client, "over a limit");
         return Err(status(router.table.load().config().limit_status()));
@@ -157,10 +144,21 @@ pub(super) async fn decide<C: Connect>(
     if !route.policies().admits(asked.client) {
         return Err(status(StatusCode::FORBIDDEN));
     }
-    if !redirect::is_acme(route.location()) {
+    if decision::asks_for_login(route) {
         authenticate(router, parts, route, asked, additions).await?;
     }
     Ok(Permit { under_way, canary, session })
+}
+
+fn refused<S>(refusal: Refusal<'_>, route: &Route) -> Response<ReplyBody<S>> {
+    match refusal {
+        Refusal::Redirect(_, code, location) => redirect_to((code, location)),
+        Refusal::Denied(reason) => {
+            tracing::debug!(%route, reason, "denied");
+            status(StatusCode::SERVICE_UNAVAILABLE)
+        }
+        Refusal::Preflight => preflight(),
+    }
 }
 
 /// Adds to the reply what the policies ask for: to a backend's, with the endpoint that gave it, and to one of the
@@ -194,24 +192,6 @@ pub(super) fn finish<S>(
         Some(under_way) => reply.map(|body| body.keeping(under_way)),
         None => reply,
     }
-}
-
-/// Whether the request goes to the location's canary: a session's pool decides before the canary's own rules do.
-fn takes_canary<C: Connect>(
-    router: &Router<C>,
-    route: &Route,
-    headers: &HeaderMap,
-    session: Option<SessionKey<'_>>,
-) -> bool {
-    let canary = route.location().canary().filter(|canary| !canary.pool().endpoints().is_empty());
-    let Some(canary) = canary else { return false };
-    let is_of = |pool: &Pool| session.is_some_and(|session| session.is_of(pool));
-    if is_of(route.location().pool()) {
-        return false;
-    }
-    let rules = canary.rules();
-    (is_of(canary.pool()) && !rules.ignores_affinity())
-        || rules.takes(headers, |total| router.random() % total)
 }
 
 /// Counts the request where its client is limited.

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 
 use crate::authority::Authority;
 use crate::config::IngressConfig;
+use crate::decision;
 use crate::forward::{self, Client, Origin};
 use crate::hygiene;
 use crate::limit::Limiter;
@@ -157,8 +158,7 @@ impl<C: Connect> Router<C> {
         route: &Route,
         asked: &Asked,
     ) -> Response<ReplyBody<C::Stream>> {
-        let limit = route.policies().body_size();
-        let limit = if limit == 0 { u64::MAX } else { limit };
+        let limit = decision::body_limit(route);
         if body.size_hint().lower() > limit {
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, Some(body), parts.version);
         }
@@ -166,15 +166,13 @@ impl<C: Connect> Router<C> {
         match policy::decide(self, parts, route, asked, &mut additions).await {
             Err(reply) => policy::finish(None, additions, route, asked, None, reply),
             Ok(permit) => {
-                let vhost =
-                    route.policies().upstream_vhost().map(|vhost| vhost.fill(asked.scope(parts, route)));
                 let address = asked.client_text();
                 let client = Client::new(&address, asked.https, asked.port, asked.host());
                 let client = client.with_forwarded_for(asked.forwarded_for.as_ref());
                 let told = Told { client, request_id: self.new_request_id(), hints: &asked.peer.hints };
                 let target = route.target().unwrap_or(asked.target.as_str());
-                let host = vhost.as_deref().unwrap_or_else(|| asked.host());
-                let mut outgoing = Outgoing::new(parts, body, target, host, told, limit);
+                let host = decision::backend_host(route, asked.scope(parts, route), asked.host());
+                let mut outgoing = Outgoing::new(parts, body, target, &host, told, limit);
                 let (reply, endpoint) = send(self, &mut outgoing, route, &permit, asked).await;
                 policy::finish(Some(permit), additions, route, asked, endpoint, reply)
             }

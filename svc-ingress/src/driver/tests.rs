@@ -21,6 +21,7 @@ mod canary;
 mod cors;
 mod differential;
 mod endpoints;
+mod explain;
 mod external_auth;
 mod flow;
 mod frames;
