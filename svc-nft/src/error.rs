@@ -37,6 +37,11 @@ const ERESTART: i32 = 85;
 const EMSGSIZE: i32 = 90;
 const EOPNOTSUPP: i32 = 95;
 const ENOBUFS: i32 = 105;
+// Those of ip_set (linux/netfilter/ipset/ip_set.h).
+const IPSET_ERR_FIND_TYPE: i32 = 4098;
+const IPSET_ERR_MAX_SETS: i32 = 4099;
+const IPSET_ERR_BUSY: i32 = 4100;
+const IPSET_ERR_EXIST: i32 = 4103;
 
 impl Error {
     pub(crate) fn unsendable(command: usize, about: &Command, problem: &'static str) -> Self {
@@ -101,13 +106,13 @@ impl Error {
     /// The object exists already, as it is or otherwise.
     #[must_use]
     pub fn is_exists(&self) -> bool {
-        self.errno() == Some(EEXIST)
+        matches!(self.errno(), Some(EEXIST | IPSET_ERR_EXIST))
     }
 
     /// Something still refers to the object.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.errno() == Some(EBUSY)
+        matches!(self.errno(), Some(EBUSY | IPSET_ERR_BUSY))
     }
 
     /// The process may not change the rules of this network namespace.
@@ -142,7 +147,10 @@ impl fmt::Display for Error {
         match self.cause {
             Cause::Unsendable(problem) => f.write_str(problem),
             Cause::Errno(errno) => {
-                write!(f, "{}", io::Error::from_raw_os_error(errno))?;
+                match of_sets(errno) {
+                    Some(reason) => f.write_str(reason)?,
+                    None => write!(f, "{}", io::Error::from_raw_os_error(errno))?,
+                }
                 match advice(errno) {
                     Some(advice) => write!(f, ": {advice}"),
                     None => Ok(()),
@@ -150,6 +158,17 @@ impl fmt::Display for Error {
             }
         }
     }
+}
+
+/// What ip_set means by numbers of its own.
+fn of_sets(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        IPSET_ERR_FIND_TYPE => "the kernel has no sets of this type",
+        IPSET_ERR_MAX_SETS => "there are as many sets as there can be",
+        IPSET_ERR_BUSY => "a rule or another set asks it",
+        IPSET_ERR_EXIST => "there is a set of this name with other settings; destroy that first",
+        _ => return None,
+    })
 }
 
 fn advice(errno: i32) -> Option<&'static str> {

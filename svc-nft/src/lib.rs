@@ -114,6 +114,11 @@
 //! [`conntrack`] lists the flows that a kernel knows, as a stream, and forgets single ones (ctnetlink, over the same socket;
 //! module `nf_conntrack_netlink`).
 //!
+//! # Sets of iptables
+//!
+//! [`ipset`] makes, lists and removes sets that rules of iptables ask (ip_set, over the same socket; module
+//! `ip_set_hash_ip`).
+//!
 //! # Features
 //!
 //! - `netlink` (default): `Socket`. Without it the crate is pure and needs no operating system.
@@ -135,6 +140,7 @@ mod elements;
 mod error;
 mod expr;
 pub mod fake;
+pub mod ipset;
 mod name;
 mod named;
 mod rule;

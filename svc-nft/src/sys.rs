@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod conntrack;
+mod ipset;
 
 /// How much one receive may bring; the kernel sends at most 32 KiB at a time.
 const RECEIVE: usize = 64 * 1024;

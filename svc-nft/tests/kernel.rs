@@ -19,6 +19,8 @@ mod program;
 mod sample;
 #[path = "kernel/scale.rs"]
 mod scale;
+#[path = "kernel/sets.rs"]
+mod sets;
 #[path = "kernel/strategies.rs"]
 mod strategies;
 #[path = "kernel/walk.rs"]
@@ -52,6 +54,7 @@ fn main() {
     trials.extend(scale::trials());
     trials.extend(interrupted::trials());
     trials.extend(flows::trials());
+    trials.extend(sets::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }
 

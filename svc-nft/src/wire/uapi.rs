@@ -262,3 +262,41 @@ pub(crate) const CTA_PROTO_DST_PORT: u16 = 3;
 
 pub(crate) const CTA_FILTER_ORIG_FLAGS: u16 = 1;
 pub(crate) const CTA_FILTER_REPLY_FLAGS: u16 = 2;
+
+// linux/netfilter/ipset/ip_set.h
+
+pub(crate) const NFNL_SUBSYS_IPSET: u16 = 6;
+pub(crate) const IPSET_PROTOCOL: u8 = 7;
+
+pub(crate) const IPSET_CMD_CREATE: u16 = 2;
+pub(crate) const IPSET_CMD_DESTROY: u16 = 3;
+pub(crate) const IPSET_CMD_FLUSH: u16 = 4;
+pub(crate) const IPSET_CMD_LIST: u16 = 7;
+
+pub(crate) const IPSET_ATTR_PROTOCOL: u16 = 1;
+pub(crate) const IPSET_ATTR_SETNAME: u16 = 2;
+pub(crate) const IPSET_ATTR_TYPENAME: u16 = 3;
+pub(crate) const IPSET_ATTR_REVISION: u16 = 4;
+pub(crate) const IPSET_ATTR_FAMILY: u16 = 5;
+pub(crate) const IPSET_ATTR_FLAGS: u16 = 6;
+pub(crate) const IPSET_ATTR_DATA: u16 = 7;
+pub(crate) const IPSET_ATTR_ADT: u16 = 8;
+
+pub(crate) const IPSET_ATTR_IP: u16 = 1;
+pub(crate) const IPSET_ATTR_TIMEOUT: u16 = 6;
+pub(crate) const IPSET_ATTR_CADT_FLAGS: u16 = 8;
+pub(crate) const IPSET_ATTR_HASHSIZE: u16 = 18;
+pub(crate) const IPSET_ATTR_MAXELEM: u16 = 19;
+pub(crate) const IPSET_ATTR_NETMASK: u16 = 20;
+
+pub(crate) const IPSET_ATTR_IPADDR_IPV4: u16 = 1;
+pub(crate) const IPSET_ATTR_IPADDR_IPV6: u16 = 2;
+
+pub(crate) const IPSET_FLAG_LIST_HEADER: u32 = 1 << 2;
+pub(crate) const IPSET_FLAG_WITH_FORCEADD: u32 = 1 << 5;
+
+/// What numbers need that are big-endian.
+pub(crate) const NLA_F_NET_BYTEORDER: u16 = 0x4000;
+pub(crate) const HASH_IP: &str = "hash:ip";
+/// The first one with `forceadd`.
+pub(crate) const REVISION: u8 = 3;
