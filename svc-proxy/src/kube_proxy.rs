@@ -13,6 +13,7 @@
 //! | `iptables.syncPeriod` and those of other modes | [`sync_period`](Configuration::sync_period): twice that is what health allows. Changes are followed at once |
 //! | `ipvs` | [`ipvs`](Configuration::ipvs) |
 //! | `conntrack` | [`conntrack`](Configuration::conntrack) |
+//! | `minSyncPeriod` | a warning, unless it is 0: no change waits for others |
 //! | everything else | a warning, unless it is empty |
 //!
 //! `localhostNodePorts` is on only where it is written, unlike with kube-proxy; and what [`semantics`](crate::semantics)

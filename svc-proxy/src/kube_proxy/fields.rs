@@ -161,12 +161,14 @@ fn masquerading(mut section: Section, findings: &mut Findings) -> Masquerading {
     masquerading
 }
 
-/// `syncPeriod`, which `minSyncPeriod` may not exceed; that has no effect of its own.
+/// `syncPeriod`, which `minSyncPeriod` may not exceed; that has no effect of its own, since no change waits for others.
 fn periods(section: &mut Section, findings: &mut Findings) -> Option<Duration> {
     let sync = section.duration("syncPeriod", findings).filter(|period| !period.is_zero());
     let least = section.duration("minSyncPeriod", findings).unwrap_or_default();
     if least > sync.unwrap_or(Duration::from_secs(30)) {
         section.wrong("minSyncPeriod", format!("{least:?} is more than syncPeriod"), findings);
+    } else if !least.is_zero() {
+        section.idle("minSyncPeriod", "a change is followed at once, and costs what it changes", findings);
     }
     sync
 }

@@ -313,3 +313,14 @@ proptest::proptest! {
         let _ = read(&format!("{HEAD}{fields}"));
     }
 }
+
+#[test]
+fn a_least_time_between_changes_has_no_effect_and_that_is_said() {
+    for section in ["iptables", "ipvs", "nftables"] {
+        let configuration = good(&format!("{section}: {{minSyncPeriod: 10s}}"));
+        let [warning] = configuration.warnings() else { panic!("{:?}", configuration.warnings()) };
+        assert_eq!(warning.field(), format!("{section}.minSyncPeriod"));
+        assert!(warning.to_string().contains("has no effect: a change is followed at once"), "{warning}");
+        assert!(good(&format!("{section}: {{minSyncPeriod: 0s}}")).warnings().is_empty());
+    }
+}
