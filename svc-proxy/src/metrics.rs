@@ -1,7 +1,7 @@
 //! What a proxy counts: under the names that kube-proxy gives its metrics where they mean the same, so that dashboards made
 //! for it go on working.
 //!
-//! One proxy serves both families in one go, so there is no label `ip_family`.
+#![doc = include_str!("../docs/metrics.md")]
 //!
 //! ```
 //! # #[cfg(feature = "driver")] {

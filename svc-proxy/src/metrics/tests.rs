@@ -123,3 +123,35 @@ fn every_line_is_of_a_metric_that_is_explained_above_it() {
         }
     }
 }
+
+/// The rows of the document that are not said to be absent: name, type and labels.
+fn documented() -> Vec<[&'static str; 3]> {
+    let rows = include_str!("../../docs/metrics.md").lines().filter(|line| line.starts_with("| `kubeproxy_"));
+    let cells = rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`')));
+    let rows = cells.map(|cells| cells.collect::<Vec<_>>()).filter(|cells| !cells[3].starts_with("absent"));
+    rows.map(|cells| [cells[0], cells[1], cells[2]]).collect()
+}
+
+#[test]
+fn the_document_names_each_metric_with_its_type_and_labels_and_no_other() {
+    let mut shown = std::collections::BTreeMap::new();
+    for backend in [Backend::Nftables, Backend::Iptables] {
+        let metrics = Metrics::new(at(0));
+        metrics.begun(backend);
+        let text = metrics.text();
+        for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let (name, kind) = line.split_once(' ').unwrap();
+            let sample = text.lines().find(|line| line.starts_with(name)).unwrap();
+            let label = sample.split_once('{').and_then(|(_, rest)| rest.split('=').next());
+            shown.insert(
+                name.to_owned(),
+                (kind.to_owned(), label.filter(|it| *it != "le").unwrap_or("").to_owned()),
+            );
+        }
+    }
+    let documented: std::collections::BTreeMap<_, _> = documented()
+        .into_iter()
+        .map(|[name, kind, label]| (name.to_owned(), (kind.to_owned(), label.to_owned())))
+        .collect();
+    assert_eq!(shown, documented);
+}
