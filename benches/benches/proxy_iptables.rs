@@ -8,12 +8,16 @@
 mod cluster;
 #[path = "proxy_iptables/load.rs"]
 mod load;
+#[path = "proxy_kernel/processor.rs"]
+mod processor;
 #[path = "proxy_kernel/row.rs"]
 mod row;
 #[path = "proxy_iptables/through.rs"]
 mod through;
 
 use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
 
 const NAME: &str = "proxy/iptables";
 const SERVICES: usize = 10_000;
@@ -46,6 +50,12 @@ fn ask(arguments: &[&str]) -> String {
     let mut child = std::process::Command::new(program);
     let output = child.args(arguments).stderr(std::process::Stdio::inherit()).output();
     String::from_utf8_lossy(&output.expect("this program runs").stdout).into_owned()
+}
+
+/// What a piece of work costs this process and the programs that it runs.
+fn processor_time() -> Duration {
+    let own = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("a clock");
+    Duration::from(own) + processor::children()
 }
 
 /// The middle and the least of several measurements.

@@ -15,6 +15,8 @@ mod load;
 mod memory;
 #[path = "proxy_kernel/peer.rs"]
 mod peer;
+#[path = "proxy_kernel/processor.rs"]
+mod processor;
 #[path = "proxy_kernel/row.rs"]
 mod row;
 

@@ -1,19 +1,20 @@
-//! Loading everything and changing one endpoint, through the driver and by the program alone; least of several, as others use
-//! the machine too.
+//! Loading everything and changing one endpoint, through the driver and by the program alone, in processor time of all processes
+//! that take part, as others use the machine too.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use svc_model::store::Store;
 use svc_proxy::iptables::{Backend as Compiler, Change, Rules, Tables, Variant};
 use svc_proxy::{Backend, Handle, Plan, Proxy};
 use tokio::runtime::Runtime;
 
-use crate::{cluster, ms, summary};
+use crate::{cluster, ms, processor, processor_time, summary};
 
 const LOADS: usize = 3;
-const CHANGES: usize = 7;
+/// Enough of them that steps of 10 ms do not count.
+const CHANGES: usize = 100;
 
 pub(crate) const COMMAND: &str = "iptables-load-of";
 pub(crate) const HEADER: [&str; 8] = [
@@ -73,7 +74,7 @@ fn full(variant: Variant, services: usize) -> (Duration, Duration) {
     for _ in 0..LOADS {
         alone.push(restore(variant, &input));
         clean_up(variant);
-        let started = Instant::now();
+        let started = processor_time();
         runtime().block_on(async {
             let (handle, run) = start(&store, variant);
             tokio::select! {
@@ -82,7 +83,7 @@ fn full(variant: Variant, services: usize) -> (Duration, Duration) {
             }
             assert!(handle.status().rejections().is_empty(), "{:?}", handle.status());
         });
-        ours.push(started.elapsed());
+        ours.push(processor_time() - started);
         clean_up(variant);
     }
     (summary(ours).1, summary(alone).1)
@@ -97,7 +98,7 @@ fn clean_up(variant: Variant) {
 fn changes(variant: Variant, services: usize) -> (Duration, Duration) {
     let store = Store::new();
     let revision = store.apply((0..services).flat_map(cluster::objects));
-    let (mut ours, mut alone) = (Vec::new(), Vec::new());
+    let (mut ours, mut alone) = (Duration::ZERO, Duration::ZERO);
     runtime().block_on(async {
         let (handle, run) = start(&store, variant);
         let measured = async {
@@ -105,19 +106,16 @@ fn changes(variant: Variant, services: usize) -> (Duration, Duration) {
             for round in 0..CHANGES {
                 let before = rules(&store);
                 let slice = cluster::slice(services / 2, round % 2 == 0);
-                let started = Instant::now();
+                let started = processor_time();
                 let revision = store.apply([slice]);
                 handle.programmed(revision).await.expect("rules in force");
-                ours.push(started.elapsed());
+                ours += processor_time() - started;
                 // The same once more: chains are written as they are.
                 let change = rules(&store).diff(&before);
                 let input: String = change.iter().map(ToString::to_string).collect();
-                let again: String = input
-                    .lines()
-                    .filter(|line| !line.starts_with("-X "))
-                    .map(|line| format!("{line}\n"))
-                    .collect();
-                alone.push(restore(variant, &again));
+                let stays = input.lines().filter(|line| !line.starts_with("-X "));
+                let again: String = stays.map(|line| format!("{line}\n")).collect();
+                alone += restore(variant, &again);
             }
         };
         tokio::select! {
@@ -126,16 +124,17 @@ fn changes(variant: Variant, services: usize) -> (Duration, Duration) {
         }
     });
     clean_up(variant);
-    (summary(ours).0, summary(alone).0)
+    let rounds = u32::try_from(CHANGES).unwrap_or(u32::MAX);
+    (ours / rounds, alone / rounds)
 }
 
 /// The program alone.
 fn restore(variant: Variant, input: &str) -> Duration {
-    let started = Instant::now();
+    let started = processor::children();
     let mut command = Command::new(format!("iptables-{variant}-restore"));
     let mut child =
         command.args(["--noflush", "-w", "5"]).stdin(Stdio::piped()).spawn().expect("iptables is installed");
     child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
     assert!(child.wait().expect("it ends").success(), "{input}");
-    started.elapsed()
+    processor::children() - started
 }

@@ -20,7 +20,7 @@ pub(crate) fn report(services: usize) {
         let row = Row::new(&lab).await?;
         let endpoint = SocketAddrV4::new(cluster::endpoints(services - 1, false)[0], 8080).into();
         let at = |number| SocketAddr::V4(SocketAddrV4::new(cluster::cluster_ip(number), 80));
-        println!("| connections, one after the other | direct | first Service | middle | last |");
+        println!("| connect, one after the other | to no Service | first Service | middle | last |");
         println!("|--|--:|--:|--:|--:|");
         let direct = row.connect(endpoint).await.0;
         println!("| no rules | {:.1} us | | | |", direct.as_secs_f64() * 1e6);

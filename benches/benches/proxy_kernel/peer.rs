@@ -59,18 +59,11 @@ fn rule(number: usize, [first, second]: [Ipv4Addr; 2]) -> String {
 pub(crate) fn nft(script: &str) -> Option<Duration> {
     let path = std::env::temp_dir().join(format!("svc-bench-{}.nft", std::process::id()));
     std::fs::write(&path, script).ok()?;
-    let before = children();
+    let before = processor::children();
     let output = std::process::Command::new("nft").arg("-f").arg(&path).output();
-    let took = children() - before;
+    let took = processor::children() - before;
     let _ = std::fs::remove_file(&path);
     let output = output.ok()?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(took)
-}
-
-/// The processor time of all processes that this one has waited for (proc(5): cutime and cstime, in 1/100 s).
-fn children() -> Duration {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = text.rsplit(") ").next().unwrap_or_default().split(' ').skip(13).take(2);
-    Duration::from_millis(fields.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>() * 10)
 }
