@@ -10,6 +10,7 @@ use svc_ipvs::{
 };
 use svc_model::AddressType;
 use svc_nft::conntrack::{self, Conntrack, Filter, Flow};
+use svc_nft::ipset::{self, IpSet, IpSets, Member};
 use svc_nft::{Batch, Table, TableId};
 
 use crate::iptables::{self, Change, Stamp, TableName, Tables, Variant};
@@ -163,6 +164,17 @@ impl Kernel {
         iptables.by_table = by_table;
     }
 
+    /// Its sets of ip_set, as they are now.
+    #[must_use]
+    pub fn sets_of_iptables(&self) -> ipset::fake::Sets {
+        self.lock().iptables.sets.clone()
+    }
+
+    /// Does something to its sets of ip_set, as somebody else may.
+    pub fn with_sets_of_iptables<T>(&self, act: impl FnOnce(&mut ipset::fake::Sets) -> T) -> T {
+        act(&mut self.lock().iptables.sets)
+    }
+
     /// Makes the next restore fail as when this program is not installed.
     pub fn miss_program(&self, program: &str) {
         self.lock().iptables.failures.push(iptables::Error::new(program, iptables::Cause::Missing));
@@ -223,6 +235,32 @@ impl iptables::Dataplane for Kernel {
 
     fn stamp(&mut self, variant: Variant, family: AddressType) -> Result<Stamp, iptables::Error> {
         self.lock().iptables.stamp(variant, family)
+    }
+
+    fn sets(&mut self) -> &mut dyn IpSets {
+        self
+    }
+}
+
+impl IpSets for Kernel {
+    fn create(&mut self, set: &IpSet) -> Result<(), svc_nft::Error> {
+        self.lock().iptables.sets.create(set)
+    }
+
+    fn destroy(&mut self, name: &str) -> Result<bool, svc_nft::Error> {
+        self.lock().iptables.sets.destroy(name)
+    }
+
+    fn flush(&mut self, name: &str) -> Result<(), svc_nft::Error> {
+        self.lock().iptables.sets.flush(name)
+    }
+
+    fn list(&mut self) -> Result<Vec<IpSet>, svc_nft::Error> {
+        self.lock().iptables.sets.list()
+    }
+
+    fn members(&mut self, name: &str) -> Result<Vec<Member>, svc_nft::Error> {
+        self.lock().iptables.sets.members(name)
     }
 }
 

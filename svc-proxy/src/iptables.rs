@@ -9,8 +9,8 @@
 //! Values here are what `iptables-save` lists, and print so; [`Tables::parse`] reads it back. A change is a
 //! [`Change`]: the input of `iptables-restore --noflush` that rewrites only the chains that differ.
 //!
-//! xt_recent remembers 100 clients a list (its module's `ip_list_tot`), too few for session affinity. Each endpoint has as
-//! many lists as [`Backend::affinity_lists`] says, told apart by the last bits of the client's address.
+//! xt_recent remembers 100 clients a list (its module's `ip_list_tot`), too few for session affinity. Each endpoint of a
+//! Service that asks for it has a set of ip_set instead, with room for as many as [`Backend::affinity_clients`] says.
 
 mod base;
 mod change;
@@ -18,6 +18,7 @@ mod dataplane;
 mod dialect;
 mod error;
 mod fragment;
+mod lead;
 mod matching;
 mod name;
 mod parse;
@@ -43,31 +44,32 @@ pub(crate) use error::Cause;
 pub use error::Error;
 #[cfg(feature = "driver")]
 pub(crate) use error::Holder;
-pub use matching::{AddressKind, CtState, Match, Negatable, Recent};
+pub use matching::{AddressKind, CtState, Match, Negatable};
 pub use parse::ParseError;
 #[cfg(feature = "driver")]
 pub(crate) use pieces::pieces;
 pub use rule::{Masked, Rule};
 pub use rules::Rules;
+pub(crate) use table::netfilter;
 pub use table::{Chain, Policy, Table, TableName, Tables};
 pub use target::{RejectWith, Target};
 
 use crate::Plan;
 use crate::plan::Compiler;
 
-/// Lists of clients per endpoint: with 100 clients each, 6 400 clients of an endpoint are remembered.
-const AFFINITY_LISTS: u32 = 64;
+/// Clients that are remembered of an endpoint.
+const AFFINITY_CLIENTS: u32 = 65_536;
 
 /// Compiles plans to iptables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
     flat: bool,
-    lists: u32,
+    clients: u32,
 }
 
 impl Default for Backend {
     fn default() -> Self {
-        Self { flat: false, lists: AFFINITY_LISTS }
+        Self { flat: false, clients: AFFINITY_CLIENTS }
     }
 }
 
@@ -79,11 +81,13 @@ impl Backend {
         self
     }
 
-    /// With so many lists of clients for each endpoint with session affinity: rounded up to a power of 2, at most 256.
-    /// With [`Compat::affinity_of_100_clients`](crate::Compat::affinity_of_100_clients) it is one.
+    /// Remembers so many clients of each endpoint with session affinity: 65 536 unless set, at least one. When there are more,
+    /// each new one takes another's place. The kernel takes 2 bytes for each from the beginning, so 128 KiB unless set, and
+    /// some 30 for those that are there. With
+    /// [`Compat::affinity_of_100_clients`](crate::Compat::affinity_of_100_clients) it is 100.
     #[must_use]
-    pub fn affinity_lists(mut self, lists: u32) -> Self {
-        self.lists = lists.clamp(1, 256).next_power_of_two();
+    pub fn affinity_clients(mut self, clients: u32) -> Self {
+        self.clients = clients.max(1);
         self
     }
 }

@@ -77,6 +77,7 @@
 //! |--|--|--|
 //! | Linux 5.13, nf_tables, nf_nat, nf_conntrack | everything | [`Error::Nftables`] says what the kernel refused |
 //! | `iptables-restore`, `iptables-save` 1.6.2 and their sisters for IPv6; ip_tables or nf_tables with xt_ matches | [`Backend::Iptables`] alone | [`Error::Iptables`] |
+//! | ip_set_hash_ip, xt_set | session affinity in [`Backend::Iptables`] | Services that ask for it are set aside ([`Rejection`]) |
 //! | nf_conntrack_netlink | UDP clients whose endpoint vanishes | [`Status::conntrack_error`] |
 //! | `CAP_NET_ADMIN` in the network namespace (a user namespace of one's own will do) | everything | [`Error::is_permission_denied`] |
 //! | `net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding` = 1 | other hosts and pods | reported; set with [`SysctlPolicy::Set`] |
@@ -85,7 +86,7 @@
 //! | a route to the ClusterIPs (a default route will do) | the node's own connections to them | "network unreachable" |
 //!
 //! Everything in the kernel is in tables of our name and with our comment, in the mode iptables in chains `KUBE-…` beside a
-//! chain that says whose they are; nothing else is touched. Updates are atomic
+//! chain that says whose they are, and in sets `SVC-PROXY-…`; nothing else is touched. Updates are atomic
 //! (in the mode iptables table by table) and change only what differs; connections that are up stay up. The kernel is asked for its rules at the start, after a
 //! failure, and when the generation of its rules says that somebody else changed some; never for a change of a Service.
 //! One Service that the kernel refuses keeps no other one out ([`Rejection`]). Where the send buffer is too small for all

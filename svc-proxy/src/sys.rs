@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use nix::ifaddrs::getifaddrs;
 use svc_model::AddressType;
 use svc_nft::conntrack::{Conntrack, Filter, Flow};
-use svc_nft::{Batch, Chain, Dataplane as _, Family, Policy, Socket, Table, TableId};
+use svc_nft::ipset::{IpSet, IpSets, Member};
+use svc_nft::{Batch, Chain, Dataplane as _, Policy, Socket, Table, TableId};
 
-use crate::iptables::{self, Cause, Change, Stamp, TableName, Tables, Variant};
+use crate::iptables::{self, Cause, Change, Stamp, TableName, Tables, Variant, netfilter};
 use crate::sysctl::Sysctls;
 use crate::{Dataplane, ipvs};
 
@@ -114,8 +115,7 @@ impl iptables::Dataplane for Kernel {
             Variant::Nft => {
                 let tables = self.list_tables();
                 let tables = tables.map_err(|error| silent(variant, "list its tables", error.errno()))?;
-                let has =
-                    |name: &TableName| tables.contains(&TableId::new(nft_family(family), name.as_str()));
+                let has = |name: &TableName| tables.contains(&TableId::new(netfilter(family), name.as_str()));
                 Ok(TableName::ALL.into_iter().filter(has).collect())
             }
         }
@@ -129,7 +129,13 @@ impl iptables::Dataplane for Kernel {
     ) -> Result<Tables, iptables::Error> {
         let mut present = self.present(variant, family)?;
         present.retain(|table| tables.contains(table));
-        self.programs.list(variant, family, &present)
+        let mut listed = self.programs.list(variant, family, &present)?;
+        if tables.contains(&TableName::Nat) {
+            let sets = IpSets::list(self).map_err(|error| silent(variant, "list sets", error.errno()))?;
+            let of_family = sets.into_iter().filter(|set| set.family() == netfilter(family));
+            of_family.for_each(|set| listed.insert_set(set));
+        }
+        Ok(listed)
     }
 
     fn restore(&mut self, variant: Variant, change: &Change) -> Result<(), iptables::Error> {
@@ -142,7 +148,7 @@ impl iptables::Dataplane for Kernel {
             return Ok(());
         }
         for name in self.present(variant, family)? {
-            let table = TableId::new(nft_family(family), name.as_str());
+            let table = TableId::new(netfilter(family), name.as_str());
             // Whoever changes rules meanwhile may have put one there.
             match self.remove_empty_table(&table) {
                 Err(error) if error.is_stale() => {}
@@ -151,6 +157,10 @@ impl iptables::Dataplane for Kernel {
             }
         }
         Ok(())
+    }
+
+    fn sets(&mut self) -> &mut dyn IpSets {
+        self
     }
 
     /// The nft variant's tables have no stamps of their own: it is the generation of all rules of nf_tables.
@@ -167,10 +177,6 @@ impl iptables::Dataplane for Kernel {
         };
         Ok(Stamp::new(number))
     }
-}
-
-fn nft_family(family: AddressType) -> Family {
-    if family == AddressType::Ipv6 { Family::Ip6 } else { Family::Ip }
 }
 
 fn unknown(variant: Variant, operation: &'static str, error: &io::Error) -> iptables::Error {
@@ -190,6 +196,28 @@ impl Conntrack for Kernel {
 
     fn forget(&mut self, flow: &Flow) -> Result<bool, svc_nft::Error> {
         self.socket()?.forget(flow)
+    }
+}
+
+impl IpSets for Kernel {
+    fn create(&mut self, set: &IpSet) -> Result<(), svc_nft::Error> {
+        self.socket()?.create(set)
+    }
+
+    fn destroy(&mut self, name: &str) -> Result<bool, svc_nft::Error> {
+        self.socket()?.destroy(name)
+    }
+
+    fn flush(&mut self, name: &str) -> Result<(), svc_nft::Error> {
+        self.socket()?.flush(name)
+    }
+
+    fn list(&mut self) -> Result<Vec<IpSet>, svc_nft::Error> {
+        self.socket()?.list()
+    }
+
+    fn members(&mut self, name: &str) -> Result<Vec<Member>, svc_nft::Error> {
+        self.socket()?.members(name)
     }
 }
 

@@ -52,9 +52,8 @@ fn golden_difference() {
     compare("edit.nft", &rules.diff_of(&before, &changed).to_string());
 }
 
-/// Few lists, for whoever reads them.
 fn iptables() -> iptables::Backend {
-    iptables::Backend::default().affinity_lists(2)
+    iptables::Backend::default()
 }
 
 #[test]

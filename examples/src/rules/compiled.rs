@@ -58,7 +58,7 @@ fn change(change: &iptables::Change) -> Vec<Line> {
     if change.is_empty() {
         return Vec::new();
     }
-    let lines = change.lines().iter().map(|caused| match caused.line() {
+    let lines = change.lines().map(|caused| match caused.line() {
         frame if frame == "COMMIT" || frame.starts_with('*') => Line::frame(frame),
         line => Line::caused(line, caused.services().clone()),
     });

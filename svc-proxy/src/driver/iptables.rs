@@ -14,6 +14,7 @@ use crate::{Dataplane, Error};
 mod memory;
 mod ownership;
 mod piecemeal;
+mod sets;
 
 const FAMILIES: [AddressType; 2] = [AddressType::Ipv4, AddressType::Ipv6];
 
@@ -29,12 +30,14 @@ pub(super) struct Iptables {
     adopt: bool,
     /// As of our last change.
     stamps: BTreeMap<AddressType, Stamp>,
+    unused: sets::Unused,
     tally: Tally,
 }
 
 impl Iptables {
     pub(super) fn new(backend: Backend, variant: Option<Variant>, adopt: bool) -> Self {
-        Self { backend, variant, adopt, stamps: BTreeMap::new(), tally: Tally::default() }
+        let (unused, tally) = (sets::Unused::default(), Tally::default());
+        Self { backend, variant, adopt, stamps: BTreeMap::new(), unused, tally }
     }
 
     fn variant(&mut self, kernel: &mut dyn Tool) -> Result<Variant, Error> {
@@ -50,6 +53,22 @@ impl Iptables {
         if change.is_empty() {
             return Ok(false);
         }
+        self.unused.make(kernel, change)?;
+        let others = match change.tables() {
+            0 => false,
+            tables => self.restore(kernel, variant, change, tables)?,
+        };
+        self.unused.discard(kernel, change.unused());
+        Ok(others)
+    }
+
+    fn restore(
+        &mut self,
+        kernel: &mut dyn Tool,
+        variant: Variant,
+        change: &Change,
+        tables: usize,
+    ) -> Result<bool, Error> {
         let family = change.family();
         let before = kernel.stamp(variant, family)?;
         let others = self.stamps.get(&family).is_some_and(|ours| *ours != before);
@@ -57,7 +76,6 @@ impl Iptables {
         match variant {
             // Each table is a transaction, and both families are counted together.
             Variant::Nft => {
-                let tables = change.lines().iter().filter(|line| line.line() == "COMMIT").count();
                 let after = before.after(tables);
                 self.stamps.values_mut().for_each(|stamp| *stamp = after);
                 self.stamps.insert(family, after);
@@ -86,6 +104,7 @@ impl Iptables {
                 for (from, to) in pieces(from, to, rules) {
                     self.turn_by(kernel, &from, &to, rules / 2)?;
                 }
+                self.unused.discard(kernel, change.unused());
             }
             sent => _ = sent?,
         }
@@ -141,13 +160,31 @@ impl Iptables {
             return Ok(());
         }
         let mut left = ownership::of(&kernel.list(variant, family, &TableName::ALL)?).ours;
-        for table in TableName::ALL.into_iter().rev() {
+        for table in [TableName::Nat, TableName::Filter] {
             let without = left.without(table);
             self.turn(kernel, &left, &without)?;
             left = without;
         }
+        let without = left.without_sets();
+        if !is_used_by_other(kernel, variant, family)? {
+            sets::remove(kernel, &Change::between(&left, &without))?;
+        }
+        self.turn(kernel, &without, &without.without(TableName::Mangle))?;
         Ok(kernel.remove_empty(variant, family)?)
     }
+}
+
+/// Whether the other variant has rules of ours, which may ask the same sets.
+fn is_used_by_other(kernel: &mut dyn Tool, variant: Variant, family: AddressType) -> Result<bool, Error> {
+    let others = Variant::ALL.into_iter().filter(|other| *other != variant);
+    for other in others {
+        match kernel.list(other, family, &[TableName::Mangle]) {
+            Ok(listed) if ownership::is_marked(&listed) => return Ok(true),
+            Err(error) if !error.is_missing() => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(false)
 }
 
 impl Mode for Iptables {
@@ -228,6 +265,7 @@ impl Mode for Iptables {
 
     fn others_changed(&mut self, kernel: &mut dyn Dataplane) -> bool {
         let kernel = kernel.iptables();
+        self.unused.retry(kernel);
         let Some(variant) = self.variant else { return false };
         let mut changed = false;
         for (family, ours) in &mut self.stamps {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use svc_model::AddressType;
+use svc_nft::ipset::{self, IpSets};
 
-use crate::iptables::{Cause, Change, Dataplane, Error, Stamp, TableName, Tables, Variant};
+use crate::iptables::{Cause, Change, Dataplane, Error, Rule, Stamp, TableName, Tables, Variant, netfilter};
 
 /// Both variants, both families.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub(super) struct Iptables {
     /// Refusals name the line, as those of programs do; or only the table, as those of the kernel.
     pub(super) by_table: bool,
     pub(super) failures: Vec<Error>,
+    /// What rules of both variants ask.
+    pub(super) sets: ipset::fake::Sets,
     stamp: u64,
 }
 
@@ -24,6 +27,15 @@ impl Iptables {
     /// Feeds a program by hand.
     pub(super) fn feed(&mut self, variant: Variant, family: AddressType, input: &str) -> Result<(), Error> {
         self.stamp += 1;
+        // Comments are none of the program's business.
+        let lines = input.lines().map(|line| if line.starts_with('#') { "#" } else { line });
+        let fed = self.feed_program(variant, family, &lines.collect::<Vec<_>>().join("\n"));
+        let rules = self.tables.values().flat_map(Tables::rules);
+        self.sets.refer(rules.flat_map(Rule::sets));
+        fed
+    }
+
+    fn feed_program(&mut self, variant: Variant, family: AddressType, input: &str) -> Result<(), Error> {
         let refused = self.refused.clone();
         let is_refused =
             |line: &&str| refused.as_ref().is_some_and(|refused| line.contains(refused.as_str()));
@@ -43,7 +55,11 @@ impl Iptables {
     }
 
     fn of(&mut self, variant: Variant, family: AddressType) -> &mut Tables {
-        self.tables.entry((variant, family)).or_insert_with(|| Tables::new(family))
+        let tables = self.tables.entry((variant, family)).or_insert_with(|| Tables::new(family));
+        let gone: Vec<_> = tables.sets().keys().filter(|name| !self.sets.contains(name)).cloned().collect();
+        gone.iter().for_each(|name| _ = tables.remove_set(name));
+        self.sets.list().unwrap_or_default().into_iter().for_each(|set| tables.insert_set(set));
+        tables
     }
 }
 
@@ -65,6 +81,10 @@ impl Dataplane for Iptables {
     fn list(&mut self, variant: Variant, family: AddressType, tables: &[TableName]) -> Result<Tables, Error> {
         self.listings += 1;
         let mut listed = Tables::new(family);
+        let sets = self.sets.list().unwrap_or_default().into_iter();
+        let of_family =
+            sets.filter(|set| tables.contains(&TableName::Nat) && set.family() == netfilter(family));
+        of_family.for_each(|set| listed.insert_set(set));
         for (name, table) in self.of(variant, family).tables() {
             for (chain, rules) in table.iter().filter(|_| tables.contains(name)) {
                 listed.insert(*name, chain, rules.clone());
@@ -80,16 +100,19 @@ impl Dataplane for Iptables {
         if !self.failures.is_empty() {
             return Err(self.failures.remove(0));
         }
-        self.feed(variant, change.family(), &change.to_string())?;
+        self.feed(variant, change.family(), change.text())?;
         // A change of n tables counts n.
-        let tables = change.lines().iter().filter(|line| line.line() == "COMMIT").count();
-        self.stamp += u64::try_from(tables).unwrap_or(0) - 1;
+        self.stamp += u64::try_from(change.tables()).unwrap_or(0) - 1;
         self.changes.push((variant, change.clone()));
         Ok(())
     }
 
     fn remove_empty(&mut self, _: Variant, _: AddressType) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn sets(&mut self) -> &mut dyn IpSets {
+        &mut self.sets
     }
 
     fn stamp(&mut self, _: Variant, _: AddressType) -> Result<Stamp, Error> {

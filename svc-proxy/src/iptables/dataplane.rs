@@ -3,6 +3,7 @@
 use std::fmt;
 
 use svc_model::AddressType;
+use svc_nft::ipset::IpSets;
 
 use super::{Change, Error, TableName, Tables};
 
@@ -71,14 +72,15 @@ pub trait Dataplane: fmt::Debug {
     /// The kernel does not tell.
     fn present(&mut self, variant: Variant, family: AddressType) -> Result<Vec<TableName>, Error>;
 
-    /// Tables as `iptables-save` lists them; of those that are not there, nothing.
+    /// Tables as `iptables-save` lists them; of those that are not there, nothing. With `nat` come the sets of the family.
     ///
     /// # Errors
     ///
     /// The program is missing, too old, or fails; or its output is none.
     fn list(&mut self, variant: Variant, family: AddressType, tables: &[TableName]) -> Result<Tables, Error>;
 
-    /// `iptables-restore --noflush`: each table whole or not at all, in order, until one is refused.
+    /// `iptables-restore --noflush`: each table whole or not at all, in order, until one is refused. The sets of the change are
+    /// made and removed by others.
     ///
     /// # Errors
     ///
@@ -91,6 +93,9 @@ pub trait Dataplane: fmt::Debug {
     ///
     /// The kernel does not let them go.
     fn remove_empty(&mut self, variant: Variant, family: AddressType) -> Result<(), Error>;
+
+    /// Its sets, whichever variant's rules ask them.
+    fn sets(&mut self) -> &mut dyn IpSets;
 
     /// Whether rules of tables that are there have changed since: cheap, whatever their number.
     ///

@@ -4,10 +4,12 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use svc_model::AddressType;
+use svc_nft::ipset::IpSet;
 
 use super::Backend;
 use super::matching::{AddressKind, Match, Negatable};
 use super::rule::Rule;
+use super::table::netfilter;
 use crate::{Compat, Node, NodePortAddresses, PodSource};
 
 /// One family on one node.
@@ -22,7 +24,7 @@ pub(crate) struct Dialect {
     pub(crate) service_cidrs: Vec<IpNet>,
     pub(crate) compat: Compat,
     pub(crate) flat: bool,
-    pub(crate) lists: u32,
+    pub(crate) clients: u32,
 }
 
 impl Dialect {
@@ -37,13 +39,21 @@ impl Dialect {
             localhost_node_ports: node.localhost_node_ports() && family == AddressType::Ipv4,
             service_cidrs: node.service_cidrs(family).collect(),
             flat: backend.flat,
-            lists: if compat.affinity_of_100_clients { 1 } else { backend.lists },
+            clients: if compat.affinity_of_100_clients { 100 } else { backend.clients },
             compat,
         }
     }
 
     pub(crate) fn rule(&self) -> Rule {
         Rule::new(self.family)
+    }
+
+    /// A set of clients of an endpoint. The SET target cannot make a set larger, so it has room for all from the beginning:
+    /// a place for four of them holds up to twelve.
+    pub(crate) fn set(&self, name: String) -> IpSet {
+        IpSet::new(name, netfilter(self.family))
+            .max_elements(self.clients)
+            .hash_size(self.clients.div_ceil(4))
     }
 
     /// The packet comes from a pod, or not from one; `None` where pods are not told from others.

@@ -49,6 +49,13 @@ pub(crate) enum Cause {
         message: String,
     },
     Listing(ParseError),
+    /// A set that a rule asks.
+    Set {
+        name: String,
+        /// The rule.
+        text: Option<String>,
+        error: svc_nft::Error,
+    },
 }
 
 /// The process that holds the lock.
@@ -61,6 +68,14 @@ pub(crate) struct Holder {
 impl Error {
     pub(crate) fn new(program: impl Into<String>, cause: Cause) -> Self {
         Self { program: program.into(), cause }
+    }
+
+    /// A set could not be made that rules of a change ask.
+    #[cfg(feature = "driver")]
+    pub(crate) fn no_set(change: &super::Change, name: &str, error: svc_nft::Error) -> Self {
+        let asks = |line: &&str| line.starts_with("-A ") && line.split(' ').any(|word| word == name);
+        let text = change.text().lines().find(asks).map(str::to_owned);
+        Self::new(change.program(), Cause::Set { name: name.to_owned(), text, error })
     }
 
     /// The program that failed.
@@ -87,10 +102,14 @@ impl Error {
         matches!(self.cause, Cause::Locked { .. })
     }
 
-    /// A line of the input is at fault, or the kernel took a table of it not. The same will be refused again.
+    /// A line of the input is at fault, or the kernel took a table or a set of it not. The same will be refused again.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        matches!(self.cause, Cause::Refused { .. })
+        match &self.cause {
+            Cause::Refused { .. } => true,
+            Cause::Set { error, .. } => !error.is_transient() && !error.is_permission_denied(),
+            _ => false,
+        }
     }
 
     /// The kernel does not take so much at once.
@@ -102,20 +121,29 @@ impl Error {
     /// The process may not do this in its network namespace.
     #[must_use]
     pub fn is_permission_denied(&self) -> bool {
-        // EPERM and EACCES
-        matches!(self.cause, Cause::Denied(_) | Cause::Unrunnable { errno: 1 | 13, .. })
+        match &self.cause {
+            Cause::Set { error, .. } => error.is_permission_denied(),
+            // EPERM and EACCES
+            cause => matches!(cause, Cause::Denied(_) | Cause::Unrunnable { errno: 1 | 13, .. }),
+        }
     }
 
     /// The same may succeed when tried again soon.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self.cause, Cause::Locked { .. } | Cause::TimedOut { .. } | Cause::Failed { .. })
+        match &self.cause {
+            Cause::Set { error, .. } => error.is_transient(),
+            cause => {
+                matches!(cause, Cause::Locked { .. } | Cause::TimedOut { .. } | Cause::Failed { .. })
+            }
+        }
     }
 
-    /// The Service that the line is for that was refused, as its comment says.
+    /// The Service that the line is for that was refused, or that asks the set, as its comment says.
     #[must_use]
     pub fn culprit(&self) -> Option<ObjectName> {
-        let Cause::Refused { text: Some(text), .. } = &self.cause else { return None };
+        let (Cause::Refused { text, .. } | Cause::Set { text, .. }) = &self.cause else { return None };
+        let text = text.as_ref()?;
         let (_, comment) = text.split_once("--comment ")?;
         let port = comment.trim_start_matches('"').split([' ', '"']).next()?;
         let (namespace, name) = port.split(':').next()?.split_once('/')?;
@@ -176,6 +204,14 @@ impl fmt::Display for Error {
             ),
             Cause::Failed { status, message } => write!(f, "{program}: {status}: {message}"),
             Cause::Listing(error) => write!(f, "{program}: {error}"),
+            Cause::Set { name, error, .. } if error.is_busy() => {
+                write!(f, "{program}: set {name} cannot be removed: {error}")
+            }
+            Cause::Set { name, error, .. } => write!(
+                f,
+                "{program}: set {name}, which session affinity remembers clients in, cannot be made: {error} (kernel modules \
+                 ip_set_hash_ip and xt_set)"
+            ),
         }
     }
 }

@@ -1,16 +1,20 @@
 //! One Service's part: chains of its own, and the rules that lead to them.
 
+use std::collections::BTreeMap;
+
 use ipnet::IpNet;
 use svc_model::Protocol;
+use svc_nft::ipset::IpSet;
 
 use super::base::{MARK_MASQ, REJECT};
 use super::dialect::Dialect;
-use super::matching::{AddressKind, Match, Negatable, Recent};
+use super::lead::{self, Ending, Lead};
+use super::matching::{AddressKind, Match, Negatable};
 use super::name;
-use super::rule::{Masked, Rule, address, bits};
+use super::rule::Rule;
 use super::table::{Chain, TableName};
 use super::target::{RejectWith, Target};
-use super::tree::{Dispatcher, Key};
+use super::tree::Key;
 use crate::plan::{
     Destination, Endpoint, Frontend, FrontendKind, Masquerade, Outcome, PortPlan, ServicePlan,
 };
@@ -21,19 +25,20 @@ pub(crate) struct Fragment {
     pub(crate) chains: Vec<(TableName, String, Chain)>,
     /// Rules of chains that all Services share, by where they stand there.
     pub(crate) entries: Vec<(Key, Rule)>,
+    /// What session affinity remembers clients in.
+    pub(crate) sets: Vec<IpSet>,
 }
 
 impl Fragment {
     pub(crate) fn new(dialect: &Dialect, service: &ServicePlan) -> Self {
         let mut fragment = Fragment::default();
-        for port in service.ports().iter().filter(|port| port.family() == dialect.family) {
-            Part { dialect, port, fragment: &mut fragment }.add();
+        for port in lead::ports(dialect, service) {
+            Part { dialect, port, name: port.name().to_string(), fragment: &mut fragment }.add();
         }
-        if let Some(check) = service.health_check().filter(|_| dialect.compat.accept_health_checks) {
+        if let Some(check) = lead::health_check(dialect, service) {
             let rule = dialect.rule().port(Protocol::Tcp, check.port(), check.port());
             let rule = rule.comment(format!("{} health check node port", service.name()));
-            let key = (Dispatcher::HealthChecks, u128::from(check.port()));
-            fragment.entries.push((key, rule.target(Target::Accept)));
+            fragment.entries.push((lead::check_key(check), rule.target(Target::Accept)));
         }
         fragment
     }
@@ -43,63 +48,88 @@ impl Fragment {
 struct Part<'a> {
     dialect: &'a Dialect,
     port: &'a PortPlan,
+    /// Its name, with which comments begin.
+    name: String,
     fragment: &'a mut Fragment,
+}
+
+/// An endpoint with the chain that leads to it, and the set of its clients.
+struct Reached {
+    endpoint: Endpoint,
+    chain: String,
+    set: Option<String>,
 }
 
 impl Part<'_> {
     fn add(&mut self) {
-        let (mut cluster, mut local, mut external) = (false, false, None);
-        for frontend in self.port.frontends_in_force() {
-            self.add_refusals(frontend);
-            self.add_known_address(frontend);
-            if !self.is_served(frontend) {
-                self.add_stop(frontend);
-                continue;
-            }
-            cluster |= matches!(frontend.outcome(), Outcome::Cluster | Outcome::BySource);
-            local |= matches!(frontend.outcome(), Outcome::Local | Outcome::BySource);
-            if frontend.kind().is_external() {
-                external = Some(frontend);
-            }
-            let to = self.entry_chain(frontend);
-            let rule = self.towards(frontend);
-            self.put(nat_dispatcher(frontend), frontend, rule.jump(to));
-        }
-        self.add_firewalls();
-        if let Some(frontend) = external {
-            self.add_external(frontend);
+        for (dispatcher, frontend, lead) in lead::leads(self.dialect, self.port) {
+            let rule = self.rule(frontend, lead);
+            self.fragment.entries.push((lead::key(dispatcher, frontend), rule));
         }
         let port = self.port;
+        let served = || port.frontends_in_force().filter(|frontend| lead::is_served(port, frontend));
+        let leads_to = |outcome| {
+            served().map(Frontend::outcome).any(|other| other == outcome || other == Outcome::BySource)
+        };
+        if let Some(refused) = lead::guard(self.dialect, port) {
+            self.add_firewall(refused);
+        }
+        if let Some(frontend) = served().filter(|frontend| frontend.kind().is_external()).last() {
+            self.add_external(frontend);
+        }
         let (all, here) = (port.cluster_endpoints(), port.local_endpoints());
-        let mut reachable: Vec<Endpoint> = Vec::new();
-        if cluster && !all.is_empty() {
-            self.add_spread("SVC", all);
-            reachable.extend(all);
+        let spreads = [("SVC", Outcome::Cluster, all), ("SVL", Outcome::Local, here)];
+        let spreads: Vec<_> =
+            spreads.into_iter().filter(|(_, outcome, to)| leads_to(*outcome) && !to.is_empty()).collect();
+        let endpoints = spreads.iter().flat_map(|(_, _, endpoints)| *endpoints);
+        let reached: BTreeMap<Endpoint, Reached> =
+            endpoints.map(|endpoint| (*endpoint, self.reached(*endpoint))).collect();
+        for (kind, _, endpoints) in spreads {
+            let endpoints = endpoints.iter().filter_map(|endpoint| reached.get(endpoint));
+            self.add_spread(kind, &endpoints.collect::<Vec<_>>());
         }
-        if local && !here.is_empty() {
-            self.add_spread("SVL", here);
-            reachable.extend(here);
+        reached.into_values().for_each(|reached| self.add_endpoint(reached));
+    }
+
+    fn reached(&self, endpoint: Endpoint) -> Reached {
+        let set = || name::of_set(self.port.name(), endpoint, self.dialect.clients);
+        Reached {
+            endpoint,
+            chain: name::of_endpoint(self.port.name(), endpoint),
+            set: self.port.affinity().map(|_| set()),
         }
-        reachable.sort();
-        reachable.dedup();
-        reachable.into_iter().for_each(|endpoint| self.add_endpoint(endpoint));
+    }
+
+    fn rule(&self, frontend: &Frontend, lead: Lead) -> Rule {
+        match lead {
+            Lead::End(ending) => self.towards(frontend).target(self.target(ending)),
+            Lead::Known => match frontend.key().destination {
+                Destination::Address(address) => self.dialect.rule().to(address).jump(REJECT),
+                // A ClusterIP is an address.
+                Destination::NodePort(_) => self.dialect.rule().jump(REJECT),
+            },
+            Lead::Stop => self.towards(frontend).target(Target::Accept),
+            Lead::On => self.towards(frontend).jump(self.chain_name(lead::entry_kind(frontend))),
+            Lead::Guard { refused: true } => self.towards(frontend).jump(self.chain_name("FW")),
+            Lead::Guard { refused: false } => self.towards(frontend).target(Target::Drop),
+        }
+    }
+
+    fn target(&self, ending: Ending) -> Target {
+        let by_reset = self.port.name().protocol() == Protocol::Tcp && !self.dialect.compat.reject_by_icmp;
+        match ending {
+            Ending::Drop => Target::Drop,
+            Ending::Reject if by_reset => Target::Reject(RejectWith::TcpReset),
+            Ending::Reject => Target::Reject(RejectWith::PortUnreachable),
+        }
     }
 
     fn comment(&self, what: &str) -> String {
-        format!("{} {what}", self.port.name())
+        format!("{} {what}", self.name)
     }
 
     fn chain_name(&self, kind: &str) -> String {
         name::of_port(kind, self.port.name())
-    }
-
-    /// Any packet leads to an endpoint.
-    fn is_served(&self, frontend: &Frontend) -> bool {
-        match frontend.outcome() {
-            Outcome::Cluster | Outcome::BySource => !self.port.cluster_endpoints().is_empty(),
-            Outcome::Local => !self.port.local_endpoints().is_empty(),
-            Outcome::Reject | Outcome::Drop => false,
-        }
     }
 
     /// A rule for packets to a frontend.
@@ -119,99 +149,29 @@ impl Part<'_> {
             .matching(Match::Port(protocol, Some((key.port, key.port))))
     }
 
-    fn put(&mut self, dispatcher: Dispatcher, frontend: &Frontend, rule: Rule) {
-        let key = match frontend.key().destination {
-            Destination::Address(address) => bits(address),
-            Destination::NodePort(_) => frontend.key().port.into(),
-        };
-        self.fragment.entries.push(((dispatcher, key), rule));
-    }
-
     fn chain(&mut self, table: TableName, name: String, rules: Vec<Rule>) {
         self.fragment.chains.push((table, name, Chain::new(rules)));
     }
 
-    /// Where the rule for a frontend leads.
-    fn entry_chain(&self, frontend: &Frontend) -> String {
-        match (frontend.kind().is_external(), frontend.outcome()) {
-            (true, _) if frontend.sources().is_some() => self.chain_name("FW"),
-            (true, _) => self.chain_name("EXT"),
-            (false, Outcome::Local) => self.chain_name("SVL"),
-            (false, _) => self.chain_name("SVC"),
-        }
-    }
-
-    /// What is not translated ends here.
-    fn add_refusals(&mut self, frontend: &Frontend) {
-        let target = match frontend.outcome() {
-            Outcome::Reject => self.reject(),
-            Outcome::BySource if self.port.local_endpoints().is_empty() => Target::Drop,
-            _ if !self.is_served(frontend) => Target::Drop,
-            _ => return,
-        };
-        let rule = self.towards(frontend).target(target);
-        self.put(refusal_dispatcher(frontend), frontend, rule);
-    }
-
-    fn reject(&self) -> Target {
-        let by_reset = self.port.name().protocol() == Protocol::Tcp && !self.dialect.compat.reject_by_icmp;
-        Target::Reject(if by_reset { RejectWith::TcpReset } else { RejectWith::PortUnreachable })
-    }
-
-    /// An address may be the node's own: what is refused there must not come to another Service's node port.
-    fn add_stop(&mut self, frontend: &Frontend) {
-        if frontend.kind().is_external() && frontend.kind() != FrontendKind::NodePort {
-            let rule = self.towards(frontend).target(Target::Accept);
-            self.put(Dispatcher::Services, frontend, rule);
-        }
-    }
-
-    /// A ClusterIP's other ports are refused.
-    fn add_known_address(&mut self, frontend: &Frontend) {
-        let (FrontendKind::ClusterIp, Destination::Address(address)) =
-            (frontend.kind(), frontend.key().destination)
-        else {
-            return;
-        };
-        if !self.dialect.compat.pass_wrong_ports {
-            let rule = self.dialect.rule().to(address).jump(REJECT);
-            self.fragment.entries.push(((Dispatcher::ClusterIps, bits(address)), rule));
-        }
-    }
-
     /// Who may use a load-balancer address is led on by `KUBE-FW-…`; whom that left alone is dropped before other rules
     /// of the filter. Where there is nothing to lead to, the filter asks itself.
-    fn add_firewalls(&mut self) {
+    fn add_firewall(&mut self, refused: bool) {
         let port = self.port;
-        let mut guarded =
-            port.frontends_in_force().filter(|frontend| frontend.sources().is_some()).peekable();
-        let Some(first) = guarded.peek() else { return };
-        let ranges = first.sources().unwrap_or_default().to_vec();
-        let refused = self.is_served(first).then_some(()).is_none();
-        if refused
-            && first.outcome() == Outcome::Reject
-            && self.dialect.compat.reject_blocked_without_endpoints
-        {
-            return;
-        }
-        let firewall = self.chain_name("FW");
+        let ranges = port.frontends_in_force().find_map(Frontend::sources).unwrap_or_default();
         let comment = self.comment("loadbalancer IP");
         let from = |range: &IpNet| self.dialect.rule().from(*range).comment(&comment);
-        if refused {
+        let (table, rules) = if refused {
             let mut rules: Vec<_> = ranges.iter().map(|range| from(range).target(Target::Return)).collect();
             rules.push(self.dialect.rule().comment(&comment).target(Target::Drop));
-            self.chain(TableName::Filter, firewall.clone(), rules);
+            (TableName::Filter, rules)
         } else {
             let external = self.chain_name("EXT");
             let mut rules: Vec<_> = ranges.iter().map(|range| from(range).jump(&external)).collect();
             rules.push(self.untranslated());
-            self.chain(TableName::Nat, firewall.clone(), rules);
-        }
-        for frontend in guarded {
-            let rule = self.towards(frontend);
-            let rule = if refused { rule.jump(&firewall) } else { rule.target(Target::Drop) };
-            self.put(Dispatcher::Firewall, frontend, rule);
-        }
+            (TableName::Nat, rules)
+        };
+        let name = self.chain_name("FW");
+        self.chain(table, name, rules);
     }
 
     fn add_external(&mut self, frontend: &Frontend) {
@@ -254,26 +214,22 @@ impl Part<'_> {
     }
 
     /// To the endpoint that remembers the client, or to any.
-    fn add_spread(&mut self, kind: &str, endpoints: &[Endpoint]) {
+    fn add_spread(&mut self, kind: &str, endpoints: &[&Reached]) {
         let mut rules: Vec<_> =
             self.port.frontends_in_force().filter_map(|frontend| self.masquerade(kind, frontend)).collect();
-        let to = |endpoint: &Endpoint| name::of_endpoint(self.port.name(), *endpoint);
-        let comment = |endpoint: &Endpoint| self.comment(&format!("-> {}", endpoint.address()));
-        if let Some(timeout) = self.port.affinity() {
-            for endpoint in endpoints {
-                for (sources, name) in self.lists(&to(endpoint)) {
-                    let check = Match::Recent(Recent::Check { name, seconds: timeout.as_secs() });
-                    let rule = Rule { source: sources, ..self.dialect.rule() };
-                    rules.push(rule.comment(comment(endpoint)).matching(check).jump(to(endpoint)));
-                }
-            }
+        let comment = |to: &Reached| self.comment(&format!("-> {}", to.endpoint.address()));
+        for to in endpoints {
+            let remembers = to.set.iter().map(|set| Match::Set(set.clone()));
+            rules.extend(remembers.map(|known| {
+                self.dialect.rule().comment(comment(to)).matching(known).jump(to.chain.as_str())
+            }));
         }
-        for (left, endpoint) in (1..=endpoints.len()).rev().zip(endpoints) {
-            let mut rule = self.dialect.rule().comment(comment(endpoint));
+        for (left, to) in (1..=endpoints.len()).rev().zip(endpoints) {
+            let mut rule = self.dialect.rule().comment(comment(to));
             if left > 1 {
                 rule = rule.matching(Match::Random(one_in(left)));
             }
-            rules.push(rule.jump(to(endpoint)));
+            rules.push(rule.jump(to.chain.as_str()));
         }
         let name = self.chain_name(kind);
         self.chain(TableName::Nat, name, rules);
@@ -281,10 +237,10 @@ impl Part<'_> {
 
     /// The chain is entered from elsewhere too: only traffic to the ClusterIP is meant.
     fn masquerade(&self, kind: &str, frontend: &Frontend) -> Option<Rule> {
-        if frontend.kind().is_external()
-            || !self.is_served(frontend)
-            || self.entry_chain(frontend) != self.chain_name(kind)
-        {
+        let is_meant = !frontend.kind().is_external()
+            && lead::is_served(self.port, frontend)
+            && lead::entry_kind(frontend) == kind;
+        if !is_meant {
             return None;
         }
         let rule = self.towards(frontend);
@@ -296,53 +252,18 @@ impl Part<'_> {
         Some(rule.jump(MARK_MASQ))
     }
 
-    fn add_endpoint(&mut self, endpoint: Endpoint) {
-        let name = name::of_endpoint(self.port.name(), endpoint);
+    fn add_endpoint(&mut self, reached: Reached) {
+        let Reached { endpoint, chain, set } = reached;
         let (protocol, to) = (self.port.name().protocol(), endpoint.address());
-        let comment = self.port.name().to_string();
-        let rule = || self.dialect.rule().comment(&comment);
+        let rule = || self.dialect.rule().comment(&self.name);
         let mut rules = vec![rule().from(to.ip().into()).jump(MARK_MASQ)];
-        let dnat = |rule: Rule| {
-            rule.protocol(protocol).matching(Match::Port(protocol, None)).target(Target::Dnat(to))
-        };
-        match self.port.affinity() {
-            None => rules.push(dnat(rule())),
-            Some(_) => rules.extend(self.lists(&name).into_iter().map(|(sources, list)| {
-                let rule = Rule { source: sources, ..rule() };
-                dnat(rule.matching(Match::Recent(Recent::Set { name: list })))
-            })),
+        if let Some((name, timeout)) = set.zip(self.port.affinity()) {
+            rules.push(rule().target(Target::Remember { set: name.clone(), seconds: timeout.as_secs() }));
+            self.fragment.sets.push(self.dialect.set(name));
         }
-        self.chain(TableName::Nat, name, rules);
-    }
-
-    /// The lists of an endpoint, each with the sources that belong there: those with the same last bits.
-    fn lists(&self, name: &str) -> Vec<(Option<Negatable<Masked>>, String)> {
-        let count = self.dialect.lists;
-        if count <= 1 {
-            return vec![(None, name.to_owned())];
-        }
-        let family = self.dialect.family;
-        let mask = address(family, u128::from(count - 1));
-        let list = |number: u32| {
-            let sources = Masked::new(address(family, number.into()), mask);
-            (Some(Negatable::is(sources)), format!("{name}.{number}"))
-        };
-        (0..count).map(list).collect()
-    }
-}
-
-fn nat_dispatcher(frontend: &Frontend) -> Dispatcher {
-    match frontend.key().destination {
-        Destination::Address(_) => Dispatcher::Services,
-        Destination::NodePort(_) => Dispatcher::NodePorts(frontend.key().protocol),
-    }
-}
-
-fn refusal_dispatcher(frontend: &Frontend) -> Dispatcher {
-    match (frontend.key().destination, frontend.kind()) {
-        (Destination::NodePort(_), _) => Dispatcher::RefusedNodePorts(frontend.key().protocol),
-        (_, FrontendKind::ClusterIp) => Dispatcher::Refused,
-        _ => Dispatcher::RefusedExternal,
+        let dnat = rule().protocol(protocol).matching(Match::Port(protocol, None));
+        rules.push(dnat.target(Target::Dnat(to)));
+        self.chain(TableName::Nat, chain, rules);
     }
 }
 

@@ -1,9 +1,8 @@
 //! What a rule asks of a packet beyond addresses, interfaces and protocol: extensions, as iptables-extensions(8) names them.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
-use svc_model::{AddressType, Protocol};
+use svc_model::Protocol;
 
 /// A value that is asked for, or that must not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,8 +49,8 @@ pub enum Match {
     Mark(Negatable<(u32, u32)>),
     /// `-m statistic --mode random --probability`: so many of 2^31.
     Random(u32),
-    /// `-m recent`
-    Recent(Recent),
+    /// `-m set --match-set NAME src`: the source is in a set.
+    Set(String),
 }
 
 /// What the routing table says of an address.
@@ -106,29 +105,8 @@ impl CtState {
     }
 }
 
-/// A list of sources in xt_recent.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Recent {
-    /// Remembers the source.
-    #[non_exhaustive]
-    Set {
-        /// The list.
-        name: String,
-    },
-    /// The source was remembered within so many seconds; forgets those that were not.
-    #[non_exhaustive]
-    Check {
-        /// The list.
-        name: String,
-        /// For how long it holds.
-        seconds: u64,
-    },
-}
-
 impl Match {
-    /// In the words of one family.
-    pub(crate) fn write(&self, family: AddressType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let not = |negated: bool| if negated { "! " } else { "" };
         match self {
             Match::Comment(text) => write!(f, " -m comment --comment {}", Quoted(text)),
@@ -155,18 +133,7 @@ impl Match {
                     f64::from(*share) / f64::from(1_u32 << 31)
                 )
             }
-            Match::Recent(recent) => {
-                let (name, what) = match recent {
-                    Recent::Set { name } => (name, "--set".to_owned()),
-                    Recent::Check { name, seconds } => (name, format!("--rcheck --seconds {seconds} --reap")),
-                };
-                write!(f, " -m recent {what} --name {name} --mask ")?;
-                match family {
-                    AddressType::Ipv6 => write!(f, "{}", Ipv6Addr::from(u128::MAX))?,
-                    _ => write!(f, "{}", Ipv4Addr::BROADCAST)?,
-                }
-                write!(f, " --rsource")
-            }
+            Match::Set(name) => write!(f, " -m set --match-set {name} src"),
         }
     }
 }
@@ -194,11 +161,11 @@ impl fmt::Display for Quoted<'_> {
             return f.write_str(self.0);
         }
         f.write_str("\"")?;
-        for c in self.0.chars() {
-            if matches!(c, '"' | '\\' | '\'') {
-                f.write_str("\\")?;
+        for part in self.0.split_inclusive(['"', '\\', '\'']) {
+            match part.strip_suffix(['"', '\\', '\'']) {
+                Some(before) => write!(f, "{before}\\{}", &part[before.len()..])?,
+                None => f.write_str(part)?,
             }
-            write!(f, "{c}")?;
         }
         f.write_str("\"")
     }

@@ -3,9 +3,9 @@
 use ipnet::IpNet;
 use svc_model::{AddressType, Protocol};
 
-use super::matching::{AddressKind, CtState, Match, Negatable, Recent};
+use super::matching::{AddressKind, CtState, Match, Negatable};
 use super::rule::{Masked, Rule};
-use super::table::{Chain, Policy, TableName, Tables};
+use super::table::{Chain, Policy, SET, TableName, Tables};
 use super::target::{RejectWith, Target};
 
 /// A listing that is none, or input of `iptables-restore` that it would refuse.
@@ -63,6 +63,10 @@ impl Reader {
             let known = TableName::ALL.into_iter().find(|table| table.as_str() == name);
             known.into_iter().for_each(|table| self.tables.declare(table));
             self.table = known.map_or(Place::Elsewhere, Place::In);
+            return Ok(());
+        }
+        if let Some(set) = line.strip_prefix(SET) {
+            self.tables.insert_set(set.parse().map_err(|_| "it declares no set of ours")?);
             return Ok(());
         }
         if line.is_empty() || line.starts_with('#') {
@@ -202,7 +206,12 @@ impl<'a, I: Iterator<Item = &'a str> + Clone> Words<I> {
                 self.expect("--probability")?;
                 Match::Random(share(self.word()?)?)
             }
-            "recent" => self.recent()?,
+            "set" => {
+                self.expect("--match-set")?;
+                let name = self.word()?.to_owned();
+                self.expect("src")?;
+                Match::Set(name)
+            }
             _ => return None,
         };
         rule.matches.push(extension);
@@ -217,28 +226,6 @@ impl<'a, I: Iterator<Item = &'a str> + Clone> Words<I> {
         let word = self.word()?;
         let (low, high) = word.split_once(':').unwrap_or((word, word));
         Some(Some((low.parse().ok()?, high.parse().ok()?)))
-    }
-
-    fn recent(&mut self) -> Option<Match> {
-        let seconds = match self.word()? {
-            "--set" => None,
-            "--rcheck" => {
-                self.expect("--seconds")?;
-                let seconds = self.word()?.parse().ok()?;
-                self.expect("--reap")?;
-                Some(seconds)
-            }
-            _ => return None,
-        };
-        self.expect("--name")?;
-        let name = self.word()?.to_owned();
-        self.expect("--mask")?;
-        self.word()?;
-        self.expect("--rsource")?;
-        Some(Match::Recent(match seconds {
-            None => Recent::Set { name },
-            Some(seconds) => Recent::Check { name, seconds },
-        }))
     }
 
     fn target(&mut self) -> Option<Target> {
@@ -258,6 +245,14 @@ impl<'a, I: Iterator<Item = &'a str> + Clone> Words<I> {
                 self.expect("--set-xmark")?;
                 let (value, mask) = mark(self.word()?)?;
                 Target::Mark { value, mask }
+            }
+            "SET" => {
+                self.expect("--add-set")?;
+                let set = self.word()?.to_owned();
+                self.expect("src")?;
+                self.expect("--exist")?;
+                self.expect("--timeout")?;
+                Target::Remember { set, seconds: self.word()?.parse().ok()? }
             }
             "DNAT" => {
                 self.expect("--to-destination")?;

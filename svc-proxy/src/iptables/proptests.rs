@@ -16,7 +16,7 @@ proptest! {
 
     #[test]
     fn changes_lead_to_what_a_start_from_nothing_gives(history in testing::history(), flat in any::<bool>()) {
-        let backend = Backend::default().flat(flat).affinity_lists(2);
+        let backend = Backend::default().flat(flat);
         let mut snapshot = Snapshot::default();
         let mut plan = Plan::new(&snapshot, &node());
         let mut rules = backend.compile(&plan);

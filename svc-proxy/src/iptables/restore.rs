@@ -2,7 +2,7 @@
 
 use super::parse::{self, ParseError};
 use super::rule::Rule;
-use super::table::{Chain, Policy, Table, TableName, Tables};
+use super::table::{Chain, Policy, SET, Table, TableName, Tables};
 
 impl Tables {
     /// Does what the program would do with this input, a [`Change`](super::Change) as text: a table takes all of its part or
@@ -25,6 +25,10 @@ impl Tables {
     pub fn restore(&mut self, input: &str) -> Result<(), ParseError> {
         let mut part: Option<Part> = None;
         for (number, line) in (1..).zip(input.lines()) {
+            if let (None, Some(command)) = (&part, line.strip_prefix(SET)) {
+                self.restore_set(command).map_err(|reason| ParseError::new(number, line, reason))?;
+                continue;
+            }
             let done = match (part.as_mut(), line.strip_prefix('*')) {
                 _ if line.is_empty() || line.starts_with('#') => Ok(()),
                 (None, Some(name)) => Part::begin(self, name).map(|begun| part = Some(begun)),
@@ -38,6 +42,18 @@ impl Tables {
             None => Ok(()),
             Some(_) => Err(ParseError::new(input.lines().count(), "", "COMMIT is missing")),
         }
+    }
+
+    /// What `ipset restore` would do.
+    fn restore_set(&mut self, command: &str) -> Result<(), &'static str> {
+        let Some(name) = command.strip_prefix("destroy ") else {
+            self.insert_set(command.parse().map_err(|_| "it makes no set of ours")?);
+            return Ok(());
+        };
+        if self.rules().any(|rule| rule.sets().any(|set| set == name)) {
+            return Err("a rule asks it");
+        }
+        self.remove_set(name).map(drop).ok_or("no such set")
     }
 }
 
@@ -100,10 +116,15 @@ impl Part {
     /// Targets that are no chain are extensions.
     fn commit(mut self, tables: &mut Tables) -> Result<(), &'static str> {
         let leads_nowhere = |rule: &Rule| rule.leads_to().is_some_and(|to| !self.chains.contains_key(to));
-        let mut rules =
-            self.chains.values().flat_map(|chain| &chain.rules).filter(|rule| rule.foreign.is_none());
-        if rules.any(leads_nowhere) {
+        let rules = || {
+            let all = self.chains.values().flat_map(|chain| &chain.rules);
+            all.filter(|rule| rule.foreign.is_none())
+        };
+        if rules().any(leads_nowhere) {
             return Err("a rule leads to a chain that is not there");
+        }
+        if rules().flat_map(Rule::sets).any(|set| !tables.sets().contains_key(set)) {
+            return Err("a rule asks a set that is not there");
         }
         // What nobody has used need not be there.
         self.chains.retain(|_, chain| chain.policy != Some(Policy::Accept) || !chain.rules.is_empty());

@@ -160,6 +160,19 @@ impl Rule {
         self.target.as_ref().and_then(Target::chain).or_else(written)
     }
 
+    /// The sets that it asks or fills.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = &str> {
+        let asked = self.matches.iter().filter_map(|extension| match extension {
+            Match::Set(name) => Some(name.as_str()),
+            _ => None,
+        });
+        let filled = self.target.iter().filter_map(|target| match target {
+            Target::Remember { set, .. } => Some(set.as_str()),
+            _ => None,
+        });
+        asked.chain(filled)
+    }
+
     /// Its comment.
     #[cfg(feature = "driver")]
     pub(crate) fn comment_text(&self) -> Option<&str> {
@@ -175,10 +188,6 @@ impl Rule {
             Match::Comment(text) => text.split(' ').next().filter(|word| word.contains('/')),
             _ => None,
         })
-    }
-
-    pub(crate) fn family(&self) -> AddressType {
-        if self.ipv6 { AddressType::Ipv6 } else { AddressType::Ipv4 }
     }
 }
 
@@ -200,7 +209,7 @@ impl fmt::Display for Rule {
         if let Some(protocol) = self.protocol {
             write!(f, " -p {}", Lower(protocol))?;
         }
-        self.matches.iter().try_for_each(|extension| extension.write(self.family(), f))?;
+        self.matches.iter().try_for_each(|extension| extension.write(f))?;
         self.target.iter().try_for_each(|target| target.write(self.ipv6, f))
     }
 }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync as Map;
 use svc_model::{AddressType, ObjectName};
+use svc_nft::ipset::IpSet;
 
-use super::change::{Chains, Change};
+use super::change::Change;
 use super::dialect::Dialect;
 use super::fragment::Fragment;
+use super::lead;
 use super::rule::Rule;
 use super::table::{Chain, TableName, Tables};
 use super::tree::{Causes, Dispatcher, Key, Keys, Node, Tree};
@@ -70,7 +72,7 @@ impl Rules {
     pub fn update(&mut self, plan: &Plan, services: &BTreeSet<ObjectName>) {
         for family in &mut self.families {
             for name in services {
-                family.put(name, plan.services_by_name().get(name).cloned());
+                family.move_keys(name, plan.services_by_name().get(name).map(Arc::as_ref));
             }
             // One tree for both families, however many changes there were.
             family.services = plan.services_by_name().clone();
@@ -101,7 +103,10 @@ impl Rules {
     pub fn without<'a>(&self, services: impl IntoIterator<Item = &'a ObjectName>) -> Self {
         let mut rules = self.clone();
         for name in services {
-            rules.families.iter_mut().for_each(|family| family.put(name, None));
+            for family in &mut rules.families {
+                family.move_keys(name, None);
+                family.services.remove_mut(name);
+            }
         }
         rules
     }
@@ -128,7 +133,7 @@ impl Rules {
             });
             let rules: HashSet<_> = all.collect();
             let is_there = |name: &ObjectName| {
-                let Fragment { chains, entries } = family.fragment(name);
+                let Fragment { chains, entries, .. } = family.fragment(name);
                 chains.iter().all(|(table, name, chain)| listed.chain(*table, name) == Some(chain))
                     && entries.iter().all(|((at, _), rule)| rules.contains(&(at.root().0, rule)))
             };
@@ -148,24 +153,25 @@ impl Rules {
 }
 
 impl FamilyRules {
-    fn put(&mut self, name: &ObjectName, new: Option<Arc<ServicePlan>>) {
-        for (key, _) in self.fragment(name).entries {
-            let mut there = self.keys.get(&key).cloned().unwrap_or_default();
+    /// A Service's rules stand elsewhere from now on.
+    fn move_keys(&mut self, name: &ObjectName, new: Option<&ServicePlan>) {
+        let of = |service: Option<&ServicePlan>| {
+            service.map(|service| lead::keys(&self.dialect, service)).unwrap_or_default()
+        };
+        let (old, new) = (of(self.services.get(name).map(Arc::as_ref)), of(new));
+        for key in old.difference(&new) {
+            let mut there = self.keys.get(key).cloned().unwrap_or_default();
             there.retain(|other| other != name);
             match there.is_empty() {
-                true => _ = self.keys.remove_mut(&key),
-                false => self.keys.insert_mut(key, there),
+                true => _ = self.keys.remove_mut(key),
+                false => self.keys.insert_mut(*key, there),
             }
         }
-        match new {
-            Some(new) => self.services.insert_mut(name.clone(), new),
-            None => _ = self.services.remove_mut(name),
-        }
-        for (key, _) in self.fragment(name).entries {
-            let mut there = self.keys.get(&key).cloned().unwrap_or_default();
+        for key in new.difference(&old) {
+            let mut there = self.keys.get(key).cloned().unwrap_or_default();
             if let Err(at) = there.binary_search(name) {
                 there.insert(at, name.clone());
-                self.keys.insert_mut(key, there);
+                self.keys.insert_mut(*key, there);
             }
         }
     }
@@ -180,13 +186,15 @@ impl FamilyRules {
 
     fn tables(&self) -> Tables {
         let mut tables = base::tables(&self.dialect);
-        let mut parts = Parts { rules: self, fragments: BTreeMap::new() };
-        for name in self.services.keys() {
-            parts.of(name).chains.clone().into_iter().for_each(|(table, name, chain)| {
-                tables.insert(table, name, chain);
-            });
+        let mut entries = BTreeMap::<Key, Vec<Rule>>::new();
+        for service in self.services.values() {
+            let fragment = Fragment::new(&self.dialect, service);
+            fragment.chains.into_iter().for_each(|(table, name, chain)| tables.insert(table, name, chain));
+            fragment.sets.into_iter().for_each(|set| tables.insert_set(set));
+            fragment.entries.into_iter().for_each(|(key, rule)| entries.entry(key).or_default().push(rule));
         }
-        let mut rules = |key: Key, service: &ObjectName| parts.at(key, service);
+        // Each key is at one place of the tree.
+        let mut rules = |key: Key, _: &[ObjectName]| entries.remove(&key).unwrap_or_default();
         for dispatcher in Dispatcher::all() {
             let tree = self.tree(dispatcher);
             let (table, root) = dispatcher.root();
@@ -221,17 +229,21 @@ impl FamilyRules {
             }
         }
         let mut causes = Causes::new();
-        let to = self.around(services, &touched, &mut causes);
+        let mut to = self.around(services, &touched, &mut causes);
         let mut from = old.around(services, &touched, &mut causes);
         // What is elsewhere in the tree now is still there.
-        from.retain(|place, _| {
+        from.chains.retain(|place, _| {
             let moved = place.node.is_some_and(|node| self.tree(node.dispatcher).has(node));
-            !moved || to.contains_key(place)
+            !moved || to.chains.contains_key(place)
         });
-        let named = |chains: Around| -> Chains {
-            chains.into_iter().map(|(place, chain)| ((place.table, place.name), chain)).collect()
+        let tables = |around: &mut Around| {
+            let mut tables = Tables::new(self.dialect.family);
+            let chains = std::mem::take(&mut around.chains).into_iter();
+            chains.for_each(|(place, chain)| tables.insert(place.table, place.name, chain));
+            around.sets.drain(..).for_each(|set| tables.insert_set(set));
+            tables
         };
-        Change::new(self.dialect.family, &named(from), &named(to)).because(causes)
+        Change::between(&tables(&mut from), &tables(&mut to)).because(causes)
     }
 
     /// All chains that may differ when rules at these keys do.
@@ -241,15 +253,18 @@ impl FamilyRules {
         touched: &BTreeMap<Key, BTreeSet<ObjectName>>,
         causes: &mut Causes,
     ) -> Around {
-        let mut chains = Around::new();
+        let mut around = Around::default();
         let mut parts = Parts { rules: self, fragments: BTreeMap::new() };
         for service in services {
             for (table, name, chain) in parts.of(service).chains.clone() {
                 causes.entry((table, name.clone())).or_default().insert(service.clone());
-                chains.insert(Place { table, name, node: None }, chain);
+                around.chains.insert(Place { table, name, node: None }, chain);
             }
+            around.sets.extend(parts.of(service).sets.iter().cloned());
         }
-        let mut rules = |key: Key, service: &ObjectName| parts.at(key, service);
+        let mut rules = |key: Key, services: &[ObjectName]| -> Vec<Rule> {
+            services.iter().flat_map(|service| parts.at(key, service)).collect()
+        };
         let mut nodes = BTreeMap::<Node, BTreeSet<ObjectName>>::new();
         let mut roots = BTreeMap::<(TableName, &str), BTreeSet<ObjectName>>::new();
         for ((dispatcher, key), services) in touched {
@@ -263,7 +278,7 @@ impl FamilyRules {
             let (table, name) = (node.dispatcher.root().0, tree.name(node));
             causes.entry((table, name.clone())).or_default().extend(services);
             let place = Place { table, name, node: Some(node) };
-            chains.insert(place, Chain::new(tree.rules(node, &mut rules)));
+            around.chains.insert(place, Chain::new(tree.rules(node, &mut rules)));
         }
         let base = base::tables(&self.dialect);
         for ((table, name), services) in roots {
@@ -274,13 +289,18 @@ impl FamilyRules {
                 before.append(&mut all);
                 all = before;
             }
-            chains.insert(Place { table, name: name.to_owned(), node: None }, Chain::new(all));
+            around.chains.insert(Place { table, name: name.to_owned(), node: None }, Chain::new(all));
         }
-        chains
+        around
     }
 }
 
-type Around = BTreeMap<Place, Chain>;
+/// What may differ.
+#[derive(Debug, Default)]
+struct Around {
+    chains: BTreeMap<Place, Chain>,
+    sets: Vec<IpSet>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {

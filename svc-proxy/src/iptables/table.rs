@@ -4,12 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use svc_model::AddressType;
+use svc_nft::Family;
+use svc_nft::ipset::IpSet;
 
+use super::name::SET_PREFIX;
 use super::rule::Rule;
 
 /// The program of a family, without what it does: `-restore`, `-save`.
 pub(crate) fn program(family: AddressType) -> &'static str {
     if family == AddressType::Ipv6 { "ip6tables" } else { "iptables" }
+}
+
+/// The family in netfilter's words.
+pub(crate) fn netfilter(family: AddressType) -> Family {
+    if family == AddressType::Ipv6 { Family::Ip6 } else { Family::Ip }
 }
 
 /// A table of iptables. Displays as its name.
@@ -98,18 +106,24 @@ impl Chain {
 /// The chains of a table, by name.
 pub type Table = BTreeMap<String, Chain>;
 
-/// All tables of one family. Displays as input of `iptables-restore`, tables and chains in order.
+/// What stands before a line for `ipset restore`, which is a comment for `iptables-restore`.
+pub(crate) const SET: &str = "#ipset ";
+
+/// All tables of one family, and the sets that their rules ask. Displays as input of `iptables-restore`, tables and chains in
+/// order. The sets, which have to be there before, stand in front of it as comments: `sed -n 's/^#ipset //p'` makes the input
+/// of `ipset restore` of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tables {
     family: AddressType,
     tables: BTreeMap<TableName, Table>,
+    sets: BTreeMap<String, IpSet>,
 }
 
 impl Tables {
     /// No tables.
     #[must_use]
     pub fn new(family: AddressType) -> Self {
-        Self { family, tables: BTreeMap::new() }
+        Self { family, tables: BTreeMap::new(), sets: BTreeMap::new() }
     }
 
     /// The family.
@@ -130,10 +144,31 @@ impl Tables {
         &self.tables
     }
 
+    /// The sets, by name.
+    #[must_use]
+    pub fn sets(&self) -> &BTreeMap<String, IpSet> {
+        &self.sets
+    }
+
+    /// Puts a set in place of another of this name.
+    pub fn insert_set(&mut self, set: IpSet) {
+        self.sets.insert(set.name().to_owned(), set);
+    }
+
+    /// Takes a set away.
+    pub fn remove_set(&mut self, name: &str) -> Option<IpSet> {
+        self.sets.remove(name)
+    }
+
     /// A chain.
     #[must_use]
     pub fn chain(&self, table: TableName, name: &str) -> Option<&Chain> {
         self.tables.get(&table)?.get(name)
+    }
+
+    /// All rules of all tables.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.tables.values().flat_map(|chains| chains.values()).flat_map(|chain| &chain.rules)
     }
 
     /// Puts a chain in place of another of this name.
@@ -154,16 +189,24 @@ impl Tables {
         without
     }
 
+    /// The same without sets.
+    #[cfg(feature = "driver")]
+    pub(crate) fn without_sets(&self) -> Self {
+        Self { sets: BTreeMap::new(), ..self.clone() }
+    }
+
     /// A table that is there, if without chains.
     pub(crate) fn declare(&mut self, table: TableName) {
         self.tables.entry(table).or_default();
     }
 
-    /// Of all this, what a proxy owns: chains called `KUBE-…` and the marker, and of built-in chains the rules that lead
-    /// to them.
+    /// Of all this, what a proxy owns: chains called `KUBE-…` and the marker, of built-in chains the rules that lead to
+    /// them, and sets of this crate's names.
     #[must_use]
     pub fn owned(&self) -> Self {
         let mut owned = Self::new(self.family);
+        owned.sets = self.sets.clone();
+        owned.sets.retain(|name, _| name.starts_with(SET_PREFIX));
         for (table, chains) in &self.tables {
             for (name, chain) in chains {
                 if is_owned(name) {
@@ -189,6 +232,7 @@ pub(crate) fn is_owned(chain: &str) -> bool {
 
 impl fmt::Display for Tables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sets.values().try_for_each(|set| writeln!(f, "{SET}{set}"))?;
         for (name, chains) in &self.tables {
             writeln!(f, "*{name}")?;
             for (name, chain) in chains {

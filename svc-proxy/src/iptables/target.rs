@@ -27,6 +27,14 @@ pub enum Target {
         /// Bits that are cleared before.
         mask: u32,
     },
+    /// `SET --add-set`: the source is in a set from now on, for so long, and the next rule goes on.
+    #[non_exhaustive]
+    Remember {
+        /// The set.
+        set: String,
+        /// For how long.
+        seconds: u64,
+    },
     /// A new destination for its connection.
     Dnat(SocketAddr),
     /// Its connection gets the host's address as source, from a random port.
@@ -80,6 +88,9 @@ impl Target {
                 f.write_str(" -j REJECT --reject-with icmp-port-unreachable")
             }
             Target::Mark { value, mask } => write!(f, " -j MARK --set-xmark {value:#x}/{mask:#x}"),
+            Target::Remember { set, seconds } => {
+                write!(f, " -j SET --add-set {set} src --exist --timeout {seconds}")
+            }
             Target::Dnat(to) => write!(f, " -j DNAT --to-destination {to}"),
             Target::Masquerade => f.write_str(" -j MASQUERADE --random-fully"),
         }

@@ -18,11 +18,12 @@ COMMIT
 *nat
 :KUBE-SEP-AAAAAAAAAAAAAAAA - [0:0]
 :KUBE-T - [0:0]
--A KUBE-SEP-AAAAAAAAAAAAAAAA -p tcp -m recent --set --name KUBE-SEP-AAAAAAAAAAAAAAAA --mask 255.255.255.255 --rsource -m tcp -j DNAT --to-destination 10.1.1.1:80
+-A KUBE-SEP-AAAAAAAAAAAAAAAA -m comment --comment "a/b" -j SET --add-set SVC-PROXY-AAAAAAAAAAAAAAAA src --exist --timeout 10800
+-A KUBE-SEP-AAAAAAAAAAAAAAAA -p tcp -m tcp -j DNAT --to-destination 10.1.1.1:80
 -A KUBE-T -j MARK --set-xmark 0x4000/0x0
 -A KUBE-T -d 10.0.0.1/32 -p tcp -m comment --comment "default/web:http cluster IP" -m tcp --dport 80 -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ
 -A KUBE-T ! -s 10.0.0.0/8 -d 10.0.0.1/32 ! -i cni+ -p udp -m udp --dport 80:127 -g KUBE-MARK-MASQ
--A KUBE-T -s 0.0.0.3/0.0.0.63 -m recent --rcheck --seconds 10800 --reap --name KUBE-SEP-AAAAAAAAAAAAAAAA.3 --mask 255.255.255.255 --rsource -j KUBE-SEP-AAAAAAAAAAAAAAAA
+-A KUBE-T -s 0.0.0.3/0.0.0.63 -m set --match-set SVC-PROXY-AAAAAAAAAAAAAAAA src -j KUBE-SEP-AAAAAAAAAAAAAAAA
 -A KUBE-T -m statistic --mode random --probability 0.33333333349 -j KUBE-SEP-AAAAAAAAAAAAAAAA
 COMMIT
 "#;

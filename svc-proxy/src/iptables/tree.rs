@@ -158,31 +158,24 @@ impl Tree<'_> {
         slots.filter_map(|low| self.tight(low, length)).collect()
     }
 
-    /// What stands in the chain of a node: rules of Services, or jumps. `rules` gives those at a key.
+    /// What stands in the chain of a node: rules of Services, or jumps. `rules` gives those of Services at a key.
     pub(crate) fn rules(
         &self,
         node: Node,
-        rules: &mut impl FnMut(Key, &ObjectName) -> Vec<Rule>,
+        rules: &mut impl FnMut(Key, &[ObjectName]) -> Vec<Rule>,
     ) -> Vec<Rule> {
         if !self.is_leaf(node) {
             return self.children(node).into_iter().map(|child| self.jump(child)).collect();
         }
-        let mut all = Vec::new();
-        for (key, services) in self.within(node.low, node.length) {
-            for service in services {
-                for rule in rules(*key, service) {
-                    // Several ports of a Service ask for the same.
-                    if all.last() != Some(&rule) {
-                        all.push(rule);
-                    }
-                }
-            }
-        }
+        let keys = self.within(node.low, node.length);
+        let mut all: Vec<_> = keys.flat_map(|(key, services)| rules(*key, services)).collect();
+        // Several ports of a Service ask for the same.
+        all.dedup();
         all
     }
 
     /// What stands in the chain that the tree begins in.
-    pub(crate) fn root_rules(&self, rules: &mut impl FnMut(Key, &ObjectName) -> Vec<Rule>) -> Vec<Rule> {
+    pub(crate) fn root_rules(&self, rules: &mut impl FnMut(Key, &[ObjectName]) -> Vec<Rule>) -> Vec<Rule> {
         self.root().map(|root| self.rules(root, rules)).unwrap_or_default()
     }
 

@@ -46,8 +46,7 @@ impl Tally {
         self.counts.last.clear();
         for (family, change) in (0_u8..).zip(changes) {
             let mut table = None;
-            for line in change.lines() {
-                let line = line.line();
+            for line in change.text().lines() {
                 if let Some(name) = line.strip_prefix('*') {
                     table = TableName::ALL.into_iter().find(|table| table.as_str() == name);
                 } else if let Some(table) = table {

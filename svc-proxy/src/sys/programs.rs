@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use svc_model::AddressType;
@@ -118,7 +119,7 @@ impl Programs {
         let program = self.of(variant, change.family(), "restore")?;
         let wait = self.wait.as_secs().to_string();
         let arguments = ["--noflush", "-w", &wait].map(OsString::from);
-        let output = self.run(&program, &arguments, Some(change.to_string()))?;
+        let output = self.run(&program, &arguments, Some(change.shared_text()))?;
         if output.status.success() {
             return Ok(());
         }
@@ -177,7 +178,12 @@ impl Programs {
         directories.into_iter().map(|directory| directory.join(name)).collect()
     }
 
-    fn run(&self, program: &Path, arguments: &[OsString], input: Option<String>) -> Result<Output, Error> {
+    fn run(
+        &self,
+        program: &Path,
+        arguments: &[OsString],
+        input: Option<Arc<String>>,
+    ) -> Result<Output, Error> {
         let environment =
             [("LC_ALL".into(), "C".into()), ("XTABLES_LOCKFILE".into(), self.lock_in_use().into_os_string())];
         process::run(program, arguments, &environment, input, self.limit)

@@ -7,11 +7,10 @@ mod walk;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use super::dice::Dice;
 use super::{Memory, RuleAt, Ruleset, Trace, TraceError, Way};
-use crate::iptables::{self, Match, Policy, Recent, Rule, Rules, TableName, Target};
+use crate::iptables::{self, Policy, Rule, Rules, TableName, Target};
 use crate::packet::Packet;
 use walk::Walk;
 
@@ -33,8 +32,6 @@ const MOST_WAYS: usize = 100_000;
 #[derive(Clone, Debug)]
 pub struct Listing {
     chains: Arc<HashMap<(bool, TableName), HashMap<String, IndexedChain>>>,
-    /// For how long what a list remembers holds.
-    seconds: Arc<HashMap<String, Duration>>,
 }
 
 /// A chain with rules that know where they stand.
@@ -72,19 +69,18 @@ impl RuleAt for PlacedRule {
 impl Listing {
     /// Indexes tables. O(size of the tables).
     pub fn new(families: impl IntoIterator<Item = iptables::Tables>) -> Self {
-        let (mut chains, mut seconds) = (HashMap::<_, HashMap<_, _>>::new(), HashMap::new());
+        let mut chains = HashMap::<_, HashMap<_, _>>::new();
         for tables in families {
             let ipv6 = tables.family() == svc_model::AddressType::Ipv6;
             for (table, all) in tables.tables() {
                 let program = tables.program();
                 let names = all.iter().map(|(name, chain)| {
-                    chain.rules().iter().for_each(|rule| note_seconds(rule, &mut seconds));
                     (name.clone(), indexed((*table, format!("{program} {table}")), name, chain))
                 });
                 chains.entry((ipv6, *table)).or_default().extend(names);
             }
         }
-        Self { chains: Arc::new(chains), seconds: Arc::new(seconds) }
+        Self { chains: Arc::new(chains) }
     }
 
     fn chain(&self, ipv6: bool, table: TableName, name: &str) -> Option<&IndexedChain> {
@@ -104,17 +100,6 @@ fn indexed(table: (TableName, String), name: &str, chain: &iptables::Chain) -> I
         })
     };
     IndexedChain { policy: chain.policy(), rules: (1..).zip(chain.rules()).map(place).collect() }
-}
-
-fn note_seconds(rule: &Rule, seconds: &mut HashMap<String, Duration>) {
-    for extension in &rule.matches {
-        if let Match::Recent(Recent::Check { name, seconds: time }) = extension {
-            // Of several chains that ask the same list, whoever asks for less decides.
-            let time = Duration::from_secs(*time);
-            let known = seconds.entry(name.clone()).or_insert(time);
-            *known = time.min(*known);
-        }
-    }
 }
 
 impl Ruleset for Listing {

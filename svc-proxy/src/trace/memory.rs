@@ -12,8 +12,8 @@ use svc_nft::{Data, Key, Name, TableId};
 pub struct Memory {
     /// What rules added to sets; `None` where they deleted.
     sets: BTreeMap<Place, Option<Remembered>>,
-    /// Sources that are in lists of xt_recent, by list.
-    lists: BTreeSet<(String, IpAddr)>,
+    /// Sources that are in sets of ip_set, by set.
+    ipsets: BTreeSet<(String, IpAddr)>,
     /// Where IPVS leads clients that stay: its templates.
     templates: BTreeMap<(ServiceId, IpAddr), SocketAddr>,
 }
@@ -30,16 +30,16 @@ impl Memory {
     /// Nobody is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lists.is_empty() && self.templates.is_empty() && self.sets.values().all(Option::is_none)
+        self.ipsets.is_empty() && self.templates.is_empty() && self.sets.values().all(Option::is_none)
     }
 
-    /// Whether a source is in a list.
-    pub(super) fn is_listed(&self, list: &str, source: IpAddr) -> bool {
-        self.lists.contains(&(list.to_owned(), source))
+    /// Whether a source is in a set of ip_set.
+    pub(super) fn is_in_ipset(&self, set: &str, source: IpAddr) -> bool {
+        self.ipsets.contains(&(set.to_owned(), source))
     }
 
-    pub(super) fn list(&mut self, list: &str, source: IpAddr) {
-        self.lists.insert((list.to_owned(), source));
+    pub(super) fn add_to_ipset(&mut self, set: &str, source: IpAddr) {
+        self.ipsets.insert((set.to_owned(), source));
     }
 
     /// Where IPVS leads a client of a virtual server.

@@ -19,8 +19,6 @@ mod histories;
 mod mutations;
 mod outcomes;
 mod packets;
-#[path = "../kernel/programs.rs"]
-mod programs;
 mod reference;
 mod settings;
 mod subject;

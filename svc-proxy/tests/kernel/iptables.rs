@@ -1,6 +1,6 @@
 //! The mode iptables on the kernel, by the programs of both variants.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use svc_proxy::iptables::Variant;
 use svc_proxy::sys::{Kernel, Programs};
 use svc_proxy::{Backend, Error, Proxy, ProxyBuilder, Status};
 
+use crate::affinity::sets;
 use crate::cluster::{Cluster, node_config, web};
 use crate::traffic::{Load, ask, ask_often, assert_refused, hold};
 use crate::{trial, trial_of};
@@ -65,6 +66,7 @@ pub async fn saved(host: &Host, variant: Variant) -> Result<Vec<String>> {
 pub async fn assert_nothing_left(host: &Host, variant: Variant) -> Result {
     let left = saved(host, variant).await?;
     assert!(!left.iter().any(|line| line.contains("KUBE-") || line.contains("SVC-PROXY")), "{left:#?}");
+    assert_eq!(sets(host).await?, BTreeMap::new());
     Ok(())
 }
 

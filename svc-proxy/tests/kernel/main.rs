@@ -10,6 +10,7 @@
     reason = "a test"
 )]
 
+mod affinity;
 mod cluster;
 mod frontends;
 mod iptables;
@@ -17,7 +18,6 @@ mod ipvs;
 mod killed;
 mod life;
 mod policies;
-mod programs;
 mod switching;
 mod text;
 mod traffic;
@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         text::trials(),
         udp::trials(),
         iptables::trials(),
+        affinity::trials(),
         switching::trials(),
         ipvs::trials(),
     ];

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use libtest_mimic::Trial;
 use svc_lab::{Host, Lab, Result};
 use svc_model::{AddressType, store::Store, yaml};
+use svc_nft::ipset::IpSets;
 use svc_nft::{Batch, Dataplane as _, Socket, Table, TableId};
 use svc_proxy::iptables::{self, Change, Stamp, TableName, Tables, Variant};
 use svc_proxy::sys::Kernel;
@@ -212,7 +213,7 @@ impl iptables::Dataplane for Deadly {
     }
 
     fn list(&mut self, variant: Variant, family: AddressType, tables: &[TableName]) -> ToolResult<Tables> {
-        self.kernel.list(variant, family, tables)
+        iptables::Dataplane::list(&mut self.kernel, variant, family, tables)
     }
 
     fn restore(&mut self, variant: Variant, change: &Change) -> ToolResult<()> {
@@ -221,6 +222,10 @@ impl iptables::Dataplane for Deadly {
 
     fn remove_empty(&mut self, variant: Variant, family: AddressType) -> ToolResult<()> {
         self.around(|kernel| kernel.remove_empty(variant, family))
+    }
+
+    fn sets(&mut self) -> &mut dyn IpSets {
+        self.kernel.sets()
     }
 
     fn stamp(&mut self, variant: Variant, family: AddressType) -> ToolResult<Stamp> {

@@ -18,11 +18,11 @@ use libtest_mimic::Trial;
 use svc_lab::{Lab, Result};
 use svc_model::Protocol;
 use svc_proxy::Node;
+use svc_proxy::iptables::Variant;
 use svc_proxy::packet::{Entry, Host, Packet};
 use svc_proxy::trace::{Outcome, Trace};
 
-use crate::programs::Programs;
-use crate::trial;
+use crate::{trial, trial_of};
 use flows::{Flow, Seen, Sender};
 use lab::{By, Net, Truth};
 
@@ -45,20 +45,20 @@ pub fn trials() -> Vec<Trial> {
     }
     for (layout, flat, variant) in IPTABLES {
         trials.extend(EVERY[..2].iter().map(|(protocols, what)| {
-            let name = format!("trace_says_what_{what}_meet_by_iptables_{layout}_{variant}");
-            by_iptables(name, usual(), protocols, flat, variant)
+            let name = format!("trace_says_what_{what}_meet_{layout}");
+            by_iptables(&name, usual(), protocols, flat, variant)
         }));
     }
     // TCP and UDP by one way each, and not by the same.
     for (at, (protocols, what)) in EVERY[..2].iter().enumerate() {
         let ways = IPTABLES.into_iter().cycle().skip(at);
         trials.extend(ways.zip(settings::all()).map(|((layout, flat, variant), (name, node))| {
-            let name = format!("trace_says_what_{what}_meet_by_iptables_{layout}_{variant}_{name}");
-            by_iptables(name, node, protocols, flat, variant)
+            let name = format!("trace_says_what_{what}_meet_{layout}_{name}");
+            by_iptables(&name, node, protocols, flat, variant)
         }));
     }
-    let name = "trace_says_what_sctp_packets_meet_by_iptables_tree_nft".to_owned();
-    trials.push(by_iptables(name, usual(), &[Protocol::Sctp], false, "nft"));
+    let name = "trace_says_what_sctp_packets_meet_tree";
+    trials.push(by_iptables(name, usual(), &[Protocol::Sctp], false, Variant::Nft));
     trials
 }
 
@@ -67,23 +67,23 @@ const EVERY: [(&[Protocol], &str); 3] =
     [(&[Protocol::Tcp], "packets"), (&[Protocol::Udp], "udp_packets"), (&[Protocol::Sctp], "sctp_packets")];
 
 /// Every layout by every variant of the programs.
-const IPTABLES: [(&str, bool, &str); 4] =
-    [("tree", false, "legacy"), ("tree", false, "nft"), ("flat", true, "legacy"), ("flat", true, "nft")];
+const IPTABLES: [(&str, bool, Variant); 4] = [
+    ("tree", false, Variant::Legacy),
+    ("tree", false, Variant::Nft),
+    ("flat", true, Variant::Legacy),
+    ("flat", true, Variant::Nft),
+];
 
 fn by_iptables(
-    name: String,
+    name: &str,
     node: Node,
     protocols: &'static [Protocol],
     flat: bool,
-    variant: &'static str,
+    variant: Variant,
 ) -> Trial {
-    if let Some(missing) = Programs::missing(variant) {
-        return Trial::test(name.clone(), move || {
-            println!("SKIP {name}: {missing}");
-            Ok(())
-        });
-    }
-    trial(&name, move |lab| truth(lab, node, protocols, 1, By::Iptables { flat, variant }))
+    trial_of(variant, name, move |lab, variant| {
+        truth(lab, node, protocols, 1, By::Iptables { flat, variant })
+    })
 }
 
 /// Sends every flow so many times, for lots are drawn.

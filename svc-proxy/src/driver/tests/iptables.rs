@@ -1,6 +1,6 @@
 //! The mode iptables, and going from one mode to another.
 
-use svc_model::AddressType;
+use svc_model::{AddressType, Kind, ObjectName, ObjectRef, Revision};
 
 use super::*;
 use crate::iptables::{Change, Dataplane as _, TableName, Tables};
@@ -25,7 +25,7 @@ fn is_clean(kernel: &mut fake::Kernel) -> bool {
 fn assert_right(kernel: &mut fake::Kernel, store: &Store) {
     let rules = Plan::new(&store.snapshot(), &node()).compile(&crate::iptables::Backend::default());
     let change = Change::between(&tables(kernel).owned(), &rules.tables()[0]);
-    let others = change.lines().iter().filter(|line| !line.line().contains("SVC-PROXY-MARKER"));
+    let others = change.lines().filter(|line| !line.line().contains("SVC-PROXY-MARKER"));
     assert!(others.count() <= 2, "{change}");
 }
 
@@ -42,7 +42,7 @@ async fn changes_send_chains_that_differ_and_list_nothing() {
     assert_eq!(kernel.listings_of_iptables(), listings);
     let changes = kernel.changes().split_off(changes);
     assert_eq!(changes.len(), 10);
-    assert!(changes.iter().all(|(_, change)| change.lines().len() < 40), "{changes:?}");
+    assert!(changes.iter().all(|(_, change)| change.lines().count() < 40), "{changes:?}");
     assert_right(&mut kernel, &store);
     assert_eq!(handle.status().repairs(), 0);
 }
@@ -218,4 +218,79 @@ async fn a_start_removes_what_another_mode_left() {
     assert_right(&mut same, &store);
     handle.clean_up().await.unwrap();
     assert_eq!(same.sysctl(FORWARD).unwrap().as_deref(), Some("0"));
+}
+
+fn loyal(store: &Store, number: u8) -> Revision {
+    let manifests = format!(
+        "{{apiVersion: v1, kind: Service, metadata: {{name: loyal-{number}, namespace: default}},
+          spec: {{clusterIP: 10.97.0.{number}, sessionAffinity: ClientIP, ports: [{{port: 80}}]}}}}
+---
+{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
+  metadata: {{name: loyal-{number}-1, namespace: default, labels: {{kubernetes.io/service-name: loyal-{number}}}}},
+  ports: [{{port: 8080}}], endpoints: [{{addresses: [10.244.9.{number}]}}]}}"
+    );
+    store.apply(svc_model::yaml::read(&manifests).stored().0)
+}
+
+fn sets(kernel: &fake::Kernel) -> usize {
+    use svc_nft::ipset::IpSets as _;
+    kernel.sets_of_iptables().list().unwrap().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn sets_of_clients_come_before_their_rules_and_go_after_them() {
+    let (mut kernel, store) = (fake::Kernel::new(), Store::new());
+    let handle = start_iptables(&kernel, &store, false);
+    assert!(served(&handle, services(&store, 3)).await.is_fine());
+    assert_eq!(sets(&kernel), 0);
+    for number in 1..4 {
+        assert!(served(&handle, loyal(&store, number)).await.is_fine());
+        assert_eq!(sets(&kernel), usize::from(number));
+    }
+    assert_right(&mut kernel, &store);
+    let name = ObjectName::new("default", "loyal-2");
+    let gone = store.update([], [ObjectRef::new(Kind::Service, name)]);
+    assert!(served(&handle, gone).await.is_fine());
+    assert_eq!(sets(&kernel), 2);
+    // A successor keeps those that are there, and removes what a former one left.
+    drop(handle);
+    kernel.with_sets_of_iptables(|sets| {
+        use svc_nft::ipset::{IpSet, IpSets as _};
+        sets.create(&IpSet::new("SVC-PROXY-AAAAAAAAAAAAAAAA", svc_nft::Family::Ip)).unwrap();
+        sets.create(&IpSet::new("mine", svc_nft::Family::Ip)).unwrap();
+    });
+    let handle = start_iptables(&kernel, &store, false);
+    assert!(served(&handle, add_service(&store, 9)).await.is_fine());
+    assert_eq!(sets(&kernel), 3);
+    handle.clean_up().await.unwrap();
+    assert!(is_clean(&mut kernel));
+    assert_eq!(sets(&kernel), 1);
+}
+
+/// `IPSET_ERR_FIND_TYPE`
+const NO_SUCH_TYPE: i32 = 4098;
+
+#[tokio::test(start_paused = true)]
+async fn a_kernel_without_sets_keeps_out_services_that_need_them_and_no_others() {
+    let (mut kernel, store) = (fake::Kernel::new(), Store::new());
+    kernel.with_sets_of_iptables(|sets| sets.refuse(Some(NO_SUCH_TYPE)));
+    services(&store, 20);
+    loyal(&store, 1);
+    let handle = start_iptables(&kernel, &store, false);
+    let status = served(&handle, loyal(&store, 2)).await;
+    let names: Vec<_> = status.rejections().iter().map(|it| it.service().to_string()).collect();
+    assert_eq!(names, ["default/loyal-1", "default/loyal-2"]);
+    let text = status.rejections()[0].to_string();
+    assert!(text.contains("which session affinity remembers clients in, cannot be made"), "{text}");
+    assert!(text.contains("no sets of this type") && text.contains("ip_set_hash_ip"), "{text}");
+    let tables = tables(&mut kernel).to_string();
+    assert!((1..=20).all(|number| tables.contains(&format!("default/web-{number} "))));
+    // One more, as a change.
+    let status = served(&handle, loyal(&store, 3)).await;
+    assert_eq!(status.rejections().len(), 3);
+    assert!(served(&handle, add_service(&store, 21)).await.error().is_none());
+    // The module is loaded.
+    kernel.with_sets_of_iptables(|sets| sets.refuse(None));
+    handle.statuses().wait_for(|status| status.rejections().is_empty()).await.unwrap();
+    assert_right(&mut kernel, &store);
 }

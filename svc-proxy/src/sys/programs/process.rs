@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::iptables::Cause;
@@ -23,7 +23,7 @@ pub(super) fn run(
     program: &Path,
     arguments: &[OsString],
     environment: &[(OsString, OsString)],
-    input: Option<String>,
+    input: Option<Arc<String>>,
     limit: Duration,
 ) -> Result<Output, Cause> {
     let until = Instant::now() + limit;

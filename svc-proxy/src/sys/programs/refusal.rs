@@ -22,7 +22,7 @@ pub(super) fn of(program: &str, output: &Output, change: Option<&Change>) -> Err
         return Error::new(program, Cause::TooLarge);
     }
     let line = line(&output.stderr);
-    let text = line.and_then(|line| Some(change?.lines().get(line.checked_sub(1)?)?.line().to_owned()));
+    let text = line.and_then(|line| Some(change?.text().lines().nth(line.checked_sub(1)?)?.to_owned()));
     let cause = match (line, text) {
         // Not what is in a table: the table itself.
         (Some(_), Some(table)) if table.starts_with('*') => Cause::Failed {

@@ -2,7 +2,7 @@
 
 use super::PlacedRule;
 use super::walk::{Halt, Walk, is_foreign, unknown};
-use crate::iptables::{Match, Recent};
+use crate::iptables::Match;
 use crate::packet::Entry;
 
 impl Walk<'_> {
@@ -49,12 +49,7 @@ impl Walk<'_> {
             Match::CtState(test) => test.holds(test.value.iter().any(|state| self.has_state(*state))),
             Match::Mark(test) => test.holds(self.mark & test.value.1 == test.value.0),
             Match::Random(share) => self.dice.happens(f64::from(*share) / f64::from(1_u32 << 31)),
-            Match::Recent(Recent::Check { name, .. }) => self.memory.is_listed(name, self.source),
-            Match::Recent(Recent::Set { name }) => {
-                self.memory.list(name, self.source);
-                self.remembered = self.listing.seconds.get(name).copied();
-                true
-            }
+            Match::Set(name) => self.memory.is_in_ipset(name, self.source),
         }
     }
 }

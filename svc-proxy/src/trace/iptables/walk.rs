@@ -272,6 +272,11 @@ impl<'a> Walk<'a> {
                 self.mark = (self.mark & !mask) ^ value;
                 Ok(Left::Returned)
             }
+            Target::Remember { set, seconds } => {
+                self.memory.add_to_ipset(set, self.source);
+                self.remembered = Some(Duration::from_secs(*seconds));
+                Ok(Left::Returned)
+            }
             Target::Dnat(to) if in_nat && self.hook.translates_destinations() => {
                 (self.dnat, self.destination) = (Some(*to), *to);
                 Ok(Left::Accepted)

@@ -71,7 +71,7 @@ const DISPATCH: [&str; 6] = [
 
 /// The rules of a plan, and all that differ from them in one place.
 pub(super) fn mutants(plan: &Plan, flat: bool) -> (Vec<Box<dyn Altered>>, Vec<Mutant>) {
-    let rules = Backend::default().flat(flat).affinity_lists(1).compile(plan);
+    let rules = Backend::default().flat(flat).compile(plan);
     let (mut all, mut mutants) = (Vec::new(), Vec::new());
     for tables in rules.tables() {
         let original =
@@ -350,13 +350,8 @@ fn alterations_of(part: &str, rule: &str, chains: &[String]) -> Vec<(&'static st
         ["-m", "statistic", .., share] => {
             vec![("match removed", None), ("share changed", Some(part.replace(share, "0.11000000034")))]
         }
-        ["-m", "recent", ..] => {
-            let behind = |word| words.iter().position(|it| *it == word).map(|at| words[at + 1]);
-            let (name, seconds) = (behind("--name").unwrap(), behind("--seconds"));
-            let shorter = seconds.map(|seconds| part.replace(&format!("--seconds {seconds}"), "--seconds 7"));
-            let renamed = part.replace(name, "KUBE-SEP-OTHER");
-            let all = [("match removed", None), ("list changed", Some(renamed))].into_iter();
-            all.chain(shorter.map(|shorter| ("time changed", Some(shorter)))).collect()
+        ["-m", "set", "--match-set", name, _] => {
+            vec![("match removed", None), ("set changed", Some(part.replace(name, "SVC-PROXY-OTHER")))]
         }
         ["-j", target, ..] => {
             let others = targets(target, part, rule, chains).into_iter();
@@ -389,6 +384,13 @@ fn targets(target: &str, part: &str, rule: &str, chains: &[String]) -> Vec<(&'st
         }
         "MARK" => vec![("mark changed", part.replace("0x4000", "0x8000"))],
         "MASQUERADE" => vec![("masquerade to accept", to("ACCEPT"))],
+        "SET" => {
+            let words: Vec<_> = part.split(' ').collect();
+            let behind = |word| words.iter().position(|it| *it == word).map(|at| words[at + 1]).unwrap();
+            let shorter = part.replace(&format!("--timeout {}", behind("--timeout")), "--timeout 7");
+            let renamed = part.replace(behind("--add-set"), "SVC-PROXY-OTHER");
+            vec![("time changed", shorter), ("set changed", renamed)]
+        }
         "DNAT" => {
             let (address, _) = part.rsplit_once(':').unwrap();
             vec![("dnat port changed", format!("{address}:1"))]

@@ -2,22 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use svc_model::ObjectName;
-use svc_proxy::iptables::{Backend, Change, Rules, Tables};
+use svc_model::{AddressType, ObjectName};
+use svc_nft::ipset::IpSets as _;
+use svc_proxy::iptables::{Backend, Change, Dataplane, Rules, TableName, Tables, Variant};
 use svc_proxy::trace::{Ruleset, iptables::Listing};
-use svc_proxy::{Compiler as _, Plan, ProxyMode};
+use svc_proxy::{Compiler as _, Plan, ProxyMode, sys};
 
 use super::{Follower, Kernel, Subject};
-use crate::programs::Programs;
 
 pub(super) struct Iptables {
     pub(super) flat: bool,
 }
 
 impl Iptables {
-    /// Few lists, so that what a client meets can be followed on paper.
     fn compile(&self, plan: &Plan) -> Rules {
-        Backend::default().flat(self.flat).affinity_lists(2).compile(plan)
+        Backend::default().flat(self.flat).compile(plan)
     }
 }
 
@@ -39,7 +38,9 @@ impl Subject for Iptables {
     }
 
     fn missing(&self, way: &'static str) -> Option<String> {
-        Programs::missing(way)
+        let program = format!("iptables-{way}-restore");
+        let is_there = std::process::Command::new(&program).arg("--version").output().is_ok();
+        (!is_there).then(|| format!("no {program} program here (Debian's package `iptables` has it)"))
     }
 
     fn follower(&self, plan: &Plan, kernel: Kernel) -> Box<dyn Follower> {
@@ -49,7 +50,7 @@ impl Subject for Iptables {
             let empty = Tables::new(tables.family());
             let mut kernel: Box<dyn Held> = match kernel {
                 Kernel::Fake => Box::new(empty),
-                Kernel::Real(variant) => Box::new(Programs { variant, family: tables.family() }),
+                Kernel::Real(way) => Box::new(InKernel::new(way, tables.family())),
             };
             // Whatever was there before.
             let change = Change::between(&kernel.tables(), &tables);
@@ -113,12 +114,39 @@ impl Held for Tables {
 }
 
 /// Those of the network namespace that this thread is in.
-impl Held for Programs {
+struct InKernel {
+    kernel: sys::Kernel,
+    variant: Variant,
+    family: AddressType,
+}
+
+impl InKernel {
+    fn new(way: &str, family: AddressType) -> Self {
+        let variant = Variant::ALL.into_iter().find(|variant| variant.name() == way).unwrap();
+        Self { kernel: sys::Kernel::new(), variant, family }
+    }
+
+    fn destroy(&mut self, set: &str) -> Result<(), String> {
+        loop {
+            match self.kernel.destroy(set) {
+                // Rules of nf_tables let go of it a moment after they are gone.
+                Err(error) if error.is_busy() => std::thread::yield_now(),
+                destroyed => return destroyed.map(drop).map_err(|error| error.to_string()),
+            }
+        }
+    }
+}
+
+impl Held for InKernel {
     fn restore(&mut self, change: &Change) -> Result<(), String> {
-        Programs::restore(*self, change)
+        for set in change.made() {
+            self.kernel.create(set).map_err(|error| error.to_string())?;
+        }
+        self.kernel.restore(self.variant, change).map_err(|error| error.to_string())?;
+        change.unused().iter().try_for_each(|set| self.destroy(set))
     }
 
     fn tables(&mut self) -> Tables {
-        Programs::tables(*self).owned()
+        Dataplane::list(&mut self.kernel, self.variant, self.family, &TableName::ALL).unwrap().owned()
     }
 }

@@ -6,14 +6,14 @@ use svc_lab::{Host, Lab, Result, Task};
 use svc_model::store::Store;
 use svc_model::{AddressType, Object, Protocol, Snapshot, yaml};
 use svc_nft::{Dataplane as _, Socket};
-use svc_proxy::iptables::{Backend, Change, Tables};
+use svc_proxy::iptables::{Backend, Dataplane as _, MARKER, TableName, Tables, Variant};
+use svc_proxy::sys::Kernel;
 use svc_proxy::trace::{Ruleset, iptables, nftables};
 use svc_proxy::{Compiler as _, Handle, Node, Plan, Proxy, SysctlPolicy};
 
 use super::flows::{self, Arrivals, Flow};
 use super::shapes::{Shape, shapes};
 use crate::cluster::{PORT, add_bridge, attach_pod};
-use crate::programs::Programs;
 use crate::traffic;
 
 /// One family's addresses.
@@ -82,22 +82,17 @@ pub struct Truth {
     pub pods: Vec<Host>,
     pub arrivals: Arrivals,
     shapes: Vec<Shape>,
-    rules: Rules,
+    by: By,
+    _driver: (Handle, Task<()>),
 }
 
-/// Which rules, and how they come into the kernel.
+/// Which rules the driver keeps in the kernel.
 #[derive(Clone, Copy, Debug)]
 pub enum By {
-    /// nftables, by the driver.
+    /// nftables.
     Nftables,
-    /// iptables, by the programs of a variant.
-    Iptables { flat: bool, variant: &'static str },
-}
-
-/// What put the rules into the kernel.
-enum Rules {
-    Driven { _handle: Handle, _driver: Task<()> },
-    Restored { variant: &'static str },
+    /// iptables of a variant.
+    Iptables { flat: bool, variant: Variant },
 }
 
 impl Truth {
@@ -132,17 +127,18 @@ impl Truth {
         let (objects, _) = yaml::read(&manifests).stored();
         let services = shapes.len() + shapes.iter().filter(|shape| shape.own.is_some()).count();
         assert_eq!(objects.len(), 3 * services);
-        let rules = match by {
-            By::Nftables => drive(&node, config, objects).await?,
-            By::Iptables { flat, variant } => restore(&node, &config, objects, flat, variant).await?,
-        };
-        Ok(Self { client, node, other, pods, arrivals, shapes, rules })
+        let driver = drive(&node, config.clone(), objects.clone(), by).await?;
+        let truth = Self { client, node, other, pods, arrivals, shapes, by, _driver: driver };
+        if let By::Iptables { flat, variant } = by {
+            truth.is_as_printed(&config, objects, flat, variant).await;
+        }
+        Ok(truth)
     }
 
     /// The rules that the kernel lists.
     pub async fn listed(&self) -> Result<Box<dyn Ruleset>> {
-        Ok(match self.rules {
-            Rules::Driven { .. } => {
+        Ok(match self.by {
+            By::Nftables => {
                 let tables = self.node.run(|| async {
                     let mut kernel = Socket::open()?;
                     let ids = kernel.list_tables()?;
@@ -150,12 +146,27 @@ impl Truth {
                 });
                 Box::new(nftables::Tables::new(tables.await?.into_iter().flatten()))
             }
-            Rules::Restored { variant } => {
-                let list = move |family| Programs { variant, family }.tables();
-                let tables = self.node.run(move || async move { FAMILIES.map(list) }).await;
-                Box::new(iptables::Listing::new(tables))
-            }
+            By::Iptables { variant, .. } => Box::new(iptables::Listing::new(self.tables(variant).await)),
         })
+    }
+
+    /// All tables as the programs list them.
+    async fn tables(&self, variant: Variant) -> [Tables; 2] {
+        let list = move |family| Kernel::new().list(variant, family, &TableName::ALL).unwrap();
+        self.node.run(move || async move { FAMILIES.map(list) }).await
+    }
+
+    /// The programs list what was printed, and what they list is read as it was meant. What remembers settings is the driver's.
+    async fn is_as_printed(&self, config: &Node, objects: Vec<Object>, flat: bool, variant: Variant) {
+        let snapshot: Snapshot = objects.into_iter().collect();
+        let compiled = Backend::default().flat(flat).compile(&Plan::new(&snapshot, config)).tables();
+        for (mut listed, mut compiled) in self.tables(variant).await.into_iter().zip(compiled) {
+            for tables in [&mut listed, &mut compiled] {
+                tables.remove(TableName::Mangle, MARKER);
+            }
+            assert_eq!(listed.owned().to_string(), compiled.to_string());
+            assert_eq!(listed.owned(), compiled);
+        }
     }
 
     /// Every frontend from everywhere; and some addresses and ports that no Service has.
@@ -182,69 +193,24 @@ impl Truth {
 
 const FAMILIES: [AddressType; 2] = [AddressType::Ipv4, AddressType::Ipv6];
 
-async fn drive(node: &Host, config: Node, objects: Vec<Object>) -> Result<Rules> {
+async fn drive(node: &Host, config: Node, objects: Vec<Object>, by: By) -> Result<(Handle, Task<()>)> {
     let store = Store::new();
-    let proxy = Proxy::builder(config).sysctls(SysctlPolicy::Set).build();
-    let (handle, run) = proxy.drive(store.watch());
-    let driver = node.spawn(move || run);
-    handle.programmed(store.apply(objects)).await?;
-    assert!(handle.status().is_fine(), "{:?}", handle.status());
-    Ok(Rules::Driven { _handle: handle, _driver: driver })
-}
-
-async fn restore(
-    node: &Host,
-    config: &Node,
-    objects: Vec<Object>,
-    flat: bool,
-    variant: &'static str,
-) -> Result<Rules> {
-    for name in [
-        "net/ipv4/ip_forward",
-        "net/ipv6/conf/all/forwarding",
-        "net/bridge/bridge-nf-call-iptables",
-        "net/bridge/bridge-nf-call-ip6tables",
-    ] {
-        node.set_sysctl(name, 1).await?;
-    }
-    let (config, backend) = (config.clone(), Backend::default().flat(flat).affinity_lists(2));
-    node.run(move || async move { step_by_step(&config, &backend, objects, variant) }).await?;
-    Ok(Rules::Restored { variant })
-}
-
-/// In a user namespace, where no socket's buffer may be as large as it likes, the program of the nft variant takes only so
-/// much at once.
-fn step_by_step(
-    config: &Node,
-    backend: &Backend,
-    objects: Vec<Object>,
-    variant: &'static str,
-) -> std::result::Result<(), String> {
-    let mut snapshot = Snapshot::default();
-    let mut plan = Plan::new(&snapshot, config);
-    let mut rules = backend.compile(&plan);
-    let restore = |change: &Change| match change.is_empty() {
-        true => Ok(()),
-        false => Programs { variant, family: change.family() }.restore(change),
+    let proxy = Proxy::builder(config).sysctls(SysctlPolicy::Set);
+    let proxy = match by {
+        By::Nftables => proxy,
+        By::Iptables { flat, variant } => {
+            let proxy = proxy.backend(svc_proxy::Backend::Iptables).variant(variant);
+            proxy.iptables(Backend::default().flat(flat))
+        }
     };
-    for tables in rules.tables() {
-        restore(&Change::between(&Tables::new(tables.family()), &tables))?;
-    }
+    let (handle, run) = proxy.build().drive(store.watch());
+    let driver = node.spawn(move || run);
+    // Step by step, so that most of it comes as changes.
     for some in objects.chunks(9) {
-        let (next, delta) = snapshot.with(some.iter().cloned(), []);
-        let changed = plan.update(&next, &delta);
-        let before = rules.clone();
-        rules.update(&plan, &changed);
-        rules.diff_of(&before, &changed).iter().try_for_each(restore)?;
-        snapshot = next;
+        handle.programmed(store.apply(some.to_vec())).await?;
     }
-    // The program lists what was printed, and what it lists is read as it was meant.
-    for tables in backend.compile(&Plan::new(&snapshot, config)).tables() {
-        let listed = Programs { variant, family: tables.family() }.tables().owned();
-        assert_eq!(listed.to_string(), tables.to_string());
-        assert_eq!(listed, tables);
-    }
-    Ok(())
+    assert!(handle.status().is_fine(), "{:?}", handle.status());
+    Ok((handle, driver))
 }
 
 /// Everything goes by the node, and answers come back by it, whoever sees whose address.
