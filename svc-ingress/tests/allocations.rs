@@ -1,5 +1,13 @@
 //! What a plain request over HTTP/1.1 takes in memory, on connections that are open already.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test has sockets, and may panic"
+)]
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
