@@ -16,18 +16,17 @@ const SET: u16 = NLM_F_CREATE | NLM_F_REPLACE;
 
 /// Makes the operations in one system call; one result each.
 pub(super) fn apply(netlink: &mut Netlink, operations: &[Operation]) -> Vec<io::Result<()>> {
-    let mut indices = Indices::default();
-    let encoded: Vec<io::Result<Vec<Request>>> =
-        operations.iter().map(|operation| indices.requests(netlink, operation)).collect();
-    let requests = encoded.iter().flatten().flatten().cloned().collect();
+    let (mut indices, mut requests) = (Indices::default(), Vec::new());
+    let mut count_of = |operation| {
+        let of_operation = indices.requests(netlink, operation)?;
+        let count = of_operation.len();
+        requests.extend(of_operation);
+        Ok(count)
+    };
+    let counts: Vec<io::Result<usize>> = operations.iter().map(&mut count_of).collect();
     let mut answers = netlink.batch(requests).into_iter();
-    encoded
-        .into_iter()
-        .map(|requests| {
-            let answers: Vec<_> = answers.by_ref().take(requests?.len()).collect();
-            answers.into_iter().collect()
-        })
-        .collect()
+    let result = |count: io::Result<usize>| answers.by_ref().take(count?).fold(Ok(()), io::Result::and);
+    counts.into_iter().map(result).collect()
 }
 
 /// The interface index of a link.

@@ -14,6 +14,8 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 /// How often a dump is begun again when the objects change under it.
 const DUMP_TRIES: usize = 5;
 const RECEIVE_BUFFER: usize = 1 << 20;
+/// The kernel fills no datagram of a dump beyond 32 KiB.
+const DATAGRAM: usize = 64 << 10;
 
 /// A message and its flags, to which the socket adds number, request and ACK flags.
 pub(super) type Request = (RouteNetlinkMessage, u16);
@@ -22,6 +24,7 @@ pub(super) type Request = (RouteNetlinkMessage, u16);
 pub(super) struct Netlink {
     socket: Socket,
     sequence: u32,
+    received: Vec<u8>,
 }
 
 impl Netlink {
@@ -32,7 +35,7 @@ impl Netlink {
         // Answers to failed requests need not hold the request.
         socket.set_cap_ack(true)?;
         socket.set_rx_buf_sz(RECEIVE_BUFFER)?;
-        Ok(Netlink { socket, sequence: 0 })
+        Ok(Netlink { socket, sequence: 0, received: Vec::with_capacity(DATAGRAM) })
     }
 
     /// One request.
@@ -45,10 +48,13 @@ impl Netlink {
         let count = requests.len();
         let first = self.sequence.wrapping_add(1);
         let mut bytes = Vec::new();
-        for (message, flags) in requests {
-            bytes.extend(self.encode(message, flags | NLM_F_ACK));
+        for (number, (message, flags)) in requests.into_iter().enumerate() {
+            // A refusal is told in any case (netlink_rcv_skb in the kernel), and in order: the last answer says that all is done.
+            let last = if number + 1 == count { NLM_F_ACK } else { 0 };
+            self.encode(&mut bytes, message, flags | last);
         }
-        let answers = self.send(&bytes).and_then(|()| self.answers(first, count));
+        let answers = if count == 0 { Ok(()) } else { self.send(&bytes) };
+        let answers = answers.and_then(|()| self.answers(first, count));
         match answers {
             Ok(codes) => codes.into_iter().map(errno).collect(),
             Err(error) => (0..count).map(|_| Err(copy(&error))).collect(),
@@ -67,8 +73,7 @@ impl Netlink {
 
     /// The one object that answers to a request.
     pub(super) fn find(&mut self, message: RouteNetlinkMessage) -> io::Result<RouteNetlinkMessage> {
-        let bytes = self.encode(message, 0);
-        self.send(&bytes)?;
+        self.ask(message, 0)?;
         loop {
             for (header, payload) in self.receive()? {
                 match payload {
@@ -83,8 +88,7 @@ impl Netlink {
 
     /// Nothing when the dump was inconsistent and has to be taken again.
     fn try_dump(&mut self, message: RouteNetlinkMessage) -> io::Result<Option<Vec<RouteNetlinkMessage>>> {
-        let bytes = self.encode(message, NLM_F_DUMP);
-        self.send(&bytes)?;
+        self.ask(message, NLM_F_DUMP)?;
         let (mut objects, mut interrupted) = (Vec::new(), false);
         loop {
             for (header, payload) in self.receive()? {
@@ -102,16 +106,22 @@ impl Netlink {
         }
     }
 
-    fn encode(&mut self, message: RouteNetlinkMessage, flags: u16) -> Vec<u8> {
+    fn ask(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes, message, flags);
+        self.send(&bytes)
+    }
+
+    fn encode(&mut self, bytes: &mut Vec<u8>, message: RouteNetlinkMessage, flags: u16) {
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | flags;
         header.sequence_number = self.sequence;
         let mut message = NetlinkMessage::new(header, NetlinkPayload::from(message));
         message.finalize();
-        let mut bytes = vec![0; message.buffer_len().next_multiple_of(4)];
-        message.serialize(&mut bytes);
-        bytes
+        let begin = bytes.len();
+        bytes.resize(begin + message.buffer_len().next_multiple_of(4), 0);
+        message.serialize(&mut bytes[begin..]);
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -121,24 +131,27 @@ impl Netlink {
         }
     }
 
-    /// The answers' error codes, in the order of the requests.
+    /// The error codes, in the order of the requests; zero for what was not refused before the last one was answered.
     fn answers(&mut self, first: u32, count: usize) -> io::Result<Vec<i32>> {
-        let mut codes = vec![None; count];
-        while codes.iter().any(Option::is_none) {
+        let mut codes = vec![0; count];
+        let mut done = count == 0;
+        while !done {
             for (header, payload) in self.receive()? {
-                let place = header.sequence_number.wrapping_sub(first);
-                let slot = usize::try_from(place).ok().and_then(|place| codes.get_mut(place));
+                let place = usize::try_from(header.sequence_number.wrapping_sub(first)).ok();
+                let slot = place.and_then(|place| codes.get_mut(place));
                 if let (Some(slot), NetlinkPayload::Error(error)) = (slot, payload) {
-                    *slot = Some(error.raw_code());
+                    *slot = error.raw_code();
+                    done |= place == Some(count - 1);
                 }
             }
         }
-        Ok(codes.into_iter().flatten().collect())
+        Ok(codes)
     }
 
     fn receive(&mut self) -> io::Result<Vec<(NetlinkHeader, NetlinkPayload<RouteNetlinkMessage>)>> {
-        let (bytes, _) = self.socket.recv_from_full()?;
-        Ok(parse(&bytes))
+        self.received.clear();
+        self.socket.recv(&mut self.received, 0)?;
+        Ok(parse(&self.received))
     }
 }
 
