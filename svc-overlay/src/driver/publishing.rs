@@ -132,6 +132,14 @@ impl Publishing {
         }
     }
 
+    /// The store is back after it could not be reached: peers that know us no more need not wait for the next attempt.
+    pub(super) fn try_again_now(&mut self) {
+        if self.refused.is_some() {
+            self.backoff.succeeded();
+            self.due = Some(self.clock.after(Duration::ZERO));
+        }
+    }
+
     /// Takes the lease, or else this one, out of the registry.
     pub(super) async fn withdraw(&mut self, otherwise: Lease) -> Result<(), RegistryError> {
         // What is under way would come after.
@@ -192,3 +200,6 @@ impl Clock {
         begun.running.elapsed().max((self.since_boot)().saturating_sub(begun.boot))
     }
 }
+
+#[cfg(test)]
+mod tests;

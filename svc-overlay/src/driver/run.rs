@@ -140,7 +140,9 @@ impl<D: Dataplane> Driver<D> {
     }
 
     fn take(&mut self, leases: LeaseSet) {
-        self.watching = None;
+        if self.watching.take().is_some() {
+            self.publishing.try_again_now();
+        }
         let put_back = self.leases.as_ref().is_some_and(|known| leases.revision() < known.revision());
         self.publishing.look_for(&leases, put_back);
         self.leases = Some(leases);
