@@ -85,7 +85,7 @@
 //! `Pods` are not: a request that was made is carried out. MSRV 1.89.
 //!
 //! What users of flannel report again and again, and which test shows that it does not happen here, stands in
-//! [`known_faults`].
+//! [`known_faults`]; what thousands of peers cost, in [`figures`].
 //!
 //! # Features
 //!
@@ -95,6 +95,8 @@
 //! | `etcd` | no | `Etcd`, the leases in etcd under flannel's keys; building it takes the `protoc` program |
 //! | `kube` | no | `KubeNodes`, the leases as annotations of Kubernetes' Nodes under flannel's keys |
 
+#[doc = include_str!("../docs/figures.md")]
+pub mod figures {}
 #[doc = include_str!("../docs/known-faults.md")]
 pub mod known_faults {}
 
