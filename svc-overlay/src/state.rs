@@ -17,6 +17,7 @@ const LAST_RETRY: Duration = Duration::from_secs(10);
 pub struct Status {
     pub(crate) programmed: Option<Revision>,
     pub(crate) lease: Option<Lease>,
+    pub(crate) ready: bool,
     pub(crate) peers: usize,
     pub(crate) operations: u64,
     pub(crate) problems: Vec<Problem>,
@@ -33,6 +34,12 @@ impl Status {
     #[must_use]
     pub fn lease(&self) -> Option<&Lease> {
         self.lease.as_ref()
+    }
+
+    /// Whether pods may come, and the registry was told so: the lease is published, the kernel was in step after that.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready
     }
 
     /// The MAC address of the first family's VXLAN device, as read back from the kernel and published.

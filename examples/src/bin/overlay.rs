@@ -83,11 +83,11 @@ async fn apply(overlay: Overlay) -> anyhow::Result<()> {
     }
 }
 
-/// Programmed and published, or kept from it.
+/// Programmed, published and ready, or kept from it.
 fn is_settled(status: &Status) -> bool {
     let refused = |problem: &Problem| matches!(problem, Problem::Registry(_));
     match status.programmed() {
-        Some(_) => status.lease().is_some() || status.problems().iter().any(refused),
+        Some(_) => status.is_ready() || status.problems().iter().any(refused),
         None => !status.problems().is_empty(),
     }
 }

@@ -65,8 +65,13 @@ pub(super) async fn by_kubernetes(lab: Lab) -> anyhow::Result<()> {
              clusters: [{{name: k, cluster: {{server: 'http://{STORE}:8001'}}}}]}}"
         ),
     )?;
+    // Each node finds its device in another of flanneld's ways; the first of those that are named is nowhere.
+    let device = |number: u8| match number {
+        2 => vec!["--iface=ens3".to_owned(), "--iface=172.20.10.2".to_owned()],
+        _ => vec![r"--iface-regex=^172\.20\.10\.[0-9]+$".to_owned()],
+    };
     let arguments = |number: u8| {
-        let own = [format!("--node-name=n{number}"), format!("--public-ip=172.20.10.{number}")];
+        let own = [vec![format!("--node-name=n{number}")], device(number)].concat();
         let common =
             ["--kube-subnet-mgr", "--kubeconfig", text(&kubeconfig), "--net-config-path", text(&conf)];
         common.map(str::to_owned).into_iter().chain(own).collect::<Vec<_>>()
@@ -77,6 +82,15 @@ pub(super) async fn by_kubernetes(lab: Lab) -> anyhow::Result<()> {
     ensure!(address == "172.20.10.3", "{published}");
     let (done, said) = say(&a, "plan", &arguments(4)).await?;
     ensure!(!done && said.contains("node n4") && said.contains("10.9.4.0/24 lies outside Network"), "{said}");
+    let condition = &published["status"]["conditions"][0];
+    ensure!(condition["reason"] == "FlannelIsUp" && condition["status"] == "False", "{published}");
+    let nowhere = [arguments(2), vec!["--iface=ens9".to_owned()]].concat();
+    let nowhere: Vec<_> = nowhere.into_iter().filter(|it| !it.contains("172.20.10.2")).collect();
+    let (done, said) = say(&a, "plan", &nowhere).await?;
+    ensure!(
+        !done && said.contains("ens3 or ens9 is not here") && said.contains("eth0 (172.20.10.2"),
+        "{said}"
+    );
     Ok(())
 }
 
@@ -116,7 +130,7 @@ pub(super) async fn by_etcd(lab: Lab) -> anyhow::Result<()> {
     let arguments = |number: u8| {
         let file = subnet_env(number);
         // The hosts of a lab share one host name.
-        let own = [format!("--node-name=n{number}"), format!("--public-ip=172.20.10.{number}")];
+        let own = [format!("--node-name=n{number}"), format!("--iface-can-reach={STORE}")];
         let own = own.into_iter().chain([format!("--subnet-file={}", text(&file))]);
         [format!("--etcd-endpoints={endpoint}")].into_iter().chain(own).collect::<Vec<_>>()
     };

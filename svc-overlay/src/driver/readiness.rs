@@ -33,6 +33,11 @@ impl Readiness {
         self.under_way.is_none() && self.refused.is_none()
     }
 
+    /// Whether it was told of this publication.
+    pub(super) fn is_told(&self, published: Option<Revision>) -> bool {
+        published.is_some() && self.told == published
+    }
+
     /// When there is something to do, if that is known.
     pub(super) fn due(&self) -> Option<Instant> {
         self.refused.as_ref().map(|(_, again)| *again).filter(|_| self.under_way.is_none())

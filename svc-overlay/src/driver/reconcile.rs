@@ -97,6 +97,7 @@ impl<D: Dataplane> Driver<D> {
             }
             status.operations += outcome.done;
             status.lease = self.publishing.lease().cloned();
+            status.ready = self.readiness.is_told(self.publishing.published().map(|(_, revision)| revision));
             status.problems = outcome.problems.iter().cloned().chain(beside).chain(registry).collect();
             *status != before
         });
@@ -262,3 +263,6 @@ fn is_ours(kernel: &Kernel, tunnel: &Tunnel) -> bool {
 fn is_of_device(operation: &Operation) -> bool {
     matches!(operation, Operation::AddDevice(..) | Operation::SetDevice(_))
 }
+
+#[cfg(test)]
+mod tests;

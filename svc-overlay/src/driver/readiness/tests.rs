@@ -59,7 +59,9 @@ async fn it_is_told_once_for_each_publication_and_until_it_is_heard() {
     let deaf = |status: &Status| status.problems().iter().any(|it| it.to_string().contains("what was that?"));
     let status = handle.until(deaf).await.unwrap();
     assert!(status.programmed().is_some() && status.lease().is_some(), "nothing waits for it");
+    assert!(!status.is_ready());
     let status = handle.until(|status| status.problems().is_empty()).await.unwrap();
+    assert!(status.is_ready());
     let heard = || registry.heard.lock().unwrap().clone();
     assert_eq!(heard(), [status.lease().unwrap().clone()]);
     // A kernel that is mended is no news; a lease that was lost is.
