@@ -7,7 +7,7 @@ use svc_lab::{Lab, Result};
 use svc_overlay::{AttachOptions, Leases, PodError, PodId};
 use tokio::net::UdpSocket;
 
-use super::cluster::{Node, builder, drive, echo, host, node, pair, seen_from};
+use super::cluster::{Node, builder, drive, echo, host, node, pair, seen_from, tool};
 use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("packets_between_nodes_are_flannels_on_the_wire", packets_on_the_wire),
         trial("a_full_sized_datagram_passes_in_one_packet", full_sized),
         trial("pods_that_leave_the_overlay_have_the_nodes_address", masquerade),
+        trial("a_pods_port_may_answer_itself_and_everything_on_the_way_has_the_overlays_mtu", port),
         trial("a_taken_address_is_refused_and_names_both_pods", conflict),
         trial("a_failed_attach_leaves_nothing", failed_attach),
         trial("a_detached_pod_leaves_nothing_and_its_address_is_free", detach),
@@ -101,6 +102,25 @@ async fn masquerade(lab: Lab) -> Result {
     let _server = echo(&pod, 9376).await?;
     outside.add_route("10.244.2.0/24", "172.20.10.2").await?;
     assert_eq!(seen_from(&outside, ("10.244.2.65".parse()?, 9376)).await?.to_string(), "172.20.10.50");
+    Ok(())
+}
+
+async fn port(lab: Lab) -> Result {
+    let server2 = node(&lab, "server2", 2, 2, &Leases::new()).await?;
+    server2.handle.synced().await?;
+    let (pod, _) = server2.pod(&lab, "web-0", "10.244.2.65").await?;
+    // The host's own device is one end of such a pair too.
+    let veths = veths(&server2).await?;
+    let veth = veths.iter().find(|name| name.starts_with("veth")).ok_or("no port")?;
+    let shown = tool(&server2.host, &format!("bridge -d link show dev {veth}")).await?;
+    assert!(shown.contains("hairpin on") && shown.contains("master cni0"), "{shown}");
+    let links = [(&server2.host, veth.as_str()), (&server2.host, "cni0"), (&server2.host, "flannel.1")];
+    for (host, link) in links.into_iter().chain([(&pod, "eth0")]) {
+        let shown = tool(host, &format!("ip link show dev {link}")).await?;
+        assert!(shown.contains("mtu 1450") && shown.contains("UP"), "{shown}");
+    }
+    let routes = tool(&pod, "ip route").await?;
+    assert!(routes.contains("default via 10.244.2.1 dev eth0"), "{routes}");
     Ok(())
 }
 
