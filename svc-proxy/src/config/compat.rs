@@ -81,9 +81,11 @@ pub struct Compat {
     pub reject_by_icmp: bool,
     /// Affinity remembers at most 100 clients of each endpoint.
     pub affinity_of_100_clients: bool,
-    /// Affinity keeps leading to an endpoint that is gone (IPVS only).
+    /// Affinity keeps leading to an endpoint that drains, unless the kernel's setting `net.ipv4.vs.expire_quiescent_template`
+    /// is on: it is not asked for (IPVS only).
     pub affinity_outlives_endpoints: bool,
-    /// Virtual servers that others made are deleted (IPVS only).
+    /// Virtual servers that others made are deleted, whenever the kernel is asked for them: at the start, after a failure
+    /// and when somebody else changed rules (IPVS only).
     pub delete_foreign: bool,
 }
 

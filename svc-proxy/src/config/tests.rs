@@ -78,6 +78,32 @@ fn settings_follow_kube_proxy_where_asked_to() {
     }
 }
 
+/// The table of `docs/semantics.md`: a question a row, what each mode does, what is done here, and the setting.
+#[test]
+fn upstreams_side_is_that_of_the_table() {
+    let rows = include_str!("../../docs/semantics.md").lines().filter(|line| line.ends_with("` |"));
+    let rows: Vec<Vec<_>> = rows.map(|line| line.split('|').map(str::trim).collect()).collect();
+    let settings = |compat: &Compat| -> Vec<(String, bool)> {
+        let text = format!("{compat:?}").replace("Compat { ", "").replace(" }", "");
+        let pairs = text.split(", ").map(|pair| pair.split_once(": ").unwrap());
+        pairs.map(|(name, value)| (name.to_owned(), value == "true")).collect()
+    };
+    assert!(settings(&Compat::default()).iter().all(|(_, is_set)| !is_set));
+    for (mode, column) in [(ProxyMode::Iptables, 2), (ProxyMode::Nftables, 3), (ProxyMode::Ipvs, 4)] {
+        let expected = rows.iter().map(|row| {
+            let setting = row[7].trim_matches('`').to_owned();
+            // Who remembers more than we do is not followed.
+            let differs = row[column] != row[5] && (row[5] != "65 536 an endpoint" || row[column] != "all");
+            (setting, differs)
+        });
+        let mut expected = expected.collect::<Vec<_>>();
+        let mut found = settings(&Compat::upstream(mode));
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "{mode}");
+    }
+}
+
 #[test]
 fn chosen_families_are_served_without_an_address() {
     let families = [AddressType::Ipv4, AddressType::Ipv6];

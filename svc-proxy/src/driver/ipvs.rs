@@ -126,7 +126,9 @@ impl Ipvs {
         let recorded = self.record.read(kernel.nftables())?;
         let listed = kernel.ipvs().servers()?.list()?;
         let is_ours = |id: ServiceId| {
-            recorded.contains(&id) || id.address().is_some_and(|address| bound.contains(&address.ip()))
+            rules.are_alone()
+                || recorded.contains(&id)
+                || id.address().is_some_and(|address| bound.contains(&address.ip()))
         };
         let wanted = rules.servers();
         let (ours, others): (Vec<_>, Vec<_>) =

@@ -7,7 +7,7 @@ use super::ipvs::Ipvs;
 use super::mode::{Keep, Keeper, Remains};
 use super::nftables::Nft;
 use crate::iptables::Variant;
-use crate::sysctl::settle::{Before, Needs};
+use crate::sysctl::settle::{Before, EXPIRE_QUIESCENT, Needs};
 use crate::{Dataplane, Error, Node, Plan, iptables, ipvs, nftables};
 
 /// How rules reach the kernel.
@@ -25,15 +25,12 @@ pub enum Backend {
 
 impl Backend {
     /// The kernel settings that it needs beside those of all modes.
-    pub(super) fn needs(self) -> Needs {
+    pub(crate) fn needs(self) -> Needs {
         match self {
             Backend::Ipvs => &[
                 ("net/ipv4/vs/conntrack", "masquerading what IPVS forwards"),
                 ("net/ipv4/vs/expire_nodest_conn", "clients whose endpoint is gone"),
-                (
-                    "net/ipv4/vs/expire_quiescent_template",
-                    "clients that stay with an endpoint that is about to go",
-                ),
+                (EXPIRE_QUIESCENT, "clients that stay with an endpoint that is about to go"),
             ],
             _ => &[],
         }

@@ -130,6 +130,12 @@ impl Rules {
         self.owners.get(&frontend)
     }
 
+    /// Whether virtual servers that others made have to go.
+    #[cfg(feature = "driver")]
+    pub(crate) fn are_alone(&self) -> bool {
+        self.settings.alone
+    }
+
     /// What packets are traced through: as the kernel has it when all of this is in force.
     #[must_use]
     pub fn on_paper(&self) -> Tables {

@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     scheduler: Scheduler,
     /// Where node ports are served.
     node_port_addresses: BTreeSet<IpAddr>,
+    /// [`Compat::delete_foreign`](crate::Compat::delete_foreign)
+    pub(crate) alone: bool,
 }
 
 /// A virtual server, and the frontend that it is for.
@@ -42,7 +44,11 @@ impl Settings {
             NodePortAddresses::All => true,
             NodePortAddresses::Cidrs(ranges) => ranges.iter().any(|range| range.contains(address)),
         };
-        Self { scheduler, node_port_addresses: addresses.iter().copied().filter(serves).collect() }
+        Self {
+            scheduler,
+            node_port_addresses: addresses.iter().copied().filter(serves).collect(),
+            alone: node.compat().delete_foreign,
+        }
     }
 
     /// The node port that a virtual server may be for.

@@ -14,6 +14,9 @@ mod tests;
 /// What settings were before the proxy changed them.
 pub(crate) type Before = BTreeMap<String, String>;
 
+/// Clients that IPVS remembers at an endpoint without weight are led anew.
+pub(crate) const EXPIRE_QUIESCENT: &str = "net/ipv4/vs/expire_quiescent_template";
+
 /// What a mode needs beside what all do: settings that have to be on, and what each is good for.
 pub(crate) type Needs = &'static [(&'static str, &'static str)];
 
@@ -104,10 +107,12 @@ fn needed(node: &Node, mode: Needs) -> Vec<Setting> {
     });
     let localhost = node.localhost_node_ports() && node.families().contains(&AddressType::Ipv4);
     let localhost = localhost.then_some(("net/ipv4/conf/all/route_localnet", "node ports on 127.0.0.1"));
+    let expires = |&(name, _): &(&str, &str)| name == EXPIRE_QUIESCENT;
+    let mode = mode.iter().filter(|need| !(node.compat().affinity_outlives_endpoints && expires(need)));
     let tracking = node.conntrack_at_least().iter().map(|&(name, least)| Setting {
         name,
         wanted: Wanted::AtLeast(least),
         needed_for: "the configuration of connection tracking",
     });
-    per_family.flatten().chain(localhost).chain(mode.iter().copied()).map(on).chain(tracking).collect()
+    per_family.flatten().chain(localhost).chain(mode.copied()).map(on).chain(tracking).collect()
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use svc_ipvs::{Activity, Addresses as _, Dataplane as _, Found, ServiceId};
+use svc_ipvs::{Activity, Addresses as _, Command, Dataplane as _, Found, Scheduler, ServiceId};
 
 use super::*;
 use crate::sysctl::Sysctls;
@@ -78,6 +78,27 @@ async fn clean_up_leaves_nothing_and_a_successor_finds_everything_right() {
     assert!(kernel.services().unwrap().is_empty());
     assert_eq!(kernel.find(&device()).unwrap(), Found::Nothing);
     assert_eq!(svc_nft::Dataplane::list_tables(&mut kernel).unwrap(), []);
+}
+
+/// [`Compat::delete_foreign`](crate::Compat::delete_foreign)
+#[tokio::test(start_paused = true)]
+async fn virtual_servers_of_others_go_only_where_kube_proxys_side_is_taken() {
+    let theirs = ServiceId::tcp("192.0.2.9:80".parse().unwrap());
+    for deletes in [false, true] {
+        let (mut kernel, store) = (fake::Kernel::new(), Store::new());
+        let service = svc_ipvs::Service::new(theirs, Scheduler::RR);
+        kernel.with_virtual_servers(|ipvs| ipvs.apply(&[Command::AddService(service)]).unwrap());
+        let mut compat = crate::Compat::default();
+        compat.delete_foreign = deletes;
+        let node = Node::builder("a").address("10.0.0.1").compat(compat).build().unwrap();
+        let proxy = Proxy::builder(node).dataplane(kernel.clone()).backend(Backend::Ipvs).build();
+        let (handle, run) = proxy.drive(store.watch());
+        tokio::spawn(run);
+        handle.programmed(with_endpoints(&store, &["10.244.0.5"])).await.unwrap();
+        let left: Vec<_> = kernel.services().unwrap().into_iter().map(|(service, _)| service.id()).collect();
+        assert_eq!(left.contains(&theirs), !deletes, "{left:?}");
+        assert!(left.contains(&server()));
+    }
 }
 
 #[tokio::test(start_paused = true)]
