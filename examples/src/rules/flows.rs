@@ -81,10 +81,13 @@ impl Tracer<'_> {
 }
 
 fn line<'a>(flow: &'a str, trace: &'a svc_proxy::trace::Trace) -> Line<'a> {
+    let mut endpoints: Vec<_> = trace.endpoints().filter_map(endpoint_line).collect();
+    // As text, as everything here is.
+    endpoints.sort_by(|a, b| a.address.cmp(&b.address));
     Line {
         flow,
         outcome: trace.outcome().as_str(),
-        endpoints: trace.endpoints().filter_map(endpoint_line).collect(),
+        endpoints,
         path: trace.path().iter().map(step_line).collect(),
     }
 }
