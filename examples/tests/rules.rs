@@ -164,6 +164,7 @@ tables! {
     addresses_of_mode_proxy_are_left_alone: "ip-mode",
     hints_keep_connections_in_the_zone: "topology",
     affinity_begins_with_a_draw: "affinity",
+    whoever_has_an_address_of_the_node_decides: "own-address",
     upstreams_side_of_iptables_is_taken_on_request: "iptables-upstream",
 }
 
@@ -195,6 +196,49 @@ fn what_is_wrong_is_named_and_the_rest_goes_on() {
             .collect::<Vec<_>>()
     );
     assert!(lines[1]["error"].as_str().unwrap().contains("not a packet"));
+}
+
+/// What other programs read: nothing more, nothing less, and in this order.
+#[test]
+fn a_line_of_json_is_as_promised() {
+    let directory = tempfile::tempdir().unwrap();
+    let objects = directory.path().join("objects.yaml");
+    let manifests = "
+{apiVersion: v1, kind: Service, metadata: {name: web, namespace: ns}, spec: {clusterIP: 172.30.0.41, ports: [{port: 80}]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
+ metadata: {name: web-1, namespace: ns, labels: {kubernetes.io/service-name: web}}, ports: [{port: 8080}],
+ endpoints: [{addresses: [10.180.0.9]}, {addresses: [10.180.0.10]}]}
+---
+{apiVersion: v1, kind: Node, metadata: {name: n}, spec: {podCIDR: 10.180.0.0/24}}
+---
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: ns}}
+";
+    fs::write(&objects, manifests).unwrap();
+    let flows = ["tCp 192.0.2.7 172.30.0.41:80", "UDP fd00::7 [fd00::8]:80", "TCP 10.180.0.9 172.30.0.41:80"];
+    let path = objects.to_str().unwrap();
+    let mut arguments =
+        vec!["trace", "--objects", path, "--node", "n", "--backend", "nftables", "--format", "json"];
+    flows.iter().for_each(|flow| arguments.extend(["--flow", flow]));
+    let output = rules(&arguments, "");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stderr).starts_with("warning: "), "{}", text(&output.stderr));
+    let lines: Vec<_> = text(&output.stdout).lines().collect();
+    let endpoint = |address: &str, masquerade: bool| {
+        format!("{{\"address\":\"{address}:8080\",\"probability\":0.5,\"masquerade\":{masquerade}}}")
+    };
+    // Nobody is a pod where no range of pods is given, whatever the Node says; only who talks to himself is masqueraded.
+    let expected = [
+        ("forward", [endpoint("10.180.0.10", false), endpoint("10.180.0.9", false)].join(",")),
+        ("untouched", String::new()),
+        ("forward", [endpoint("10.180.0.10", false), endpoint("10.180.0.9", true)].join(",")),
+    ];
+    assert_eq!(lines.len(), expected.len());
+    for ((line, flow), (outcome, endpoints)) in lines.iter().zip(flows).zip(expected) {
+        let begins =
+            format!("{{\"flow\":\"{flow}\",\"outcome\":\"{outcome}\",\"endpoints\":[{endpoints}],\"path\":[");
+        assert!(line.starts_with(&begins) && line.ends_with("]}"), "{line}\n{begins}");
+    }
 }
 
 #[test]

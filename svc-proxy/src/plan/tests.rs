@@ -137,6 +137,19 @@ fn source_ranges_restrict_balancer_addresses_only() {
     }
 }
 
+/// As a node's own address counts for the Service's: it speaks from there.
+#[test]
+fn a_node_without_an_address_is_known_by_its_loopback() {
+    let node = Node::builder("here").families([svc_model::AddressType::Ipv4]).build().unwrap();
+    for (range, admits) in [("127.0.0.0/8", true), ("172.20.0.0/16", false)] {
+        let spec = format!("loadBalancerSourceRanges: [{range}]");
+        let plan = Plan::new(&everything(&spec, &["here+"]), &node);
+        let mut frontends = plan.frontends().map(|(_, frontend)| frontend);
+        let balancer = frontends.find(|frontend| frontend.kind() == FrontendKind::LoadBalancer).unwrap();
+        assert_eq!(balancer.admits("192.0.2.70".parse().unwrap()), admits, "{range}");
+    }
+}
+
 /// The plan with kube-proxy's side taken in one question.
 fn compat(objects: &Snapshot, set: impl Fn(&mut crate::Compat)) -> Plan {
     let mut compat = crate::Compat::default();
