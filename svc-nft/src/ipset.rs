@@ -38,7 +38,8 @@ pub(crate) mod wire;
 /// A kernel's sets, or something that behaves like them: a `Socket`, or [`fake::Sets`]. The sets of one network namespace have
 /// names of their own, whatever their families.
 pub trait IpSets {
-    /// Makes a set. One that is there with the same settings stays as it is, with its elements.
+    /// Makes a set. One that is there with the same settings stays as it is, with its elements; the kernel does not ask whether
+    /// it is of the same family.
     ///
     /// # Errors
     ///
@@ -139,7 +140,7 @@ impl IpSet {
         wire::tell(self, &[])
     }
 
-    /// Whether the kernel takes one for the other, apart from names: it may have become larger since it was made.
+    /// Whether the two were made alike, apart from names: one may have become larger since then.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         (self.family, self.max_elements) == (other.family, other.max_elements)

@@ -12,9 +12,9 @@ use tokio::runtime::Runtime;
 
 use crate::{cluster, ms, processor, processor_time, summary};
 
-const LOADS: usize = 3;
+const LOADS: usize = 2;
 /// Enough of them that steps of 10 ms do not count.
-const CHANGES: usize = 100;
+const CHANGES: usize = 30;
 
 pub(crate) const COMMAND: &str = "iptables-load-of";
 pub(crate) const HEADER: [&str; 8] = [

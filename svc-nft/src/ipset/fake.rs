@@ -50,7 +50,7 @@ impl Sets {
 
 impl IpSets for Sets {
     fn create(&mut self, set: &IpSet) -> Result<(), Error> {
-        let there = self.sets.get(&set.name).map(|(there, _)| there.is_same(set));
+        let there = self.sets.get(&set.name).map(|(there, _)| there.max_elements == set.max_elements);
         let refused = self.refused.or((there == Some(false)).then_some(EEXIST));
         if let Some(errno) = refused {
             return Err(Error::os("create", format!("set {}", set.name), errno));
