@@ -54,7 +54,7 @@ pub(crate) enum Cause {
         name: String,
         /// The rule.
         text: Option<String>,
-        error: svc_nft::Error,
+        error: Box<svc_nft::Error>,
     },
 }
 
@@ -75,7 +75,7 @@ impl Error {
     pub(crate) fn no_set(change: &super::Change, name: &str, error: svc_nft::Error) -> Self {
         let asks = |line: &&str| line.starts_with("-A ") && line.split(' ').any(|word| word == name);
         let text = change.text().lines().find(asks).map(str::to_owned);
-        Self::new(change.program(), Cause::Set { name: name.to_owned(), text, error })
+        Self::new(change.program(), Cause::Set { name: name.to_owned(), text, error: Box::new(error) })
     }
 
     /// The program that failed.
