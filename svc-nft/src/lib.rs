@@ -92,6 +92,7 @@
 //! | nat, masquerade | | `nft_chain_nat`, `nft_nat`, `nft_masq`, `nf_conntrack` | |
 //! | `fib`, `numgen`, `reject`, `ct` | | `nft_fib_inet`, `nft_numgen`, `nft_reject_inet`, `nft_ct` | |
 //! | [`Verb::Destroy`] | 6.3 | | |
+//! | a map looked up as a set is ([`Statement::lookup`]) | 6.12; 6.1 refuses it | | |
 //! | batches above twice `net.core.wmem_max` | | | `CAP_NET_ADMIN` over the first user namespace |
 //!
 //! Modules are loaded by the kernel itself when a rule needs them.

@@ -40,6 +40,10 @@ pub(crate) fn proxy() -> Table {
         )
         .set(endpoints)
         .set(
+            Set::new("masqueraded", [DataType::Ipv4Addr, DataType::InetProto, DataType::InetService])
+                .element(Element::new(service("10.96.0.10", 80))),
+        )
+        .set(
             Set::map("affinity", client, backend)
                 .flag(SetFlag::Dynamic)
                 .timeout(Duration::from_secs(10_800))
@@ -72,7 +76,7 @@ pub(crate) fn proxy() -> Table {
             Chain::base("prerouting", ChainType::Nat, Hook::Prerouting, Priority::DSTNAT)
                 .rule([
                     Statement::ne(Expr::IpSaddr, net("10.244.0.0/16")),
-                    Statement::lookup(KEY, "services"),
+                    Statement::lookup(KEY, "masqueraded"),
                     Statement::mark_or(0x4000),
                 ])
                 .rule(Rule::new([Statement::vmap(KEY, "services")]).comment("every Service")),
