@@ -32,23 +32,28 @@ pub(crate) fn command(workspace: &Workspace, args: &[&str]) -> anyhow::Result<()
     if !missing.is_empty() {
         bail!("{missing:?} not installed; `cargo xtask test --only install` does that");
     }
-    let mut kernels = kernel::fetch(workspace)?;
-    kernels.retain(|kernel| options.release.is_none_or(|wanted| wanted == kernel.release()));
-    if kernels.is_empty() {
+    let kernels = kernel::fetch(workspace)?;
+    let is_wanted = |kernel: &Kernel| options.release.is_none_or(|wanted| wanted == kernel.release());
+    if !kernels.iter().any(is_wanted) {
         bail!("no kernel of release {:?} here", options.release.unwrap_or_default());
     }
-    kernels.iter().try_for_each(|kernel| judge(kernel, &boot(workspace, kernel, &options)?))
+    for (number, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| is_wanted(kernel)) {
+        judge(kernel, &boot(workspace, kernel, &options.suites(number, kernels.len()), &options.rest)?)?;
+    }
+    Ok(())
 }
 
-/// The stage: every suite on every kernel that can be had here.
+/// The stage: the suites of each kernel that can be had here.
 pub(crate) fn stage(workspace: &Workspace, progress: &mut Progress) -> anyhow::Result<()> {
     if std::env::consts::ARCH != "x86_64" || NEEDED.iter().any(|program| !install::is_installed(program)) {
         progress.note(format!("no virtual machine: it takes an x86_64 Debian with {}", NEEDED.join(", ")));
         return if crate::workspace::in_ci() { bail!("the vm stage cannot run here") } else { Ok(()) };
     }
-    for kernel in kernel::fetch(workspace)? {
-        let transcript = boot(workspace, &kernel, &Options::default())?;
-        judge(&kernel, &transcript)?;
+    let kernels = kernel::fetch(workspace)?;
+    for (number, kernel) in kernels.iter().enumerate() {
+        let suites = Options::default().suites(number, kernels.len());
+        let transcript = boot(workspace, kernel, &suites, &[])?;
+        judge(kernel, &transcript)?;
         progress.note(format!("{}: {} suites passed", kernel.package(), transcript.passed().count()));
     }
     Ok(())
@@ -58,7 +63,7 @@ pub(crate) fn stage(workspace: &Workspace, progress: &mut Progress) -> anyhow::R
 struct Options<'a> {
     suite: Option<&'a str>,
     release: Option<&'a str>,
-    /// Passed to each test program.
+    /// Passed to each program.
     rest: Vec<&'a str>,
 }
 
@@ -81,16 +86,23 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    fn suites(&self) -> Vec<&'static Suite> {
-        let wanted = |suite: &&Suite| self.suite.map_or(!suite.by_name, |name| name == suite.name);
+    /// Those for the `number`th of `count` kernels.
+    fn suites(&self, number: usize, count: usize) -> Vec<&'static Suite> {
+        let by_default = |suite: &Suite| suite.runs_on(number, count);
+        let wanted = |suite: &&Suite| self.suite.map_or_else(|| by_default(suite), |name| name == suite.name);
         SUITES.iter().filter(wanted).collect()
     }
 }
 
-fn boot(workspace: &Workspace, kernel: &Kernel, options: &Options<'_>) -> anyhow::Result<Transcript> {
+fn boot(
+    workspace: &Workspace,
+    kernel: &Kernel,
+    suites: &[&Suite],
+    rest: &[&str],
+) -> anyhow::Result<Transcript> {
     let mut image = Image::new(workspace, kernel)?;
-    for suite in options.suites() {
-        image.add(suite, &suite.build(workspace)?, &options.rest)?;
+    for suite in suites {
+        image.add(suite, &suite.build(workspace)?, rest)?;
     }
     machine::run(workspace, kernel, &image.write()?)
 }

@@ -6,8 +6,8 @@ use super::kernel::Kernel;
 use crate::call::Call;
 use crate::workspace::Workspace;
 
-/// Far more than a run takes, so that a hung machine ends the stage rather than the day.
-const SECONDS: &str = "480";
+/// Ten times what a run takes on a machine with nothing else to do, so that a hung one ends the stage rather than the day.
+const SECONDS: &str = "1500";
 
 /// What a machine wrote, line by line.
 #[derive(Debug)]
