@@ -35,7 +35,7 @@ fn is_well(status: &Status) -> bool {
 /// What it takes to set everything up, by the words that each operation begins with.
 async fn operations() -> BTreeSet<String> {
     let (fake, leases) = (underlay(), Leases::new());
-    [5, 7].into_iter().for_each(|third| drop(leases.put(peer(third)).unwrap()));
+    [5, 7].into_iter().for_each(|third| assert!(leases.put(peer(third)).is_ok()));
     let (handle, run) = builder(&leases).build().unwrap().drive_on(fake.clone());
     tokio::spawn(run);
     handle.until(is_well).await.unwrap();
@@ -51,7 +51,7 @@ async fn whatever_the_kernel_refuses_is_told_and_made_once_it_lets_us() {
         operations.iter().flat_map(|it| [EPERM, ENODEV, ENOBUFS].map(|errno| (it, errno)))
     {
         let (fake, leases) = (underlay(), Leases::new());
-        [5, 7].into_iter().for_each(|third| drop(leases.put(peer(third)).unwrap()));
+        [5, 7].into_iter().for_each(|third| assert!(leases.put(peer(third)).is_ok()));
         fake.fail(operation, errno);
         let overlay = builder(&leases).build().unwrap();
         let scope = overlay.config().scope();
