@@ -153,6 +153,9 @@ pub mod template;
 mod tls;
 mod zone;
 
+#[doc = include_str!("../docs/figures.md")]
+pub mod figures {}
+
 pub use access::{Access, Action};
 pub use address::ServerAddress;
 pub use autopath::Autopath;
