@@ -31,7 +31,7 @@ pub fn check(text: &str) {
     let mut head = BytesMut::new();
     RequestHead::new(&Method::GET, target, "shop.example", RequestFraming::Length(5))
         .emit(&fields, &mut head);
-    let lines: Vec<&[u8]> = head.split(|byte| *byte == b'\n').collect();
+    let lines: Vec<&[u8]> = head[..].split(|byte| *byte == b'\n').collect();
     assert!(head.ends_with(b"\r\n\r\n"));
     // The last two are the empty line and what is behind it.
     let (fields, end) = lines.split_at(lines.len() - 2);
