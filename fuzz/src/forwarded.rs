@@ -24,7 +24,9 @@ pub fn check(text: &str) {
     let peer: IpAddr = CLIENT.parse().expect("an address");
     let proxies = Clients::default().with_trusted("192.0.2.0/24".parse().expect("a network"));
     let _believed = Origin::of(&headers, peer, false, 80, &proxies);
-    cookies(&headers).for_each(|(_, value)| drop(SessionKey::parse(value)));
+    for (_, value) in cookies(&headers) {
+        let _any = SessionKey::parse(value);
+    }
 
     let (client, upgrade) = (Client::new(CLIENT, false, 80, "shop.example"), upgrade(&headers));
     let fields = ToBackend::new(&headers, client, upgrade.as_ref(), "0123");
