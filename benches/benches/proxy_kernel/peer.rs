@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::cluster::{cluster_ip, endpoints};
+use crate::processor;
 
 /// Everything.
 pub(crate) fn full(services: usize) -> String {
