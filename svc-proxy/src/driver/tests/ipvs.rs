@@ -88,8 +88,7 @@ async fn virtual_servers_of_others_go_only_where_kube_proxys_side_is_taken() {
         let (mut kernel, store) = (fake::Kernel::new(), Store::new());
         let service = svc_ipvs::Service::new(theirs, Scheduler::RR);
         kernel.with_virtual_servers(|ipvs| ipvs.apply(&[Command::AddService(service)]).unwrap());
-        let mut compat = crate::Compat::default();
-        compat.delete_foreign = deletes;
+        let compat = crate::Compat { delete_foreign: deletes, ..Default::default() };
         let node = Node::builder("a").address("10.0.0.1").compat(compat).build().unwrap();
         let proxy = Proxy::builder(node).dataplane(kernel.clone()).backend(Backend::Ipvs).build();
         let (handle, run) = proxy.drive(store.watch());

@@ -120,8 +120,7 @@ fn what_could_not_be_set_is_no_error_of_the_clean_up() {
 #[test]
 fn clients_that_may_outlive_their_endpoint_need_no_setting() {
     let compat = |yes| {
-        let mut compat = crate::Compat::default();
-        compat.affinity_outlives_endpoints = yes;
+        let compat = crate::Compat { affinity_outlives_endpoints: yes, ..Default::default() };
         Node::builder("a").address("10.0.0.1").compat(compat).build().unwrap()
     };
     let needs = crate::Backend::Ipvs.needs();
