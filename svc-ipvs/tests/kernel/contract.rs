@@ -14,6 +14,7 @@ pub(crate) const ALL: &[(&str, Run)] = &[
     ("every_scheduler_is_known", every_scheduler_is_known),
     ("timeouts_change_one_by_one", timeouts_change_one_by_one),
     ("more_than_one_pipeline", more_than_one_pipeline),
+    ("ten_thousand_and_one_change_among_them", ten_thousand),
 ];
 
 fn at(text: &str) -> SocketAddr {
@@ -165,4 +166,35 @@ fn more_than_one_pipeline(dataplane: &mut dyn Dataplane) -> Outcome {
     let listed = dataplane.list().map_err(text)?;
     same(&listed.len(), &wanted.len())?;
     listed.iter().zip(&wanted).try_for_each(|(is, should)| same(is, should))
+}
+
+/// Says how long it took; nobody is judged by that.
+fn timed<T>(what: &str, act: impl FnOnce() -> T) -> T {
+    let start = std::time::Instant::now();
+    let result = act();
+    println!("{what}: {:?}", start.elapsed());
+    result
+}
+
+fn ten_thousand(dataplane: &mut dyn Dataplane) -> Outcome {
+    let service = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        let id = ServiceId::tcp(SocketAddr::from(([10, 97, high, low], 80)));
+        (8080..8085).fold(Listed::new(Service::new(id, Scheduler::RR)), |listed, port| {
+            listed.destination(Destination::new(SocketAddr::from(([10, 244, high, low], port))))
+        })
+    };
+    let before: Vec<_> = (0..10_000).map(service).collect();
+    let commands = diff(&[], &before);
+    timed("10 000 virtual servers with 5 real servers each", || apply(dataplane, &commands))?;
+    let mut after = before.clone();
+    let id = after[5_000].service().id();
+    after[5_000] =
+        Listed::new(Service::new(id, Scheduler::RR)).destination(Destination::new(at("10.244.0.1:1")));
+    let change = diff(&before, &after);
+    same(&change.len(), &6)?;
+    timed("one of them with another real server in place of its own", || apply(dataplane, &change))?;
+    let listed = timed("all of them listed", || dataplane.list()).map_err(text)?;
+    same(&listed.len(), &after.len())?;
+    listed.iter().zip(&after).try_for_each(|(is, should)| same(is, should))
 }

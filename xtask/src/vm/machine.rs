@@ -6,8 +6,9 @@ use super::kernel::Kernel;
 use crate::call::Call;
 use crate::workspace::Workspace;
 
-/// Ten times what a run takes on a machine with nothing else to do, so that a hung one ends the stage rather than the day.
-const SECONDS: &str = "1500";
+/// Far more than a run takes even where twenty programs wait for a processor (a quarter of an hour), so that a hung machine ends
+/// the stage rather than the day.
+const SECONDS: &str = "2400";
 
 /// What a machine wrote, line by line.
 #[derive(Debug)]
