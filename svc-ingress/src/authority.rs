@@ -98,5 +98,6 @@ fn is_name(host: &str) -> bool {
         }
         before = byte;
     }
-    !host.is_empty() && host.len() <= 255
+    // Neither is there one at its end: the only one that may be is cut.
+    before != b'.' && host.len() <= 255
 }

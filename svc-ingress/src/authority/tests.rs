@@ -22,7 +22,7 @@ fn hosts_are_lower_case_without_port_and_final_dot() {
 fn what_is_no_host_is_refused() {
     let rows = [
         "", ".", ":80", "a/x", "a b", "user@a", "a:b", "a:99999", "a:80:80", "[::1", "[x]", "[::1]x", "a..b",
-        ".a", "a#b", "a?b", "a\\b", "a,b", "a:+80", "*",
+        ".a", "a..", "a..:80", "a#b", "a?b", "a\\b", "a,b", "a:+80", "*",
     ];
     for text in rows {
         assert_eq!(Authority::parse(text), None, "{text:?}");
