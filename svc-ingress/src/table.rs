@@ -217,7 +217,7 @@ impl RouteTable {
         self.in_order().flat_map(|host| host.conflicts())
     }
 
-    /// Hosts of which one annotation turned all paths into regular expressions: [`Mode::Nginx`](crate::Mode::Nginx) only.
+    /// Hosts of which one annotation turned all paths into regular expressions: [`Mode::Nginx`] only.
     pub fn regex_hosts(&self) -> impl Iterator<Item = RegexHost> {
         let hosts = self.members.keys().filter(|_| self.config.mode() == Mode::Nginx);
         hosts.filter_map(|host| RegexHost::new(host, &self.members_of(host)))
