@@ -139,6 +139,9 @@ pub mod fake;
 #[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the one place with sockets")]
 pub mod sys;
 
+#[doc = include_str!("../docs/figures.md")]
+pub mod figures {}
+
 pub use config::{IngressConfig, Mode};
 #[cfg(feature = "driver")]
 pub use driver::{Handle, Server};

@@ -12,6 +12,7 @@ mod crates;
 mod deny;
 mod fuzz;
 mod install;
+mod instructions;
 mod progress;
 #[cfg(test)]
 mod readme;
@@ -38,6 +39,7 @@ Everything a contributor runs.
   cargo xtask bless [FILTER]       rewrite the golden files that the tests compare with
   cargo xtask bench [FILTER]       the benches; `bench proxy/kernel` stands beside the nft program in one run
   cargo xtask bench ingress-peers [N]  svc-ingress beside nginx and haproxy where they are installed: a table, N rounds
+  cargo xtask bench ingress-instructions  what a request costs svc-ingress in instructions, and what it may
   cargo xtask bench dns-peers [N]  svc-dns beside nsd, knot and unbound where they are installed: a table, N rounds
   cargo xtask fuzz [TARGET] [--seconds N]
                                    libFuzzer on one target or all, 60 s each unless told otherwise
@@ -69,6 +71,7 @@ fn run(args: &[String]) -> anyhow::Result<()> {
                 .args(rest)
                 .run(&workspace)
         }
+        ["bench", "ingress-instructions"] => instructions::count(&workspace),
         ["bench", rest @ ..] => Call::parse("cargo bench --package benches --").args(rest).run(&workspace),
         ["fuzz", rest @ ..] => fuzz::command(&workspace, rest),
         ["vm", rest @ ..] => vm::command(&workspace, rest),
