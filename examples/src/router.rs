@@ -9,7 +9,9 @@ use std::thread::available_parallelism;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use futures_util::future::join_all;
+use svc_ingress::driver::publish_status;
 use svc_ingress::error::ServeError;
+use svc_ingress::status::Published;
 use svc_ingress::{Handle, IngressConfig, Server};
 use svc_model::dir::MountedSecret;
 use svc_model::kube::{Cluster, Kube};
@@ -57,6 +59,13 @@ pub struct Options {
     /// How Ingresses are read.
     #[command(flatten)]
     pub routing: Routing,
+    /// Write this into the status of every Ingress that is served: an address or a host name; may be given several times.
+    #[arg(long, value_name = "ADDRESS", requires = "kubeconfig", conflicts_with = "publish_service")]
+    pub publish_status_address: Vec<String>,
+    /// Write into the status of every Ingress that is served where this Service is reached. Where the replicas of a router have
+    /// different addresses, one of them may be told to.
+    #[arg(long, value_name = "NS/SVC", requires = "kubeconfig")]
+    pub publish_service: Option<ObjectName>,
     /// Serve with so many threads; one for each core unless given.
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
@@ -74,6 +83,28 @@ pub enum Command {
 }
 
 impl Options {
+    /// Writes the status of Ingresses, if it is to.
+    fn status(
+        &self,
+        config: &IngressConfig,
+        store: &Store,
+    ) -> anyhow::Result<impl Future<Output = Infallible> + use<>> {
+        let published = match (&self.publish_service, &self.publish_status_address[..]) {
+            (Some(service), _) => Some(Published::service(service.clone())),
+            (None, []) => None,
+            (None, places) => Some(Published::at(places.iter().map(String::as_str))),
+        };
+        let cluster =
+            self.kubeconfig.as_deref().filter(|_| published.is_some()).map(Cluster::from_kubeconfig);
+        let (cluster, config, watch) = (cluster.transpose()?, config.clone(), store.watch());
+        Ok(async move {
+            if let (Some(published), Some(cluster)) = (published, cluster) {
+                publish_status(watch, config, published, cluster).await;
+            }
+            std::future::pending().await
+        })
+    }
+
     fn server(&self, config: IngressConfig) -> anyhow::Result<Server> {
         let http = match (&self.http[..], &self.https[..]) {
             ([], []) => vec!["127.0.0.1:8080".to_owned()],
@@ -132,11 +163,13 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         served.context("the serving thread has ended")??;
         stopped
     };
+    let status = options.status(&config, &store)?;
     let mounted = join_all(options.mounted_secret.into_iter().map(|secret| follow(secret, store.clone())));
     tokio::select! {
         () = run => Ok(()),
         served = serve => served,
         never = async { mounted.await; std::future::pending::<Infallible>().await } => match never {},
+        never = status => match never {},
     }
 }
 

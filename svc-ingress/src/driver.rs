@@ -31,6 +31,7 @@ mod measured;
 mod names;
 mod pages;
 mod policy;
+mod publisher;
 mod reply;
 mod router;
 mod tunnel;
@@ -44,6 +45,7 @@ mod tests;
 
 pub use builder::{Listen, ServerBuilder};
 pub use handle::{Bound, Handle, Stopped};
+pub use publisher::publish_status;
 
 use login::Logins;
 use pages::Pages;

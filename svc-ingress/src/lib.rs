@@ -78,6 +78,7 @@
 //!                             |
 //!   hygiene, authority, path, forward, redirect, auth,    pure: what one request and one reply must be
 //!   external_auth, session, variable, target
+//!   status                                                pure: what is written back into the status of Ingresses
 //!   decision                                              pure: what becomes of a request, as far as its head and its rule say
 //!   explain, check                                        pure: why that is so; what becomes of people's Ingresses here
 //!   limit, generations, metrics                           pure: what clients have asked for so far, in bounded memory
@@ -97,6 +98,7 @@
 //! | capability | `CAP_NET_BIND_SERVICE` for ports below 1024, otherwise none |
 //! | network namespace | that of the thread which polls the driver; it may run on a `current_thread` runtime |
 //! | features | `driver` (default): the server, on tokio. Without it: the table and the codecs, no tokio |
+//! | | `kube`: the status of Ingresses is written to a Kubernetes API |
 //! | cancel safety | every `async` method of [`driver::Handle`] may be dropped at any time; dropping the driver's future closes all |
 //! | MSRV | 1.89 |
 //!
@@ -124,6 +126,7 @@ pub mod redirect;
 pub mod rewrite;
 pub mod session;
 pub mod state;
+pub mod status;
 pub mod table;
 pub mod target;
 pub mod tls;

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
-use svc_model::{Delta, ObjectName, Problem, Revision, Snapshot};
+use svc_model::{Delta, Ingress, ObjectName, Problem, Revision, Snapshot};
 
 use crate::authority::Authority;
 use crate::config::{IngressConfig, Mode};
@@ -333,6 +333,11 @@ impl RouteTable {
         self.aliases.add(host, &virtual_host);
         self.hosts.insert_mut(host.to_owned(), Arc::new(virtual_host));
     }
+}
+
+/// Whether an Ingress is to be served by a table with these settings.
+pub(crate) fn is_ours(ingress: &Ingress, snapshot: &Snapshot, config: &IngressConfig) -> bool {
+    class::ignored(ingress, snapshot, config).is_none()
 }
 
 /// Who has a name.

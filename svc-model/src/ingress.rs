@@ -181,6 +181,12 @@ impl Ingress {
     pub fn load_balancer(&self) -> &[LoadBalancerIngress] {
         &self.load_balancer
     }
+
+    /// The same Ingress with another `status.loadBalancer.ingress`.
+    #[must_use]
+    pub fn with_load_balancer(&self, load_balancer: Vec<LoadBalancerIngress>) -> Self {
+        Self { load_balancer, ..self.clone() }
+    }
 }
 
 /// `spec.parameters` of a class: an object with settings for its controller.

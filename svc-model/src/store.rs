@@ -100,7 +100,17 @@ impl Store {
         set: impl IntoIterator<Item = Object>,
         removed: impl IntoIterator<Item = ObjectRef>,
     ) -> Revision {
+        self.edit(|_| (set, removed))
+    }
+
+    /// Puts objects in place and removes others by what there is: nobody else changes the store in between.
+    pub fn edit<S, R>(&self, edit: impl FnOnce(&Snapshot) -> (S, R)) -> Revision
+    where
+        S: IntoIterator<Item = Object>,
+        R: IntoIterator<Item = ObjectRef>,
+    {
         self.latest.update(|state| {
+            let (set, removed) = edit(&state.snapshot);
             let (snapshot, delta) = state.snapshot.with(set, removed);
             let revision = snapshot.revision();
             let next =

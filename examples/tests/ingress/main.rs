@@ -18,6 +18,7 @@ mod check;
 mod cluster;
 mod explain;
 mod program;
+mod status;
 
 use backend::Backend;
 use certificate::Certificate;

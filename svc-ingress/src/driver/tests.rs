@@ -32,6 +32,7 @@ mod login;
 mod proxied;
 mod redirects;
 mod retry;
+mod status;
 mod tls;
 mod upgrade;
 mod workers;
