@@ -9,7 +9,8 @@ use std::thread::available_parallelism;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use futures_util::future::join_all;
-use svc_ingress::driver::publish_status;
+use svc_ingress::access_log::LogSender;
+use svc_ingress::driver::{ServerBuilder, publish_status};
 use svc_ingress::error::ServeError;
 use svc_ingress::status::Published;
 use svc_ingress::{Handle, IngressConfig, Server};
@@ -22,10 +23,12 @@ use tokio::sync::oneshot;
 
 use crate::source::Source;
 
+mod access_log;
 mod check;
 mod explain;
 mod routing;
 
+pub use access_log::LogFormat;
 pub use check::{Format, Options as CheckOptions};
 pub use explain::Options as ExplainOptions;
 pub use routing::{PathMode, Routing};
@@ -59,6 +62,15 @@ pub struct Options {
     /// How Ingresses are read.
     #[command(flatten)]
     pub routing: Routing,
+    /// Write a line for each request to this file, or to standard output if it is `-`. A file is appended to.
+    #[arg(long, value_name = "FILE")]
+    pub access_log: Option<PathBuf>,
+    /// How the lines look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Nginx, requires = "access_log")]
+    pub access_log_format: LogFormat,
+    /// Log one request of so many.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "access_log")]
+    pub access_log_sample: u32,
     /// Write this into the status of every Ingress that is served: an address or a host name; may be given several times.
     #[arg(long, value_name = "ADDRESS", requires = "kubeconfig", conflicts_with = "publish_service")]
     pub publish_status_address: Vec<String>,
@@ -105,7 +117,7 @@ impl Options {
         })
     }
 
-    fn server(&self, config: IngressConfig) -> anyhow::Result<Server> {
+    fn server(&self, config: IngressConfig, log: Option<LogSender>) -> anyhow::Result<Server> {
         let http = match (&self.http[..], &self.https[..]) {
             ([], []) => vec!["127.0.0.1:8080".to_owned()],
             (http, _) => http.to_vec(),
@@ -114,6 +126,7 @@ impl Options {
         let server = Server::builder().config(config).workers(workers);
         let server = self.metrics.iter().fold(server, |server, at| server.metrics(at.as_str()));
         let server = http.into_iter().fold(server, |server, at| server.http(at));
+        let server = log.into_iter().fold(server, ServerBuilder::access_log);
         Ok(self.https.iter().fold(server, |server, at| server.https(at.as_str())).build()?)
     }
 }
@@ -152,7 +165,10 @@ pub async fn run(mut options: Options) -> anyhow::Result<ExitCode> {
 /// Serves until it is interrupted or told to terminate.
 async fn serve(options: Options) -> anyhow::Result<()> {
     let config = options.routing.config()?;
-    let server = options.server(config.clone())?;
+    let log = options.access_log.as_deref();
+    let log = log.map(|file| access_log::open(file, options.access_log_format, options.access_log_sample));
+    let log = log.transpose()?;
+    let server = options.server(config.clone(), log.as_ref().map(|log| log.sender.clone()))?;
     let Source { store, asked: _, mut read, run } =
         source(options.manifests.as_deref(), options.kubeconfig.as_deref(), &config)?;
     let serve = async {
@@ -165,12 +181,16 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     };
     let status = options.status(&config, &store)?;
     let mounted = join_all(options.mounted_secret.into_iter().map(|secret| follow(secret, store.clone())));
-    tokio::select! {
+    let ended = tokio::select! {
         () = run => Ok(()),
         served = serve => served,
         never = async { mounted.await; std::future::pending::<Infallible>().await } => match never {},
         never = status => match never {},
+    };
+    if let Some(log) = log {
+        log.finish();
     }
+    ended
 }
 
 async fn follow(secret: MountedSecret, store: Store) {

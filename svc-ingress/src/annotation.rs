@@ -76,6 +76,7 @@ pub struct Policies {
     pub(crate) canary: Option<Box<Canary>>,
     pub(crate) affinity: Option<Box<Affinity>>,
     pub(crate) external_auth: Option<Box<ExternalAuth>>,
+    pub(crate) access_log: bool,
     pub(crate) denied: Option<String>,
 }
 
@@ -116,6 +117,7 @@ impl Policies {
             canary: None,
             affinity: None,
             external_auth: None,
+            access_log: true,
             denied: None,
         }
     }
@@ -248,6 +250,12 @@ impl Policies {
         self.external_auth.as_deref()
     }
 
+    /// Its requests are in the access log, if there is one.
+    #[must_use]
+    pub fn access_log(&self) -> bool {
+        self.access_log
+    }
+
     /// Reads the annotations of an Ingress in `namespace`. Whatever cannot be obeyed is returned beside the policies;
     /// where it protects the backend, the policies deny every request.
     ///
@@ -314,6 +322,7 @@ impl Policies {
         self.upstream_vhost = reader.read("upstream-vhost", upstream_vhost);
         self.canary = Canary::read(reader).map(Box::new);
         self.affinity = Affinity::read(reader).map(Box::new);
+        set(&mut self.access_log, reader.read("enable-access-log", value::boolean));
     }
 
     fn read_access(&mut self, reader: &mut Reader<'_>) {

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use svc_model::store::Watch;
 use tokio::sync::watch;
 
+use crate::access_log::LogSender;
 use crate::config::IngressConfig;
 use crate::error::ServeError;
 use crate::metrics::Metrics;
@@ -26,6 +27,7 @@ mod connection;
 mod deadline;
 mod handle;
 mod hints;
+mod logged;
 mod login;
 mod measured;
 mod names;
@@ -60,6 +62,7 @@ pub struct Server<C: Connect = Tcp> {
     config: IngressConfig,
     workers: usize,
     metrics: Option<Listening>,
+    access_log: Option<LogSender>,
     connect: C,
 }
 
@@ -102,6 +105,7 @@ impl<C: Connect> Server<C> {
             connectors,
             logins,
             counting.clone().map(|all| (all, 0)),
+            self.access_log.map(|log| (log, 0)),
         );
         let (pages, bound_pages) = bind(self.metrics.into_iter().collect(), 1)?;
         let pages = pages.into_iter().flatten().next().zip(counting);

@@ -81,6 +81,7 @@
 //!   status                                                pure: what is written back into the status of Ingresses
 //!   decision                                              pure: what becomes of a request, as far as its head and its rule say
 //!   explain, check                                        pure: why that is so; what becomes of people's Ingresses here
+//!   access_log                                            pure: a line for each request, and a channel that loses rather than waits
 //!   limit, generations, metrics                           pure: what clients have asked for so far, in bounded memory
 //!   upstream, proxy_protocol                              pure: HTTP/1.1 towards backends, balancers' headers, sans-IO
 //!   state                                                 pure: idle connections, takes `now`
@@ -104,10 +105,12 @@
 //!
 #![cfg_attr(not(feature = "driver"), doc = "[`driver::Handle`]: https://docs.rs/svc-ingress")]
 
+pub mod access_log;
 pub mod annotation;
 pub mod auth;
 pub mod authority;
 pub mod backend;
+mod calendar;
 pub mod check;
 pub mod config;
 mod decision;

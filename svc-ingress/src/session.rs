@@ -6,6 +6,7 @@ use http::HeaderValue;
 use md5::{Digest as _, Md5};
 
 use crate::annotation::{Affinity, AffinityMode, SameSite};
+use crate::calendar::Moment;
 use crate::table::Pool;
 
 #[cfg(test)]
@@ -177,33 +178,15 @@ pub fn set_cookie(affinity: &Affinity, key: &str, pool: &Pool, setting: Setting<
 
 /// Seconds since 1970 in the form of cookies, as nginx writes it: `Thu, 01-Jan-70 00:00:00 GMT`.
 fn cookie_time(seconds: i64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    // Up to the year 9999: what is later has no such form.
-    let seconds = seconds.clamp(0, 253_402_300_799);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    let name = |names: &[&'static str], index: i64| names[usize::try_from(index).unwrap_or(0) % names.len()];
-    let year = if year > 2037 { year.to_string() } else { format!("{:02}", year % 100) };
+    let at = Moment::since_1970(seconds);
+    let year = if at.year > 2037 { at.year.to_string() } else { format!("{:02}", at.year % 100) };
     format!(
-        "{}, {day:02}-{}-{year} {:02}:{:02}:{:02} GMT",
-        name(&DAYS, days % 7),
-        name(&MONTHS, month - 1),
-        second / 3600,
-        second / 60 % 60,
-        second % 60
+        "{}, {:02}-{}-{year} {:02}:{:02}:{:02} GMT",
+        at.day_name(),
+        at.day,
+        at.month_name(),
+        at.hour,
+        at.minute,
+        at.second
     )
-}
-
-/// Year, month and day of so many days after 1970-01-01, in years of March to February.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, date)
 }

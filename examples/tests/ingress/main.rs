@@ -12,6 +12,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 
+mod access_log;
 mod backend;
 mod certificate;
 mod check;

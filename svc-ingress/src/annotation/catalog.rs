@@ -86,7 +86,7 @@ pub const CATALOG: &[Entry] = &[
     entry("default-backend", NotYet, ""),
     entry("denylist-source-range", Honoured, "these clients are answered 403"),
     entry("disable-proxy-intercept-errors", NotYet, ""),
-    entry("enable-access-log", NotYet, ""),
+    entry("enable-access-log", Honoured, "`false`: its requests are not logged"),
     entry("enable-cors", Honoured, "pages of other origins may read replies"),
     entry("enable-global-auth", NotYet, ""),
     entry("enable-modsecurity", NotYet, ""),

@@ -56,6 +56,7 @@ const SAMPLES: &[Sample] = &[
     ("cors-expose-headers", "X-One", CORS),
     ("cors-max-age", "1", CORS),
     ("denylist-source-range", "10.0.0.0/8", &[]),
+    ("enable-access-log", "false", &[]),
     ("enable-cors", "true", &[]),
     ("force-ssl-redirect", "true", &[]),
     ("from-to-www-redirect", "true", &[]),

@@ -21,7 +21,6 @@ const INSTEAD: &[(&[&str], &str)] = &[
     (&["custom-headers"], "let the backend send the fields; `enable-cors` for those of CORS"),
     (&["custom-http-errors", "disable-proxy-intercept-errors"], "let the backend send its own error pages"),
     (&["default-backend"], "`spec.defaultBackend` for paths that no rule takes"),
-    (&["enable-access-log"], "nothing: requests are counted, not logged"),
     (&["enable-global-auth"], "`auth-url` on each Ingress that needs a login"),
     (
         &[

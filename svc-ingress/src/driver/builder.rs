@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
+use crate::access_log::LogSender;
 use crate::config::IngressConfig;
 use crate::error::ConfigError;
 use crate::sys::{Connect, Listening, Tcp};
@@ -55,6 +56,7 @@ pub struct ServerBuilder<C: Connect = Tcp> {
     reuse_port: bool,
     workers: usize,
     metrics: Option<Listen>,
+    access_log: Option<LogSender>,
     connect: C,
 }
 
@@ -68,6 +70,7 @@ impl Default for ServerBuilder {
             reuse_port: false,
             workers: 1,
             metrics: None,
+            access_log: None,
             connect: Tcp,
         }
     }
@@ -111,6 +114,13 @@ impl<C: Connect> ServerBuilder<C> {
         self
     }
 
+    /// Logs requests there; see [`AccessLog`](crate::access_log::AccessLog).
+    #[must_use]
+    pub fn access_log(mut self, log: LogSender) -> Self {
+        self.access_log = Some(log);
+        self
+    }
+
     /// Lets several servers listen on the same address (`SO_REUSEPORT`).
     #[must_use]
     pub fn reuse_port(mut self, reuse: bool) -> Self {
@@ -121,8 +131,8 @@ impl<C: Connect> ServerBuilder<C> {
     /// Reaches endpoints in another way than TCP from the driving thread.
     #[must_use]
     pub fn connect<D: Connect>(self, connect: D) -> ServerBuilder<D> {
-        let Self { http, https, config, reuse_port, workers, metrics, connect: _ } = self;
-        ServerBuilder { http, https, config, reuse_port, workers, metrics, connect }
+        let Self { http, https, config, reuse_port, workers, metrics, access_log, connect: _ } = self;
+        ServerBuilder { http, https, config, reuse_port, workers, metrics, access_log, connect }
     }
 
     /// Checks and finishes. No socket is opened yet.
@@ -143,6 +153,7 @@ impl<C: Connect> ServerBuilder<C> {
             config: self.config,
             workers: self.workers,
             metrics: self.metrics.map(|listen| listen.read(false)).transpose()?,
+            access_log: self.access_log,
             connect: self.connect,
         })
     }

@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::metrics::{Counters, Outcome, Verb};
 
+use super::logged::Logged;
 use super::reply::ReplyBody;
 
 /// One request, counted when this is dropped.
@@ -55,11 +56,12 @@ impl Drop for Record {
 pub(super) struct Measured<B> {
     body: B,
     record: Option<Record>,
+    logged: Option<Box<Logged>>,
 }
 
 impl<B> Measured<B> {
-    pub(super) fn new(body: B, record: Option<Record>) -> Self {
-        Self { body, record }
+    pub(super) fn new(body: B, record: Option<Record>, logged: Option<Box<Logged>>) -> Self {
+        Self { body, record, logged }
     }
 }
 
@@ -72,8 +74,14 @@ impl<B: Body + Unpin> Body for Measured<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let (Poll::Ready(Some(Ok(frame))), Some(record)) = (&frame, &mut self.record) {
-            record.bytes += frame.data_ref().map_or(0, |data| data.remaining() as u64);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            let bytes = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+            if let Some(record) = &mut self.record {
+                record.bytes += bytes;
+            }
+            if let Some(logged) = &mut self.logged {
+                logged.sent(bytes);
+            }
         }
         frame
     }

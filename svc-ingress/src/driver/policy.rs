@@ -60,6 +60,11 @@ impl Permit {
         canary.map_or_else(|| route.location().pool(), |canary| canary.pool())
     }
 
+    /// The request goes to its location's canary.
+    pub(super) fn takes_canary(&self) -> bool {
+        self.canary
+    }
+
     /// The endpoint to ask next.
     pub(super) fn endpoint(&self, route: &Route, tried: &[SocketAddr]) -> Option<SocketAddr> {
         let pool = self.pool(route);

@@ -13,10 +13,11 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use crate::access_log::LogSender;
 use crate::authority::Authority;
 use crate::config::IngressConfig;
 use crate::decision;
-use crate::forward::{self, Client, Origin};
+use crate::forward::{self, Client, Origin, REQUEST_ID};
 use crate::hygiene;
 use crate::limit::Limiter;
 use crate::metrics::Metrics;
@@ -27,6 +28,7 @@ use crate::tls::Connectors;
 
 use super::asked::{Asked, Peer};
 use super::auth_request::Answers;
+use super::logged::Logged;
 use super::login::Logins;
 use super::measured::{Measured, Record};
 use super::names::Names;
@@ -52,6 +54,8 @@ pub(super) struct Router<C: Connect> {
     pub(super) started: Instant,
     /// Where requests are counted, and as which worker.
     counting: Option<(Arc<Metrics>, usize)>,
+    /// Where requests are logged, and as which worker.
+    logging: Option<(LogSender, usize)>,
     request_ids: RandomState,
     requests: AtomicU64,
 }
@@ -63,6 +67,7 @@ impl<C: Connect> Router<C> {
         connectors: Connectors,
         logins: Logins,
         counting: Option<(Arc<Metrics>, usize)>,
+        logging: Option<(LogSender, usize)>,
     ) -> Self {
         Self {
             table,
@@ -76,6 +81,7 @@ impl<C: Connect> Router<C> {
             names: Names::default(),
             started: Instant::now(),
             counting,
+            logging,
             request_ids: RandomState::new(),
             requests: AtomicU64::new(0),
         }
@@ -85,8 +91,9 @@ impl<C: Connect> Router<C> {
     pub(super) fn fork(&self, number: usize) -> Self {
         let table = Arc::clone(&self.table);
         let counting = self.counting.as_ref().map(|(metrics, _)| (Arc::clone(metrics), number));
+        let logging = self.logging.as_ref().map(|(log, _)| (log.clone(), number));
         let (connect, connectors) = (self.connect.clone(), self.connectors.clone());
-        let forked = Self::new(table, connect, connectors, self.logins.clone(), counting);
+        let forked = Self::new(table, connect, connectors, self.logins.clone(), counting, logging);
         Self {
             limiter: Arc::clone(&self.limiter),
             answers: self.answers.clone(),
@@ -102,18 +109,24 @@ impl<C: Connect> Router<C> {
         request: Request<Incoming>,
         peer: Arc<Peer>,
     ) -> Response<Measured<ReplyBody<C::Stream>>> {
+        let log = self.logging.as_ref();
+        let mut logged = log.and_then(|(log, worker)| Logged::begin(log, *worker, &request, &peer));
         let mut record = None;
-        let reply = self.reply(request, peer, &mut record).await;
+        let reply = self.reply(request, peer, &mut record, &mut logged).await;
         let record = record.map(|record| record.replied(&reply));
-        reply.map(|body| Measured::new(body, record))
+        if let Some(logged) = &mut logged {
+            logged.replied(&reply);
+        }
+        reply.map(|body| Measured::new(body, record, logged))
     }
 
-    /// Whose request it is stands in `record` where somebody counts.
+    /// Whose request it is stands in `record` where somebody counts, and in `logged` what is to be logged.
     async fn reply(
         &self,
         request: Request<Incoming>,
         peer: Arc<Peer>,
         record: &mut Option<Record>,
+        logged: &mut Option<Box<Logged>>,
     ) -> Response<ReplyBody<C::Stream>> {
         let (mut parts, body) = request.into_parts();
         let version = parts.version;
@@ -141,7 +154,10 @@ impl<C: Connect> Router<C> {
         let asked = asked(table.config(), &parts.headers, authority, target, peer);
         let hsts = asked.https && route.location().has_certificate() && table.config().hsts();
         drop(table);
-        let mut response = self.answer(&mut parts, body, &route, &asked).await;
+        if let Some(logged) = logged {
+            logged.routed(&route, &asked);
+        }
+        let mut response = self.answer(&mut parts, body, &route, &asked, logged).await;
         self.kept.put_fields(std::mem::take(&mut parts.headers));
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             forward::to_client_switched(response.headers_mut());
@@ -157,6 +173,7 @@ impl<C: Connect> Router<C> {
         body: Incoming,
         route: &Route,
         asked: &Asked,
+        logged: &mut Option<Box<Logged>>,
     ) -> Response<ReplyBody<C::Stream>> {
         let limit = decision::body_limit(route);
         if body.size_hint().lower() > limit {
@@ -170,10 +187,14 @@ impl<C: Connect> Router<C> {
                 let client = Client::new(&address, asked.https, asked.port, asked.host());
                 let client = client.with_forwarded_for(asked.forwarded_for.as_ref());
                 let told = Told { client, request_id: self.new_request_id(), hints: &asked.peer.hints };
+                if let Some(logged) = logged {
+                    let id = HeaderValue::from_str(told.request_id.as_str()).ok();
+                    logged.permitted(parts.headers.get(REQUEST_ID).cloned().or(id), permit.takes_canary());
+                }
                 let target = route.target().unwrap_or(asked.target.as_str());
                 let host = decision::backend_host(route, asked.scope(parts, route), asked.host());
                 let mut outgoing = Outgoing::new(parts, body, target, &host, told, limit);
-                let (reply, endpoint) = send(self, &mut outgoing, route, &permit, asked).await;
+                let (reply, endpoint) = send(self, &mut outgoing, route, &permit, asked, logged).await;
                 policy::finish(Some(permit), additions, route, asked, endpoint, reply)
             }
         }

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Bound, Handle, Server};
 use crate::config::{Clients, IngressConfig};
 
+mod access_log;
 mod backends;
 mod canary;
 mod cors;

@@ -29,6 +29,7 @@ pub(super) use link::Key;
 pub(super) use outgoing::{Outgoing, RequestId, Told};
 
 use super::asked::Asked;
+use super::logged::Logged;
 use super::policy::Permit;
 use super::reply::{BackendBody, ReplyBody, refuse, status};
 use super::router::Router;
@@ -50,6 +51,7 @@ pub(super) async fn send<C: Connect>(
     route: &Route,
     permit: &Permit,
     asked: &Asked,
+    logged: &mut Option<Box<Logged>>,
 ) -> (Response<ReplyBody<C::Stream>>, Option<SocketAddr>) {
     let next = route.policies().next_upstream();
     let begun = Instant::now();
@@ -60,7 +62,12 @@ pub(super) async fn send<C: Connect>(
         let current = newer.as_ref().unwrap_or(route);
         let pool = permit.pool(current);
         let Some(endpoint) = permit.endpoint(current, &tried) else { break };
+        let asked_at = logged.is_some().then(Instant::now);
         let answered = ask(router, outgoing, current, endpoint).await;
+        if let (Some(logged), Some(asked_at)) = (logged.as_mut(), asked_at) {
+            let status = answered.as_ref().map_or_else(Failure::status, Answered::status);
+            logged.tried(endpoint, status.as_u16(), asked_at.elapsed());
+        }
         let more =
             tried.len() + 1 < next.tries() && next.timeout().is_none_or(|limit| begun.elapsed() < limit);
         match answered {
