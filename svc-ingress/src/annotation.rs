@@ -20,12 +20,14 @@ mod basic_auth;
 mod canary;
 mod catalog;
 mod cors;
+mod error_pages;
 mod external_auth;
 mod instead;
 mod limits;
 mod reader;
 mod redirects;
 mod snippet;
+mod upstream_hash;
 mod value;
 
 #[cfg(test)]
@@ -39,12 +41,14 @@ pub use basic_auth::{AuthSecretType, BasicAuth};
 pub use canary::Canary;
 pub use catalog::{CATALOG, Entry, Support, protects, support};
 pub use cors::Cors;
+pub use error_pages::ErrorPages;
 pub use external_auth::{AuthCache, ExternalAuth};
 pub use instead::instead;
 pub use limits::Limits;
 pub use redirects::Redirects;
 pub(crate) use snippet::SNIPPETS;
 pub use snippet::{directives, instead_of_directive};
+pub use upstream_hash::UpstreamHash;
 
 use reader::Reader;
 
@@ -76,6 +80,8 @@ pub struct Policies {
     pub(crate) canary: Option<Box<Canary>>,
     pub(crate) affinity: Option<Box<Affinity>>,
     pub(crate) external_auth: Option<Box<ExternalAuth>>,
+    pub(crate) upstream_hash: Option<Box<UpstreamHash>>,
+    pub(crate) error_pages: Option<Box<ErrorPages>>,
     pub(crate) access_log: bool,
     pub(crate) denied: Option<String>,
 }
@@ -117,6 +123,8 @@ impl Policies {
             canary: None,
             affinity: None,
             external_auth: None,
+            upstream_hash: None,
+            error_pages: None,
             access_log: true,
             denied: None,
         }
@@ -250,6 +258,18 @@ impl Policies {
         self.external_auth.as_deref()
     }
 
+    /// Which requests go to the same endpoint.
+    #[must_use]
+    pub fn upstream_hash(&self) -> Option<&UpstreamHash> {
+        self.upstream_hash.as_deref()
+    }
+
+    /// Which errors have a page of another Service.
+    #[must_use]
+    pub fn error_pages(&self) -> Option<&ErrorPages> {
+        self.error_pages.as_deref()
+    }
+
     /// Its requests are in the access log, if there is one.
     #[must_use]
     pub fn access_log(&self) -> bool {
@@ -322,6 +342,8 @@ impl Policies {
         self.upstream_vhost = reader.read("upstream-vhost", upstream_vhost);
         self.canary = Canary::read(reader).map(Box::new);
         self.affinity = Affinity::read(reader).map(Box::new);
+        self.upstream_hash = UpstreamHash::read(reader).map(Box::new);
+        self.error_pages = ErrorPages::read(reader).map(Box::new);
         set(&mut self.access_log, reader.read("enable-access-log", value::boolean));
     }
 

@@ -354,7 +354,7 @@ fn forward(route: &Route, scope: Scope<'_>, canary: bool, host: &str) -> Result<
     let canary = route.location().canary().filter(|_| canary);
     let pool: &Pool = canary.map_or_else(|| route.location().pool(), |canary| canary.pool());
     if pool.endpoints().is_empty() {
-        return Err(Outcome::Unserved(pool.state()));
+        return page(route, host).ok_or(Outcome::Unserved(pool.state()));
     }
     let affinity = route.policies().affinity();
     let affinity = affinity.filter(|_| !canary.is_some_and(|canary| canary.rules().ignores_affinity()));
@@ -365,8 +365,28 @@ fn forward(route: &Route, scope: Scope<'_>, canary: bool, host: &str) -> Result<
     Ok(Forwarded {
         canary: canary.map(|canary| canary.ingress().clone()),
         service: pool.service().clone(),
-        endpoints: kept.map_or_else(|| pool.endpoints().to_vec(), |endpoint| vec![endpoint]),
+        endpoints: kept.map_or_else(|| sharing(route, scope, pool), |endpoint| vec![endpoint]),
         host: decision::backend_host(route, scope, host).into_owned(),
         target: route.target().unwrap_or(scope.target).to_owned(),
+    })
+}
+
+/// The endpoints that share requests like this one.
+fn sharing(route: &Route, scope: Scope<'_>, pool: &Pool) -> Vec<SocketAddr> {
+    match route.policies().upstream_hash() {
+        Some(hash) => session::by_key(pool, &hash.by().fill(scope), hash.endpoints()),
+        None => pool.endpoints().to_vec(),
+    }
+}
+
+/// Where `default-backend` serves instead of a Service without endpoints.
+fn page(route: &Route, host: &str) -> Option<Forwarded> {
+    let pool = route.location().error_backend()?.pool();
+    (!pool.endpoints().is_empty()).then(|| Forwarded {
+        canary: None,
+        service: pool.service().clone(),
+        endpoints: pool.endpoints().to_vec(),
+        host: host.to_owned(),
+        target: "/".to_owned(),
     })
 }

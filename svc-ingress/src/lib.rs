@@ -77,7 +77,7 @@
 //!                  +---- table (RouteTable) ----+         pure: Snapshot -> hosts, locations, pools; report
 //!                             |
 //!   hygiene, authority, path, forward, redirect, auth,    pure: what one request and one reply must be
-//!   external_auth, session, variable, target
+//!   external_auth, session, variable, target, error_page
 //!   status                                                pure: what is written back into the status of Ingresses
 //!   decision                                              pure: what becomes of a request, as far as its head and its rule say
 //!   explain, check                                        pure: why that is so; what becomes of people's Ingresses here
@@ -115,6 +115,7 @@ pub mod check;
 pub mod config;
 mod decision;
 pub mod error;
+pub mod error_page;
 pub mod explain;
 pub mod external_auth;
 pub mod forward;

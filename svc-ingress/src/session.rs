@@ -70,6 +70,16 @@ pub fn choose(pool: &Pool, mode: AffinityMode, seed: u64, failed: &[SocketAddr])
     }
 }
 
+/// The endpoints with the greatest weights for a key, at most `count`, the greatest first: of `upstream-hash-by`.
+#[must_use]
+pub fn by_key(pool: &Pool, key: &str, count: usize) -> Vec<SocketAddr> {
+    let key = hash(key.as_bytes());
+    let mut endpoints = pool.endpoints().to_vec();
+    endpoints.sort_by_key(|endpoint| std::cmp::Reverse((mix(key ^ weight(*endpoint)), *endpoint)));
+    endpoints.truncate(count);
+    endpoints
+}
+
 /// A key that stands for an endpoint which [`choose`] chose with this seed.
 #[must_use]
 pub fn key_of(pool: &Pool, mode: AffinityMode, seed: u64, endpoint: SocketAddr) -> Option<String> {

@@ -228,6 +228,11 @@ impl RouteTable {
         self.ingresses.get(ingress).into_iter().flat_map(|compiled| compiled.absent())
     }
 
+    /// The route to the configuration's default backend.
+    pub(crate) fn default_route(&self) -> Option<Route> {
+        self.default.clone().map(Route::to)
+    }
+
     fn in_order(&self) -> impl Iterator<Item = &Arc<VirtualHost>> {
         self.members.keys().filter_map(|host| self.hosts.get(host))
     }

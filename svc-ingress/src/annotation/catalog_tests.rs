@@ -15,6 +15,8 @@ const CANARY: &[(&str, &str)] = &[("canary", "true")];
 const BY_HEADER: &[(&str, &str)] = &[("canary", "true"), ("canary-by-header", "X-Next")];
 const CORS: &[(&str, &str)] = &[("enable-cors", "true")];
 const LIMIT: &[(&str, &str)] = &[("limit-rps", "1")];
+const HASH: &[(&str, &str)] = &[("upstream-hash-by", "$uri")];
+const SUBSET: &[(&str, &str)] = &[("upstream-hash-by", "$uri"), ("upstream-hash-by-subset", "true")];
 const SESSION: &[(&str, &str)] = &[("affinity", "cookie")];
 
 /// An annotation, a value of it, and what it has to stand beside.
@@ -55,7 +57,10 @@ const SAMPLES: &[Sample] = &[
     ("cors-allow-origin", "https://foo.example", CORS),
     ("cors-expose-headers", "X-One", CORS),
     ("cors-max-age", "1", CORS),
+    ("custom-http-errors", "404,503", &[]),
+    ("default-backend", "pages", &[]),
     ("denylist-source-range", "10.0.0.0/8", &[]),
+    ("disable-proxy-intercept-errors", "true", &[("custom-http-errors", "404")]),
     ("enable-access-log", "false", &[]),
     ("enable-cors", "true", &[]),
     ("force-ssl-redirect", "true", &[]),
@@ -90,6 +95,9 @@ const SAMPLES: &[Sample] = &[
     ("ssl-redirect", "false", &[]),
     ("temporal-redirect", "https://foo.example", &[]),
     ("temporal-redirect-code", "307", &[("temporal-redirect", "https://foo.example")]),
+    ("upstream-hash-by", "$uri", &[]),
+    ("upstream-hash-by-subset", "true", HASH),
+    ("upstream-hash-by-subset-size", "5", SUBSET),
     ("upstream-vhost", "foo.example", &[]),
     ("use-regex", "true", &[]),
     ("whitelist-source-range", "10.0.0.0/8", &[]),

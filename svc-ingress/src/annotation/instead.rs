@@ -19,8 +19,6 @@ const INSTEAD: &[(&[&str], &str)] = &[
     ),
     (&["connection-proxy-header"], "nothing: upgrades are recognised, other connections are kept"),
     (&["custom-headers"], "let the backend send the fields; `enable-cors` for those of CORS"),
-    (&["custom-http-errors", "disable-proxy-intercept-errors"], "let the backend send its own error pages"),
-    (&["default-backend"], "`spec.defaultBackend` for paths that no rule takes"),
     (&["enable-global-auth"], "`auth-url` on each Ingress that needs a login"),
     (
         &[
@@ -68,10 +66,6 @@ const INSTEAD: &[(&[&str], &str)] = &[
     (&["ssl-ciphers", "ssl-prefer-server-ciphers"], "nothing: TLS 1.2 and 1.3 with forward secrecy only"),
     (&["ssl-passthrough"], "a Service of type LoadBalancer for the backend"),
     (&["stream-snippet"], "a Service of type LoadBalancer for TCP and UDP"),
-    (
-        &["upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size"],
-        "`affinity: cookie`, which keeps a client with one endpoint",
-    ),
     (&["use-port-in-redirects"], "nothing: redirects name the port that the client named"),
     (
         &["x-forwarded-prefix"],

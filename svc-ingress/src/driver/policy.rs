@@ -33,6 +33,8 @@ pub(super) struct Permit {
     under_way: Option<UnderWay>,
     canary: bool,
     session: Option<Session>,
+    /// What `upstream-hash-by` makes of the request.
+    hash: Option<String>,
 }
 
 /// How a client's endpoint is kept.
@@ -69,7 +71,10 @@ impl Permit {
     pub(super) fn endpoint(&self, route: &Route, tried: &[SocketAddr]) -> Option<SocketAddr> {
         let pool = self.pool(route);
         let Some((affinity, session)) = self.affinity(route) else {
-            return pool.in_turn().find(|endpoint| !tried.contains(endpoint));
+            return match (route.policies().upstream_hash(), &self.hash) {
+                (Some(hash), Some(key)) => hashed(pool, key, hash.endpoints(), tried),
+                _ => pool.in_turn().find(|endpoint| !tried.contains(endpoint)),
+            };
         };
         match session.endpoint(affinity, pool) {
             // As with ingress-nginx, a session does not leave an endpoint that fails, unless it is to.
@@ -103,6 +108,17 @@ impl Permit {
         };
         session::set_cookie(affinity, &key, pool, setting)
     }
+}
+
+/// One of the endpoints that share the requests of a key, in turn; others once these have failed.
+fn hashed(pool: &Pool, key: &str, endpoints: usize, tried: &[SocketAddr]) -> Option<SocketAddr> {
+    let sharing = session::by_key(pool, key, endpoints.saturating_add(tried.len()));
+    let left: Vec<_> =
+        sharing.into_iter().filter(|endpoint| !tried.contains(endpoint)).take(endpoints).collect();
+    if left.len() < 2 {
+        return left.first().copied();
+    }
+    pool.in_turn().find(|endpoint| left.contains(endpoint))
 }
 
 impl Session {
@@ -152,7 +168,8 @@ pub(super) async fn decide<C: Connect>(
     if decision::asks_for_login(route) {
         authenticate(router, parts, route, asked, additions).await?;
     }
-    Ok(Permit { under_way, canary, session })
+    let hash = route.policies().upstream_hash().map(|hash| hash.by().fill(asked.scope(parts, route)));
+    Ok(Permit { under_way, canary, session, hash })
 }
 
 fn refused<S>(refusal: Refusal<'_>, route: &Route) -> Response<ReplyBody<S>> {

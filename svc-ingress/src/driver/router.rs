@@ -35,7 +35,7 @@ use super::names::Names;
 use super::pages::labels;
 use super::policy::{self, Additions};
 use super::reply::{ReplyBody, close, redirect as redirect_to, refuse, status};
-use super::upstream::{Outgoing, RequestId, Senders, Shared, Told, send};
+use super::upstream::{Outgoing, RequestId, Senders, Shared, Told, in_place, send};
 
 /// What all requests of a worker share. Tables, logins and whatever else is known belong to all workers; connections to
 /// endpoints are each worker's own, so that no thread waits for another.
@@ -195,6 +195,13 @@ impl<C: Connect> Router<C> {
                 let host = decision::backend_host(route, asked.scope(parts, route), asked.host());
                 let mut outgoing = Outgoing::new(parts, body, target, &host, told, limit);
                 let (reply, endpoint) = send(self, &mut outgoing, route, &permit, asked, logged).await;
+                let reply = if route.policies().error_pages().is_some() {
+                    let reply = (reply, endpoint.is_some());
+                    // In a box, so that the future of every other request is not as large as this one.
+                    Box::pin(in_place(self, route, &permit, parts, asked, reply)).await
+                } else {
+                    reply
+                };
                 policy::finish(Some(permit), additions, route, asked, endpoint, reply)
             }
         }

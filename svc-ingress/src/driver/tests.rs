@@ -22,6 +22,7 @@ mod canary;
 mod cors;
 mod differential;
 mod endpoints;
+mod error_pages;
 mod explain;
 mod external_auth;
 mod flow;
@@ -36,6 +37,7 @@ mod retry;
 mod status;
 mod tls;
 mod upgrade;
+mod upstream_hash;
 mod workers;
 
 const CLASS: &str = "

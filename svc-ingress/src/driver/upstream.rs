@@ -19,6 +19,7 @@ mod http2;
 mod kept;
 mod link;
 mod outgoing;
+mod page;
 
 pub(super) use exchange::{Exchange, ExchangeError};
 use failure::Failure;
@@ -27,6 +28,7 @@ pub(super) use http2::{Http2Body, Senders};
 pub(super) use kept::Shared;
 pub(super) use link::Key;
 pub(super) use outgoing::{Outgoing, RequestId, Told};
+pub(super) use page::in_place;
 
 use super::asked::Asked;
 use super::logged::Logged;

@@ -17,7 +17,7 @@ use crate::tls::Certificate;
 use crate::variable::Interpolated;
 
 use super::certificates::Certificates;
-use super::{ANY_HOST, Pool, PoolState, class};
+use super::{ANY_HOST, Location, Pool, PoolState, class};
 
 /// An object that an Ingress has to be compiled again for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +53,7 @@ pub(super) struct Compiled {
     pub(super) policies: Arc<Policies>,
     pub(super) users: Option<Arc<Htpasswd>>,
     pub(super) auth_fields: Arc<[(HeaderName, Interpolated)]>,
+    pub(super) error_backend: Option<Arc<Location>>,
     pub(super) denied: Option<String>,
     pub(super) default: Option<Arc<Pool>>,
     hosts: BTreeMap<String, CompiledHost>,
@@ -79,6 +80,7 @@ impl Compiled {
             policies: Arc::new(policies),
             users: None,
             auth_fields: Arc::default(),
+            error_backend: None,
             default: None,
             hosts: BTreeMap::new(),
             dependencies: BTreeSet::new(),
@@ -96,6 +98,7 @@ impl Compiled {
         compiled.add_tls(ingress, snapshot, certificates);
         compiled.add_users(snapshot);
         compiled.add_external_auth(snapshot);
+        compiled.add_error_pages(snapshot, config);
         compiled
     }
 
@@ -261,6 +264,21 @@ impl Compiled {
                 self.deny("auth-proxy-set-headers", message);
             }
         }
+    }
+
+    fn add_error_pages(&mut self, snapshot: &Snapshot, config: &IngressConfig) {
+        let policies = Arc::clone(&self.policies);
+        let Some(service) = policies.error_pages().and_then(|pages| pages.backend()) else { return };
+        self.dependencies.insert(Dependency::Service(service.clone()));
+        let pool = Pool::of_first_port(snapshot, service.clone());
+        if let Some(message) = pool.problem() {
+            let field = annotation_field("default-backend");
+            if pool.state() == PoolState::NoService {
+                self.absent.insert(field.clone());
+            }
+            self.report(field, message);
+        }
+        self.error_backend = Some(Arc::new(Location::default_backend(config, Arc::new(pool))));
     }
 
     /// Answers every request 503, and says why.

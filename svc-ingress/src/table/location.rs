@@ -46,6 +46,7 @@ pub struct Location {
     pub(super) pool: Arc<Pool>,
     pub(super) canary: Option<CanaryPool>,
     pub(super) auth_fields: Arc<[(HeaderName, Interpolated)]>,
+    pub(super) error_backend: Option<Arc<Location>>,
     pub(super) tls: bool,
     pub(super) certified: bool,
     /// Where its requests are counted, once there was one.
@@ -66,6 +67,7 @@ impl Location {
             pool,
             canary: None,
             auth_fields: Arc::default(),
+            error_backend: None,
             tls: false,
             certified: false,
             counters: OnceLock::new(),
@@ -132,6 +134,12 @@ impl Location {
         &self.auth_fields
     }
 
+    /// `default-backend`: where pages for errors come from.
+    #[must_use]
+    pub fn error_backend(&self) -> Option<&Arc<Location>> {
+        self.error_backend.as_ref()
+    }
+
     /// A `spec.tls` entry lists the host.
     #[must_use]
     pub fn has_tls(&self) -> bool {
@@ -174,6 +182,9 @@ impl fmt::Display for Location {
         }
         if let Some(canary) = &self.canary {
             write!(f, ", canary Ingress {} -> {}", canary.ingress(), canary.pool())?;
+        }
+        if let Some(pages) = &self.error_backend {
+            write!(f, ", error pages by {}", pages.pool())?;
         }
         match &self.denied {
             Some(reason) => write!(f, ", refused with 503: {reason}"),

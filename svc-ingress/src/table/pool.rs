@@ -53,6 +53,14 @@ impl Pool {
         Self::find(snapshot, reference.service().clone(), reference.port().to_owned())
     }
 
+    /// The first TCP port of a Service.
+    pub(super) fn of_first_port(snapshot: &Snapshot, service: ObjectName) -> Self {
+        let ports = snapshot.service(&service).map(|service| service.ports().to_vec()).unwrap_or_default();
+        let first =
+            ports.iter().find(|port| port.protocol() == Protocol::Tcp).map(|port| port.port().to_string());
+        Self::find(snapshot, service, first.unwrap_or_default())
+    }
+
     fn find(snapshot: &Snapshot, service: ObjectName, port: String) -> Self {
         let (state, endpoints) = match snapshot.service(&service) {
             None => (PoolState::NoService, Vec::new()),

@@ -41,6 +41,11 @@ impl Route {
         Self { location, slash, target }
     }
 
+    /// To a location that no path has led to.
+    pub(crate) fn to(location: Arc<Location>) -> Self {
+        Self { location, slash: false, target: None }
+    }
+
     /// The rule.
     #[must_use]
     pub fn location(&self) -> &Arc<Location> {

@@ -261,6 +261,7 @@ impl Site<'_> {
             pool: Arc::clone(pool),
             canary: None,
             auth_fields: Arc::clone(&member.auth_fields),
+            error_backend: member.error_backend.clone(),
             tls: self.tls,
             certified: self.certified,
             counters: OnceLock::new(),

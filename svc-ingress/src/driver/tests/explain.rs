@@ -31,6 +31,7 @@ const HOSTS: &[(&str, &str)] = &[
     ("main.example", ""),
     ("sticky.example", "affinity: cookie"),
     ("empty.example", ""),
+    ("page.example", "default-backend: next"),
 ];
 
 fn manifests(web: SocketAddr, next: SocketAddr) -> String {
@@ -58,7 +59,11 @@ data: {auth: amFuZTp7U0hBfVc2cGg1TW01UHo4R2dpVUxiUGd6RzM3bWo5Zz0K}
         let ingress = ingress(host, &annotations.join(", "), tls);
         let first = host.split('.').next().unwrap();
         let ingress = ingress.replacen(&format!("name: {first},"), &format!("name: {name},"), 1);
-        text += &if *host == "empty.example" { ingress.replace("name: web", "name: none") } else { ingress };
+        text += &if ["empty.example", "page.example"].contains(host) {
+            ingress.replace("name: web", "name: none")
+        } else {
+            ingress
+        };
     }
     let canary = "nginx.ingress.kubernetes.io/canary: 'true', nginx.ingress.kubernetes.io/canary-by-header: X-Next, nginx.ingress.kubernetes.io/canary-weight: '20'";
     text += &ingress("main.example", canary, "")
