@@ -14,12 +14,16 @@
 //! }
 //! ```
 //!
+//! To write a line takes some 4 000 instructions in ingress-nginx's format and 6 500 as JSON (x86-64, counted by callgrind), and one
+//! lock that only the reader shares. A server without a log does none of this.
+//!
 //! # What stands in it
 //!
 //! What ingress-nginx writes by default (`log-format-upstream`): the target with its query, `Referer`, `User-Agent` and the user's
 //! name in `Authorization`, never the rest of that field, nor cookies, nor any other field. Times are those of UTC. A request is
 //! told of once its reply is sent or given up; a client that goes away first has status 499. A head that is no HTTP at all
-//! is answered without a line. `enable-access-log: "false"` leaves out the requests of an Ingress.
+//! is answered without a line, and a body that came in chunks does not count in the request's length.
+//! `enable-access-log: "false"` leaves out the requests of an Ingress.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

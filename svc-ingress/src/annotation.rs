@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use http::HeaderValue;
 use ipnet::IpNet;
 
 use crate::authority::Authority;
@@ -66,6 +67,7 @@ pub struct Policies {
     pub(crate) auth: Option<BasicAuth>,
     pub(crate) allow: Vec<IpNet>,
     pub(crate) deny: Vec<IpNet>,
+    pub(crate) satisfy_any: bool,
     pub(crate) limits: Option<Box<Limits>>,
     pub(crate) body_size: u64,
     pub(crate) connect_timeout: Duration,
@@ -82,6 +84,8 @@ pub struct Policies {
     pub(crate) external_auth: Option<Box<ExternalAuth>>,
     pub(crate) upstream_hash: Option<Box<UpstreamHash>>,
     pub(crate) error_pages: Option<Box<ErrorPages>>,
+    pub(crate) service_upstream: bool,
+    pub(crate) forwarded_prefix: Option<HeaderValue>,
     pub(crate) access_log: bool,
     pub(crate) denied: Option<String>,
 }
@@ -109,6 +113,7 @@ impl Policies {
             auth: None,
             allow: Vec::new(),
             deny: Vec::new(),
+            satisfy_any: false,
             limits: None,
             body_size: config.body_size(),
             connect_timeout: config.connect_timeout(),
@@ -125,6 +130,8 @@ impl Policies {
             external_auth: None,
             upstream_hash: None,
             error_pages: None,
+            service_upstream: false,
+            forwarded_prefix: None,
             access_log: true,
             denied: None,
         }
@@ -210,6 +217,18 @@ impl Policies {
         !listed(&self.deny) && (self.allow.is_empty() || listed(&self.allow))
     }
 
+    /// The client's address is enough to be let in, whoever it is: it is listed, and `satisfy` is `any`.
+    #[must_use]
+    pub fn admits_without_login(&self, client: IpAddr) -> bool {
+        self.satisfy_any && !self.allow.is_empty() && self.admits(client)
+    }
+
+    /// `satisfy: any`: one of address and logins is enough.
+    #[must_use]
+    pub fn satisfies_by_any(&self) -> bool {
+        self.satisfy_any
+    }
+
     /// What one client may ask for.
     #[must_use]
     pub fn limits(&self) -> Option<&Limits> {
@@ -268,6 +287,18 @@ impl Policies {
     #[must_use]
     pub fn error_pages(&self) -> Option<&ErrorPages> {
         self.error_pages.as_deref()
+    }
+
+    /// The Service's own address is asked rather than its endpoints.
+    #[must_use]
+    pub fn service_upstream(&self) -> bool {
+        self.service_upstream
+    }
+
+    /// `X-Forwarded-Prefix` for the backend where the path is rewritten.
+    #[must_use]
+    pub fn forwarded_prefix(&self) -> Option<&HeaderValue> {
+        self.forwarded_prefix.as_ref()
     }
 
     /// Its requests are in the access log, if there is one.
@@ -342,6 +373,8 @@ impl Policies {
         self.upstream_vhost = reader.read("upstream-vhost", upstream_vhost);
         self.canary = Canary::read(reader).map(Box::new);
         self.affinity = Affinity::read(reader).map(Box::new);
+        set(&mut self.service_upstream, reader.read("service-upstream", value::boolean));
+        self.forwarded_prefix = reader.read("x-forwarded-prefix", value::prefix);
         self.upstream_hash = UpstreamHash::read(reader).map(Box::new);
         self.error_pages = ErrorPages::read(reader).map(Box::new);
         set(&mut self.access_log, reader.read("enable-access-log", value::boolean));
@@ -351,6 +384,7 @@ impl Policies {
         let allow = reader.read_either(["allowlist-source-range", "whitelist-source-range"], value::networks);
         set(&mut self.allow, allow);
         set(&mut self.deny, reader.read("denylist-source-range", value::networks));
+        set(&mut self.satisfy_any, reader.read("satisfy", value::satisfy));
         self.auth = BasicAuth::read(reader);
         self.external_auth = ExternalAuth::read(reader).map(Box::new);
         self.limits = Limits::read(reader).map(Box::new);

@@ -2,6 +2,7 @@
 //! [`explain`](crate::explain), which is why both say the same.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use http::header::ORIGIN;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -97,9 +98,31 @@ pub(crate) fn takes_canary(
     (is_of(canary.pool()) && !rules.ignores_affinity()) || rules.takes(headers, draw)
 }
 
-/// Whether the client has to log in where the route asks for a login: not for ACME challenges.
-pub(crate) fn asks_for_login(route: &Route) -> bool {
-    !redirect::is_acme(route.location())
+/// What a client's address comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// It is kept out: 403.
+    Forbidden,
+    /// It is let in.
+    Open,
+    /// Its logins decide.
+    Login,
+}
+
+/// What `allowlist-source-range`, `denylist-source-range` and `satisfy` say of a client. There are no logins for ACME
+/// challenges.
+pub(crate) fn access(route: &Route, client: IpAddr) -> Access {
+    let policies = route.policies();
+    let asked = policies.auth().is_some() || policies.external_auth().is_some();
+    let login = asked && !redirect::is_acme(route.location());
+    let admitted = policies.admits(client);
+    match (login, admitted) {
+        (true, _) if policies.admits_without_login(client) => Access::Open,
+        (true, true) => Access::Login,
+        (true, false) if policies.satisfies_by_any() => Access::Login,
+        (false, true) => Access::Open,
+        (_, false) => Access::Forbidden,
+    }
 }
 
 /// The host that the backend is asked for, `host` unless an annotation says otherwise.

@@ -42,7 +42,7 @@ use svc_model::ObjectName;
 
 use crate::auth::Credentials;
 use crate::authority::Authority;
-use crate::decision::{self, Refusal};
+use crate::decision::{self, Access, Refusal};
 use crate::forward::Origin;
 use crate::hygiene;
 use crate::redirect;
@@ -290,16 +290,20 @@ impl Explanation {
         if policies.limits().is_some_and(|limits| !limits.exempts(scope.client)) {
             self.conditions.push(Condition::Limits(table.config().limit_status()));
         }
-        if !policies.admits(scope.client) {
-            return Err(Outcome::Forbidden);
+        match decision::access(route, scope.client) {
+            Access::Forbidden => return Err(Outcome::Forbidden),
+            Access::Open => return Ok(()),
+            Access::Login => {}
         }
-        if !decision::asks_for_login(route) {
-            return Ok(());
-        }
+        let any = policies.satisfies_by_any();
         if let Some(auth) = policies.auth() {
             let credentials = scope.headers.get(AUTHORIZATION).and_then(Credentials::parse);
             let known = credentials.zip(route.location().users());
-            if !known.is_some_and(|(login, users)| users.verify(login.user(), login.password())) {
+            let known = known.is_some_and(|(login, users)| users.verify(login.user(), login.password()));
+            if known && any {
+                return Ok(());
+            }
+            if !known && !(any && policies.external_auth().is_some()) {
                 return Err(Outcome::NoLogin(auth.secret().clone()));
             }
         }

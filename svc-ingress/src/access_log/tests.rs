@@ -72,19 +72,18 @@ fn no_secret_is_told() {
 #[test]
 fn a_reader_gets_every_line_and_the_end() {
     let (log, mut lines) = AccessLog::new().channel();
-    let writers: Vec<_> = (0..3)
-        .map(|worker| {
-            let log = log.clone();
-            std::thread::spawn(move || (0..500).for_each(|_| log.write(worker, &entry())))
-        })
-        .collect();
-    drop(log);
     let mut read = 0;
-    while let Some(text) = lines.blocking_next() {
-        assert!(text.ends_with(b"\n"));
-        read += text.iter().filter(|byte| **byte == b'\n').count();
-    }
-    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    std::thread::scope(|scope| {
+        for worker in 0..3 {
+            let log = log.clone();
+            scope.spawn(move || (0..500).for_each(|_| log.write(worker, &entry())));
+        }
+        drop(log);
+        while let Some(text) = lines.blocking_next() {
+            assert!(text.ends_with(b"\n"));
+            read += text.iter().filter(|byte| **byte == b'\n').count();
+        }
+    });
     assert_eq!((read, lines.lost()), (1500, 0));
 }
 

@@ -156,10 +156,10 @@ pub const CATALOG: &[Entry] = &[
         Honoured,
         "the path that the backend sees, with `$1` to `$9` for the groups of the rule's path",
     ),
-    entry("satisfy", NotYet, ""),
+    entry("satisfy", Honoured, "`any`: a listed address or one login is enough; `all` unless set"),
     entry("server-alias", Honoured, "further names of the host, `*.` and `~regex` too"),
     entry("server-snippet", Refused, ""),
-    entry("service-upstream", NotYet, ""),
+    entry("service-upstream", Honoured, "the address of the Service is asked, not its endpoints"),
     entry("session-cookie-change-on-failure", Honoured, "a session leaves an endpoint that fails"),
     entry(
         "session-cookie-conditional-samesite-none",
@@ -191,7 +191,11 @@ pub const CATALOG: &[Entry] = &[
     entry("use-port-in-redirects", NotYet, ""),
     entry("use-regex", Honoured, "paths are regular expressions"),
     entry("whitelist-source-range", Honoured, "another name of `allowlist-source-range`"),
-    entry("x-forwarded-prefix", NotYet, ""),
+    entry(
+        "x-forwarded-prefix",
+        Honoured,
+        "`X-Forwarded-Prefix` for the backend where `rewrite-target` changes the path",
+    ),
 ];
 
 /// What becomes of an annotation; `None` if nobody knows it.

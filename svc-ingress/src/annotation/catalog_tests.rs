@@ -82,7 +82,9 @@ const SAMPLES: &[Sample] = &[
     ("proxy-read-timeout", "1", &[]),
     ("proxy-send-timeout", "1", &[]),
     ("rewrite-target", "/$1", &[]),
+    ("satisfy", "any", &[]),
     ("server-alias", "foo.example", &[]),
+    ("service-upstream", "true", &[]),
     ("session-cookie-change-on-failure", "true", SESSION),
     ("session-cookie-conditional-samesite-none", "true", SESSION),
     ("session-cookie-domain", "foo.example", SESSION),
@@ -101,6 +103,7 @@ const SAMPLES: &[Sample] = &[
     ("upstream-vhost", "foo.example", &[]),
     ("use-regex", "true", &[]),
     ("whitelist-source-range", "10.0.0.0/8", &[]),
+    ("x-forwarded-prefix", "/shop", &[]),
 ];
 
 fn parse(annotations: &[(&str, &str)]) -> (Policies, Vec<String>) {

@@ -61,16 +61,10 @@ const INSTEAD: &[(&[&str], &str)] = &[
         "`backend-protocol: HTTPS`, which encrypts without verifying; a NetworkPolicy for who may answer",
     ),
     (&["relative-redirects"], "nothing: clients follow absolute redirects, too"),
-    (&["satisfy"], "one of both: `allowlist-source-range`, or a login"),
-    (&["service-upstream"], "nothing: the ready endpoints of the Service are asked directly"),
     (&["ssl-ciphers", "ssl-prefer-server-ciphers"], "nothing: TLS 1.2 and 1.3 with forward secrecy only"),
     (&["ssl-passthrough"], "a Service of type LoadBalancer for the backend"),
     (&["stream-snippet"], "a Service of type LoadBalancer for TCP and UDP"),
     (&["use-port-in-redirects"], "nothing: redirects name the port that the client named"),
-    (
-        &["x-forwarded-prefix"],
-        "let the backend know its prefix; without `rewrite-target` it sees it in the path",
-    ),
 ];
 
 /// What to do without an annotation that is refused or not supported yet; `None` for all others, and for snippets, whose

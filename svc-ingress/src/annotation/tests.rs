@@ -62,7 +62,7 @@ fn what_protects_a_backend_fails_closed() {
         &[("auth-url", "auth.example")],
         &[("auth-tls-secret", "shop/ca")],
         &[("whitelist-source-range", "10.0.0.0/8, nonsense")],
-        &[("satisfy", "any")],
+        &[("satisfy", "some")],
         &[("backend-protocol", "FCGI")],
         &[("rewrite-target", "no path")],
     ];

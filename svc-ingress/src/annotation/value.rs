@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use http::HeaderValue;
 use ipnet::IpNet;
 use svc_model::ObjectName;
 
@@ -42,6 +43,24 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     let bytes = number.parse::<u64>().ok().filter(|_| digits).and_then(|number| number.checked_mul(unit));
     bytes.ok_or_else(|| "is not a size such as `8m`".to_owned())
+}
+
+/// Whether one of several conditions is enough.
+pub(super) fn satisfy(text: &str) -> Result<bool, String> {
+    match text {
+        "any" => Ok(true),
+        "all" => Ok(false),
+        _ => Err("is neither `any` nor `all`".to_owned()),
+    }
+}
+
+/// The beginning of a path, as the value of a field.
+pub(super) fn prefix(text: &str) -> Result<HeaderValue, String> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._~-%".contains(&byte));
+    match HeaderValue::from_str(text) {
+        Ok(value) if plain => Ok(value),
+        _ => Err("is not the beginning of a path such as `/shop`".to_owned()),
+    }
 }
 
 /// A comma-separated list of networks and addresses.

@@ -7,10 +7,10 @@ use std::time::SystemTime;
 
 use http::header::{AUTHORIZATION, SET_COOKIE, USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::annotation::Affinity;
-use crate::decision::{self, Refusal};
+use crate::decision::{self, Access, Refusal};
 use crate::external_auth::Verdict;
 use crate::forward::REQUEST_ID;
 use crate::limit::{Exceeded, UnderWay};
@@ -23,6 +23,7 @@ use super::auth_request;
 use super::reply::{ReplyBody, preflight, redirect as redirect_to, status, unauthorized};
 use super::router::Router;
 
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 /// How often an endpoint that fails is asked for the sake of a session.
 const MAX_REPEATS: usize = 3;
 
@@ -162,11 +163,19 @@ pub(super) async fn decide<C: Connect>(
         tracing::debug!(%route, client = %asked.client, "over a limit");
         return Err(status(router.table.load().config().limit_status()));
     };
-    if !route.policies().admits(asked.client) {
-        return Err(status(StatusCode::FORBIDDEN));
+    match decision::access(route, asked.client) {
+        Access::Forbidden => return Err(status(StatusCode::FORBIDDEN)),
+        Access::Login => authenticate(router, parts, route, asked, additions).await?,
+        // Nobody asked for it here, and it is not for the backend where a login would have been.
+        Access::Open if route.policies().admits_without_login(asked.client) => {
+            if route.policies().auth().is_some() {
+                parts.headers.remove(AUTHORIZATION);
+            }
+        }
+        Access::Open => {}
     }
-    if decision::asks_for_login(route) {
-        authenticate(router, parts, route, asked, additions).await?;
+    if let (Some(prefix), Some(_)) = (route.policies().forwarded_prefix(), route.target()) {
+        parts.headers.insert(FORWARDED_PREFIX, prefix.clone());
     }
     let hash = route.policies().upstream_hash().map(|hash| hash.by().fill(asked.scope(parts, route)));
     Ok(Permit { under_way, canary, session, hash })
@@ -236,7 +245,13 @@ async fn authenticate<C: Connect>(
         let Some(users) = route.location().users() else {
             return Err(status(StatusCode::SERVICE_UNAVAILABLE));
         };
-        if !router.logins.verify(&parts.headers, users).await {
+        let known = router.logins.verify(&parts.headers, users).await;
+        let any = route.policies().satisfies_by_any();
+        if known && any {
+            parts.headers.remove(AUTHORIZATION);
+            return Ok(());
+        }
+        if !known && !(any && route.policies().external_auth().is_some()) {
             return Err(unauthorized(auth.realm()));
         }
     }

@@ -197,6 +197,7 @@ impl Compiled {
         let service = ObjectName::new(self.name.namespace(), name.as_str());
         self.dependencies.insert(Dependency::Service(service.clone()));
         let pool = Pool::new(snapshot, service, port);
+        let pool = if self.policies.service_upstream() { pool.by_service_address(snapshot) } else { pool };
         if let Some(message) = pool.problem() {
             let field = format!("{field}.service");
             if pool.state() == PoolState::NoService {

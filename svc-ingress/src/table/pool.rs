@@ -53,6 +53,18 @@ impl Pool {
         Self::find(snapshot, reference.service().clone(), reference.port().to_owned())
     }
 
+    /// The same, asked by the Service's own address, if it has one (`service-upstream`).
+    pub(super) fn by_service_address(mut self, snapshot: &Snapshot) -> Self {
+        let service = snapshot.service(&self.service);
+        let address = service.and_then(|service| service.cluster_ips().first());
+        let port = service.and_then(|service| service_port(service, &self.port));
+        if let (Some(address), Some(port)) = (address, port) {
+            self.endpoints = vec![SocketAddr::new(*address, port.port())];
+            self.state = PoolState::Ready;
+        }
+        self
+    }
+
     /// The first TCP port of a Service.
     pub(super) fn of_first_port(snapshot: &Snapshot, service: ObjectName) -> Self {
         let ports = snapshot.service(&service).map(|service| service.ports().to_vec()).unwrap_or_default();

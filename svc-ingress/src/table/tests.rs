@@ -449,3 +449,12 @@ fn an_update_changes_only_what_it_names() {
     let (last, delta) = after.with([], [gone]);
     assert!(next.update(&last, &delta).route("a.example", "/").is_none());
 }
+
+#[test]
+fn the_address_of_a_service_stands_for_its_endpoints_where_that_is_asked_for() {
+    let annotation = "nginx.ingress.kubernetes.io/service-upstream: \"true\"";
+    let table =
+        table(&IngressConfig::default(), &ingress("i", "foo.example", annotation, &[("Prefix", "/")]));
+    let route = table.route("foo.example", "/").unwrap();
+    assert_eq!(route.endpoints(), ["10.96.0.1:80".parse().unwrap()]);
+}

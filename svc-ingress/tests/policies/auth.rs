@@ -58,6 +58,43 @@ fn logins_are_asked_for_and_taken_as_by_nginx() {
     }
 }
 
+#[test]
+fn one_of_address_and_login_is_enough_as_with_nginx() {
+    if !is_installed("nginx") || !is_installed("curl") {
+        return;
+    }
+    let backend = Backend::new(echo);
+    let secret = "---\nkind: Secret\napiVersion: v1\nmetadata: {name: users, namespace: shop}\nstringData: {auth: 'john:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g='}\n";
+    let lists = [
+        (&["allowlist-source-range: 127.0.0.0/8"][..], "allow 127.0.0.0/8; deny all;"),
+        (&["allowlist-source-range: 192.0.2.0/24"], "allow 192.0.2.0/24; deny all;"),
+        (&["denylist-source-range: 127.0.0.0/8"], "deny 127.0.0.0/8;"),
+        (&["denylist-source-range: 192.0.2.0/24"], "deny 192.0.2.0/24;"),
+        (
+            &["denylist-source-range: 127.0.0.1", "allowlist-source-range: 127.0.0.0/8"],
+            "deny 127.0.0.1; allow 127.0.0.0/8; deny all;",
+        ),
+    ];
+    for satisfy in ["any", "all"] {
+        for (annotations, directives) in lists {
+            let satisfied = format!("satisfy: {satisfy}");
+            let login =
+                ["auth-type: basic", "auth-secret: users", "auth-realm: Our shop", satisfied.as_str()];
+            let ours = Ours::new(&[&login[..], annotations].concat(), backend.address, secret);
+            let location = format!(
+                "location / {{ satisfy {satisfy}; {directives} auth_basic 'Our shop'; auth_basic_user_file DIR/users; proxy_set_header Authorization ''; proxy_pass http://{}; }}",
+                backend.address
+            );
+            let users = "john:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n";
+            let nginx = Nginx::new("", &location, &[("users", users)]);
+            for login in ["john:password", "john:wrong"] {
+                same(&ours, &nginx, "/", &["--user", login], &["www-authenticate"]);
+            }
+            same(&ours, &nginx, "/", &[], &["www-authenticate"]);
+        }
+    }
+}
+
 /// Answers as the `Authorization` field asks it to, and says what it was asked in a cookie.
 fn judge(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let word = request.headers().get("authorization").map_or("none", |value| value.to_str().unwrap());

@@ -103,3 +103,20 @@ fn forwarded_fields_are_believed_from_trusted_proxies_only() {
         });
     }
 }
+
+#[test]
+fn a_backend_is_told_the_prefix_of_a_path_that_is_rewritten_and_no_other() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let at = runtime.block_on(echo());
+    let prefix = "nginx.ingress.kubernetes.io/x-forwarded-prefix: /shop";
+    let rewritten = format!("{prefix}, nginx.ingress.kubernetes.io/rewrite-target: /new");
+    let manifests =
+        service(&[at]) + &ingress("plain.example", prefix, "") + &ingress("new.example", &rewritten, "");
+    with_server(IngressConfig::default(), &manifests, |server| async move {
+        let mut client = client(server.http()).await;
+        let (_, head) = fetch(&mut client, "new.example", "/").await;
+        assert!(head.contains("GET /new ") && head.contains("x-forwarded-prefix: /shop\r\n"), "{head}");
+        let (_, head) = fetch(&mut client, "plain.example", "/").await;
+        assert!(!head.contains("x-forwarded-prefix"), "{head}");
+    });
+}
