@@ -77,8 +77,12 @@ fn summary(line: &str) -> (String, String) {
 }
 
 /// Every back end, in every layout.
-const BACKENDS: [&[&str]; 3] =
-    [&["--backend", "nftables"], &["--backend", "iptables"], &["--backend", "iptables", "--flat"]];
+const BACKENDS: [&[&str]; 4] = [
+    &["--backend", "nftables"],
+    &["--backend", "iptables"],
+    &["--backend", "iptables", "--flat"],
+    &["--backend", "ipvs"],
+];
 
 impl Section {
     fn is_for(&self, backend: &[&str]) -> bool {
@@ -261,13 +265,11 @@ fn a_path_names_the_service_at_every_rule() {
 }
 
 #[test]
-fn back_ends_that_do_not_exist_are_refused_by_name() {
+fn a_back_end_that_does_not_exist_is_refused_by_name() {
     let objects = golden("cluster-ip.yaml");
-    for backend in ["ipvs", "ebpf"] {
-        let output = rules(&["compile", "--objects", &objects, "--node", "n", "--backend", backend], "");
-        assert!(!output.status.success());
-        assert!(text(&output.stderr).contains(backend), "{}", text(&output.stderr));
-    }
+    let output = rules(&["compile", "--objects", &objects, "--node", "n", "--backend", "ebpf"], "");
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("there is no back end ebpf"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -323,6 +325,36 @@ fn iptables_are_printed_as_iptables_restore_reads_them() {
         assert!(rules.contains("--comment \"ns/svc2:http -> 10.180.2.1:8080\""), "{rules}");
     }
     assert!(!flat.contains("KUBE-DST-"), "{flat}");
+}
+
+#[test]
+fn ipvs_is_printed_as_three_programs_read_it() {
+    let compile = |more: &[&str]| {
+        let objects = golden("node-ports.yaml");
+        let arguments = ["compile", "--objects", &objects, "--node", "n", "--backend", "ipvs"];
+        rules(&[&arguments, more].concat(), "")
+    };
+    let output = compile(&["--node-address", "172.20.10.2", "--scheduler", "wlc"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    let heads: Vec<_> = printed.lines().filter(|line| line.starts_with('#')).collect();
+    assert_eq!(heads, ["# ipvsadm --restore", "# ip -batch -", "# nft --file -"]);
+    let (servers, rest) = printed.split_once("# ip -batch -\n").unwrap();
+    let servers: Vec<_> = servers.lines().skip(1).collect();
+    assert!(servers.iter().all(|line| line.starts_with("-A -") || line.starts_with("-a -")), "{servers:?}");
+    assert!(servers.iter().any(|line| line.starts_with("-A -t 172.20.10.2:")), "{servers:?}");
+    assert!(servers.iter().any(|line| line.ends_with(" -s wlc")), "{servers:?}");
+    let (addresses, glue) = rest.split_once("# nft --file -\n").unwrap();
+    assert!(addresses.lines().last().unwrap().ends_with(" dev kube-ipvs0"), "{addresses}");
+    assert!(!addresses.contains("172.20.10.2"), "{addresses}");
+    assert!(glue.starts_with("table ip svc-proxy-ipvs {"), "{glue}");
+    let wrong = compile(&["--scheduler", "Round Robin"]);
+    assert!(!wrong.status.success());
+    assert!(
+        text(&wrong.stderr).contains("\"Round Robin\" is no name of an IPVS scheduler"),
+        "{}",
+        text(&wrong.stderr)
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use svc_model::{Delta, ObjectName, Snapshot, yaml};
-use svc_proxy::{Compiler as _, Node, Plan, iptables, nftables};
+use svc_proxy::{Compiler as _, Node, Plan, iptables, ipvs, nftables};
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/compile").join(name)
@@ -94,6 +94,24 @@ fn golden_iptables_difference() {
     let text: String =
         changes.iter().map(|change| format!("# {}-restore --noflush\n{change}", change.program())).collect();
     compare("edit.iptables", &text);
+}
+
+fn ipvs() -> ipvs::Backend {
+    ipvs::Backend::new(node().addresses().iter().copied())
+}
+
+#[test]
+fn golden_ipvs() {
+    compare("cluster.ipvs", &ipvs().compile(&Plan::new(&read("cluster.yaml"), &node())).to_string());
+}
+
+#[test]
+fn golden_ipvs_difference() {
+    let backend = ipvs();
+    let (before, plan, changed) = edited(|plan| backend.compile(plan));
+    let mut rules = before.clone();
+    rules.update(&plan, &changed);
+    compare("edit.ipvs", &rules.diff_of(&before, &changed).to_string());
 }
 
 /// The rules before an edit, and the plan and the Services that changed after it.

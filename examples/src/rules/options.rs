@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use svc_model::AddressType;
+use svc_proxy::ipvs::Scheduler;
 use svc_proxy::packet::{Entry, Host};
 use svc_proxy::{Compat, Node, NodePortAddresses, ProxyMode};
 
@@ -128,6 +129,9 @@ pub struct Proxy {
     /// With kube-proxy's layout, one rule after another, rather than a tree (iptables only).
     #[arg(long)]
     pub flat: bool,
+    /// How virtual servers choose among their real servers (ipvs only).
+    #[arg(long, value_name = "NAME", default_value = "rr")]
+    pub scheduler: Scheduler,
 }
 
 /// Whose side is taken.
@@ -144,6 +148,8 @@ pub enum Backend {
     Nftables,
     /// iptables, of either variant
     Iptables,
+    /// IPVS, with nftables around it
+    Ipvs,
 }
 
 /// Where packets meet the rules first.
@@ -177,8 +183,8 @@ fn backend(name: &str) -> Result<Backend, String> {
     match name {
         "nftables" => Ok(Backend::Nftables),
         "iptables" => Ok(Backend::Iptables),
-        "ipvs" => Err(format!("the back end {name} does not exist yet: nftables and iptables do")),
-        _ => Err(format!("there is no back end {name}: nftables and iptables are some")),
+        "ipvs" => Ok(Backend::Ipvs),
+        _ => Err(format!("there is no back end {name}: nftables, iptables and ipvs are all")),
     }
 }
 
@@ -225,6 +231,7 @@ impl Proxy {
             (None, _) => Compat::default(),
             (Some(Side::Upstream), Backend::Nftables) => Compat::upstream(ProxyMode::Nftables),
             (Some(Side::Upstream), Backend::Iptables) => Compat::upstream(ProxyMode::Iptables),
+            (Some(Side::Upstream), Backend::Ipvs) => Compat::upstream(ProxyMode::Ipvs),
         }
     }
 

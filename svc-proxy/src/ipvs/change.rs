@@ -1,14 +1,12 @@
 //! From one compiled plan to another, in the order in which a kernel can follow without refusing anybody.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use svc_ipvs::Command;
 use svc_nft::Batch;
 
-use super::DEVICE;
-
-/// What differs. Displays as the lines that the tools would be given: `ipvsadm --restore`, `ip -batch`, `nft -f`.
+/// What differs. Displays as the lines that programs would be given, those of each under a comment that names it:
+/// `nft --file`, `ip -batch`, `ipvsadm --restore`.
 ///
 /// The parts are applied in this order, each wholly in force before the next begins: [`glue`](Self::glue),
 /// [`bound`](Self::bound), [`coming`](Self::coming), [`going`](Self::going), [`unbound`](Self::unbound). So no virtual server is
@@ -47,7 +45,7 @@ impl Change {
         &self.glue
     }
 
-    /// Addresses to put on [`DEVICE`].
+    /// Addresses to put on [`DEVICE`](super::DEVICE).
     #[must_use]
     pub fn bound(&self) -> &[IpAddr] {
         &self.bind
@@ -73,20 +71,4 @@ impl Change {
         self.come.extend(come);
         self.go.extend(go);
     }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.glue)?;
-        self.bind.iter().try_for_each(|address| write_address(f, "add", *address))?;
-        self.come.iter().try_for_each(|command| writeln!(f, "{command}"))?;
-        self.go.iter().try_for_each(|command| writeln!(f, "{command}"))?;
-        self.unbind.iter().try_for_each(|address| write_address(f, "del", *address))
-    }
-}
-
-/// A line of `ip -batch`.
-pub(super) fn write_address(f: &mut fmt::Formatter<'_>, verb: &str, address: IpAddr) -> fmt::Result {
-    let bits = if address.is_ipv4() { 32 } else { 128 };
-    writeln!(f, "address {verb} {address}/{bits} dev {DEVICE}")
 }

@@ -1,7 +1,6 @@
 //! A compiled plan: virtual servers, addresses and glue that can be printed, compared and followed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use svc_ipvs::{Listed, ServiceId};
 use svc_model::ObjectName;
 
 use super::Backend;
-use super::change::{Change, write_address};
+use super::change::Change;
 use super::servers::{Server, Settings};
 use crate::Plan;
 use crate::nftables::{self, Balancer};
@@ -22,7 +21,8 @@ use crate::trace::{Ruleset as _, Trace, TraceError};
 /// The rules of a plan.
 ///
 /// They keep the plan, not its virtual servers: those are compiled when somebody asks for them. Displays as the input of
-/// `ipvsadm --restore`, then that of `ip -batch`, then as `nft list ruleset` would. Cloning is O(1).
+/// programs, each under a comment that names it: of `ipvsadm --restore`, which reads no comments (its lines are those that
+/// begin with `-`), of `ip -batch`, and as `nft list ruleset` would print the rest. Cloning is O(1).
 #[derive(Clone, Debug)]
 pub struct Rules {
     settings: Arc<Settings>,
@@ -71,7 +71,12 @@ impl Rules {
     /// As [`diff`](Self::diff), where it is known which Services changed.
     #[must_use]
     pub fn diff_of(&self, from: &Rules, services: &BTreeSet<ObjectName>) -> Change {
-        let mut change = Change { glue: self.glue.diff_of(&from.glue, services), ..Change::default() };
+        Change { glue: self.glue.diff_of(&from.glue, services), ..self.servers_diff(from, services) }
+    }
+
+    /// The same, without the glue.
+    pub(super) fn servers_diff(&self, from: &Rules, services: &BTreeSet<ObjectName>) -> Change {
+        let mut change = Change::default();
         let ids: BTreeSet<_> = [self, from].iter().flat_map(|rules| rules.ids(services)).collect();
         let of = |rules: &Rules| ids.iter().filter_map(|id| rules.server(*id)).collect::<Vec<_>>();
         change.extend(svc_ipvs::diff(&of(from), &of(self)));
@@ -209,14 +214,5 @@ impl Rules {
 impl PartialEq for Rules {
     fn eq(&self, other: &Self) -> bool {
         self.glue == other.glue && self.servers() == other.servers() && self.addresses().eq(other.addresses())
-    }
-}
-
-impl fmt::Display for Rules {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let commands = svc_ipvs::diff(&[], &self.servers());
-        commands.iter().try_for_each(|command| writeln!(f, "{command}"))?;
-        self.addresses().try_for_each(|address| write_address(f, "add", address))?;
-        write!(f, "{}", self.glue)
     }
 }

@@ -1,9 +1,13 @@
 //! What we print is what the nft program prints of what we sent, and what we list is what we sent: for a cluster written
 //! by hand, and for clusters that nobody thought of.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use libtest_mimic::Trial;
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
+use svc_ipvs::Dataplane as _;
 use svc_lab::{Host, Lab, Result};
 use svc_model::{Snapshot, testing, yaml};
 use svc_nft::{Batch, Dataplane as _, Socket};
@@ -12,7 +16,7 @@ use svc_proxy::{
     nftables::Rules,
 };
 
-use crate::trial;
+use crate::{On, trial};
 
 const CLUSTERS: usize = 60;
 
@@ -20,6 +24,8 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("text_is_that_of_the_nft_program", by_hand),
         trial("text_and_listing_of_generated_clusters", generated),
+        trial("text_of_the_rules_around_ipvs_is_that_of_the_nft_program", around_ipvs),
+        On::Ipvs.trial("text_is_restored_by_ipvsadm", restored),
     ]
 }
 
@@ -64,6 +70,49 @@ async fn by_hand(lab: Lab) -> Result {
         agrees(&host, &alone).await?;
         agrees(&host, &around_ipvs).await?;
         is_read(&host, &alone).await?;
+    }
+    Ok(())
+}
+
+fn ipvs_rules(node: &Node) -> ipvs::Rules {
+    let (objects, problems) = yaml::read(include_str!("../golden/compile/cluster.yaml")).stored();
+    assert!(problems.is_empty(), "{problems:?}");
+    let snapshot: Snapshot = objects.into_iter().collect();
+    ipvs::Backend::new(node.addresses().iter().copied()).compile(&Plan::new(&snapshot, node))
+}
+
+async fn around_ipvs(lab: Lab) -> Result {
+    let host = lab.host("server2").address("172.20.10.2/24").create().await?;
+    for node in nodes() {
+        agrees(&host, ipvs_rules(&node).glue().clone()).await?;
+    }
+    Ok(())
+}
+
+/// It reads the lines that are for it, and the kernel then has what was meant.
+async fn restored(lab: Lab) -> Result {
+    let host = lab.host("server2").address("172.20.10.2/24").create().await?;
+    for node in nodes() {
+        let rules = ipvs_rules(&node);
+        let text = rules.to_string();
+        let lines: String =
+            text.lines().filter(|line| line.starts_with('-')).map(|line| format!("{line}\n")).collect();
+        let mut command = std::process::Command::new("ipvsadm");
+        command.arg("--restore").stdin(Stdio::piped()).stderr(Stdio::piped());
+        let said = host.run(move || async move {
+            let mut child = command.spawn()?;
+            child.stdin.take().ok_or(std::io::ErrorKind::BrokenPipe)?.write_all(lines.as_bytes())?;
+            let output = child.wait_with_output()?;
+            Ok::<_, std::io::Error>(String::from_utf8_lossy(&output.stderr).into_owned())
+        });
+        assert_eq!(said.await?, "");
+        let listed = host.run(|| async {
+            let mut socket = svc_ipvs::Socket::open()?;
+            let listed = socket.list()?;
+            socket.apply(&svc_ipvs::diff(&listed, &[]))?;
+            Ok::<_, svc_ipvs::Error>(listed)
+        });
+        assert_eq!(listed.await?, rules.servers());
     }
     Ok(())
 }
