@@ -81,6 +81,14 @@ pub trait Addresses: fmt::Debug {
     /// The kernel refused one, which is named; the others are gone.
     fn unbind(&mut self, device: &AddressDevice, addresses: &[IpAddr]) -> Result<(), Error>;
 
+    /// Whether addresses of the host came or went since the last call, on devices other than this one; yes at the first call.
+    /// Without a change it costs one system call.
+    ///
+    /// # Errors
+    ///
+    /// The kernel could not be asked.
+    fn poll_changed(&mut self, but: &AddressDevice) -> Result<bool, Error>;
+
     /// Removes a device with all its addresses; none is no fault.
     ///
     /// # Errors

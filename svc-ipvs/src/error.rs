@@ -58,7 +58,6 @@ impl Error {
         Self { operation, cause: Cause::Malformed(malformed) }
     }
 
-    #[cfg(feature = "netlink")]
     pub(crate) fn no_family() -> Self {
         Self { operation: "look for the IPVS netlink family", cause: Cause::NoFamily }
     }

@@ -8,6 +8,7 @@ use crate::{
     ListedDestination, Refusal, Scheduler, Service, ServiceId, Stats, Timeouts,
 };
 
+const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
 const ESRCH: i32 = 3;
 const EEXIST: i32 = 17;
@@ -23,6 +24,8 @@ pub struct Kernel {
     schedulers: Vec<Scheduler>,
     commands: Vec<Command>,
     failures: Vec<i32>,
+    denied: bool,
+    listings: usize,
 }
 
 impl Default for Kernel {
@@ -37,7 +40,15 @@ impl Kernel {
     pub fn new() -> Self {
         let schedulers = Scheduler::ALL.to_vec();
         let timeouts = Timeouts::new(900, 120, 300);
-        Self { services: BTreeMap::new(), timeouts, schedulers, commands: Vec::new(), failures: Vec::new() }
+        Self {
+            services: BTreeMap::new(),
+            timeouts,
+            schedulers,
+            commands: Vec::new(),
+            failures: Vec::new(),
+            denied: false,
+            listings: 0,
+        }
     }
 
     /// The same with these schedulers only.
@@ -45,6 +56,17 @@ impl Kernel {
     pub fn with_schedulers(mut self, schedulers: &[Scheduler]) -> Self {
         self.schedulers = schedulers.to_vec();
         self
+    }
+
+    /// Refuses everything, as to a process without privileges.
+    pub fn deny(&mut self) {
+        self.denied = true;
+    }
+
+    /// How often virtual servers, or the destinations of one, were listed.
+    #[must_use]
+    pub fn listings(&self) -> usize {
+        self.listings
     }
 
     /// Every command that took effect, in order.
@@ -69,6 +91,7 @@ impl Kernel {
 
     fn command(&mut self, command: &Command) -> Result<(), i32> {
         match command {
+            _ if self.denied => return Err(EPERM),
             Command::AddService(service) => {
                 self.check(service)?;
                 if self.services.contains_key(&service.id()) {
@@ -120,12 +143,23 @@ impl Kernel {
         self.services.get_mut(&id).ok_or(ESRCH)
     }
 
+    fn note_listing(&mut self, operation: &'static str) -> Result<(), Error> {
+        self.listings += 1;
+        if self.denied { Err(Error::os(operation, EPERM)) } else { Ok(()) }
+    }
+
     fn check(&self, service: &Service) -> Result<(), i32> {
         match service.scheduler() {
             Some(scheduler) if !self.schedulers.contains(&scheduler) => Err(ENOENT),
             _ => Ok(()),
         }
     }
+}
+
+/// What is said where a kernel has no IPVS.
+#[must_use]
+pub fn absent() -> Error {
+    Error::no_family()
 }
 
 fn check_thresholds(destination: &Destination) -> Result<(), i32> {
@@ -148,10 +182,12 @@ impl Dataplane for Kernel {
     }
 
     fn services(&mut self) -> Result<Vec<(Service, Stats)>, Error> {
+        self.note_listing("list IPVS virtual servers")?;
         Ok(self.services.values().map(|(service, _)| (service.clone(), Stats::default())).collect())
     }
 
     fn destinations(&mut self, of: ServiceId) -> Result<Vec<ListedDestination>, Error> {
+        self.note_listing("list the destinations of an IPVS virtual server")?;
         Ok(self.services.get(&of).map(|(_, all)| all.values().cloned().collect()).unwrap_or_default())
     }
 
@@ -169,6 +205,8 @@ impl Dataplane for Kernel {
 pub struct Devices {
     /// Alias and addresses, by name.
     devices: BTreeMap<String, (String, BTreeSet<IpAddr>)>,
+    /// As they were when somebody asked for changes.
+    asked: Option<BTreeMap<String, BTreeSet<IpAddr>>>,
 }
 
 impl Devices {
@@ -183,6 +221,11 @@ impl Devices {
     pub fn with_foreign(mut self, name: &str) -> Self {
         self.devices.insert(name.to_owned(), Default::default());
         self
+    }
+
+    /// The addresses of all of them.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.devices.values().flat_map(|(_, addresses)| addresses.iter().copied())
     }
 
     fn ours(
@@ -232,6 +275,13 @@ impl Addresses for Devices {
         let held = self.ours("take an address from the device of IPVS addresses", device)?;
         held.retain(|address| !addresses.contains(address));
         Ok(())
+    }
+
+    fn poll_changed(&mut self, but: &AddressDevice) -> Result<bool, Error> {
+        let others = self.devices.iter().filter(|(name, _)| *name != but.name());
+        let now = others.map(|(name, (_, addresses))| (name.clone(), addresses.clone())).collect();
+        let before = self.asked.replace(now);
+        Ok(before != self.asked)
     }
 
     fn remove(&mut self, device: &AddressDevice) -> Result<(), Error> {

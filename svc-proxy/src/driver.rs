@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::conntrack::tracker::Tracker;
 use crate::iptables::Variant;
 use crate::metrics::Metrics;
-use crate::sysctl::settle::{self, Before};
+use crate::sysctl::settle::{self, Before, Setting};
 use crate::sysctl::{SysctlPolicy, SysctlReport};
 use crate::{CleanUpError, Dataplane, Error, Node, sys};
 
@@ -24,7 +24,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-use handle::{Command, Reports};
+use handle::{Change, Command, Reports};
 pub use handle::{Handle, Status};
 use mode::{Keep, Settings};
 pub use modes::Backend;
@@ -56,6 +56,7 @@ pub struct Proxy {
     node: Node,
     modes: Modes,
     sysctls: SysctlPolicy,
+    min_sync_period: Duration,
     dataplane: Box<dyn Dataplane + Send>,
 }
 
@@ -91,7 +92,14 @@ impl ProxyBuilder {
         self
     }
 
-    /// The scheduler, and the name of the tables, in the mode ipvs.
+    /// How long rules that were changed rest at least before they are changed again; meanwhile changes are collected. Not at all
+    /// unless set.
+    pub fn min_sync_period(mut self, period: Duration) -> Self {
+        self.proxy.min_sync_period = period;
+        self
+    }
+
+    /// All that can be set of the mode ipvs.
     pub fn ipvs(mut self, backend: crate::ipvs::Backend) -> Self {
         self.proxy.modes.ipvs = backend;
         self
@@ -131,6 +139,7 @@ impl Proxy {
                 node,
                 modes: Modes::default(),
                 sysctls: SysctlPolicy::Check,
+                min_sync_period: Duration::ZERO,
                 dataplane: Box::new(sys::Kernel::new()),
             },
         }
@@ -138,7 +147,8 @@ impl Proxy {
 
     /// Looks at the kernel settings that forwarding needs, in the network namespace of this thread; changes none.
     pub fn check(&mut self) -> SysctlReport {
-        settle::check(self.dataplane.sysctls(), &self.node, self.modes.backend.needs(), &Before::new())
+        let needs = self.modes.needs(&self.node);
+        settle::check(self.dataplane.sysctls(), &self.node, &needs, &Before::new())
     }
 
     /// Removes what a proxy of this configuration left in the network namespace of this thread, in whichever mode, and puts
@@ -178,6 +188,7 @@ impl Proxy {
                 settings: Settings::default(),
                 recollected: false,
                 others: Some(Instant::now()),
+                rests: None,
             }
         };
         (handle, async move { driver().run().await })
@@ -201,6 +212,8 @@ struct Driver {
     recollected: bool,
     /// When to look whether other modes left something, if it is not known that they did not.
     others: Option<Instant>,
+    /// Until when the rules rest.
+    rests: Option<Instant>,
 }
 
 impl Driver {
@@ -218,9 +231,10 @@ impl Driver {
                         self.tracker.note_everything();
                         self.proxy.node = *node;
                     }
-                    Some(Command::Switch(backend, reply)) => {
+                    Some(Command::Modes(change, reply)) => {
                         // The caller may have gone; the switch is made all the same.
-                        let switched = self.switch(backend);
+                        let switched = self.go_over(change);
+                        self.rests = None;
                         self.sync();
                         let _ = reply.send(switched);
                     }
@@ -245,31 +259,37 @@ impl Driver {
 
     /// Brings the kernel up to what is wanted now. Returns when to try again.
     fn sync(&mut self) -> Option<Instant> {
+        if self.rests.is_some_and(|until| Instant::now() < until) {
+            return self.rests;
+        }
         let kernel = &mut *self.proxy.dataplane;
         if !std::mem::replace(&mut self.recollected, true) {
             self.metrics.begun(self.proxy.modes.backend);
             self.settings.before = self.proxy.modes.recollect(kernel);
         }
-        self.note_settings(self.proxy.modes.backend);
+        let needs = self.proxy.modes.needs(&self.proxy.node);
+        self.note_settings(&needs);
         let kernel = &mut *self.proxy.dataplane;
         self.keeper.notice_others(kernel);
+        let has_changes = self.keeper.programmed() != self.keeper.plan().revision();
         let (wake, error) = self.keeper.sync(kernel, &mut self.settings, &self.metrics);
+        self.rests = has_changes.then(|| Instant::now() + self.proxy.min_sync_period);
         self.metrics.planned(self.keeper.plan());
         self.remove_other_modes();
         self.sweep();
         // No setting is changed before the kernel remembers what it was: whoever cleans up must know.
         let sysctls = self.proxy.dataplane.sysctls();
-        let needs = self.proxy.modes.backend.needs();
-        let sysctls = settle::check(sysctls, &self.proxy.node, needs, &self.settings.remembered);
+        let needs = self.proxy.modes.needs(&self.proxy.node);
+        let sysctls = settle::check(sysctls, &self.proxy.node, &needs, &self.settings.remembered);
         self.reports.publish(self.proxy.modes.backend, &*self.keeper, sysctls, error);
         wake
     }
 
     /// Notes what a mode will have changed.
-    fn note_settings(&mut self, backend: Backend) {
+    fn note_settings(&mut self, needs: &[Setting]) {
         if self.proxy.sysctls == SysctlPolicy::Set {
             let sysctls = self.proxy.dataplane.sysctls();
-            settle::note(sysctls, &self.proxy.node, backend.needs(), &mut self.settings.before);
+            settle::note(sysctls, &self.proxy.node, needs, &mut self.settings.before);
         }
     }
 
@@ -296,18 +316,29 @@ impl Driver {
 
     /// The new mode's rules are put in force before the former's are removed: in between both are there and mean the same, and
     /// the kernel translates no connection twice. Where the new ones cannot be, everything is as it was.
-    fn switch(&mut self, backend: Backend) -> Result<(), Error> {
-        if backend == self.proxy.modes.backend {
+    fn go_over(&mut self, change: Change) -> Result<(), Error> {
+        let former = self.proxy.modes.clone();
+        let modes = match change {
+            Change::Backend(backend) => Modes { backend, ..former.clone() },
+            Change::Ipvs(ipvs) => Modes { ipvs: *ipvs, ..former.clone() },
+        };
+        let is_same = modes.backend == former.backend;
+        if is_same && (modes.backend != Backend::Ipvs || modes.ipvs == former.ipvs) {
+            self.proxy.modes = modes;
             return Ok(());
         }
-        let modes = Modes { backend, ..self.proxy.modes.clone() };
-        self.metrics.begun(backend);
+        self.metrics.begun(modes.backend);
         let mut keeper = modes.keep(self.keeper.plan().clone());
-        self.note_settings(backend);
+        self.note_settings(&modes.needs(&self.proxy.node));
         let kernel = &mut *self.proxy.dataplane;
         let (_, error) = keeper.sync(kernel, &mut self.settings, &self.metrics);
         if let Some(error) = error {
-            self.metrics.begun(self.proxy.modes.backend);
+            self.metrics.begun(former.backend);
+            if is_same {
+                // Whatever is there of the new settings is made as it was.
+                self.keeper = former.keep(self.keeper.plan().clone());
+                return Err(error);
+            }
             // A part of it may be there.
             let left = modes.remove(kernel);
             left.iter().filter(|left| **left != error && !left.is_foreign()).for_each(

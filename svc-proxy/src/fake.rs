@@ -45,6 +45,9 @@ struct Shared {
     sysctls: BTreeMap<String, String>,
     conntrack: conntrack::fake::Table,
     addresses: Vec<IpAddr>,
+    /// Those that were there when somebody asked for changes.
+    asked: Option<Vec<IpAddr>>,
+    has_no_ipvs: bool,
     servers: svc_ipvs::fake::Kernel,
     devices: svc_ipvs::fake::Devices,
 }
@@ -68,6 +71,18 @@ impl Kernel {
     pub fn with_address(self, address: IpAddr) -> Self {
         self.lock().addresses.push(address);
         self
+    }
+
+    /// The same kernel without IPVS.
+    #[must_use]
+    pub fn without_ipvs(self) -> Self {
+        self.lock().has_no_ipvs = true;
+        self
+    }
+
+    /// Its own addresses are these from now on.
+    pub fn set_addresses(&self, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.lock().addresses = addresses.into_iter().collect();
     }
 
     /// One more flow in its connection tracking.
@@ -330,6 +345,13 @@ impl Addresses for Kernel {
         self.lock().devices.unbind(device, addresses)
     }
 
+    fn poll_changed(&mut self, _but: &AddressDevice) -> Result<bool, svc_ipvs::Error> {
+        let mut kernel = self.lock();
+        let now = Some(kernel.addresses.clone());
+        let before = std::mem::replace(&mut kernel.asked, now);
+        Ok(before != kernel.asked)
+    }
+
     fn remove(&mut self, device: &AddressDevice) -> Result<(), svc_ipvs::Error> {
         self.lock().devices.remove(device)
     }
@@ -337,7 +359,8 @@ impl Addresses for Kernel {
 
 impl ipvs::Dataplane for Kernel {
     fn servers(&mut self) -> Result<&mut dyn svc_ipvs::Dataplane, svc_ipvs::Error> {
-        Ok(self)
+        let has_none = self.lock().has_no_ipvs;
+        if has_none { Err(svc_ipvs::fake::absent()) } else { Ok(self) }
     }
 
     fn devices(&mut self) -> Result<&mut dyn Addresses, svc_ipvs::Error> {
@@ -363,7 +386,8 @@ impl Dataplane for Kernel {
     }
 
     fn local_addresses(&mut self) -> io::Result<Vec<IpAddr>> {
-        Ok(self.lock().addresses.clone())
+        let kernel = self.lock();
+        Ok(kernel.addresses.iter().copied().chain(kernel.devices.addresses()).collect())
     }
 
     fn sysctls(&mut self) -> &mut dyn Sysctls {

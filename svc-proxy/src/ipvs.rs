@@ -29,9 +29,10 @@ use std::sync::Arc;
 
 pub use change::Change;
 pub use dataplane::Dataplane;
+use ipnet::IpNet;
 pub use rules::Rules;
 pub use script::{CausedLine, Program};
-pub use svc_ipvs::Scheduler;
+pub use svc_ipvs::{Scheduler, Timeouts};
 
 use crate::plan::Compiler;
 use crate::{Plan, nftables};
@@ -70,6 +71,9 @@ pub struct Backend {
     glue: nftables::Backend,
     scheduler: Scheduler,
     addresses: Arc<BTreeSet<IpAddr>>,
+    excluded: Vec<IpNet>,
+    strict_arp: bool,
+    timeouts: Timeouts,
 }
 
 impl Backend {
@@ -78,7 +82,15 @@ impl Backend {
     /// device.
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let glue = nftables::Backend::default().table(TABLE);
-        Self { glue, scheduler: Scheduler::RR, addresses: Arc::default() }.addresses(addresses)
+        let backend = Self {
+            glue,
+            scheduler: Scheduler::RR,
+            addresses: Arc::default(),
+            excluded: Vec::new(),
+            strict_arp: false,
+            timeouts: Timeouts::default(),
+        };
+        backend.addresses(addresses)
     }
 
     /// The same for a node with these addresses. The driver finds out itself.
@@ -101,6 +113,31 @@ impl Backend {
         self.scheduler = scheduler;
         self
     }
+
+    /// The same where others have virtual servers at addresses in these ranges, perhaps beside frontends: of those there only
+    /// what the driver made itself and recorded is ever changed, kube-proxy's `excludeCIDRs`.
+    #[must_use]
+    pub fn exclude(mut self, ranges: impl IntoIterator<Item = IpNet>) -> Self {
+        self.excluded.extend(ranges);
+        self
+    }
+
+    /// The same where the node answers and asks by ARP for the addresses of the interface in question only, not for those of
+    /// [`DEVICE`]: `arp_ignore` 1 and `arp_announce` 2, which the driver checks and, where it may, sets. Whoever announces
+    /// addresses by ARP himself, such as MetalLB, needs it.
+    #[must_use]
+    pub fn strict_arp(mut self, strict: bool) -> Self {
+        self.strict_arp = strict;
+        self
+    }
+
+    /// The same where connections are forgotten that were idle for so long. 0 leaves a timeout as it is, as all are unless set.
+    /// They are those of the whole network namespace; a clean-up puts back what was there.
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
 }
 
 #[cfg(feature = "driver")]
@@ -113,9 +150,23 @@ impl Backend {
         self.scheduler
     }
 
-    /// Whether an address is the node's own anyway.
-    pub(crate) fn has_address(&self, address: IpAddr) -> bool {
-        self.addresses.contains(&address)
+    /// Whether others may have virtual servers at an address.
+    pub(crate) fn is_excluded(&self, address: IpAddr) -> bool {
+        self.excluded.iter().any(|range| range.contains(&address))
+    }
+
+    /// Whether the address of a virtual server does not say that it is ours: it is the node's own anyway, or excluded.
+    pub(crate) fn needs_record(&self, server: svc_ipvs::ServiceId) -> bool {
+        let address = server.address().map(|address| address.ip());
+        address.is_some_and(|address| self.addresses.contains(&address) || self.is_excluded(address))
+    }
+
+    pub(crate) fn is_arp_strict(&self) -> bool {
+        self.strict_arp
+    }
+
+    pub(crate) fn idle_timeouts(&self) -> Timeouts {
+        self.timeouts
     }
 }
 

@@ -64,6 +64,8 @@ rule_set!(ipvs::Rules, ipvs::Change);
 pub(crate) enum Step<R: RuleSet> {
     /// The kernel's state is unknown: list, compare, make it these rules.
     Resync(R),
+    /// These rules are in force, unless others changed them: list, compare, make it these.
+    Look(R),
     /// Apply this.
     Apply(R::Change),
     /// Nothing before this time, unless something changes.
@@ -181,9 +183,12 @@ impl<B: Compiler<Rules: RuleSet> + Clone> State<B> {
             self.changed.extend(std::mem::take(&mut self.aside).rejections.into_keys());
         }
         let look = self.look_at.is_some_and(|at| now >= at);
-        let Some(in_force) = self.in_force.as_ref().filter(|_| !look) else {
+        let Some(in_force) = self.in_force.as_ref() else {
             return Step::Resync(self.wanted());
         };
+        if self.changed.is_empty() && look {
+            return Step::Look(self.wanted());
+        }
         if self.changed.is_empty() {
             // A revision that changes nothing here is in the kernel already.
             self.programmed = self.plan.revision();

@@ -56,8 +56,8 @@ pub enum Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "driver"), allow(dead_code, reason = "only a driver checks settings"))]
 pub(crate) enum Wanted {
-    /// 1
-    On,
+    /// This and nothing else.
+    Is(u64),
     /// This, or more: nobody's larger value is lowered.
     AtLeast(u64),
 }
@@ -65,15 +65,14 @@ pub(crate) enum Wanted {
 impl Wanted {
     pub(crate) fn value(self) -> u64 {
         match self {
-            Wanted::On => 1,
-            Wanted::AtLeast(least) => least,
+            Wanted::Is(value) | Wanted::AtLeast(value) => value,
         }
     }
 
     #[cfg(feature = "driver")]
     pub(crate) fn is_met_by(self, value: &str) -> bool {
         match self {
-            Wanted::On => value == "1",
+            Wanted::Is(wanted) => value.parse() == Ok(wanted),
             Wanted::AtLeast(least) => value.parse().is_ok_and(|value: u64| value >= least),
         }
     }
@@ -82,7 +81,7 @@ impl Wanted {
 impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Wanted::On => f.write_str("1"),
+            Wanted::Is(value) => write!(f, "{value}"),
             Wanted::AtLeast(least) => write!(f, "at least {least}"),
         }
     }

@@ -21,6 +21,8 @@ type Request = fn(&AddressDevice, u32, u16) -> Vec<u8>;
 /// A netlink socket to the devices of the network namespace it was opened in.
 pub struct AddressSocket {
     netlink: Netlink,
+    /// Tells of addresses that come and go, once somebody has asked.
+    events: Option<Netlink>,
 }
 
 impl AddressSocket {
@@ -30,7 +32,7 @@ impl AddressSocket {
     ///
     /// Descriptors have run out.
     pub fn open() -> Result<Self, Error> {
-        Ok(Self { netlink: Netlink::open(NETLINK_ROUTE, "open a route netlink socket")? })
+        Ok(Self { netlink: Netlink::open(NETLINK_ROUTE, "open a route netlink socket")?, events: None })
     }
 
     /// Index and alias of a device, if there is one.
@@ -113,6 +115,23 @@ impl Addresses for AddressSocket {
         let mut refused = self.netlink.pipeline(OPERATION, addresses, request)?;
         refused.retain(|(_, errno)| *errno != EADDRNOTAVAIL);
         refused.first().map_or(Ok(()), |(at, errno)| Err(Error::address(OPERATION, addresses[*at], *errno)))
+    }
+
+    fn poll_changed(&mut self, but: &AddressDevice) -> Result<bool, Error> {
+        const OPERATION: &str = "follow the addresses of the host";
+        let Some(events) = &mut self.events else {
+            let mut events = Netlink::open(NETLINK_ROUTE, OPERATION)?;
+            events.join(OPERATION, &route::ADDRESS_GROUPS)?;
+            self.events = Some(events);
+            return Ok(true);
+        };
+        let mut changed = BTreeSet::new();
+        let all = events.poll(OPERATION, |received| changed.extend(route::changed(received)))?;
+        if changed.is_empty() {
+            return Ok(!all);
+        }
+        let ours = self.look(but)?.map(|(index, _)| index);
+        Ok(!all || changed.iter().any(|index| Some(*index) != ours))
     }
 
     fn remove(&mut self, device: &AddressDevice) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use std::os::fd::AsFd as _;
 
 use netlink_packet_core::NLM_F_ACK;
 use netlink_sys::{Socket, SocketAddr};
+use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
 
 use crate::Error;
@@ -69,6 +70,29 @@ impl Netlink {
     fn drain(&self, operation: &'static str) {
         let mut bytes = Vec::new();
         while matches!(self.receive(operation, &mut bytes, false), Ok(true)) {}
+    }
+
+    /// From now on the kernel tells what these groups are about.
+    pub(super) fn join(&mut self, operation: &'static str, groups: &[u32]) -> Result<(), Error> {
+        let joined = groups.iter().try_for_each(|group| self.socket.add_membership(*group));
+        joined.map_err(|error| Error::io(operation, &error))
+    }
+
+    /// Reads what the kernel has told, without waiting; false where it told more than there was room for.
+    pub(super) fn poll(
+        &self,
+        operation: &'static str,
+        mut each: impl FnMut(&Received<'_>),
+    ) -> Result<bool, Error> {
+        let (mut bytes, mut all) = (Vec::new(), true);
+        loop {
+            match self.receive(operation, &mut bytes, false) {
+                Ok(true) => message::split(&bytes).for_each(|received| each(&received)),
+                Ok(false) => return Ok(all),
+                Err(error) if error.errno() == Some(Errno::ENOBUFS as i32) => all = false,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Sends one request, given its number, and reads up to its end; says how many datagrams brought something.

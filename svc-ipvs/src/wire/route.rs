@@ -15,6 +15,9 @@ const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
 
+/// `RTNLGRP_IPV4_IFADDR` and `RTNLGRP_IPV6_IFADDR`.
+pub(crate) const ADDRESS_GROUPS: [u32; 2] = [5, 9];
+
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
@@ -118,6 +121,12 @@ pub(crate) fn unbind(address: IpAddr, index: u32, sequence: u32, flags: u16) -> 
 /// All addresses of the host: a kernel before 4.20 would ignore a filter.
 pub(crate) fn addresses(sequence: u32) -> Vec<u8> {
     numbered(RTM_GETADDR, NLM_F_DUMP, sequence, &[0; 8], &[])
+}
+
+/// The index of the device whose address came or went.
+pub(crate) fn changed(received: &Received<'_>) -> Option<u32> {
+    let payload = received.of_kind(RTM_NEWADDR).or_else(|| received.of_kind(RTM_DELADDR))?;
+    Some(u32::from_ne_bytes(*payload.get(4..8)?.first_chunk()?))
 }
 
 /// An address and the index of its device.

@@ -13,6 +13,7 @@ pub(crate) const ALL: &[(&str, Rule)] = &[
     ("addresses_come_once_and_go_once", come_and_go),
     ("a_device_of_somebody_else_is_told_from_ours", belongs),
     ("thousands_of_addresses_come_at_once", many),
+    ("addresses_of_other_devices_are_told_when_they_change", told),
 ];
 
 /// Runs in a network namespace of this thread's own, if the kernel has dummy devices.
@@ -99,4 +100,24 @@ fn many(devices: &mut dyn Addresses) -> Result<(), String> {
     expect(&said(devices.find(&device))?, &Found::Ours(many.clone()))?;
     said(devices.unbind(&device, &many[1..]))?;
     expect(&said(devices.find(&device))?, &Found::Ours(many[..1].to_vec()))
+}
+
+fn told(devices: &mut dyn Addresses) -> Result<(), String> {
+    let (ours, other) = (device(), AddressDevice::new("other0", "of somebody else"));
+    said(devices.create(&ours))?;
+    said(devices.create(&other))?;
+    let one = addresses(&["10.0.0.1"]);
+    let mut changed =
+        |what: &str, wanted: bool, act: &dyn Fn(&mut dyn Addresses) -> Result<(), svc_ipvs::Error>| {
+            said(act(devices))?;
+            let told = said(devices.poll_changed(&ours))?;
+            if told == wanted { Ok(()) } else { Err(format!("{what}: told {told}")) }
+        };
+    changed("the first time", true, &|_| Ok(()))?;
+    changed("nothing", false, &|_| Ok(()))?;
+    changed("an address of another device", true, &|devices| devices.bind(&other, &one))?;
+    let many: Vec<_> = (0..200).map(|number| IpAddr::from([10, 96, 0, number])).collect();
+    changed("addresses of ours", false, &|devices| devices.bind(&ours, &many))?;
+    changed("the address goes", true, &|devices| devices.unbind(&other, &one))?;
+    changed("those of ours go", false, &|devices| devices.unbind(&ours, &many))
 }

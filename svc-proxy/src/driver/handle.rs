@@ -9,13 +9,20 @@ use super::mode::Keep;
 use crate::metrics::Metrics;
 use crate::plan::Problem;
 use crate::sysctl::SysctlReport;
-use crate::{CleanUpError, Error, Node, Rejection};
+use crate::{CleanUpError, Error, Node, Rejection, ipvs};
 
 #[derive(Debug)]
 pub(super) enum Command {
     Node(Box<Node>),
-    Switch(Backend, oneshot::Sender<Result<(), Error>>),
+    Modes(Change, oneshot::Sender<Result<(), Error>>),
     CleanUp(oneshot::Sender<Result<(), CleanUpError>>),
+}
+
+/// What is to be another of the modes.
+#[derive(Debug)]
+pub(super) enum Change {
+    Backend(Backend),
+    Ipvs(Box<ipvs::Backend>),
 }
 
 /// How a proxy is doing.
@@ -242,8 +249,22 @@ impl Handle {
     /// Why the new mode's rules are not in force; then everything is as it was, and the former mode goes on. A loop that has
     /// ended is [`Error::Stopped`].
     pub async fn switch(&self, backend: Backend) -> Result<(), Error> {
+        self.go_over(Change::Backend(backend)).await
+    }
+
+    /// Gives the mode ipvs other settings. Where it is the mode in force they are in force when this returns, else they are for
+    /// the next [`switch`](Self::switch) to it. Connections that are up stay up.
+    ///
+    /// # Errors
+    ///
+    /// Why they cannot be in force; those before go on. A loop that has ended is [`Error::Stopped`].
+    pub async fn reconfigure_ipvs(&self, backend: ipvs::Backend) -> Result<(), Error> {
+        self.go_over(Change::Ipvs(Box::new(backend))).await
+    }
+
+    async fn go_over(&self, change: Change) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Switch(backend, reply)).map_err(|_| Error::Stopped)?;
+        self.commands.send(Command::Modes(change, reply)).map_err(|_| Error::Stopped)?;
         answer.await.unwrap_or(Err(Error::Stopped))
     }
 

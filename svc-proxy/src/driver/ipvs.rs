@@ -3,18 +3,23 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use svc_ipvs::{AddressDevice, Command, Found, Refusal, ServiceId};
+use svc_ipvs::{AddressDevice, Command, Found, Refusal, ServiceId, Timeouts};
+use tokio::time::Instant;
 
+use super::RECHECK;
 use super::mode::{Applied, Mode, Remains, Resynced};
 use super::nftables::Nft;
 use crate::ipvs::{Backend, Change, DEVICE, Rules};
-use crate::sysctl::settle::{self, Before};
-use crate::{Dataplane, Error, Rejection};
+use crate::sysctl::Wanted;
+use crate::sysctl::settle::{self, Before, Setting};
+use crate::{Compat, Dataplane, Error, Rejection};
 
+mod held;
 mod leaving;
 mod record;
 
-use leaving::Leaving;
+use held::{Held, Others};
+use leaving::{Gone, Leaving};
 use record::Record;
 
 /// Says that the device is ours.
@@ -22,15 +27,22 @@ const ALIAS: &str = "managed by svc-proxy";
 /// Nobody has it (RFC 5737): a scheduler is tried with it.
 const PROBE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 0)), 20_000);
 
+/// What the kernel remembers the timeouts by that were before ours: no setting below `/proc/sys` is called so.
+const TIMEOUTS: &str = "ipvs/timeouts";
+
 /// Virtual servers, the addresses of our device, and the rules around them.
 #[derive(Debug)]
 pub(super) struct Ipvs {
     backend: Backend,
     glue: Nft,
     record: Record,
+    /// What is recorded, as far as is known: others may flush all rules.
+    recorded: BTreeSet<ServiceId>,
     device: AddressDevice,
     adopt: bool,
     leaving: Leaving,
+    /// When the connections of what is leaving were last looked at.
+    polled: Option<Instant>,
 }
 
 impl Ipvs {
@@ -38,19 +50,22 @@ impl Ipvs {
         let glue = backend.glue().clone();
         Self {
             record: Record::new(glue.name()),
+            recorded: BTreeSet::new(),
             device: AddressDevice::new(DEVICE, ALIAS),
             glue: Nft::new(glue),
             backend,
             adopt,
             leaving: Leaving::default(),
+            polled: None,
         }
     }
 
     /// Everything in its order; what was refused is left out.
     fn put(&mut self, kernel: &mut dyn Dataplane, change: &Change) -> Result<Vec<Refusal>, Error> {
         self.leaving.bind(change.bound());
-        let node_ports: Vec<_> = added(change.coming()).filter(|id| self.is_recorded(*id)).collect();
-        self.glue.send(kernel.nftables(), &self.record.add(&node_ports))?;
+        let is_new = |id: &ServiceId| self.backend.needs_record(*id) && !self.recorded.contains(id);
+        let new: Vec<_> = added(change.coming()).filter(is_new).collect();
+        self.note(kernel, &new)?;
         if !change.bound().is_empty() {
             kernel.ipvs().devices()?.bind(&self.device, change.bound())?;
         }
@@ -60,31 +75,52 @@ impl Ipvs {
         // What is there and was not ours is not ours now.
         let foreign = refused.iter().filter(|refusal| refusal.is_exists());
         let foreign = foreign.filter_map(|refusal| id_of(refusal.command()));
-        let foreign: Vec<_> = foreign.filter(|id| node_ports.contains(id)).collect();
-        self.glue.send(kernel.nftables(), &self.record.forget(&foreign))?;
+        self.forget(kernel, foreign.filter(|id| new.contains(id)).collect())?;
         self.leaving.take(change.going());
         self.leaving.unbind(change.unbound().iter().copied());
-        self.let_go(kernel)?;
+        let gone = self.leaving.poll_new(kernel.ipvs().servers()?)?;
+        self.let_go(kernel, gone)?;
         Ok(refused)
     }
 
     /// Removes what has no connections any more.
-    fn let_go(&mut self, kernel: &mut dyn Dataplane) -> Result<(), Error> {
-        if self.leaving.is_empty() {
+    fn poll_leaving(&mut self, kernel: &mut dyn Dataplane, now: Instant) -> Result<(), Error> {
+        let is_early = self.polled.is_some_and(|polled| now < polled + RECHECK);
+        if self.leaving.is_empty() || is_early {
             return Ok(());
         }
+        self.polled = Some(now);
         let gone = self.leaving.poll(kernel.ipvs().servers()?)?;
+        self.let_go(kernel, gone)
+    }
+
+    fn let_go(&mut self, kernel: &mut dyn Dataplane, gone: Gone) -> Result<(), Error> {
         if !gone.addresses.is_empty() {
             kernel.ipvs().devices()?.unbind(&self.device, &gone.addresses)?;
         }
-        let recorded: Vec<_> = gone.servers.into_iter().filter(|id| self.is_recorded(*id)).collect();
+        self.forget(kernel, gone.servers)
+    }
+
+    /// Records virtual servers as ours.
+    fn note(&mut self, kernel: &mut dyn Dataplane, servers: &[ServiceId]) -> Result<(), Error> {
+        self.glue.send(kernel.nftables(), &self.record.add(servers))?;
+        self.recorded.extend(servers);
+        Ok(())
+    }
+
+    fn forget(&mut self, kernel: &mut dyn Dataplane, servers: Vec<ServiceId>) -> Result<(), Error> {
+        let recorded: Vec<_> = servers.into_iter().filter(|id| self.recorded.remove(id)).collect();
         self.glue.send(kernel.nftables(), &self.record.forget(&recorded))?;
         Ok(())
     }
 
-    /// A virtual server at an address that is not our device's.
-    fn is_recorded(&self, id: ServiceId) -> bool {
-        id.address().is_some_and(|address| self.backend.has_address(address.ip()))
+    /// What the kernel has recorded; what others took from there is put back.
+    fn mend_record(&mut self, kernel: &mut dyn Dataplane) -> Result<bool, Error> {
+        let there = self.record.read(kernel.nftables())?;
+        let lost: Vec<_> = self.recorded.difference(&there).copied().collect();
+        self.note(kernel, &lost)?;
+        self.recorded.extend(there);
+        Ok(!lost.is_empty())
     }
 
     /// Tries what every virtual server needs, before anything is changed.
@@ -98,6 +134,28 @@ impl Ipvs {
                 servers.apply(&[Command::DeleteService(ServiceId::tcp(PROBE))]).map(drop).map_err(Error::from)
             }
         }
+    }
+
+    /// Notes what the timeouts were, and sets those that are asked for.
+    fn set_timeouts(
+        &self,
+        kernel: &mut dyn Dataplane,
+        before: &mut Before,
+    ) -> Result<Option<Command>, Error> {
+        let wanted = self.backend.idle_timeouts();
+        if wanted == Timeouts::default() {
+            return Ok(None);
+        }
+        let now = kernel.ipvs().servers()?.timeouts()?;
+        let or = |wanted, now| if wanted == 0 { now } else { wanted };
+        let then =
+            Timeouts::new(or(wanted.tcp, now.tcp), or(wanted.tcp_fin, now.tcp_fin), or(wanted.udp, now.udp));
+        if then == now {
+            return Ok(None);
+        }
+        let text = format!("{} {} {}", now.tcp, now.tcp_fin, now.udp);
+        before.entry(TIMEOUTS.to_owned()).or_insert(text);
+        Ok(Some(Command::SetTimeouts(then)))
     }
 
     /// The addresses that our device has; it is there afterwards.
@@ -115,34 +173,28 @@ impl Ipvs {
         }
     }
 
-    /// What brings everything that is ours of what the kernel has to these rules, and the Services that would have to change
-    /// what is another program's.
-    fn compare(
-        &self,
-        kernel: &mut dyn Dataplane,
-        rules: &Rules,
-    ) -> Result<(Change, BTreeSet<ServiceId>), Error> {
+    /// Lists everything.
+    fn held(&mut self, kernel: &mut dyn Dataplane) -> Result<Held, Error> {
         let bound = self.device(kernel)?;
-        let recorded = self.record.read(kernel.nftables())?;
+        self.mend_record(kernel)?;
         let listed = kernel.ipvs().servers()?.list()?;
-        let is_ours = |id: ServiceId| {
-            rules.are_alone()
-                || recorded.contains(&id)
-                || id.address().is_some_and(|address| bound.contains(&address.ip()))
-        };
-        let wanted = rules.servers();
-        let (ours, others): (Vec<_>, Vec<_>) =
-            listed.into_iter().partition(|listed| is_ours(listed.service().id()));
-        let others: BTreeSet<_> = others.iter().map(|listed| listed.service().id()).collect();
-        let ids = wanted.iter().map(|wanted| wanted.service().id());
-        let taken: BTreeSet<_> = ids.filter(|id| others.contains(id) && !self.adopt).collect();
-        let addresses: BTreeSet<_> = rules.addresses().collect();
-        let mut change = Change::default();
-        change.extend(svc_ipvs::diff(&ours, &wanted));
-        change.bind = addresses.iter().filter(|address| !bound.contains(address)).copied().collect();
-        change.unbind = bound.into_iter().filter(|address| !addresses.contains(address)).collect();
-        Ok((change, taken))
+        Ok(Held { bound, recorded: self.recorded.clone(), listed })
     }
+}
+
+/// The kernel settings that IPVS needs.
+pub(super) fn needs(backend: &Backend, compat: &Compat) -> Vec<Setting> {
+    let clients = "clients that stay with an endpoint that is about to go";
+    let forgets = Setting::on("net/ipv4/vs/expire_quiescent_template", clients);
+    let arp = "leaving the addresses of kube-ipvs0 to whoever announces them";
+    let arp = [("net/ipv4/conf/all/arp_ignore", 1), ("net/ipv4/conf/all/arp_announce", 2)]
+        .map(|(name, value)| Setting { name, wanted: Wanted::Is(value), needed_for: arp });
+    let usual = [
+        Setting::on("net/ipv4/vs/conntrack", "masquerading what IPVS forwards"),
+        Setting::on("net/ipv4/vs/expire_nodest_conn", "clients whose endpoint is gone"),
+    ];
+    let forgets = (!compat.affinity_outlives_endpoints).then_some(forgets);
+    usual.into_iter().chain(forgets).chain(arp.into_iter().filter(|_| backend.is_arp_strict())).collect()
 }
 
 /// Virtual servers before their real servers: those of one that was refused are left out, for it may be another program's.
@@ -184,13 +236,15 @@ impl Mode for Ipvs {
 
     /// The addresses that the host has, but for those that it has for our sake.
     fn look_around(&mut self, kernel: &mut dyn Dataplane) -> Result<bool, Error> {
-        let ours = match kernel.ipvs().devices()?.find(&self.device)? {
-            Found::Ours(addresses) => addresses,
-            _ => Vec::new(),
+        let mut ours: BTreeSet<_> = match kernel.ipvs().devices()?.find(&self.device)? {
+            Found::Ours(addresses) => addresses.into_iter().collect(),
+            _ => BTreeSet::new(),
         };
         let all = kernel.local_addresses();
-        let all = all.map_err(|error| Error::Addresses(error.raw_os_error().unwrap_or(0)))?;
-        let now = self.backend.clone().addresses(all.into_iter().filter(|address| !ours.contains(address)));
+        let mut all = all.map_err(|error| Error::Addresses(error.raw_os_error().unwrap_or(0)))?;
+        // Another device may have the same one: then it is there twice.
+        all.retain(|address| !ours.remove(address));
+        let now = self.backend.clone().addresses(all);
         let other = now != self.backend;
         self.backend = now;
         Ok(other)
@@ -212,22 +266,34 @@ impl Mode for Ipvs {
         before: &mut Before,
     ) -> Result<Resynced, Error> {
         self.try_scheduler(kernel)?;
-        let (_, taken) = self.compare(kernel, rules)?;
+        let mut held = self.held(kernel)?;
+        let others = match (rules.compat().delete_foreign, self.adopt) {
+            (true, _) => Others::Deleted,
+            (_, true) => Others::Adopted,
+            _ => Others::Stay,
+        };
         let foreign = |id: ServiceId| {
             let owner = rules.owner(id)?;
             Some(Rejection::new(owner.clone(), Error::ForeignServer { server: id }))
         };
+        let taken = held.compare(&self.backend, rules, others).taken;
         let mut rejections: Vec<_> = taken.into_iter().filter_map(foreign).collect();
         let mut rules = rules.without(rejections.iter().map(Rejection::service));
-        let mut changed = false;
+        let mut timeouts = self.set_timeouts(kernel, before)?;
+        let mut changed = timeouts.is_some();
         loop {
+            // The table remembers what timeouts were, too.
             let glue = self.glue.resync(kernel, rules.glue(), before)?;
             // Before any virtual server is there: IPVS decides with the first packet of a connection whether conntrack may
             // know it, and one that it may not know is never masqueraded.
-            settle::switch_on(kernel.sysctls(), super::Backend::Ipvs.needs(), before);
-            let (change, _) = self.compare(kernel, &rules)?;
-            changed |= glue.changed || !change.is_empty();
-            let refused = self.put(kernel, &change)?;
+            settle::set_all(kernel.sysctls(), &needs(&self.backend, rules.compat()), before);
+            if let Some(refusal) = kernel.ipvs().servers()?.apply(timeouts.take().as_slice())?.pop() {
+                return Err(Error::IpvsRefused(Box::new(refusal)));
+            }
+            let compared = held.compare(&self.backend, &rules, others);
+            self.note(kernel, &compared.unrecorded)?;
+            changed |= glue.changed || !compared.change.is_empty();
+            let refused = self.put(kernel, &compared.change)?;
             let refused = refused.into_iter().filter_map(|refusal| {
                 let owner = rules.owner(id_of(refusal.command())?)?.clone();
                 Some(Rejection::new(owner, Error::IpvsRefused(Box::new(refusal))))
@@ -238,7 +304,23 @@ impl Mode for Ipvs {
             }
             rules = rules.without(more.iter().map(Rejection::service));
             rejections.extend(more);
+            held = self.held(kernel)?;
         }
+    }
+
+    /// Virtual servers are as they were left: rules of nftables are all that others were seen to change.
+    fn look(
+        &mut self,
+        kernel: &mut dyn Dataplane,
+        rules: &Rules,
+        before: &mut Before,
+    ) -> Result<Resynced, Error> {
+        let lost = self.mend_record(kernel)?;
+        let glue = self.glue.resync(kernel, rules.glue(), before)?;
+        if glue.rejections.is_empty() {
+            return Ok(Resynced { changed: glue.changed || lost, ..glue });
+        }
+        self.resync(kernel, rules, before)
     }
 
     fn remember(&mut self, kernel: &mut dyn Dataplane, rules: &Rules, before: &Before) -> Result<(), Error> {
@@ -246,10 +328,18 @@ impl Mode for Ipvs {
     }
 
     fn others_changed(&mut self, kernel: &mut dyn Dataplane) -> bool {
-        if let Err(error) = self.let_go(kernel) {
+        if let Err(error) = self.poll_leaving(kernel, Instant::now()) {
             tracing::warn!(%error, "virtual servers that nobody wants any more are there still");
         }
         self.glue.others_changed(kernel)
+    }
+
+    fn surroundings_changed(&mut self, kernel: &mut dyn Dataplane) -> bool {
+        let changed = kernel.ipvs().devices().and_then(|devices| devices.poll_changed(&self.device));
+        changed.unwrap_or_else(|error| {
+            tracing::warn!(%error, "addresses of the node that come now have no node ports for a while");
+            false
+        })
     }
 }
 
@@ -259,10 +349,10 @@ impl Remains for Ipvs {
     }
 
     fn remove(&mut self, kernel: &mut dyn Dataplane, at_once: bool) -> Vec<Error> {
+        let before = self.glue.recollect(kernel).unwrap_or_default();
         let mut errors = self.glue.remove(kernel, at_once);
-        if let Err(error) = self.remove_servers(kernel, at_once) {
-            errors.push(error);
-        }
+        errors.extend(restore_timeouts(kernel, &before).err());
+        errors.extend(self.remove_servers(kernel, at_once).err());
         errors
     }
 }
@@ -275,13 +365,12 @@ impl Ipvs {
             _ if recorded.is_empty() => return Ok(()),
             _ => Vec::new(),
         };
+        let held = Held { bound, recorded, listed: Vec::new() };
         let servers = kernel.ipvs().servers()?;
-        let mut left = 0;
-        let is_ours = |id: &ServiceId| {
-            recorded.contains(id) || id.address().is_some_and(|address| bound.contains(&address.ip()))
-        };
         let all = servers.services()?.into_iter().map(|(service, _)| service.id());
-        let ours: Vec<_> = all.filter(is_ours).map(Command::DeleteService).collect();
+        let ours = all.filter(|id| held.is_ours(&self.backend, *id));
+        let ours: Vec<_> = ours.map(Command::DeleteService).collect();
+        let mut left = 0;
         if at_once {
             servers.apply(&ours)?;
         } else {
@@ -295,4 +384,15 @@ impl Ipvs {
         kernel.ipvs().devices()?.remove(&self.device)?;
         self.record.remove(kernel.nftables())
     }
+}
+
+/// As they were before ours, where ours were set.
+fn restore_timeouts(kernel: &mut dyn Dataplane, before: &Before) -> Result<(), Error> {
+    let numbers =
+        before.get(TIMEOUTS).map(|text| text.split(' ').map(str::parse).collect::<Result<Vec<_>, _>>());
+    if let Some(Ok([tcp, tcp_fin, udp])) = numbers.as_ref().map(|numbers| numbers.as_deref()) {
+        let command = Command::SetTimeouts(Timeouts::new(*tcp, *tcp_fin, *udp));
+        kernel.ipvs().servers()?.apply(&[command])?;
+    }
+    Ok(())
 }

@@ -12,9 +12,11 @@ use crate::sysctl::settle::Before;
 use crate::{Compiler, Dataplane, Error, Node, Plan, Rejection};
 
 type RulesOf<M> = <<M as Mode>::Backend as Compiler>::Rules;
+/// [`Mode::resync`] or [`Mode::look`].
+type Resync<M> = fn(&mut M, &mut dyn Dataplane, &RulesOf<M>, &mut Before) -> Result<Resynced, Error>;
 
 /// One way to a kernel.
-pub(super) trait Mode: fmt::Debug + Send {
+pub(super) trait Mode: fmt::Debug + Send + Sized {
     /// What compiles for it.
     type Backend: Compiler<Rules: RuleSet + Send> + Clone + fmt::Debug + Send;
 
@@ -35,6 +37,22 @@ pub(super) trait Mode: fmt::Debug + Send {
         rules: &RulesOf<Self>,
         before: &mut Before,
     ) -> Result<Resynced, Error>;
+
+    /// As [`resync`](Self::resync), where only others' changes that were [noticed](Self::others_changed) are to be undone: these
+    /// rules are in force otherwise.
+    fn look(
+        &mut self,
+        kernel: &mut dyn Dataplane,
+        rules: &RulesOf<Self>,
+        before: &mut Before,
+    ) -> Result<Resynced, Error> {
+        self.resync(kernel, rules, before)
+    }
+
+    /// What rules are compiled for may have changed since the last time. Costs next to nothing.
+    fn surroundings_changed(&mut self, _kernel: &mut dyn Dataplane) -> bool {
+        false
+    }
 
     /// Looks at what the kernel has that rules are compiled for. Whether that is another than before, and the backend with it.
     fn look_around(&mut self, _kernel: &mut dyn Dataplane) -> Result<bool, Error> {
@@ -153,13 +171,14 @@ impl<M: Mode> Keeper<M> {
         kernel: &mut dyn Dataplane,
         rules: &RulesOf<M>,
         settings: &mut Settings,
+        by: Resync<M>,
     ) -> Result<bool, Error> {
         let start = Instant::now().into_std();
         if self.mode.look_around(kernel)? {
             self.state.handle_backend(self.mode.backend());
             return Ok(true);
         }
-        let resynced = self.mode.resync(kernel, rules, &mut settings.before)?;
+        let resynced = by(&mut self.mode, kernel, rules, &mut settings.before)?;
         for rejection in &resynced.rejections {
             tracing::warn!("{rejection}");
         }
@@ -207,6 +226,14 @@ impl<M: Mode> Keep for Keeper<M> {
     }
 
     fn notice_others(&mut self, kernel: &mut dyn Dataplane) {
+        if self.mode.surroundings_changed(kernel) {
+            match self.mode.look_around(kernel) {
+                Ok(false) => {}
+                Ok(true) => self.state.handle_backend(self.mode.backend()),
+                // It is looked at again then, and what fails then is told.
+                Err(_) => self.state.handle_refused(),
+            }
+        }
         if self.mode.others_changed(kernel) {
             self.state.handle_foreign_change(Instant::now().into_std());
         }
@@ -227,7 +254,8 @@ impl<M: Mode> Keep for Keeper<M> {
                 }
                 Step::Wait(until) => return (until.map(Instant::from_std), error),
                 Step::Apply(change) => (Sync::Partial, self.apply(kernel, &change)),
-                Step::Resync(rules) => (Sync::Full, self.resync(kernel, &rules, settings)),
+                Step::Resync(rules) => (Sync::Full, self.resync(kernel, &rules, settings, M::resync)),
+                Step::Look(rules) => (Sync::Full, self.resync(kernel, &rules, settings, M::look)),
             };
             let taken = matches!(result, Ok(true));
             metrics.synced(sync, start.elapsed(), taken, SystemTime::now());

@@ -7,7 +7,7 @@ use super::ipvs::Ipvs;
 use super::mode::{Keep, Keeper, Remains};
 use super::nftables::Nft;
 use crate::iptables::Variant;
-use crate::sysctl::settle::{Before, EXPIRE_QUIESCENT, Needs};
+use crate::sysctl::settle::{Before, Setting};
 use crate::{Dataplane, Error, Node, Plan, iptables, ipvs, nftables};
 
 /// How rules reach the kernel.
@@ -24,18 +24,6 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// The kernel settings that it needs beside those of all modes.
-    pub(crate) fn needs(self) -> Needs {
-        match self {
-            Backend::Ipvs => &[
-                ("net/ipv4/vs/conntrack", "masquerading what IPVS forwards"),
-                ("net/ipv4/vs/expire_nodest_conn", "clients whose endpoint is gone"),
-                (EXPIRE_QUIESCENT, "clients that stay with an endpoint that is about to go"),
-            ],
-            _ => &[],
-        }
-    }
-
     /// As kube-proxy's `mode` has it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -79,6 +67,14 @@ impl Place {
 }
 
 impl Modes {
+    /// The kernel settings that the mode wanted needs beside those of all.
+    pub(super) fn needs(&self, node: &Node) -> Vec<Setting> {
+        match self.backend {
+            Backend::Ipvs => super::ipvs::needs(&self.ipvs, node.compat()),
+            _ => Vec::new(),
+        }
+    }
+
     /// The mode wanted, with rules of the objects of a snapshot.
     pub(super) fn start(&self, snapshot: &Snapshot, node: &Node) -> Box<dyn Keep> {
         self.keep(Plan::new(snapshot, node))

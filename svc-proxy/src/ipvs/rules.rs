@@ -135,10 +135,9 @@ impl Rules {
         self.owners.get(&frontend)
     }
 
-    /// Whether virtual servers that others made have to go.
     #[cfg(feature = "driver")]
-    pub(crate) fn are_alone(&self) -> bool {
-        self.settings.alone
+    pub(crate) fn compat(&self) -> &crate::Compat {
+        &self.settings.compat
     }
 
     /// What packets are traced through: as the kernel has it when all of this is in force.

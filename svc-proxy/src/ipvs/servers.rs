@@ -7,7 +7,7 @@ use svc_ipvs::{Destination as RealServer, Flags, Listed, Scheduler, ServiceId};
 use svc_model::{AddressType, Protocol};
 
 use crate::plan::{Destination, Frontend, FrontendKey, Outcome, PortPlan, ServicePlan};
-use crate::{Node, NodePortAddresses};
+use crate::{Compat, Node, NodePortAddresses};
 
 /// The longest that the kernel keeps a client at its endpoint: its timer is signed, and counts in ticks of up to a
 /// thousand a second.
@@ -19,8 +19,7 @@ pub(crate) struct Settings {
     scheduler: Scheduler,
     /// Where node ports are served.
     node_port_addresses: BTreeSet<IpAddr>,
-    /// [`Compat::delete_foreign`](crate::Compat::delete_foreign)
-    pub(crate) alone: bool,
+    pub(crate) compat: Compat,
 }
 
 /// A virtual server, and the frontend that it is for.
@@ -47,7 +46,7 @@ impl Settings {
         Self {
             scheduler,
             node_port_addresses: addresses.iter().copied().filter(serves).collect(),
-            alone: node.compat().delete_foreign,
+            compat: node.compat().clone(),
         }
     }
 

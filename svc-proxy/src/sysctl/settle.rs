@@ -14,14 +14,22 @@ mod tests;
 /// What settings were before the proxy changed them.
 pub(crate) type Before = BTreeMap<String, String>;
 
-/// Clients that IPVS remembers at an endpoint without weight are led anew.
-pub(crate) const EXPIRE_QUIESCENT: &str = "net/ipv4/vs/expire_quiescent_template";
+/// A setting, and what it is good for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    pub(crate) name: &'static str,
+    pub(crate) wanted: Wanted,
+    pub(crate) needed_for: &'static str,
+}
 
-/// What a mode needs beside what all do: settings that have to be on, and what each is good for.
-pub(crate) type Needs = &'static [(&'static str, &'static str)];
+impl Setting {
+    pub(crate) fn on(name: &'static str, needed_for: &'static str) -> Self {
+        Self { name, wanted: Wanted::Is(1), needed_for }
+    }
+}
 
 /// Notes in `before` what has to be changed. The first value counts: what somebody set later is not what we found.
-pub(crate) fn note(sysctls: &mut dyn Sysctls, node: &Node, mode: Needs, before: &mut Before) {
+pub(crate) fn note(sysctls: &mut dyn Sysctls, node: &Node, mode: &[Setting], before: &mut Before) {
     for Setting { name, wanted, .. } in needed(node, mode) {
         match sysctls.sysctl(name) {
             Ok(Some(value)) if !wanted.is_met_by(&value) => {
@@ -33,7 +41,12 @@ pub(crate) fn note(sysctls: &mut dyn Sysctls, node: &Node, mode: Needs, before: 
 }
 
 /// Looks at every setting this node needs, and sets those that `may_set` has a value to go back to.
-pub(crate) fn check(sysctls: &mut dyn Sysctls, node: &Node, mode: Needs, may_set: &Before) -> SysctlReport {
+pub(crate) fn check(
+    sysctls: &mut dyn Sysctls,
+    node: &Node,
+    mode: &[Setting],
+    may_set: &Before,
+) -> SysctlReport {
     let entries = needed(node, mode).into_iter().map(|Setting { name, wanted, needed_for }| {
         let value = sysctls.sysctl(name);
         let finding = match &value {
@@ -50,11 +63,12 @@ pub(crate) fn check(sysctls: &mut dyn Sysctls, node: &Node, mode: Needs, may_set
 
 /// Sets what a mode needs beside what all do, where `may_set` has a value to go back to. What that finds is reported by the
 /// next [`check`].
-pub(crate) fn switch_on(sysctls: &mut dyn Sysctls, mode: Needs, may_set: &Before) {
-    for (name, _) in mode.iter().filter(|(name, _)| may_set.contains_key(*name)) {
-        let is_on = sysctls.sysctl(name).is_ok_and(|value| value.as_deref() == Some("1"));
-        if !is_on {
-            set(sysctls, name, Wanted::On);
+pub(crate) fn set_all(sysctls: &mut dyn Sysctls, mode: &[Setting], may_set: &Before) {
+    for Setting { name, wanted, .. } in mode.iter().filter(|setting| may_set.contains_key(setting.name)) {
+        let is_met =
+            sysctls.sysctl(name).is_ok_and(|value| value.is_some_and(|value| wanted.is_met_by(&value)));
+        if !is_met {
+            set(sysctls, name, *wanted);
         }
     }
 }
@@ -88,17 +102,11 @@ fn failure(name: &str, operation: &'static str, error: &io::Error) -> Error {
     Error::Sysctl { name: name.to_owned(), operation, errno: error.raw_os_error().unwrap_or(0) }
 }
 
-/// A setting, and what it is good for.
-struct Setting {
-    name: &'static str,
-    wanted: Wanted,
-    needed_for: &'static str,
-}
-
-fn needed(node: &Node, mode: Needs) -> Vec<Setting> {
+/// `mode`: what that needs beside what all do.
+fn needed(node: &Node, mode: &[Setting]) -> Vec<Setting> {
     let neighbours = "a pod whose Service leads to its neighbour on the bridge";
     let others = "forwarding to other hosts and pods";
-    let on = |(name, needed_for)| Setting { name, wanted: Wanted::On, needed_for };
+    let on = |(name, needed_for)| Setting::on(name, needed_for);
     let per_family = node.families().into_iter().map(|family| match family {
         AddressType::Ipv6 => {
             [("net/ipv6/conf/all/forwarding", others), ("net/bridge/bridge-nf-call-ip6tables", neighbours)]
@@ -107,12 +115,11 @@ fn needed(node: &Node, mode: Needs) -> Vec<Setting> {
     });
     let localhost = node.localhost_node_ports() && node.families().contains(&AddressType::Ipv4);
     let localhost = localhost.then_some(("net/ipv4/conf/all/route_localnet", "node ports on 127.0.0.1"));
-    let expires = |&(name, _): &(&str, &str)| name == EXPIRE_QUIESCENT;
-    let mode = mode.iter().filter(|need| !(node.compat().affinity_outlives_endpoints && expires(need)));
     let tracking = node.conntrack_at_least().iter().map(|&(name, least)| Setting {
         name,
         wanted: Wanted::AtLeast(least),
         needed_for: "the configuration of connection tracking",
     });
-    per_family.flatten().chain(localhost).chain(mode.copied()).map(on).chain(tracking).collect()
+    let usual = per_family.flatten().chain(localhost).map(on);
+    usual.chain(mode.iter().copied()).chain(tracking).collect()
 }

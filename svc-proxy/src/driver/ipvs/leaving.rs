@@ -13,6 +13,8 @@ pub(super) struct Leaving {
     destinations: BTreeSet<(ServiceId, SocketAddr)>,
     servers: BTreeSet<ServiceId>,
     addresses: BTreeSet<IpAddr>,
+    /// Virtual servers of which something began to leave since they were last looked at.
+    new: BTreeSet<ServiceId>,
 }
 
 /// What may be removed by now.
@@ -47,10 +49,14 @@ impl Leaving {
         for command in commands {
             match command {
                 Command::DeleteService(id) => {
+                    self.new.insert(*id);
                     self.destinations.retain(|(of, _)| of != id);
                     self.servers.insert(*id);
                 }
-                Command::DeleteDestination(id, address) => _ = self.destinations.insert((*id, *address)),
+                Command::DeleteDestination(id, address) => {
+                    self.new.insert(*id);
+                    self.destinations.insert((*id, *address));
+                }
                 _ => {}
             }
         }
@@ -71,6 +77,7 @@ impl Leaving {
                     let there = kernel.destinations(id)?.into_iter().map(|one| one.destination.address());
                     let there: BTreeSet<_> = there.collect();
                     // Those that do not come back with it.
+                    self.new.insert(id);
                     self.destinations.extend(there.iter().map(|address| (id, *address)));
                     held.insert(id, there);
                     Command::SetService(service.clone())
@@ -89,12 +96,24 @@ impl Leaving {
         Ok(all)
     }
 
-    /// Looks at the connections of what is leaving, and removes what has none. What cannot be drained (UDP, SCTP: each
+    /// Looks at the connections of all that is leaving, and removes what has none. What cannot be drained (UDP, SCTP: each
     /// datagram may go elsewhere) goes at once.
     pub(super) fn poll(&mut self, kernel: &mut dyn Dataplane) -> Result<Gone, Error> {
+        let all = self.touched();
+        self.look_at(&all, kernel)
+    }
+
+    /// The same for what began to leave since the last time.
+    pub(super) fn poll_new(&mut self, kernel: &mut dyn Dataplane) -> Result<Gone, Error> {
+        let all = self.touched().intersection(&self.new).copied().collect();
+        self.look_at(&all, kernel)
+    }
+
+    fn look_at(&mut self, all: &BTreeSet<ServiceId>, kernel: &mut dyn Dataplane) -> Result<Gone, Error> {
+        self.new = self.new.difference(all).copied().collect();
         let mut commands = Vec::new();
         let mut gone = Gone::default();
-        for id in self.touched() {
+        for &id in all {
             let leaves = self.servers.contains(&id);
             let mut left = 0_usize;
             for listed in kernel.destinations(id)? {

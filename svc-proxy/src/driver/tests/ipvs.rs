@@ -10,6 +10,10 @@ use svc_ipvs::{Activity, Addresses as _, Command, Dataplane as _, Found, Schedul
 use super::*;
 use crate::sysctl::Sysctls;
 
+mod ownership;
+mod refused;
+mod settings;
+
 const ENDPOINTS: &str = "---
 {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
  metadata: {name: web-1, namespace: default, labels: {kubernetes.io/service-name: web-1}},

@@ -116,18 +116,3 @@ fn what_could_not_be_set_is_no_error_of_the_clean_up() {
     assert!(check(&mut sysctls, &node(), &[], &before).problems().next().is_some());
     assert_eq!(restore(&mut sysctls, &before), []);
 }
-
-#[test]
-fn clients_that_may_outlive_their_endpoint_need_no_setting() {
-    let compat = |yes| {
-        let compat = crate::Compat { affinity_outlives_endpoints: yes, ..Default::default() };
-        Node::builder("a").address("10.0.0.1").compat(compat).build().unwrap()
-    };
-    let needs = crate::Backend::Ipvs.needs();
-    for outlives in [false, true] {
-        let names: Vec<_> =
-            needed(&compat(outlives), needs).into_iter().map(|setting| setting.name).collect();
-        assert_eq!(names.contains(&EXPIRE_QUIESCENT), !outlives);
-        assert!(names.contains(&"net/ipv4/vs/expire_nodest_conn"));
-    }
-}
