@@ -38,14 +38,12 @@ impl ConfigFile {
     }
 
     /// The mode that it asks for: iptables unless it says another, as with kube-proxy.
-    ///
-    /// # Errors
-    /// The mode, where it is not available here.
-    pub fn backend(&self) -> Result<Backend, ProxyMode> {
-        match self.configuration.mode().unwrap_or(ProxyMode::Iptables) {
-            ProxyMode::Iptables => Ok(Backend::Iptables),
-            ProxyMode::Nftables => Ok(Backend::Nftables),
-            mode => Err(mode),
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        match self.configuration.mode() {
+            Some(ProxyMode::Nftables) => Backend::Nftables,
+            Some(ProxyMode::Ipvs) => Backend::Ipvs,
+            _ => Backend::Iptables,
         }
     }
 
@@ -76,8 +74,5 @@ impl ConfigFile {
     fn warn(&self) {
         let path = self.path.display();
         self.configuration.warnings().iter().for_each(|warning| eprintln!("warning: {path}: {warning}"));
-        if let Err(mode) = self.backend() {
-            eprintln!("warning: {path}: mode: {mode} is not available here: the mode stays as it is");
-        }
     }
 }

@@ -130,6 +130,10 @@ impl NodeStack {
         if let Some(variant) = config.variant {
             proxy = proxy.variant(variant);
         }
+        if let Some(configuration) = &config.kube_proxy {
+            proxy =
+                proxy.ipvs(configuration.ipvs().backend()).min_sync_period(configuration.min_sync_period());
+        }
         let (proxy, program) = proxy.build().drive(watch.clone());
         let (health, answer) = config.health()?.drive(watch, &proxy);
         let pods = overlay.pods();

@@ -81,7 +81,7 @@ steps! {
     6 "headless: a name for every pod" headless
     7 "externalIPs: an outside address on the nodes" external_ips
     8 "DNS: the C library's resolver in a pod" names
-    9 "proxy modes: switched live, nftables and iptables" proxy_modes
+    9 "proxy modes: switched live, nftables, iptables and ipvs" proxy_modes
     10 "overlay: VXLAN from node to node" overlay
     11 "Ingress: hosts, paths, rewriting" ingress
     12 "Ingress TLS: certificates by name, replaced live" ingress_tls

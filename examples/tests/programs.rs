@@ -84,6 +84,8 @@ fn main() -> ExitCode {
         lab("node_serves_all_and_cleans_up", |lab| Box::pin(node_serves_all_and_cleans_up(lab))),
         lab("node_follows_the_configuration_of_kube_proxy", |lab| Box::pin(node_follows_configuration(lab))),
         lab("node_switches_modes_as_its_configuration_is_edited", |lab| Box::pin(node_switches_modes(lab))),
+        lab("node_says_why_there_is_no_ipvs", |lab| Box::pin(node_says_why_there_is_no_ipvs(lab))),
+        Trial::test("cluster_says_why_there_is_no_ipvs", cluster_says_why_there_is_no_ipvs),
         lab("node_names_a_missing_underlay", |lab| Box::pin(node_names_a_missing_underlay(lab))),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -115,6 +117,15 @@ fn every_program_has_help() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+fn cluster_says_why_there_is_no_ipvs() -> Result<(), Failed> {
+    let errors = match output(CLUSTER, &["--backend", "ipvs", "--step", "2"]) {
+        Ok(text) => return Err(format!("it did not fail: {text}").into()),
+        Err(errors) => errors.message().unwrap_or_default().to_owned(),
+    };
+    let is_cured = errors.contains("modprobe ip_vs") || errors.contains("first user namespace");
+    if errors.contains("ipvs: ") && is_cured { Ok(()) } else { Err(errors.into()) }
 }
 
 fn manifests() -> std::io::Result<TempDir> {
@@ -584,6 +595,12 @@ async fn node_switches_modes(lab: Lab) -> anyhow::Result<()> {
     ensure!(body.contains("kubeproxy_sync_proxy_rules_iptables_total{table=\"nat\"}"), "{body}");
     ensure!(!body.contains("kubeproxy_sync_proxy_rules_nftables"), "{body}");
 
+    // Not every kernel has IPVS, and those that have it keep it for the first user namespace.
+    write("mode: ipvs\nipvs: {scheduler: wlc, excludeCIDRs: [192.0.2.0/24]}")?;
+    until_line(&mut errors, "what was in force goes on: ipvs: ").await?;
+    ensure!(chains().await? > 10, "the mode in force did not stay");
+    write("mode: ipvs\nipvs: {scheduler: best}")?;
+    until_line(&mut errors, "ipvs.scheduler: `best` is not rr, wrr").await?;
     write("mode: iptable")?;
     until_line(&mut errors, "mode: `iptable` is not iptables").await?;
     ensure!(chains().await? > 10, "the mode in force did not stay");
@@ -596,6 +613,28 @@ async fn node_switches_modes(lab: Lab) -> anyhow::Result<()> {
     program.signal(2)?;
     ensure!(program.wait().await?.success(), "it did not end well");
     ensure!(chains().await? == 0, "it left chains");
+    Ok(())
+}
+
+/// It goes on to try, and says what to do about it.
+async fn node_says_why_there_is_no_ipvs(lab: Lab) -> anyhow::Result<()> {
+    let (a, _b) = hosts(&lab).await?;
+    let directory = tempfile::tempdir()?;
+    fs::write(directory.path().join("web.yaml"), BALANCED)?;
+    let mut command = Command::new(NODE);
+    command.args(["--name", "a", "--address", "172.20.10.2", "--pod-cidr", "10.244.2.0/24"]);
+    command.args(["--backend", "ipvs", "--manifests", text(directory.path())]).stderr(Stdio::piped());
+    let mut program = a.command(command).spawn().await?;
+    let mut errors = BufReader::new(program.stderr.take().context("errors are piped")?).lines();
+    let is_cured = |line: &str| line.contains("modprobe ip_vs") || line.contains("first user namespace");
+    loop {
+        let line = errors.next_line().await?.context("it ended without a word on IPVS")?;
+        if line.starts_with("error: ipvs: ") && is_cured(&line) {
+            break;
+        }
+    }
+    program.signal(2)?;
+    ensure!(program.wait().await?.success(), "it did not end well");
     Ok(())
 }
 

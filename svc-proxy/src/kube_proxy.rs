@@ -11,9 +11,9 @@
 //! | `hostnameOverride` | [`hostname_override`](Configuration::hostname_override) |
 //! | `healthzBindAddress`, `metricsBindAddress` | [`healthz_address`](Configuration::healthz_address), [`metrics_address`](Configuration::metrics_address) |
 //! | `iptables.syncPeriod` and those of other modes | [`sync_period`](Configuration::sync_period): twice that is what health allows. Changes are followed at once |
-//! | `ipvs` | [`ipvs`](Configuration::ipvs) |
+//! | `iptables.minSyncPeriod` and those of other modes | [`min_sync_period`](Configuration::min_sync_period) |
+//! | `ipvs`: `scheduler`, `excludeCIDRs`, `strictARP`, `tcpTimeout`, `tcpFinTimeout`, `udpTimeout` | [`ipvs`](Configuration::ipvs) |
 //! | `conntrack` | [`conntrack`](Configuration::conntrack) |
-//! | `minSyncPeriod` | a warning, unless it is 0: no change waits for others |
 //! | everything else | a warning, unless it is empty |
 //!
 //! `localhostNodePorts` is on only where it is written, unlike with kube-proxy; and what [`semantics`](crate::semantics)
@@ -55,6 +55,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 use svc_model::{Problem, yaml};
 
+use crate::ipvs::{self, Scheduler};
 use crate::{Detector, NodeBuilder, NodePortAddresses, ProxyMode};
 
 mod change;
@@ -97,24 +98,44 @@ struct Masquerading {
     bit: Option<u8>,
     all: bool,
     localhost_node_ports: bool,
-    sync_period: Option<Duration>,
+    periods: Periods,
+}
+
+/// `syncPeriod` and `minSyncPeriod` of a mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Periods {
+    sync: Option<Duration>,
+    least: Duration,
 }
 
 /// What `ipvs` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ipvs {
-    scheduler: Option<String>,
+    scheduler: Option<Scheduler>,
     exclude_cidrs: Vec<IpNet>,
     strict_arp: bool,
     timeouts: [Option<Duration>; 3],
-    sync_period: Option<Duration>,
+    periods: Periods,
 }
 
 impl Ipvs {
-    /// `scheduler`; `rr` with kube-proxy unless said.
+    /// The mode with all of these settings, for [`ProxyBuilder::ipvs`](crate::ProxyBuilder::ipvs) and
+    /// [`Handle::reconfigure_ipvs`](crate::Handle::reconfigure_ipvs).
     #[must_use]
-    pub fn scheduler(&self) -> Option<&str> {
-        self.scheduler.as_deref()
+    pub fn backend(&self) -> ipvs::Backend {
+        let seconds = |timeout: Option<Duration>| {
+            u32::try_from(timeout.unwrap_or_default().as_secs()).unwrap_or(u32::MAX)
+        };
+        let [tcp, tcp_fin, udp] = self.timeouts.map(seconds);
+        let backend = ipvs::Backend::default().exclude(self.exclude_cidrs.iter().copied());
+        let backend = backend.strict_arp(self.strict_arp).timeouts(ipvs::Timeouts::new(tcp, tcp_fin, udp));
+        self.scheduler.into_iter().fold(backend, ipvs::Backend::scheduler)
+    }
+
+    /// `scheduler`; `rr` unless said.
+    #[must_use]
+    pub fn scheduler(&self) -> Option<Scheduler> {
+        self.scheduler
     }
 
     /// `excludeCIDRs`: virtual servers there are somebody else's.
@@ -264,11 +285,22 @@ impl Configuration {
     /// `syncPeriod` of the mode's section: 30 s unless said.
     #[must_use]
     pub fn sync_period(&self) -> Duration {
-        let said = match self.mode {
-            Some(ProxyMode::Ipvs) => self.ipvs.sync_period,
-            _ => self.masquerading().sync_period,
-        };
-        said.unwrap_or(Duration::from_secs(30))
+        self.periods().sync.unwrap_or(Duration::from_secs(30))
+    }
+
+    /// `minSyncPeriod` of the mode's section, for
+    /// [`ProxyBuilder::min_sync_period`](crate::ProxyBuilder::min_sync_period): none unless said, where kube-proxy takes a second in
+    /// some modes.
+    #[must_use]
+    pub fn min_sync_period(&self) -> Duration {
+        self.periods().least
+    }
+
+    fn periods(&self) -> Periods {
+        match self.mode {
+            Some(ProxyMode::Ipvs) => self.ipvs.periods,
+            _ => self.masquerading().periods,
+        }
     }
 
     /// `ipvs`

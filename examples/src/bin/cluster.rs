@@ -47,6 +47,7 @@ enum Backend {
     #[default]
     Nftables,
     Iptables,
+    Ipvs,
 }
 
 impl From<Backend> for svc_proxy::Backend {
@@ -54,6 +55,7 @@ impl From<Backend> for svc_proxy::Backend {
         match backend {
             Backend::Nftables => Self::Nftables,
             Backend::Iptables => Self::Iptables,
+            Backend::Ipvs => Self::Ipvs,
         }
     }
 }

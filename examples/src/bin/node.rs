@@ -88,6 +88,7 @@ struct Options {
 enum Mode {
     Nftables,
     Iptables,
+    Ipvs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -196,13 +197,16 @@ async fn follow_config(file: Option<ConfigFile>, mut config: StackConfig, stack:
     loop {
         let before = file.changed().await;
         for change in before.changes(file.configuration()) {
-            if matches!(change, Change::Servers | Change::Ipvs | Change::Hostname) {
+            if matches!(change, Change::Servers | Change::Hostname) {
                 eprintln!("warning: {change:?} takes effect with the next start");
             }
         }
-        if let Ok(backend) = file.backend()
-            && let Err(error) = stack.proxy.switch(backend).await
-        {
+        let ipvs = stack.proxy.reconfigure_ipvs(file.configuration().ipvs().backend()).await;
+        let switched = match ipvs {
+            Ok(()) => stack.proxy.switch(file.backend()).await,
+            failed => failed,
+        };
+        if let Err(error) = switched {
             eprintln!("error: what was in force goes on: {error}");
             continue;
         }
@@ -228,7 +232,8 @@ impl Options {
             backend: match self.backend {
                 Some(Mode::Nftables) => Backend::Nftables,
                 Some(Mode::Iptables) => Backend::Iptables,
-                None => file.and_then(|file| file.backend().ok()).unwrap_or_default(),
+                Some(Mode::Ipvs) => Backend::Ipvs,
+                None => file.map(ConfigFile::backend).unwrap_or_default(),
             },
             variant: self.iptables_variant.map(|variant| match variant {
                 Tables::Legacy => Variant::Legacy,

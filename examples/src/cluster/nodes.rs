@@ -9,6 +9,7 @@ use svc_model::{AddressType, Revision};
 use svc_nft::{Batch, Dataplane as _, Family, Socket, Table, TableId};
 use svc_proxy::Backend;
 use svc_proxy::iptables::{Dataplane as _, TableName};
+use svc_proxy::ipvs::Dataplane as _;
 use tokio::time::timeout;
 
 use super::{BRIDGE_SYSCTL, Cluster};
@@ -45,6 +46,7 @@ impl Cluster {
         let _ = host.set_sysctl(BRIDGE_SYSCTL, 0).await;
         foreigners(&host).await.context("foreign rule, route and link")?;
         let before = state(&host).await?;
+        lacks(&host, self.backend).await?.map_or(Ok(()), Err)?;
         let mut config = StackConfig::new(name, address.parse()?, pod_cidr)?;
         config.backend = self.backend;
         config.vtep_mac = macs.map(|(_, vtep)| vtep.to_owned());
@@ -187,14 +189,27 @@ impl Cluster {
         }
     }
 
+    /// Why a node cannot go over to a mode, where that is known beforehand.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub async fn lacks(&self, node: &str, backend: Backend) -> anyhow::Result<Option<svc_proxy::Error>> {
+        lacks(&self.host(node)?, backend).await
+    }
+
     /// How many chains the kernel of a node has of a mode.
     ///
     /// # Errors
     /// They cannot be listed.
     pub async fn rules(&self, node: &str, backend: Backend) -> anyhow::Result<usize> {
         let count = move || async move {
-            if backend == Backend::Nftables {
-                let table = Socket::open()?.list_table(&TableId::new(Family::Ip, "svc-proxy"))?;
+            let table = match backend {
+                Backend::Nftables => Some("svc-proxy"),
+                Backend::Ipvs => Some("svc-proxy-ipvs"),
+                _ => None,
+            };
+            if let Some(name) = table {
+                let table = Socket::open()?.list_table(&TableId::new(Family::Ip, name))?;
                 return anyhow::Ok(table.map_or(0, |table| table.chains().len()));
             }
             let mut kernel = svc_proxy::sys::Kernel::new();
@@ -231,6 +246,18 @@ impl Cluster {
         ensure!(!node.before.is_empty(), "the state before is empty");
         Ok(node.before.clone())
     }
+}
+
+/// Asks IPVS for something that it tells only who may change it.
+async fn lacks(host: &Host, backend: Backend) -> anyhow::Result<Option<svc_proxy::Error>> {
+    if backend != Backend::Ipvs {
+        return Ok(None);
+    }
+    let asked = host.run(|| async {
+        let mut kernel = svc_proxy::sys::Kernel::new();
+        Ok::<_, std::convert::Infallible>(kernel.servers().and_then(|servers| servers.timeouts()).err())
+    });
+    Ok(asked.await?.map(svc_proxy::Error::Ipvs))
 }
 
 async fn state(host: &Host) -> anyhow::Result<String> {

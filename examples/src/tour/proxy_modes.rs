@@ -1,4 +1,4 @@
-//! Step 9: from one mode of the proxies to the other and back, under traffic.
+//! Step 9: from one mode of the proxies to the others and back, under traffic.
 
 use anyhow::{Context as _, bail, ensure};
 use svc_lab::Host;
@@ -40,9 +40,15 @@ async fn through_the_modes(
     clients: &[(Host, Get)],
 ) -> anyhow::Result<()> {
     let first = tour.cluster.backend();
-    let second = if first == Backend::Nftables { Backend::Iptables } else { Backend::Nftables };
+    let lacking = tour.cluster.lacks("server2", Backend::Ipvs).await?;
+    let mut modes = vec![Backend::Nftables, Backend::Iptables, Backend::Ipvs];
+    modes.retain(|mode| *mode != Backend::Ipvs || lacking.is_none());
+    let start = modes.iter().position(|mode| *mode == first).context("its own mode is not there")?;
+    modes.rotate_left(start);
+    let second = modes[1];
+    modes.push(first);
     let mut lasting = Vec::new();
-    for (former, next) in [(first, second), (second, first)] {
+    for (former, next) in modes.iter().copied().zip(modes.iter().copied().skip(1)) {
         for (host, get) in clients {
             lasting.push(Lasting::open(host, get).await?);
         }
@@ -76,7 +82,10 @@ async fn through_the_modes(
         "{} connections lasted through the switches: {answers} requests on them, each answered",
         lasting.len()
     ));
-    Ok(())
+    match lacking {
+        Some(error) => bail!(Lacking(format!("mode ipvs, the others were shown: {error}"))),
+        None => Ok(()),
+    }
 }
 
 /// A connection that is used again and again.

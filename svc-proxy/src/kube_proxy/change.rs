@@ -18,9 +18,10 @@ pub enum Change {
     },
     /// What [`Configuration::node`] makes of it: [`Handle::reconfigure`](crate::Handle::reconfigure) follows.
     Node,
-    /// `healthzBindAddress`, `metricsBindAddress` or `syncPeriod`: servers are to be opened anew.
+    /// `healthzBindAddress`, `metricsBindAddress`, `syncPeriod` or `minSyncPeriod`: servers are to be opened anew.
     Servers,
-    /// `ipvs`
+    /// What [`Ipvs::backend`](super::Ipvs::backend) makes of `ipvs`:
+    /// [`Handle::reconfigure_ipvs`](crate::Handle::reconfigure_ipvs) follows.
     Ipvs,
     /// `conntrack`
     Conntrack,
@@ -32,7 +33,7 @@ impl Configuration {
     /// What `newer` has otherwise.
     #[must_use]
     pub fn changes(&self, newer: &Configuration) -> Vec<Change> {
-        let servers = |of: &Configuration| (of.healthz, of.metrics, of.sync_period());
+        let servers = |of: &Configuration| (of.healthz, of.metrics, of.periods());
         let node = |of: &Configuration| {
             let masquerading = of.masquerading();
             let marks = (masquerading.bit, masquerading.all, masquerading.localhost_node_ports);
@@ -44,7 +45,7 @@ impl Configuration {
             (self.mode != newer.mode, mode),
             (node(self) != node(newer), Change::Node),
             (servers(self) != servers(newer), Change::Servers),
-            (self.ipvs != newer.ipvs, Change::Ipvs),
+            (self.ipvs.backend() != newer.ipvs.backend(), Change::Ipvs),
             (self.conntrack != newer.conntrack, Change::Conntrack),
             (self.hostname_override != newer.hostname_override, Change::Hostname),
         ];

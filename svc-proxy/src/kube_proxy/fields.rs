@@ -6,13 +6,16 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::section::{Findings, Section};
-use super::{Configuration, Conntrack, Ipvs, Masquerading};
+use super::{Configuration, Conntrack, Ipvs, Masquerading, Periods};
 use crate::{Detector, NodePortAddresses, ProxyMode};
 
 const HEALTHZ_PORT: u16 = 10256;
 const METRICS_PORT: u16 = 10249;
 /// Of IPVS, those that kube-proxy knows.
 const SCHEDULERS: [&str; 11] = ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "mh"];
+
+/// In seconds: the kernel's timers count up to a thousand times a second, and are signed.
+const LONGEST_TIMEOUT: u64 = i32::MAX as u64 / 1000;
 
 /// What has no effect here, and why.
 const WITHOUT_EFFECT: [(&str, &str); 12] = [
@@ -148,43 +151,49 @@ fn node_port_addresses(file: &mut Section, findings: &mut Findings) -> Option<No
 }
 
 fn masquerading(mut section: Section, findings: &mut Findings) -> Masquerading {
-    let sync_period = periods(&mut section, findings);
+    let periods = periods(&mut section, findings);
     let bit = section.number("masqueradeBit", 31, findings);
     section.without_effect("snatNodeInternalIP", "the kernel chooses the address", findings);
     let masquerading = Masquerading {
         bit: bit.and_then(|bit| u8::try_from(bit).ok()),
         all: section.flag("masqueradeAll", findings),
         localhost_node_ports: section.flag("localhostNodePorts", findings),
-        sync_period,
+        periods,
     };
     section.finish(findings);
     masquerading
 }
 
-/// `syncPeriod`, which `minSyncPeriod` may not exceed; that has no effect of its own, since no change waits for others.
-fn periods(section: &mut Section, findings: &mut Findings) -> Option<Duration> {
+/// `syncPeriod`, and `minSyncPeriod`, which may not exceed it.
+fn periods(section: &mut Section, findings: &mut Findings) -> Periods {
     let sync = section.duration("syncPeriod", findings).filter(|period| !period.is_zero());
     let least = section.duration("minSyncPeriod", findings).unwrap_or_default();
     if least > sync.unwrap_or(Duration::from_secs(30)) {
         section.wrong("minSyncPeriod", format!("{least:?} is more than syncPeriod"), findings);
-    } else if !least.is_zero() {
-        section.idle("minSyncPeriod", "a change is followed at once, and costs what it changes", findings);
     }
-    sync
+    Periods { sync, least }
 }
 
 fn ipvs(mut section: Section, findings: &mut Findings) -> Ipvs {
-    let sync_period = periods(&mut section, findings);
+    let periods = periods(&mut section, findings);
     let scheduler = section.parsed("scheduler", findings, |text| {
-        let known = SCHEDULERS.contains(&text);
-        if known { Ok(text.to_owned()) } else { Err(format!("is not {}", SCHEDULERS.join(", "))) }
+        let known = SCHEDULERS.into_iter().find(|known| *known == text);
+        let parsed = known.and_then(|known| known.parse().ok());
+        parsed.ok_or_else(|| format!("is not {}", SCHEDULERS.join(", ")))
     });
-    let mut timeout = |field| section.duration(field, findings).filter(|timeout| !timeout.is_zero());
+    let mut timeout = |field| {
+        let timeout = section.duration(field, findings).filter(|timeout| !timeout.is_zero())?;
+        if timeout.as_secs() == 0 || timeout.as_secs() > LONGEST_TIMEOUT {
+            let rule = format!("{timeout:?} is not in 1s-{LONGEST_TIMEOUT}s");
+            section.wrong(field, rule, findings);
+        }
+        Some(timeout)
+    };
     let timeouts = [timeout("tcpTimeout"), timeout("tcpFinTimeout"), timeout("udpTimeout")];
     let exclude_cidrs = section.list("excludeCIDRs", findings, cidr);
     let strict_arp = section.flag("strictARP", findings);
     section.finish(findings);
-    Ipvs { scheduler, exclude_cidrs, strict_arp, timeouts, sync_period }
+    Ipvs { scheduler, exclude_cidrs, strict_arp, timeouts, periods }
 }
 
 fn conntrack(mut section: Section, findings: &mut Findings) -> Conntrack {

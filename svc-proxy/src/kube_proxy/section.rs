@@ -119,14 +119,9 @@ impl Section {
     /// A field that kube-proxy has. Where it is more than empty, it has no effect, and that is said with the reason.
     pub(super) fn without_effect(&mut self, field: &str, why: &str, findings: &mut Findings) {
         if self.take(field).is_some_and(|value| !is_empty(&value)) {
-            self.idle(field, why, findings);
+            let message = format!("has no effect: {why}");
+            findings.warnings.push(Problem::unnamed(KIND, self.path(field), message));
         }
-    }
-
-    /// A field that was read has no effect.
-    pub(super) fn idle(&self, field: &str, why: &str, findings: &mut Findings) {
-        let message = format!("has no effect: {why}");
-        findings.warnings.push(Problem::unnamed(KIND, self.path(field), message));
     }
 
     /// An error about a field that was read.

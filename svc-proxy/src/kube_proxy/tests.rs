@@ -1,6 +1,7 @@
 use svc_model::AddressType;
 
 use super::*;
+use crate::ipvs::{self, Scheduler};
 use crate::{Node, PodSource};
 
 const HEAD: &str = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
@@ -102,9 +103,9 @@ fn what_kubeadm_writes_is_read_with_the_defaults_of_kube_proxy() {
 #[test]
 fn a_node_is_as_the_section_of_the_mode_says() {
     let sections = "
-iptables: {masqueradeBit: 15, masqueradeAll: true, localhostNodePorts: true, syncPeriod: 1m}
-nftables: {masqueradeBit: 16}
-ipvs: {syncPeriod: 40s}
+iptables: {masqueradeBit: 15, masqueradeAll: true, localhostNodePorts: true, syncPeriod: 1m, minSyncPeriod: 4s}
+nftables: {masqueradeBit: 16, minSyncPeriod: 2s}
+ipvs: {syncPeriod: 40s, minSyncPeriod: 5s}
 ";
     for (mode, mark, all, localhost, period) in [
         ("iptables", 1 << 15, true, true, 60),
@@ -116,7 +117,9 @@ ipvs: {syncPeriod: 40s}
         let node = node(&fields);
         assert_eq!(node.masquerade_mark(), mark, "{mode}");
         assert_eq!((node.masquerade_all(), node.localhost_node_ports()), (all, localhost), "{mode}");
-        assert_eq!(good(&fields).sync_period(), Duration::from_secs(period), "{mode}");
+        let read = good(&fields);
+        assert_eq!(read.sync_period(), Duration::from_secs(period), "{mode}");
+        assert_eq!(read.min_sync_period(), Duration::from_secs(period % 7), "{mode}");
     }
 }
 
@@ -203,6 +206,8 @@ fn changes_say_what_it_takes_to_follow() {
         ("", "nftables: {masqueradeAll: true}", vec![]),
         ("", "metricsBindAddress: 0.0.0.0:10249", vec![Change::Servers]),
         ("", "ipvs: {scheduler: lc}", vec![Change::Ipvs]),
+        ("", "ipvs: {scheduler: rr, syncPeriod: 9s}", vec![]),
+        ("mode: ipvs", "mode: ipvs\nipvs: {minSyncPeriod: 9s}", vec![Change::Servers]),
         ("", "conntrack: {min: 1}", vec![Change::Conntrack]),
         ("", "hostnameOverride: a", vec![Change::Hostname]),
     ] {
@@ -214,7 +219,11 @@ fn changes_say_what_it_takes_to_follow() {
 fn ipvs_is_read() {
     let read = good("ipvs: {scheduler: wlc, strictARP: true, excludeCIDRs: [10.1.0.0/16], tcpTimeout: 15m}");
     let ipvs = read.ipvs();
-    assert_eq!((ipvs.scheduler(), ipvs.strict_arp()), (Some("wlc"), true));
+    assert_eq!((ipvs.scheduler(), ipvs.strict_arp()), (Some(Scheduler::WLC), true));
+    let backend = ipvs::Backend::default().scheduler(Scheduler::WLC).strict_arp(true);
+    let backend = backend.exclude(["10.1.0.0/16".parse().unwrap()]);
+    assert_eq!(ipvs.backend(), backend.timeouts(ipvs::Timeouts::new(900, 0, 0)));
+    assert_eq!(good("").ipvs().backend(), ipvs::Backend::default());
     assert_eq!(ipvs.exclude_cidrs(), ["10.1.0.0/16".parse().unwrap()]);
     assert_eq!((ipvs.tcp_timeout(), ipvs.tcp_fin_timeout()), (Some(Duration::from_secs(900)), None));
 }
@@ -222,11 +231,18 @@ fn ipvs_is_read() {
 #[test]
 fn what_has_no_effect_is_named_by_its_path() {
     let read = good(
-        "featureGates: {A: true}\niptables: {snatNodeInternalIP: true, masqueradeBits: 4}\nModes: x\noomScoreAdj: -999",
+        "featureGates: {A: true}\niptables: {snatNodeInternalIP: true, masqueradeBits: 4}\nModes: x\noomScoreAdj: -999\n\
+         ipvs: {schedulerFlags: x}",
     );
     let fields: Vec<_> = read.warnings().iter().map(Problem::field).collect();
-    let expected =
-        ["featureGates", "oomScoreAdj", "iptables.snatNodeInternalIP", "iptables.masqueradeBits", "Modes"];
+    let expected = [
+        "featureGates",
+        "oomScoreAdj",
+        "iptables.snatNodeInternalIP",
+        "iptables.masqueradeBits",
+        "ipvs.schedulerFlags",
+        "Modes",
+    ];
     assert_eq!(fields, expected);
 }
 
@@ -283,6 +299,11 @@ fn what_cannot_be_meant_is_named_with_value_and_rule() {
             "ipvs: {scheduler: best}",
             "ipvs.scheduler: `best` is not rr, wrr, lc, wlc, lblc, lblcr, sh, dh, sed, nq, mh",
         ),
+        ("ipvs: {tcpTimeout: 10ms}", "ipvs.tcpTimeout: 10ms is not in 1s-2147483s"),
+        ("ipvs: {udpTimeout: 800h}", "ipvs.udpTimeout: 2880000s is not in 1s-2147483s"),
+        ("ipvs: {tcpFinTimeout: -1s}", "ipvs.tcpFinTimeout: `-1s` is not a duration such as 30s or 1h30m"),
+        ("ipvs: {strictARP: 1}", "ipvs.strictARP: `1` is not true or false"),
+        ("ipvs: {syncPeriod: 1s, minSyncPeriod: 2s}", "ipvs.minSyncPeriod: 2s is more than syncPeriod"),
         ("ipvs: {excludeCIDRs: [x]}", "ipvs.excludeCIDRs[0]: `x` is not a range such as 10.244.0.0/16"),
         ("conntrack: {min: -1}", "conntrack.min: `-1` is not in 0-2147483647"),
         ("conntrack: []", "conntrack: `[]` is not a mapping"),
@@ -311,16 +332,5 @@ proptest::proptest! {
     #[test]
     fn no_text_does_harm(fields in "[a-z:{}\\[\\], \\n-]{0,60}") {
         let _ = read(&format!("{HEAD}{fields}"));
-    }
-}
-
-#[test]
-fn a_least_time_between_changes_has_no_effect_and_that_is_said() {
-    for section in ["iptables", "ipvs", "nftables"] {
-        let configuration = good(&format!("{section}: {{minSyncPeriod: 10s}}"));
-        let [warning] = configuration.warnings() else { panic!("{:?}", configuration.warnings()) };
-        assert_eq!(warning.field(), format!("{section}.minSyncPeriod"));
-        assert!(warning.to_string().contains("has no effect: a change is followed at once"), "{warning}");
-        assert!(good(&format!("{section}: {{minSyncPeriod: 0s}}")).warnings().is_empty());
     }
 }
