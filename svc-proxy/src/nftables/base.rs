@@ -126,13 +126,6 @@ fn services_check(dialect: &Dialect) -> Chain {
         statements.push(Statement::vmap(NODE_PORT_KEY, Map::NoEndpointNodePorts.name()));
         chain.push(Rule::new(statements));
     }
-    if dialect.has_ipvs() {
-        for mut statements in dialect.to_node_port_address() {
-            let is_served = Statement::lookup(NODE_PORT_KEY, Map::IpvsNodePorts.name());
-            statements.extend([is_served, Statement::accept()]);
-            chain.push(Rule::new(statements));
-        }
-    }
     if !dialect.compat.pass_wrong_ports {
         let to_cluster_ip = Statement::lookup([dialect.daddr()], Map::ClusterIps.name());
         chain.push([to_cluster_ip, Verdict::goto(REJECT).into()]);

@@ -83,10 +83,9 @@ impl Elements {
             Outcome::Reject => Verdict::goto(REJECT),
             Outcome::Drop => Verdict::Drop,
             Outcome::BySource if port.local_endpoints().is_empty() => Verdict::Drop,
-            _ if dialect.has_ipvs() => {
+            _ if dialect.has_ipvs() && matches!(frontend.key().destination, Destination::Address(_)) => {
                 let key = Key::new(frontend_parts(frontend.key()));
-                let element = Element::new(key).comment(whose::comment(port.name()));
-                return self.add(by_destination(frontend, (Map::IpvsServices, Map::IpvsNodePorts)), element);
+                return self.add(Map::IpvsServices, Element::new(key).comment(whose::comment(port.name())));
             }
             _ => return,
         };

@@ -25,10 +25,8 @@ pub(crate) enum Map {
     FirewallIps,
     /// Health check ports; only where they are accepted.
     HealthChecks,
-    /// Frontends that IPVS serves.
+    /// Frontends with an address that IPVS serves.
     IpvsServices,
-    /// The same for node ports.
-    IpvsNodePorts,
     /// Addresses that are the node's own for IPVS alone.
     BoundAddresses,
     /// (frontend, number) -> endpoint.
@@ -42,7 +40,7 @@ pub(crate) enum Map {
 }
 
 impl Map {
-    const ALL: [Map; 15] = [
+    const ALL: [Map; 14] = [
         Map::ClusterIps,
         Map::Hairpins,
         Map::ServiceIps,
@@ -52,7 +50,6 @@ impl Map {
         Map::FirewallIps,
         Map::HealthChecks,
         Map::IpvsServices,
-        Map::IpvsNodePorts,
         Map::BoundAddresses,
         Map::Endpoints,
         Map::LocalEndpoints,
@@ -65,7 +62,8 @@ impl Map {
         let (accept, ipvs) = (dialect.compat.accept_health_checks, dialect.has_ipvs());
         Map::ALL.into_iter().filter(move |map| match map {
             Map::HealthChecks => accept,
-            Map::IpvsServices | Map::IpvsNodePorts | Map::BoundAddresses => ipvs,
+            Map::IpvsServices | Map::BoundAddresses => ipvs,
+            Map::LocalEndpoints => !ipvs,
             _ => true,
         })
     }
@@ -81,7 +79,6 @@ impl Map {
             Map::FirewallIps => "firewall-ips",
             Map::HealthChecks => "health-checks",
             Map::IpvsServices => "ipvs-services",
-            Map::IpvsNodePorts => "ipvs-nodeports",
             Map::BoundAddresses => "bound-addresses",
             Map::Endpoints => "endpoints",
             Map::LocalEndpoints => "local-endpoints",
@@ -98,7 +95,6 @@ impl Map {
         match self {
             Map::ClusterIps | Map::BoundAddresses => Set::new(self.name(), address),
             Map::IpvsServices => Set::new(self.name(), service),
-            Map::IpvsNodePorts => Set::new(self.name(), node_port),
             Map::HealthChecks => Set::new(self.name(), DataType::InetService),
             Map::Hairpins => {
                 Set::new(self.name(), [address, address, DataType::InetProto, DataType::InetService])
