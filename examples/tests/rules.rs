@@ -170,6 +170,7 @@ tables! {
     affinity_begins_with_a_draw: "affinity",
     whoever_has_an_address_of_the_node_decides: "own-address",
     upstreams_side_of_iptables_is_taken_on_request: "iptables-upstream",
+    upstreams_side_of_ipvs_is_taken_on_request: "ipvs-upstream",
 }
 
 #[test]

@@ -158,7 +158,10 @@ impl Rules {
     fn forget(&mut self, services: &BTreeSet<ObjectName>) {
         for server in services.iter().flat_map(|name| self.servers_of(name)).collect::<Vec<_>>() {
             self.owners.remove_mut(&server.frontend);
-            self.taken.remove_mut(&server.id());
+            // What a node port gives way to stays.
+            if self.taken.get(&server.id()) == Some(&server.frontend) {
+                self.taken.remove_mut(&server.id());
+            }
         }
     }
 

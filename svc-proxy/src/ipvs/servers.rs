@@ -38,7 +38,8 @@ impl Server {
 impl Settings {
     pub(crate) fn new(node: &Node, scheduler: Scheduler, addresses: &BTreeSet<IpAddr>) -> Self {
         let serves = |address: &IpAddr| match node.node_port_addresses() {
-            _ if address.is_loopback() => false,
+            // A link-local one is many, by interface; IPVS knows no interfaces.
+            _ if address.is_loopback() || is_link_local(*address) => false,
             NodePortAddresses::Primary => node.primary_address(AddressType::of(*address)) == Some(*address),
             NodePortAddresses::All => true,
             NodePortAddresses::Cidrs(ranges) => ranges.iter().any(|range| range.contains(address)),
@@ -116,6 +117,10 @@ fn serves(port: &PortPlan, frontend: &Frontend) -> bool {
         Outcome::Local | Outcome::BySource => !port.local_endpoints().is_empty(),
         Outcome::Reject | Outcome::Drop => false,
     }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 fn protocol(protocol: Protocol) -> svc_ipvs::Protocol {

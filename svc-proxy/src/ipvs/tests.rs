@@ -69,6 +69,20 @@ fn node_ports_are_served_where_the_node_says() {
 }
 
 #[test]
+fn no_node_port_is_at_the_loopback_or_a_link_local_address() {
+    let six = "{apiVersion: v1, kind: Service, metadata: {name: six},
+ spec: {type: NodePort, clusterIP: 'fd00:96::80', ports: [{protocol: UDP, port: 80, nodePort: 30080}]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv6,
+ metadata: {name: six-1, labels: {kubernetes.io/service-name: six}},
+ ports: [{protocol: UDP, port: 8080}], endpoints: [{addresses: ['fd00:244::65']}]}";
+    let addresses = ["::1", "fe80::1", "fd00:20::2"].map(|address| address.parse().unwrap());
+    let node = node().address("fd00:20::2").node_port_addresses(NodePortAddresses::All);
+    let rules = rules_on(six, node, &Backend::new(addresses));
+    assert_eq!(ids(&rules), ["-u [fd00:20::2]:30080", "-u [fd00:96::80]:80"]);
+}
+
+#[test]
 fn a_service_at_a_node_address_goes_before_a_node_port_of_another_and_after_it_the_node_port_is_back() {
     let other = "---
 {apiVersion: v1, kind: Service, metadata: {name: rival}, spec: {clusterIP: 10.96.0.81, externalIPs: [172.20.10.2], ports: [{port: 30080}]}}
@@ -86,6 +100,26 @@ fn a_service_at_a_node_address_goes_before_a_node_port_of_another_and_after_it_t
     let back: Vec<_> = alone.diff(&both).to_string().lines().map(str::to_owned).collect();
     assert!(back.contains(&"-a -t 172.20.10.2:30080 -r 10.244.2.65:8080 -m -w 1".to_owned()), "{back:?}");
     assert!(!back.contains(&"-D -t 172.20.10.2:30080".to_owned()), "{back:?}");
+}
+
+#[test]
+fn a_node_port_that_goes_leaves_the_service_that_it_gave_way_to() {
+    let rival = "{apiVersion: v1, kind: Service, metadata: {name: rival}, spec: {clusterIP: 10.96.0.81, externalIPs: [172.20.10.2], ports: [{port: 30080}]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
+ metadata: {name: rival-1, labels: {kubernetes.io/service-name: rival}},
+ ports: [{port: 9090}], endpoints: [{addresses: [10.244.7.7]}]}
+";
+    let both = snapshot(&format!("{WEB}---\n{rival}"));
+    let mut plan = Plan::new(&both, &node().build().unwrap());
+    let mut rules = plan.compile(&backend());
+    let web = svc_model::ObjectName::new("default", "web");
+    let (alone, delta) = both.with([], [svc_model::ObjectRef::new(svc_model::Kind::Service, web)]);
+    let changed = plan.update(&alone, &delta);
+    let before = rules.clone();
+    rules.update(&plan, &changed);
+    assert_eq!(rules.servers(), self::rules(rival).servers());
+    assert!(!rules.diff_of(&before, &changed).to_string().contains("-t 172.20.10.2:30080"));
 }
 
 #[test]

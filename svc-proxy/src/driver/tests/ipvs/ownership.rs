@@ -227,3 +227,28 @@ async fn what_leaves_is_asked_about_once_a_second_while_it_is_there() {
     tokio::time::sleep(RECHECK * 10).await;
     assert_eq!(kernel.virtual_servers().listings(), settled);
 }
+
+#[tokio::test(start_paused = true)]
+async fn real_servers_of_udp_go_at_once_and_closed_ones_that_are_wanted_open() {
+    let (kernel, store) = (kernel(), Store::new());
+    let handle = start_with(&kernel, &store, |proxy| proxy);
+    let udp = |endpoints: &str| {
+        let service = NODE_PORT.replace("ports: [{", "ports: [{protocol: UDP, ");
+        let slice =
+            ENDPOINTS.replace("ports: [{", "ports: [{protocol: UDP, ").replace("ENDPOINTS", endpoints);
+        store.apply(yaml::read(&format!("{service}\n{slice}")).stored().0)
+    };
+    served(&handle, udp("{addresses: [10.244.0.5]}, {addresses: [10.244.0.6]}")).await;
+    let server = ServiceId::udp("10.96.0.1:80".parse().unwrap());
+    let first = "10.244.0.5:8080".parse().unwrap();
+    kernel.with_virtual_servers(|ipvs| ipvs.connect(server, first, Activity::new(0, 7, 0)));
+    served(&handle, udp("{addresses: [10.244.0.6]}")).await;
+    let real = kernel.virtual_servers().destinations(server).unwrap();
+    assert_eq!(real.len(), 1);
+    drop(handle);
+    let closed = Command::SetDestination(server, real[0].destination.clone().with_weight(0));
+    assert_eq!(kernel.with_virtual_servers(|ipvs| ipvs.apply(&[closed])).unwrap(), []);
+    let successor = start_with(&kernel, &store, |proxy| proxy);
+    served(&successor, store.snapshot().revision()).await;
+    assert_eq!(kernel.virtual_servers().destinations(server).unwrap()[0].destination.weight(), 1);
+}
