@@ -128,7 +128,6 @@ impl Change {
     }
 
     /// How many tables it changes.
-    #[cfg(feature = "driver")]
     pub(crate) fn tables(&self) -> usize {
         self.text.lines().filter(|line| *line == COMMIT).count()
     }
