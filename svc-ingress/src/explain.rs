@@ -303,7 +303,7 @@ impl Explanation {
             if known && any {
                 return Ok(());
             }
-            if !known && !(any && policies.external_auth().is_some()) {
+            if !(known || any && policies.external_auth().is_some()) {
                 return Err(Outcome::NoLogin(auth.secret().clone()));
             }
         }

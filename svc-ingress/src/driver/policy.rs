@@ -251,7 +251,7 @@ async fn authenticate<C: Connect>(
             parts.headers.remove(AUTHORIZATION);
             return Ok(());
         }
-        if !known && !(any && route.policies().external_auth().is_some()) {
+        if !(known || any && route.policies().external_auth().is_some()) {
             return Err(unauthorized(auth.realm()));
         }
     }

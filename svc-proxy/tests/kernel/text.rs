@@ -84,7 +84,7 @@ fn ipvs_rules(node: &Node) -> ipvs::Rules {
 async fn around_ipvs(lab: Lab) -> Result {
     let host = lab.host("server2").address("172.20.10.2/24").create().await?;
     for node in nodes() {
-        agrees(&host, ipvs_rules(&node).glue().clone()).await?;
+        agrees(&host, ipvs_rules(&node).glue()).await?;
     }
     Ok(())
 }
