@@ -246,68 +246,65 @@ fn what_has_no_effect_is_named_by_its_path() {
     assert_eq!(fields, expected);
 }
 
+/// Fields, and what is said of them.
+const WRONG: &[(&str, &str)] = &[
+    ("mode: userspace", "mode: `userspace` is not iptables, ipvs or nftables"),
+    ("mode: 5", "mode: `5` is not text"),
+    ("bindAddress: here", "bindAddress: `here` is not an address"),
+    (
+        "healthzBindAddress: 'localhost:1'",
+        "healthzBindAddress: `localhost:1` is not an address with a port, such as 0.0.0.0:10256",
+    ),
+    ("metricsBindAddress: '1.2.3.4:0'", "metricsBindAddress: `1.2.3.4:0` has a port that is not in 1-65535"),
+    ("clusterCIDR: 10.0.0.0", "clusterCIDR: `10.0.0.0` is not a range such as 10.244.0.0/16"),
+    (
+        "clusterCIDR: '10.0.0.0/8,11.0.0.0/8'",
+        "clusterCIDR: `10.0.0.0/8,11.0.0.0/8` is more than one range of a family: write one, or one of each such as \
+         10.244.0.0/16,fd00::/56",
+    ),
+    (
+        "detectLocalMode: Guess",
+        "detectLocalMode: `Guess` is not ClusterCIDR, NodeCIDR, BridgeInterface, InterfaceNamePrefix",
+    ),
+    (
+        "detectLocalMode: BridgeInterface",
+        "detectLocal.bridgeInterface: is needed: detectLocalMode is BridgeInterface",
+    ),
+    (
+        "detectLocal: {interfaceNamePrefix: much-too-long-a-name}",
+        "detectLocal.interfaceNamePrefix: `much-too-long-a-name` is not an interface's name: 1 to 15 bytes",
+    ),
+    (
+        "nodePortAddresses: [10.0.0.0/8, nowhere]",
+        "nodePortAddresses[1]: `nowhere` is not a range such as 10.244.0.0/16",
+    ),
+    (
+        "nodePortAddresses: [primary, 10.0.0.0/8]",
+        "nodePortAddresses: has `primary` or `all` beside others: write it alone",
+    ),
+    ("iptables: {masqueradeBit: 32}", "iptables.masqueradeBit: `32` is not in 0-31"),
+    ("nftables: {masqueradeBit: -1}", "nftables.masqueradeBit: `-1` is not in 0-31"),
+    ("iptables: {masqueradeAll: 1}", "iptables.masqueradeAll: `1` is not true or false"),
+    ("iptables: {syncPeriod: 30}", "iptables.syncPeriod: `30` is not text"),
+    ("ipvs: {syncPeriod: soon}", "ipvs.syncPeriod: `soon` is not a duration such as 30s or 1h30m"),
+    ("nftables: {syncPeriod: 1s, minSyncPeriod: 2s}", "nftables.minSyncPeriod: 2s is more than syncPeriod"),
+    (
+        "ipvs: {scheduler: best}",
+        "ipvs.scheduler: `best` is not rr, wrr, lc, wlc, lblc, lblcr, sh, dh, sed, nq, mh",
+    ),
+    ("ipvs: {tcpTimeout: 10ms}", "ipvs.tcpTimeout: 10ms is not in 1s-2147483s"),
+    ("ipvs: {udpTimeout: 800h}", "ipvs.udpTimeout: 2880000s is not in 1s-2147483s"),
+    ("ipvs: {tcpFinTimeout: -1s}", "ipvs.tcpFinTimeout: `-1s` is not a duration such as 30s or 1h30m"),
+    ("ipvs: {strictARP: 1}", "ipvs.strictARP: `1` is not true or false"),
+    ("ipvs: {syncPeriod: 1s, minSyncPeriod: 2s}", "ipvs.minSyncPeriod: 2s is more than syncPeriod"),
+    ("ipvs: {excludeCIDRs: [x]}", "ipvs.excludeCIDRs[0]: `x` is not a range such as 10.244.0.0/16"),
+    ("conntrack: {min: -1}", "conntrack.min: `-1` is not in 0-2147483647"),
+    ("conntrack: []", "conntrack: `[]` is not a mapping"),
+];
+
 #[test]
 fn what_cannot_be_meant_is_named_with_value_and_rule() {
-    for (fields, expected) in [
-        ("mode: userspace", "mode: `userspace` is not iptables, ipvs or nftables"),
-        ("mode: 5", "mode: `5` is not text"),
-        ("bindAddress: here", "bindAddress: `here` is not an address"),
-        (
-            "healthzBindAddress: 'localhost:1'",
-            "healthzBindAddress: `localhost:1` is not an address with a port, such as 0.0.0.0:10256",
-        ),
-        (
-            "metricsBindAddress: '1.2.3.4:0'",
-            "metricsBindAddress: `1.2.3.4:0` has a port that is not in 1-65535",
-        ),
-        ("clusterCIDR: 10.0.0.0", "clusterCIDR: `10.0.0.0` is not a range such as 10.244.0.0/16"),
-        (
-            "clusterCIDR: '10.0.0.0/8,11.0.0.0/8'",
-            "clusterCIDR: `10.0.0.0/8,11.0.0.0/8` is more than one range of a family: write one, or one of each such as \
-             10.244.0.0/16,fd00::/56",
-        ),
-        (
-            "detectLocalMode: Guess",
-            "detectLocalMode: `Guess` is not ClusterCIDR, NodeCIDR, BridgeInterface, InterfaceNamePrefix",
-        ),
-        (
-            "detectLocalMode: BridgeInterface",
-            "detectLocal.bridgeInterface: is needed: detectLocalMode is BridgeInterface",
-        ),
-        (
-            "detectLocal: {interfaceNamePrefix: much-too-long-a-name}",
-            "detectLocal.interfaceNamePrefix: `much-too-long-a-name` is not an interface's name: 1 to 15 bytes",
-        ),
-        (
-            "nodePortAddresses: [10.0.0.0/8, nowhere]",
-            "nodePortAddresses[1]: `nowhere` is not a range such as 10.244.0.0/16",
-        ),
-        (
-            "nodePortAddresses: [primary, 10.0.0.0/8]",
-            "nodePortAddresses: has `primary` or `all` beside others: write it alone",
-        ),
-        ("iptables: {masqueradeBit: 32}", "iptables.masqueradeBit: `32` is not in 0-31"),
-        ("nftables: {masqueradeBit: -1}", "nftables.masqueradeBit: `-1` is not in 0-31"),
-        ("iptables: {masqueradeAll: 1}", "iptables.masqueradeAll: `1` is not true or false"),
-        ("iptables: {syncPeriod: 30}", "iptables.syncPeriod: `30` is not text"),
-        ("ipvs: {syncPeriod: soon}", "ipvs.syncPeriod: `soon` is not a duration such as 30s or 1h30m"),
-        (
-            "nftables: {syncPeriod: 1s, minSyncPeriod: 2s}",
-            "nftables.minSyncPeriod: 2s is more than syncPeriod",
-        ),
-        (
-            "ipvs: {scheduler: best}",
-            "ipvs.scheduler: `best` is not rr, wrr, lc, wlc, lblc, lblcr, sh, dh, sed, nq, mh",
-        ),
-        ("ipvs: {tcpTimeout: 10ms}", "ipvs.tcpTimeout: 10ms is not in 1s-2147483s"),
-        ("ipvs: {udpTimeout: 800h}", "ipvs.udpTimeout: 2880000s is not in 1s-2147483s"),
-        ("ipvs: {tcpFinTimeout: -1s}", "ipvs.tcpFinTimeout: `-1s` is not a duration such as 30s or 1h30m"),
-        ("ipvs: {strictARP: 1}", "ipvs.strictARP: `1` is not true or false"),
-        ("ipvs: {syncPeriod: 1s, minSyncPeriod: 2s}", "ipvs.minSyncPeriod: 2s is more than syncPeriod"),
-        ("ipvs: {excludeCIDRs: [x]}", "ipvs.excludeCIDRs[0]: `x` is not a range such as 10.244.0.0/16"),
-        ("conntrack: {min: -1}", "conntrack.min: `-1` is not in 0-2147483647"),
-        ("conntrack: []", "conntrack: `[]` is not a mapping"),
-    ] {
+    for (fields, expected) in WRONG {
         let wrong = read(&format!("{HEAD}{fields}\n")).unwrap_err();
         assert_eq!(wrong.to_string(), format!("KubeProxyConfiguration: {expected}"), "{fields}");
     }
