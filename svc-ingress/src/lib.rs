@@ -105,6 +105,7 @@
 //!
 #![cfg_attr(not(feature = "driver"), doc = "[`driver::Handle`]: https://docs.rs/svc-ingress")]
 
+#[cfg(feature = "driver")]
 pub mod access_log;
 pub mod annotation;
 pub mod auth;

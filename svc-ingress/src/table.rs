@@ -229,6 +229,7 @@ impl RouteTable {
     }
 
     /// The route to the configuration's default backend.
+    #[cfg(feature = "driver")]
     pub(crate) fn default_route(&self) -> Option<Route> {
         self.default.clone().map(Route::to)
     }

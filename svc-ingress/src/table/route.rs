@@ -42,6 +42,7 @@ impl Route {
     }
 
     /// To a location that no path has led to.
+    #[cfg(feature = "driver")]
     pub(crate) fn to(location: Arc<Location>) -> Self {
         Self { location, slash: false, target: None }
     }
