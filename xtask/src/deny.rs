@@ -27,6 +27,11 @@ fn is_right_version(program: &Path, workspace: &Workspace) -> bool {
 }
 
 fn install(workspace: &Workspace) -> anyhow::Result<()> {
-    let install = Call::parse("cargo install cargo-deny --locked --version").arg(VERSION);
-    install.arg("--root").arg(workspace.tools().to_string_lossy()).run(workspace)
+    // It runs for a second: to optimise it would take longer than it could ever save.
+    let install = Call::parse("cargo install cargo-deny --debug --locked --version").arg(VERSION);
+    install
+        .env("CARGO_PROFILE_DEV_DEBUG", "none")
+        .arg("--root")
+        .arg(workspace.tools().to_string_lossy())
+        .run(workspace)
 }

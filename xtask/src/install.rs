@@ -68,7 +68,6 @@ const WANTED: &[Wanted] = &[
     },
     Wanted { program: "nginx", package: "nginx", tests: "the tests that compare svc-ingress with nginx" },
     Wanted { program: "wrk", package: "wrk", tests: "the tests in which wrk loads svc-ingress" },
-    Wanted { program: "valgrind", package: "valgrind", tests: "the counts of instructions" },
     Wanted { program: "nghttp", package: "nghttp2-client", tests: "the tests of HTTP/2 with another client" },
     Wanted { program: "pip3", package: "python3-pip", tests: "the tests with clients in Python" },
     // The one program that a build needs: of svc-overlay with its feature `etcd`, which all stages with all features have.

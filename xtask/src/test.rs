@@ -5,7 +5,7 @@ use anyhow::bail;
 use crate::call::Call;
 use crate::stage::{self, Stage};
 use crate::workspace::Workspace;
-use crate::{crates, deny, fuzz, install, instructions, skips, tour, vm};
+use crate::{crates, deny, fuzz, install, skips, tour, vm};
 
 /// The stages, in order. Those of one kind of build follow one another: clippy and rustdoc share what check writes,
 /// the tests and the tour need code.
@@ -49,11 +49,6 @@ const STAGES: &[Stage] = &[
         },
     },
     Stage { name: "fuzz", about: "libFuzzer, briefly, on every fuzz target", run: fuzz::smoke },
-    Stage {
-        name: "instructions",
-        about: "what a request costs svc-ingress in instructions, against what it may",
-        run: instructions::stage,
-    },
     Stage { name: "vm", about: "kernel tests on Debian's stock kernels, emulated", run: vm::stage },
     Stage { name: "tour", about: "the tour, as it stands in the README and as nobody", run: tour::run },
 ];
