@@ -24,21 +24,25 @@ pub(super) async fn walk(tour: &mut Tour) -> anyhow::Result<()> {
     for ((host, _), load) in clients.iter().zip(loads) {
         counts.push((host.name().to_owned(), load.stop().await));
     }
-    shown?;
+    let lacking = shown?;
     for (place, count) in counts {
         let (succeeded, failed) = (count.succeeded, count.failed);
         tour.log.saw(format_args!("the client at {place}: {succeeded} requests succeeded, {failed} failed"));
         let first = count.first_failure.as_deref().unwrap_or_default();
         ensure!(failed == 0, "{failed} requests from {place} failed, the first: {first}");
     }
-    Ok(())
+    match lacking {
+        Some(error) => bail!(Lacking(format!("mode ipvs, the others were shown: {error}"))),
+        None => Ok(()),
+    }
 }
 
+/// Tells why there is no mode ipvs, if there is none.
 async fn through_the_modes(
     tour: &mut Tour,
     loads: &mut [Load],
     clients: &[(Host, Get)],
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Option<svc_proxy::Error>> {
     let first = tour.cluster.backend();
     let lacking = tour.cluster.lacks("server2", Backend::Ipvs).await?;
     let mut modes = vec![Backend::Nftables, Backend::Iptables, Backend::Ipvs];
@@ -82,10 +86,7 @@ async fn through_the_modes(
         "{} connections lasted through the switches: {answers} requests on them, each answered",
         lasting.len()
     ));
-    match lacking {
-        Some(error) => bail!(Lacking(format!("mode ipvs, the others were shown: {error}"))),
-        None => Ok(()),
-    }
+    Ok(lacking)
 }
 
 /// A connection that is used again and again.

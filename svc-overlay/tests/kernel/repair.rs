@@ -2,7 +2,7 @@
 
 use libtest_mimic::Trial;
 use std::time::Duration;
-use svc_lab::{Lab, Result};
+use svc_lab::{Host, Lab, Result};
 
 use svc_overlay::{Leases, Operation, PodError, Route};
 
@@ -136,13 +136,24 @@ async fn lost_notifications(lab: Lab) -> Result {
     repaired(&server2, operations).await
 }
 
+/// What is there once the kernel has given all devices their link-local addresses: `cni0`, `eth0`, `flannel.1` and the pod's.
+async fn quiet(host: &Host) -> Result<String> {
+    loop {
+        let dump = host.dump().await?;
+        if dump.matches(" inet fe80:").count() == 4 {
+            return Ok(dump);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn restart(lab: Lab) -> Result {
     let leases = Leases::new();
     let (server2, server3) = pair(&lab, &leases).await?;
     let (web, a) = server2.pod(&lab, "web-0", "10.244.2.65").await?;
     let (far, _) = server3.pod(&lab, "far", "10.244.5.104").await?;
     let _server = echo(&web, 9376).await?;
-    let before = server2.host.dump().await?;
+    let before = quiet(&server2.host).await?;
     let host = server2.stop().await;
     seen_from(&far, (a.address(), 9376)).await?;
     let server2 = drive(&host, builder("server2", 2, 2, &leases))?;
