@@ -24,7 +24,6 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("text_is_that_of_the_nft_program", by_hand),
         trial("text_and_listing_of_generated_clusters", generated),
-        trial("text_of_the_rules_around_ipvs_is_that_of_the_nft_program", around_ipvs),
         On::Ipvs.trial("text_is_restored_by_ipvsadm", restored),
     ]
 }
@@ -79,14 +78,6 @@ fn ipvs_rules(node: &Node) -> ipvs::Rules {
     assert!(problems.is_empty(), "{problems:?}");
     let snapshot: Snapshot = objects.into_iter().collect();
     ipvs::Backend::new(node.addresses().iter().copied()).compile(&Plan::new(&snapshot, node))
-}
-
-async fn around_ipvs(lab: Lab) -> Result {
-    let host = lab.host("server2").address("172.20.10.2/24").create().await?;
-    for node in nodes() {
-        agrees(&host, ipvs_rules(&node).glue()).await?;
-    }
-    Ok(())
 }
 
 /// It reads the lines that are for it, and the kernel then has what was meant.
