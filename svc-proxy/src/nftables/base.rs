@@ -30,35 +30,57 @@ pub(crate) fn chains(dialect: &Dialect) -> Vec<Chain> {
     chains
 }
 
-/// Source ranges are checked before NAT, on the addresses that the client used. What should have been translated and
-/// was not is refused or dropped after NAT, yet before routing: so a node without a route to the ClusterIPs refuses
-/// too.
+/// Source ranges are checked before translation, on the addresses that the client used. What should have been translated and
+/// was not is refused or dropped after it, yet before routing: so a node without a route to the ClusterIPs refuses too.
+///
+/// All of it stands in chains of the type nat, which the kernel asks for the first packet of a connection only: the packets
+/// after it pass no rule.
 fn base_chains(dialect: &Dialect) -> Vec<Chain> {
-    use {ChainType::Filter, ChainType::Nat, Hook::Output, Hook::Postrouting, Hook::Prerouting};
-    let new_only = |chain| Rule::new([Statement::ct_state([CtState::New]), Statement::jump(chain)]);
-    let always = |chain| Rule::new([Statement::jump(chain)]);
+    if dialect.has_ipvs() {
+        return around_ipvs(dialect);
+    }
+    let nat = |name, hook| Chain::base(name, ChainType::Nat, hook, Priority::DSTNAT);
+    let decide = |chain: Chain| {
+        let steps = [FIREWALL_CHECK, SERVICES, SERVICES_CHECK];
+        steps.into_iter().fold(chain, |chain, step| chain.rule([Statement::jump(step)]))
+    };
+    vec![
+        decide(nat("nat-prerouting", Hook::Prerouting)),
+        decide(nat("nat-output", Hook::Output)),
+        nat_postrouting(),
+    ]
+}
+
+/// IPVS translates later than any chain here, and its own connections have to pass what checks them.
+fn around_ipvs(dialect: &Dialect) -> Vec<Chain> {
+    let filter = |name, hook, priority, step| {
+        let new = [Statement::ct_state([CtState::New]), Statement::jump(step)];
+        Chain::base(name, ChainType::Filter, hook, priority).rule(new)
+    };
+    let nat = |name, hook| Chain::base(name, ChainType::Nat, hook, Priority::DSTNAT);
     let before_nat = Priority::DSTNAT - 10;
     vec![
-        Chain::base("firewall-prerouting", Filter, Prerouting, before_nat).rule(new_only(FIREWALL_CHECK)),
-        Chain::base("firewall-output", Filter, Output, before_nat).rule(new_only(FIREWALL_CHECK)),
-        Chain::base("nat-prerouting", Nat, Prerouting, Priority::DSTNAT).rule(always(SERVICES)),
-        nat_output(dialect).rule(always(SERVICES)),
-        Chain::base("filter-prerouting", Filter, Prerouting, Priority::FILTER).rule(new_only(SERVICES_CHECK)),
-        Chain::base("filter-output", Filter, Output, Priority::FILTER).rule(new_only(SERVICES_CHECK)),
-        Chain::base("nat-postrouting", Nat, Postrouting, Priority::SRCNAT).rule(always(MASQUERADING)),
+        filter("firewall-prerouting", Hook::Prerouting, before_nat, FIREWALL_CHECK),
+        filter("firewall-output", Hook::Output, before_nat, FIREWALL_CHECK),
+        nat("nat-prerouting", Hook::Prerouting).rule([Statement::jump(SERVICES)]),
+        nat("nat-output", Hook::Output).rule(from_bound_address(dialect)).rule([Statement::jump(SERVICES)]),
+        filter("filter-prerouting", Hook::Prerouting, Priority::FILTER, SERVICES_CHECK),
+        filter("filter-output", Hook::Output, Priority::FILTER, SERVICES_CHECK),
+        nat_postrouting(),
     ]
 }
 
 /// To an address of its own a node speaks from that address. Where it is one for IPVS, other nodes have it too, and an
 /// endpoint's answer would not find the way back.
-fn nat_output(dialect: &Dialect) -> Chain {
-    let chain = Chain::base("nat-output", ChainType::Nat, Hook::Output, Priority::DSTNAT);
-    if !dialect.has_ipvs() {
-        return chain;
-    }
+fn from_bound_address(dialect: &Dialect) -> Rule {
     let from_bound = Statement::lookup([dialect.saddr()], Map::BoundAddresses.name());
     let to_service = Statement::lookup(dialect.service_key(), Map::IpvsServices.name());
-    chain.rule([from_bound, to_service, dialect.mark()])
+    Rule::new([from_bound, to_service, dialect.mark()])
+}
+
+fn nat_postrouting() -> Chain {
+    let chain = Chain::base("nat-postrouting", ChainType::Nat, Hook::Postrouting, Priority::SRCNAT);
+    chain.rule([Statement::jump(MASQUERADING)])
 }
 
 /// [`Compat::accept_health_checks`](crate::Compat::accept_health_checks)
