@@ -4,11 +4,14 @@ use std::net::{SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use svc_lab::Result;
-use svc_nft::{Batch, Dataplane as _, Socket};
+use svc_nft::{
+    Batch, Chain, ChainType, CtState, Dataplane as _, Family, Hook, Priority, Socket, Statement, TableId,
+};
 use svc_proxy::nftables::Backend;
 use svc_proxy::{Compiler as _, Plan};
 
 use crate::cluster;
+use crate::peer;
 use crate::row::Row;
 
 pub(crate) const COMMAND: &str = "connect-through";
@@ -23,11 +26,21 @@ pub(crate) fn report(services: usize) {
         println!("|--|--:|--:|--:|");
         let direct = row.connect(endpoint).await;
         print("direct, no rules", direct, direct);
+        row.node.run(|| async { track() }).await?;
+        print("direct, connections tracked", row.connect(endpoint).await, direct);
+        row.node.run(clear).await?;
+        let loaded = row.node.run(move || async move { peer::nft(&peer::full(services)) }).await;
+        if loaded.is_some() {
+            print("direct, kube-proxy's shape", row.connect(endpoint).await, direct);
+            print("kube-proxy's shape, first Service", row.connect(at(0)).await, direct);
+            print("kube-proxy's shape, last Service", row.connect(at(services - 1)).await, direct);
+            row.node.run(clear).await?;
+        }
         row.node.run(move || async move { ours(services) }).await?;
         print("direct, our rules", row.connect(endpoint).await, direct);
         print("our rules, first Service", row.connect(at(0)).await, direct);
         print("our rules, last Service", row.connect(at(services - 1)).await, direct);
-        row.node.run(|| async { clear() }).await?;
+        row.node.run(clear).await?;
         print("direct, no rules, again", row.connect(endpoint).await, direct);
         Ok(())
     });
@@ -43,7 +56,21 @@ fn ours(services: usize) -> Result {
     Ok(Socket::open()?.apply(&rules.load(None))?)
 }
 
-fn clear() -> Result {
+/// What every translation of addresses needs, and nothing more.
+fn track() -> Result {
+    let mut batch = Batch::new();
+    let table = TableId::new(Family::Ip, "tracked");
+    batch.add_table(&table);
+    let nat = |name, hook, priority| Chain::base(name, ChainType::Nat, hook, priority);
+    batch.add_chain(
+        &table,
+        &nat("prerouting", Hook::Prerouting, Priority::DSTNAT).rule([Statement::ct_state([CtState::New])]),
+    );
+    batch.add_chain(&table, &nat("postrouting", Hook::Postrouting, Priority::SRCNAT));
+    Ok(Socket::open()?.apply(&batch)?)
+}
+
+async fn clear() -> Result {
     let mut kernel = Socket::open()?;
     let mut batch = Batch::new();
     kernel.list_tables()?.iter().for_each(|table| _ = batch.delete_table(table));
