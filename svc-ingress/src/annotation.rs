@@ -20,6 +20,7 @@ mod alias;
 mod basic_auth;
 mod canary;
 mod catalog;
+mod certificate_auth;
 mod cors;
 mod error_pages;
 mod external_auth;
@@ -41,6 +42,7 @@ pub use alias::Alias;
 pub use basic_auth::{AuthSecretType, BasicAuth};
 pub use canary::Canary;
 pub use catalog::{CATALOG, Entry, Support, protects, support};
+pub use certificate_auth::{CertificateAuth, VerifyClient};
 pub use cors::Cors;
 pub use error_pages::ErrorPages;
 pub use external_auth::{AuthCache, ExternalAuth};
@@ -82,6 +84,7 @@ pub struct Policies {
     pub(crate) canary: Option<Box<Canary>>,
     pub(crate) affinity: Option<Box<Affinity>>,
     pub(crate) external_auth: Option<Box<ExternalAuth>>,
+    pub(crate) certificate_auth: Option<Box<CertificateAuth>>,
     pub(crate) upstream_hash: Option<Box<UpstreamHash>>,
     pub(crate) error_pages: Option<Box<ErrorPages>>,
     pub(crate) service_upstream: bool,
@@ -128,6 +131,7 @@ impl Policies {
             canary: None,
             affinity: None,
             external_auth: None,
+            certificate_auth: None,
             upstream_hash: None,
             error_pages: None,
             service_upstream: false,
@@ -277,6 +281,12 @@ impl Policies {
         self.external_auth.as_deref()
     }
 
+    /// Which certificates clients have to show.
+    #[must_use]
+    pub fn certificate_auth(&self) -> Option<&CertificateAuth> {
+        self.certificate_auth.as_deref()
+    }
+
     /// Which requests go to the same endpoint.
     #[must_use]
     pub fn upstream_hash(&self) -> Option<&UpstreamHash> {
@@ -387,6 +397,7 @@ impl Policies {
         set(&mut self.satisfy_any, reader.read("satisfy", value::satisfy));
         self.auth = BasicAuth::read(reader);
         self.external_auth = ExternalAuth::read(reader).map(Box::new);
+        self.certificate_auth = CertificateAuth::read(reader).map(Box::new);
         self.limits = Limits::read(reader).map(Box::new);
         self.cors = Cors::read(reader).map(Box::new);
     }

@@ -8,9 +8,10 @@ use http::header::ORIGIN;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::annotation::Affinity;
+use crate::certificate_auth::CertificateRefusal;
 use crate::redirect;
 use crate::session::SessionKey;
-use crate::table::{Pool, Route};
+use crate::table::{Location, Pool, Route};
 use crate::variable::{Scope, cookies};
 
 /// Why a request is answered before anybody is asked who its client is.
@@ -73,6 +74,13 @@ pub(crate) fn first<'a>(
         Some(found) => redirect(Reason::Https, found),
         None => Ok(()),
     }
+}
+
+/// Why a request over plain HTTP that nothing has redirected goes no further: its host asks for certificates, which nobody can
+/// show there. There are none for ACME challenges.
+pub(crate) fn without_certificate(location: &Location) -> Option<CertificateRefusal> {
+    let auth = location.client_auth().filter(|_| !redirect::is_acme(location))?;
+    auth.judge_plain()
 }
 
 /// The value of the cookie by which a client keeps its endpoint.

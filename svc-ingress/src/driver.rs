@@ -16,12 +16,13 @@ use crate::error::ServeError;
 use crate::metrics::Metrics;
 use crate::sys::{Connect, Listening, Tcp};
 use crate::table::RouteTable;
-use crate::tls::{Connectors, acceptor};
+use crate::tls::{Acceptor, Connectors};
 
 mod activity;
 mod asked;
 mod auth_request;
 mod builder;
+mod certificates;
 mod client_stream;
 mod connection;
 mod deadline;
@@ -95,7 +96,7 @@ impl<C: Connect> Server<C> {
         let logins =
             Logins::new().map_err(|error| ServeError::new("start", "the server", no_random(error)))?;
         let no_tls = |error| ServeError::new("set up", "TLS", std::io::Error::other(error));
-        let tls = acceptor(Arc::clone(&table)).map_err(no_tls)?;
+        let tls = Acceptor::new(Arc::clone(&table)).map_err(no_tls)?;
         let connectors = Connectors::new().map_err(no_tls)?;
         let counting =
             self.metrics.is_some().then(|| Arc::new(Metrics::new(self.config.controller(), self.workers)));

@@ -40,8 +40,10 @@ use http::request::Parts;
 use http::{HeaderValue, Request, StatusCode};
 use svc_model::ObjectName;
 
+use crate::annotation::VerifyClient;
 use crate::auth::Credentials;
 use crate::authority::Authority;
+use crate::certificate_auth::CertificateRefusal;
 use crate::decision::{self, Access, Refusal};
 use crate::forward::Origin;
 use crate::hygiene;
@@ -85,6 +87,13 @@ pub enum Condition {
     Limits(StatusCode),
     /// The server of `auth-url` lets the request pass.
     ExternalAuth(String),
+    /// The client has shown a certificate by this Secret, if it has to or has shown one at all.
+    Certificate {
+        /// The Secret with the authorities.
+        secret: ObjectName,
+        /// It has to.
+        required: bool,
+    },
     /// The lot leaves the request to the main Ingress: it gives so many of a total to the canary.
     Lot {
         /// The canary Ingress.
@@ -121,6 +130,8 @@ pub enum Outcome {
     Preflight,
     /// `allowlist-source-range` or `denylist-source-range` keeps the client out: 403.
     Forbidden,
+    /// The host asks for certificates, which nobody can show over plain HTTP: 400, or 403 for a name that is none.
+    NoCertificate(CertificateRefusal),
     /// The user or the password is not in the Secret: 401.
     NoLogin(ObjectName),
     /// There is no endpoint to ask: 503.
@@ -258,11 +269,23 @@ impl Explanation {
             port: origin.port,
             location: route.location(),
         };
+        self.ask_certificate(&route, question.https);
         decision::first(&route, scope, &mut self.origin)?;
+        if let Some(refusal) = decision::without_certificate(route.location()).filter(|_| !question.https) {
+            return Err(Outcome::NoCertificate(refusal));
+        }
         let canary = self.takes_canary(&route, scope);
         self.admit(table, &route, scope)?;
         let host = origin.host.as_ref().unwrap_or(&authority).as_str();
         forward(&route, scope, canary, host)
+    }
+
+    fn ask_certificate(&mut self, route: &Route, https: bool) {
+        let auth = route.location().client_auth().filter(|auth| https && auth.asks());
+        self.conditions.extend(auth.map(|auth| Condition::Certificate {
+            secret: auth.policy().secret().clone(),
+            required: auth.policy().verify() == VerifyClient::On,
+        }));
     }
 
     fn takes_canary(&mut self, route: &Route, scope: Scope<'_>) -> bool {
@@ -337,6 +360,7 @@ impl Outcome {
             Self::Denied(_) | Self::Unserved(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Preflight => StatusCode::NO_CONTENT,
             Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NoCertificate(refusal) => refusal.status(),
             Self::NoLogin(_) => StatusCode::UNAUTHORIZED,
             Self::Forwarded(_) => return None,
         };

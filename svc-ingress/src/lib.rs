@@ -77,7 +77,8 @@
 //!                  +---- table (RouteTable) ----+         pure: Snapshot -> hosts, locations, pools; report
 //!                             |
 //!   hygiene, authority, path, forward, redirect, auth,    pure: what one request and one reply must be
-//!   external_auth, session, variable, target, error_page
+//!   external_auth, certificate_auth, session, variable,
+//!   target, error_page
 //!   status                                                pure: what is written back into the status of Ingresses
 //!   decision                                              pure: what becomes of a request, as far as its head and its rule say
 //!   explain, check                                        pure: why that is so; what becomes of people's Ingresses here
@@ -112,6 +113,7 @@ pub mod auth;
 pub mod authority;
 pub mod backend;
 mod calendar;
+pub mod certificate_auth;
 pub mod check;
 pub mod config;
 mod decision;

@@ -14,6 +14,7 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 use svc_model::{Delta, Ingress, ObjectName, Problem, Revision, Snapshot};
 
 use crate::authority::Authority;
+use crate::certificate_auth::ClientAuth;
 use crate::config::{IngressConfig, Mode};
 use crate::path::{PathError, normalise};
 use crate::tls::Certificate;
@@ -22,6 +23,7 @@ mod aliases;
 mod canary;
 mod certificates;
 mod class;
+mod client_auth;
 mod compile;
 mod conflict;
 mod location;
@@ -71,6 +73,8 @@ pub struct RouteTable {
     certificates: Certificates,
     default: Option<Arc<Location>>,
     default_certificate: Option<Certificate>,
+    /// How many hosts ask clients for certificates.
+    asking: usize,
     problems: Vec<Problem>,
 }
 
@@ -90,6 +94,7 @@ impl RouteTable {
             certificates: Certificates::default(),
             default: None,
             default_certificate: None,
+            asking: 0,
             problems: Vec::new(),
         };
         table.set_defaults(snapshot);
@@ -190,6 +195,51 @@ impl RouteTable {
             exact.or_else(claimed).or_else(wild).or_else(other)
         });
         own.or(self.default_certificate.as_ref())
+    }
+
+    /// What is asked of the certificates of clients that ask for this name in their handshake.
+    #[must_use]
+    pub fn client_auth(&self, server_name: Option<&str>) -> Option<&Arc<ClientAuth>> {
+        if self.asking == 0 {
+            return None;
+        }
+        self.server(server_name)?.client_auth()
+    }
+
+    /// What is asked of the certificate of a client whose handshake was for `server_name` and whose request is for `host`, in
+    /// the form of [`Authority::host`]. Where either asks for certificates both have to be one: what was shown to one host says
+    /// nothing to another.
+    ///
+    /// # Errors
+    ///
+    /// The request has come to the wrong place.
+    pub fn client_auth_of_request(
+        &self,
+        server_name: Option<&str>,
+        host: &str,
+    ) -> Result<Option<&Arc<ClientAuth>>, Misdirected> {
+        if self.asking == 0 {
+            return Ok(None);
+        }
+        let (shaken, asked) = (self.server(server_name), self.server(Some(host)));
+        let key = |server: Option<&Arc<VirtualHost>>| server.map(Arc::as_ptr);
+        let policy = |server: Option<&Arc<VirtualHost>>| {
+            server.and_then(|host| host.client_auth()).is_some_and(|auth| auth.asks())
+        };
+        if key(shaken) != key(asked) && (policy(shaken) || policy(asked)) {
+            return Err(Misdirected);
+        }
+        Ok(asked.and_then(|host| host.client_auth()))
+    }
+
+    /// The server of a name as nginx has it: a host, or what is there for all others.
+    fn server(&self, name: Option<&str>) -> Option<&Arc<VirtualHost>> {
+        let name = name.map(|name| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase());
+        match name.and_then(|name| self.named(&name)) {
+            Some(Named::Host(host)) => Some(host),
+            Some(Named::Redirect(_)) => None,
+            None => self.host(ANY_HOST),
+        }
     }
 
     /// Each host that has a certificate of its own, in order.
@@ -329,6 +379,7 @@ impl RouteTable {
     fn rebuild(&mut self, host: &str) {
         if let Some(old) = self.hosts.get(host).cloned() {
             self.aliases.remove(host, &old);
+            self.asking -= usize::from(old.client_auth().is_some());
         }
         let members = self.members_of(host);
         if members.is_empty() {
@@ -337,9 +388,16 @@ impl RouteTable {
         }
         let virtual_host = VirtualHost::new(host, &members, &self.config);
         self.aliases.add(host, &virtual_host);
+        self.asking += usize::from(virtual_host.client_auth().is_some());
         self.hosts.insert_mut(host.to_owned(), Arc::new(virtual_host));
     }
 }
+
+/// A request for one host in a connection that was made to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection was made to another host, and one of the two asks clients for certificates")]
+#[non_exhaustive]
+pub struct Misdirected;
 
 /// Whether an Ingress is to be served by a table with these settings.
 pub(crate) fn is_ours(ingress: &Ingress, snapshot: &Snapshot, config: &IngressConfig) -> bool {

@@ -1,4 +1,4 @@
-//! Certificates from `kubernetes.io/tls` Secrets.
+//! Certificates from `kubernetes.io/tls` Secrets, and authorities that vouch for others.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,34 +11,46 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use svc_model::Secret;
 
+use der::CertificateFields;
+
 #[cfg(feature = "driver")]
 mod acceptor;
 #[cfg(feature = "driver")]
 mod connector;
 #[cfg(feature = "driver")]
-pub(crate) use acceptor::acceptor;
+mod unjudged;
+#[cfg(feature = "driver")]
+pub(crate) use acceptor::Acceptor;
 #[cfg(feature = "driver")]
 pub(crate) use connector::Connectors;
+#[cfg(feature = "driver")]
+use unjudged::Unjudged;
 
+mod authorities;
+mod der;
+mod distinguished_name;
 mod validity;
+
+pub use authorities::{Authorities, Untrusted};
+pub(crate) use distinguished_name::DistinguishedName;
 
 #[cfg(test)]
 mod tests;
 
-/// Why a Secret gives no certificate. No variant holds a byte of it.
+/// Why a Secret gives no certificate, or no authority. No variant holds a byte of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
     /// A key of the Secret is missing.
     #[error("has no `{key}`")]
     Missing {
-        /// `tls.crt` or `tls.key`.
+        /// `tls.crt`, `tls.key`, `ca.crt` or `ca.crl`.
         key: &'static str,
     },
     /// A key of the Secret is not the PEM it should be.
     #[error("`{key}` is not PEM of the right kind")]
     Pem {
-        /// `tls.crt` or `tls.key`.
+        /// `tls.crt`, `tls.key`, `ca.crt` or `ca.crl`.
         key: &'static str,
     },
     /// The private key's algorithm or encoding is unsupported.
@@ -115,6 +127,18 @@ impl PartialEq for Certificate {
 }
 
 impl Eq for Certificate {}
+
+/// The name of whom a certificate is for; an empty one if it cannot be read.
+pub(crate) fn subject(certificate: &CertificateDer<'_>) -> DistinguishedName {
+    let name = CertificateFields::parse(certificate).map(|fields| fields.subject);
+    name.and_then(DistinguishedName::parse).unwrap_or_default()
+}
+
+/// The name of who signed it.
+pub(crate) fn issuer(certificate: &CertificateDer<'_>) -> DistinguishedName {
+    let name = CertificateFields::parse(certificate).map(|fields| fields.issuer);
+    name.and_then(DistinguishedName::parse).unwrap_or_default()
+}
 
 /// The provider of cryptography, named at every use: a process-wide default may be another crate's.
 #[cfg(feature = "driver")]

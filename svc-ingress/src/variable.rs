@@ -273,7 +273,7 @@ pub fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Appends a text so that it can be a value in a query.
-fn escape(text: &str, escaped: &mut String) {
+pub(crate) fn escape(text: &str, escaped: &mut String) {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

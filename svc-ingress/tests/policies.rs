@@ -11,6 +11,7 @@
 
 mod policies {
     mod auth;
+    mod certificates;
     mod cors;
     pub(crate) mod harness;
     mod limits;

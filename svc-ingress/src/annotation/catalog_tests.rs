@@ -7,6 +7,7 @@ use super::{CATALOG, PREFIX, Policies, SNIPPETS, Support, instead};
 use crate::config::IngressConfig;
 
 const BASIC: &[(&str, &str)] = &[("auth-type", "basic"), ("auth-secret", "users")];
+const CERTIFICATES: &[(&str, &str)] = &[("auth-tls-secret", "authorities")];
 const EXTERNAL: &[(&str, &str)] = &[("auth-url", "https://auth.example/")];
 const KEPT: &[(&str, &str)] = &[("auth-url", "https://auth.example/"), ("auth-cache-key", "$remote_user")];
 const SIGN_IN: &[(&str, &str)] =
@@ -41,6 +42,12 @@ const SAMPLES: &[Sample] = &[
     ("auth-secret-type", "auth-map", BASIC),
     ("auth-signin", "https://auth.example/", EXTERNAL),
     ("auth-signin-redirect-param", "to", SIGN_IN),
+    ("auth-tls-error-page", "https://shop.example/", CERTIFICATES),
+    ("auth-tls-match-cn", "CN=shop", CERTIFICATES),
+    ("auth-tls-pass-certificate-to-upstream", "true", CERTIFICATES),
+    ("auth-tls-secret", "authorities", &[]),
+    ("auth-tls-verify-client", "optional", CERTIFICATES),
+    ("auth-tls-verify-depth", "2", CERTIFICATES),
     ("auth-type", "basic", &[("auth-secret", "users")]),
     ("auth-url", "https://auth.example/", &[]),
     ("backend-protocol", "GRPC", &[]),

@@ -6,17 +6,6 @@ const INSTEAD: &[(&[&str], &str)] = &[
         &["auth-snippet"],
         "`auth-proxy-set-headers` for fields, `auth-method` and `auth-cache-key` for the rest",
     ),
-    (
-        &[
-            "auth-tls-error-page",
-            "auth-tls-match-cn",
-            "auth-tls-pass-certificate-to-upstream",
-            "auth-tls-secret",
-            "auth-tls-verify-client",
-            "auth-tls-verify-depth",
-        ],
-        "let the backend ask for certificates itself, behind a Service of type LoadBalancer; or `auth-url`",
-    ),
     (&["connection-proxy-header"], "nothing: upgrades are recognised, other connections are kept"),
     (&["custom-headers"], "let the backend send the fields; `enable-cors` for those of CORS"),
     (&["enable-global-auth"], "`auth-url` on each Ingress that needs a login"),

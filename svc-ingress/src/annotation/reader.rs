@@ -86,6 +86,11 @@ impl<'a> Reader<'a> {
         self.problems.push(AnnotationProblem { key: key.to_owned(), message: format!("{message}; {then}") });
     }
 
+    /// An annotation of this family was noted.
+    pub(super) fn has_refused(&self, family: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key.starts_with(family))
+    }
+
     /// Notes every annotation that nothing here obeys.
     pub(super) fn refuse_unknown(&mut self) {
         let keys: Vec<&str> = self.values.keys().copied().collect();

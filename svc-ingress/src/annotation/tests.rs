@@ -60,7 +60,7 @@ fn what_protects_a_backend_fails_closed() {
         &[("auth-type", "basic"), ("auth-secret", "users"), ("auth-realm", "a\"b")],
         &[("auth-type", "basic"), ("auth-secret", "users"), ("auth-secret-type", "x")],
         &[("auth-url", "auth.example")],
-        &[("auth-tls-secret", "shop/ca")],
+        &[("auth-tls-secret", "other/ca")],
         &[("whitelist-source-range", "10.0.0.0/8, nonsense")],
         &[("satisfy", "some")],
         &[("backend-protocol", "FCGI")],

@@ -4,13 +4,16 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::HeaderValue;
 use http::request::Parts;
 use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue};
 
 use crate::authority::Authority;
+use crate::certificate_auth::Judged;
 use crate::table::Route;
 use crate::variable::Scope;
+
+use super::certificates::Shown;
 
 /// What a listener knows of one client connection.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(super) struct Peer {
     pub(super) https: bool,
     /// The router's own port.
     pub(super) port: u16,
+    /// What the client has shown in its handshake of TLS.
+    pub(super) shown: Option<Shown>,
     /// Where an upgraded connection's tunnel is left for the connection's own task.
     pub(super) tunnel: super::connection::TunnelSlot,
     /// Where informational replies are left for a connection of HTTP/1.1.
@@ -42,6 +47,8 @@ pub(super) struct Asked {
     /// What the client asked a trusted proxy for, where that says.
     pub(super) forwarded_host: Option<Authority>,
     pub(super) forwarded_for: Option<HeaderValue>,
+    /// What the client's certificate comes to, where its host asks for one.
+    pub(super) certificate: Option<Arc<Judged>>,
     pub(super) peer: Arc<Peer>,
 }
 
@@ -58,6 +65,11 @@ impl Asked {
             port: self.port,
             location: route.location(),
         }
+    }
+
+    /// What is told of the client's certificate.
+    pub(super) fn certificate_fields(&self) -> &[(HeaderName, HeaderValue)] {
+        self.certificate.as_ref().map_or(&[], |judged| judged.fields())
     }
 
     /// The value of `Host` for the backend.

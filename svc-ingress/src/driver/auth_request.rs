@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use rustls_pki_types::ServerName;
 use sha2::{Digest as _, Sha256};
 
@@ -57,7 +57,7 @@ pub(super) async fn ask<C: Connect>(
     route: &Route,
     auth: &ExternalAuth,
     scope: Scope<'_>,
-    id: HeaderValue,
+    (id, certificate): (HeaderValue, &[(HeaderName, HeaderValue)]),
 ) -> Verdict {
     let Some(server) = Authority::parse(&auth.authority().fill(scope)) else {
         tracing::debug!(%route, "auth-url names no server for this request");
@@ -70,6 +70,7 @@ pub(super) async fn ask<C: Connect>(
     }
     let mut fields = external_auth::request_fields(auth, scope, route.location().auth_fields());
     external_auth::name_request(&mut fields, id);
+    fields.extend(certificate.iter().cloned());
     let verdict = match request(router, route, auth, (&server, &target), fields).await {
         Ok((status, fields)) => Verdict::of(auth, status, &fields),
         Err(error) => {

@@ -19,12 +19,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use crate::sys::Connect;
+use crate::tls::Acceptor;
 
 use super::activity::{Activity, Counted};
 use super::asked::Peer;
+use super::certificates::Shown;
 use super::client_stream::ClientStream;
 use super::hints::{Hinted, Hints};
 use super::measured::Measured;
@@ -79,14 +80,15 @@ impl fmt::Debug for TunnelSlot {
 pub(super) async fn serve<C: Connect>(
     stream: TcpStream,
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptor>,
     router: Arc<Router<C>>,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let port = stream.local_addr()?.port();
     let tunnel = TunnelSlot::default();
     let hints = Hints::default();
-    let mut peer = Peer { address, text: Box::default(), https: tls.is_some(), port, tunnel, hints };
+    let https = tls.is_some();
+    let mut peer = Peer { address, text: Box::default(), https, port, shown: None, tunnel, hints };
     let (patience, body_timeout, proxied) = {
         let table = router.table.load();
         let clients = table.config().clients();
@@ -114,6 +116,7 @@ pub(super) async fn serve<C: Connect>(
         }
         Some(tls) => {
             let mut stream = timeout(patience, tls.accept(stream)).await.map_err(late)??;
+            peer.shown = Some(Shown::new(stream.get_ref().1));
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                 return over_http2(stream, Arc::new(peer), router, stop).await;
             }

@@ -20,6 +20,7 @@ use crate::table::{Pool, Route};
 
 use super::asked::Asked;
 use super::auth_request;
+use super::certificates;
 use super::reply::{ReplyBody, preflight, redirect as redirect_to, status, unauthorized};
 use super::router::Router;
 
@@ -156,6 +157,12 @@ pub(super) async fn decide<C: Connect>(
     if let Err(refusal) = decision::first(route, asked.scope(parts, route), &mut additions.origin) {
         return Err(refused(refusal, route));
     }
+    if asked.peer.shown.is_none()
+        && let Some(auth) = route.location().client_auth()
+        && let Some(refusal) = decision::without_certificate(route.location())
+    {
+        return Err(certificates::refused(auth, refusal, parts.version));
+    }
     let session = route.policies().affinity().map(|affinity| Session::new(router, affinity, &parts.headers));
     let key = session.as_ref().and_then(Session::key);
     let canary = decision::takes_canary(route, &parts.headers, key, |total| router.random() % total);
@@ -277,7 +284,7 @@ async fn external<C: Connect>(
     let Some(auth) = route.policies().external_auth() else { return Ok(()) };
     let id = parts.headers.entry(REQUEST_ID).or_insert_with(|| router.request_id()).clone();
     let scope = asked.scope(parts, route);
-    let verdict = auth_request::ask(router, route, auth, scope, id).await;
+    let verdict = auth_request::ask(router, route, auth, scope, (id, asked.certificate_fields())).await;
     let refusal = (!verdict.is_allowed()).then(|| match auth.sign_in() {
         Some(sign_in) if verdict.status() == StatusCode::UNAUTHORIZED => {
             redirect_to((StatusCode::FOUND, sign_in.fill(scope)))

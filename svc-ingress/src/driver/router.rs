@@ -137,6 +137,11 @@ impl<C: Connect> Router<C> {
         let target = parts.uri.path_and_query().cloned();
         let target = target.unwrap_or(PathAndQuery::from_static("/"));
         let table = self.table.load_full();
+        let certificate = match peer.shown.as_ref().map(|shown| shown.judge(&table, authority.host(), version)) {
+            Some(Err(reply)) => return *reply,
+            Some(Ok(judged)) => judged,
+            None => None,
+        };
         let route = match table.find(authority.host(), target.as_str()) {
             Ok(Some(Found::Route(route))) => route,
             Ok(Some(Found::Redirect(found))) => {
@@ -151,7 +156,8 @@ impl<C: Connect> Router<C> {
             let counters = location.counters(|| metrics.counters(&labels(location)));
             Record::new(Arc::clone(counters), *worker, &parts.method)
         });
-        let asked = asked(table.config(), &parts.headers, authority, target, peer);
+        let mut asked = asked(table.config(), &parts.headers, authority, target, peer);
+        asked.certificate = certificate;
         let hsts = asked.https && route.location().has_certificate() && table.config().hsts();
         drop(table);
         if let Some(logged) = logged {
@@ -185,7 +191,9 @@ impl<C: Connect> Router<C> {
             Ok(permit) => {
                 let address = asked.client_text();
                 let client = Client::new(&address, asked.https, asked.port, asked.host());
-                let client = client.with_forwarded_for(asked.forwarded_for.as_ref());
+                let client = client
+                    .with_forwarded_for(asked.forwarded_for.as_ref())
+                    .with_certificate(asked.certificate_fields());
                 let told = Told { client, request_id: self.new_request_id(), hints: &asked.peer.hints };
                 if let Some(logged) = logged {
                     let id = HeaderValue::from_str(told.request_id.as_str()).ok();
@@ -240,6 +248,7 @@ fn asked(
         port: origin.port,
         forwarded_host: origin.host,
         forwarded_for: origin.forwarded_for,
+        certificate: None,
         peer,
     }
 }

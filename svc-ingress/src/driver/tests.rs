@@ -19,6 +19,7 @@ use crate::config::{Clients, IngressConfig};
 mod access_log;
 mod backends;
 mod canary;
+mod certificates;
 mod cors;
 mod differential;
 mod endpoints;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio_rustls::TlsAcceptor;
 
 use crate::sys::{Connect, is_of_one_connection};
+use crate::tls::Acceptor;
 
 use super::connection;
 use super::router::Router;
@@ -19,7 +19,7 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 pub(super) struct Worker<C: Connect> {
     pub(super) http: Vec<std::net::TcpListener>,
     pub(super) https: Vec<std::net::TcpListener>,
-    pub(super) tls: TlsAcceptor,
+    pub(super) tls: Acceptor,
     pub(super) router: Router<C>,
 }
 
@@ -65,7 +65,7 @@ impl<C: Connect> Worker<C> {
 
 async fn accept<C: Connect>(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptor>,
     router: Arc<Router<C>>,
     mut stop: watch::Receiver<bool>,
 ) {

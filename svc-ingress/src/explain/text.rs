@@ -37,6 +37,12 @@ impl Display for Condition {
                 )
             }
             Self::ExternalAuth(url) => write!(f, "auth-url lets it pass: {url}"),
+            Self::Certificate { secret, required: true } => {
+                write!(f, "the client has shown a certificate by Secret {secret}, else 400")
+            }
+            Self::Certificate { secret, required: false } => {
+                write!(f, "the client has shown no certificate, or one by Secret {secret}, else 400")
+            }
             Self::Lot { canary, weight, total } => {
                 write!(f, "it is none of the {weight} of {total} requests for canary Ingress {canary}")
             }
@@ -59,6 +65,9 @@ impl Display for Outcome {
             Self::Denied(reason) => f.write_str(reason),
             Self::Preflight => f.write_str("the preflight of a page that may read the reply"),
             Self::Forbidden => f.write_str("its client is not let in"),
+            Self::NoCertificate(refusal) => {
+                write!(f, "{refusal}: nobody can over plain HTTP")
+            }
             Self::NoLogin(secret) => write!(f, "basic authentication: no such login in Secret {secret}"),
             Self::Unserved(state) => f.write_str(unserved(*state)),
             Self::Forwarded(forwarded) => Display::fmt(forwarded, f),

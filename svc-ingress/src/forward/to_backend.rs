@@ -23,19 +23,27 @@ pub struct Client<'a> {
     port: u16,
     host: &'a str,
     forwarded_for: Option<&'a HeaderValue>,
+    certificate: &'a [(HeaderName, HeaderValue)],
 }
 
 impl<'a> Client<'a> {
     /// A client at `address` that reached the router at `port` and asked for `host`.
     #[must_use]
     pub fn new(address: &'a str, https: bool, port: u16, host: &'a str) -> Self {
-        Self { address, https, port, host, forwarded_for: None }
+        Self { address, https, port, host, forwarded_for: None, certificate: &[] }
     }
 
     /// With an `X-Forwarded-For` that names the proxies too.
     #[must_use]
     pub fn with_forwarded_for(mut self, forwarded_for: Option<&'a HeaderValue>) -> Self {
         self.forwarded_for = forwarded_for;
+        self
+    }
+
+    /// With what is told of its certificate.
+    #[must_use]
+    pub fn with_certificate(mut self, fields: &'a [(HeaderName, HeaderValue)]) -> Self {
+        self.certificate = fields;
         self
     }
 }
@@ -74,7 +82,7 @@ impl<'a> ToBackend<'a> {
     }
 
     fn client_fields(&self, emit: &mut impl FnMut(&HeaderName, &[u8])) {
-        let Client { address, https, port, host, forwarded_for } = self.client;
+        let Client { address, https, port, host, forwarded_for, certificate } = self.client;
         let (address, scheme) = (address.as_bytes(), if https { "https" } else { "http" }.as_bytes());
         emit(&REAL_IP, address);
         emit(&FORWARDED_FOR, forwarded_for.map_or(address, HeaderValue::as_bytes));
@@ -84,6 +92,7 @@ impl<'a> ToBackend<'a> {
         emit(&FORWARDED_PROTO, scheme);
         emit(&FORWARDED_SCHEME, scheme);
         emit(&SCHEME, scheme);
+        certificate.iter().for_each(|(name, value)| emit(name, value.as_bytes()));
     }
 }
 

@@ -10,13 +10,14 @@ use svc_model::{
     Snapshot,
 };
 
-use crate::annotation::{AuthSecretType, BasicAuth, Policies, annotation_field};
+use crate::annotation::{AnnotationProblem, AuthSecretType, BasicAuth, Policies, annotation_field};
 use crate::config::{IngressConfig, Mode};
 use crate::htpasswd::Htpasswd;
 use crate::tls::Certificate;
 use crate::variable::Interpolated;
 
 use super::certificates::Certificates;
+use super::client_auth::Asked;
 use super::{ANY_HOST, Location, Pool, PoolState, class};
 
 /// An object that an Ingress has to be compiled again for.
@@ -54,6 +55,7 @@ pub(super) struct Compiled {
     pub(super) users: Option<Arc<Htpasswd>>,
     pub(super) auth_fields: Arc<[(HeaderName, Interpolated)]>,
     pub(super) error_backend: Option<Arc<Location>>,
+    pub(super) client_auth: Asked,
     pub(super) denied: Option<String>,
     pub(super) default: Option<Arc<Pool>>,
     hosts: BTreeMap<String, CompiledHost>,
@@ -81,6 +83,7 @@ impl Compiled {
             users: None,
             auth_fields: Arc::default(),
             error_backend: None,
+            client_auth: Asked::Nothing,
             default: None,
             hosts: BTreeMap::new(),
             dependencies: BTreeSet::new(),
@@ -91,6 +94,7 @@ impl Compiled {
         if compiled.ignored.is_some() {
             return compiled;
         }
+        compiled.add_client_auth(&annotations, snapshot);
         for problem in annotations {
             compiled.report(annotation_field(&problem.key), problem.message);
         }
@@ -264,6 +268,20 @@ impl Compiled {
                 }
                 self.deny("auth-proxy-set-headers", message);
             }
+        }
+    }
+
+    fn add_client_auth(&mut self, annotations: &[AnnotationProblem], snapshot: &Snapshot) {
+        let policies = Arc::clone(&self.policies);
+        let policy = policies.certificate_auth();
+        self.client_auth = Asked::new(policy, annotations, snapshot);
+        let Some(secret) = policy.map(|policy| policy.secret()) else { return };
+        self.dependencies.insert(Dependency::Secret(secret.clone()));
+        if let Asked::Unclear(message) = self.client_auth.clone() {
+            if snapshot.secret(secret).is_none() {
+                self.absent.insert(annotation_field("auth-tls-secret"));
+            }
+            self.deny("auth-tls-secret", message);
         }
     }
 

@@ -8,6 +8,7 @@ use regex::bytes::Regex;
 use svc_model::ObjectName;
 
 use crate::annotation::Policies;
+use crate::certificate_auth::ClientAuth;
 use crate::config::IngressConfig;
 use crate::htpasswd::Htpasswd;
 use crate::metrics::Counters;
@@ -47,6 +48,7 @@ pub struct Location {
     pub(super) canary: Option<CanaryPool>,
     pub(super) auth_fields: Arc<[(HeaderName, Interpolated)]>,
     pub(super) error_backend: Option<Arc<Location>>,
+    pub(super) client_auth: Option<Arc<ClientAuth>>,
     pub(super) tls: bool,
     pub(super) certified: bool,
     /// Where its requests are counted, once there was one.
@@ -68,6 +70,7 @@ impl Location {
             canary: None,
             auth_fields: Arc::default(),
             error_backend: None,
+            client_auth: None,
             tls: false,
             certified: false,
             counters: OnceLock::new(),
@@ -140,6 +143,12 @@ impl Location {
         self.error_backend.as_ref()
     }
 
+    /// What the host asks of its clients' certificates.
+    #[must_use]
+    pub fn client_auth(&self) -> Option<&Arc<ClientAuth>> {
+        self.client_auth.as_ref()
+    }
+
     /// A `spec.tls` entry lists the host.
     #[must_use]
     pub fn has_tls(&self) -> bool {
@@ -179,6 +188,9 @@ impl fmt::Display for Location {
         }
         if let Some(auth) = self.policies.external_auth() {
             write!(f, ", external auth by {}", auth.authority())?;
+        }
+        if let Some(auth) = self.client_auth() {
+            write!(f, ", certificates of clients by Secret {}", auth.policy().secret())?;
         }
         if let Some(canary) = &self.canary {
             write!(f, ", canary Ingress {} -> {}", canary.ingress(), canary.pool())?;

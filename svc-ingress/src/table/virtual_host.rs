@@ -6,13 +6,15 @@ use std::sync::{Arc, OnceLock};
 use svc_model::{PathType, Problem};
 
 use crate::annotation::{Alias, Redirects};
+use crate::certificate_auth::ClientAuth;
 use crate::config::{IngressConfig, Mode};
 use crate::rewrite::pattern;
 use crate::tls::Certificate;
 
 use super::canary::Canaries;
+use super::client_auth::Asked;
 use super::compile::{Compiled, CompiledPath};
-use super::{Conflict, Location, Matching, Pool};
+use super::{Conflict, Location, Matching, Pool, client_auth};
 
 /// One host. Look-up costs O(path's elements x log) plus the host's regular expressions and byte prefixes.
 #[derive(Debug, Default)]
@@ -34,6 +36,7 @@ pub(super) struct VirtualHost {
     aliases: Vec<Alias>,
     www: bool,
     app_root: Option<String>,
+    client_auth: Option<Arc<ClientAuth>>,
 }
 
 impl VirtualHost {
@@ -46,6 +49,14 @@ impl VirtualHost {
         let mut candidates = Canaries::new(candidates);
         let redirects = || members.iter().filter_map(|(member, _)| member.policies.redirects());
         let aliases = members.iter().map(|(member, _)| member.policies.aliases());
+        let compiled: Vec<&Compiled> = members.iter().map(|(member, _)| *member).collect();
+        let (client_auth, problems) = client_auth::of_host(host, &compiled);
+        let (client_auth, denied) = match client_auth {
+            Asked::Nothing => (None, None),
+            Asked::Certificates(client_auth) => (Some(client_auth), None),
+            // Nobody knows whom the others of the host may answer, either.
+            Asked::Unclear(message) => (None, Some(message)),
+        };
         let nginx = config.mode() == Mode::Nginx;
         let mut merged = Self {
             certificate: members.iter().find_map(|(_, compiled)| compiled.certificate.clone()),
@@ -54,6 +65,8 @@ impl VirtualHost {
             aliases: aliases.into_iter().find(|aliases| !aliases.is_empty()).unwrap_or_default().to_vec(),
             www: !host.is_empty() && !host.starts_with('*') && redirects().any(Redirects::www),
             app_root: redirects().find_map(|redirects| Some(redirects.app_root()?.to_owned())),
+            client_auth,
+            problems,
             ..Self::default()
         };
         let site = Site {
@@ -62,6 +75,8 @@ impl VirtualHost {
             certified: merged.certificate.is_some(),
             regex: nginx && members.iter().any(|(member, compiled)| is_regex(member, &compiled.paths)),
             nginx,
+            client_auth: merged.client_auth.clone(),
+            denied,
         };
         for (member, compiled) in &members {
             compiled.paths.iter().for_each(|path| merged.add(&site, member, path, &mut candidates));
@@ -96,6 +111,11 @@ impl VirtualHost {
     /// Where `/` is redirected to.
     pub(super) fn app_root(&self) -> Option<&str> {
         self.app_root.as_deref()
+    }
+
+    /// What the host asks of its clients' certificates.
+    pub(super) fn client_auth(&self) -> Option<&Arc<ClientAuth>> {
+        self.client_auth.as_ref()
     }
 
     pub(super) fn problems(&self) -> impl Iterator<Item = Problem> + '_ {
@@ -234,6 +254,8 @@ struct Site<'a> {
     /// All paths are regular expressions.
     regex: bool,
     nginx: bool,
+    client_auth: Option<Arc<ClientAuth>>,
+    denied: Option<String>,
 }
 
 impl Site<'_> {
@@ -257,7 +279,8 @@ impl Site<'_> {
             pattern: None,
             policies: Arc::clone(&member.policies),
             users: member.users.clone(),
-            denied: member.denied.clone(),
+            denied: member.denied.clone().or_else(|| self.denied.clone()),
+            client_auth: self.client_auth.clone(),
             pool: Arc::clone(pool),
             canary: None,
             auth_fields: Arc::clone(&member.auth_fields),

@@ -1,42 +1,15 @@
 //! When a certificate ends (RFC 5280 section 4.1.2.5): the only field that rustls does not tell.
 
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
+use super::der::{CertificateFields, element};
+
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
 /// Seconds from 1970 to the certificate's `notAfter`; `None` if it is none that can be read.
 pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
-    let (_, certificate, _) = element(certificate).filter(|(tag, ..)| *tag == SEQUENCE)?;
-    let (_, mut fields, _) = element(certificate)?;
-    if let Some((VERSION, _, rest)) = element(fields) {
-        fields = rest;
-    }
-    // Serial number, signature, issuer.
-    for _ in 0..3 {
-        fields = element(fields)?.2;
-    }
-    let (_, validity, _) = element(fields)?;
-    let (_, _, not_after) = element(validity)?;
+    let (_, _, not_after) = element(CertificateFields::parse(certificate)?.validity)?;
     let (kind, time, _) = element(not_after)?;
     seconds(kind, std::str::from_utf8(time).ok()?)
-}
-
-/// Tag, content, and what follows.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        // Longer ones than four bytes are no certificates.
-        0x81..=0x84 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
-            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
 }
 
 fn seconds(kind: u8, time: &str) -> Option<i64> {

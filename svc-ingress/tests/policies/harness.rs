@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use svc_ingress::{Handle, IngressConfig, Server};
 use svc_model::store::Store;
-use svc_model::yaml;
+use svc_model::{Object, yaml};
 
 /// Whether a program is there; says so where it is not.
 pub(crate) fn is_installed(program: &str) -> bool {
@@ -94,6 +94,8 @@ impl Backend {
 /// Our router with an Ingress of host `foo.example`, until it is dropped.
 pub(crate) struct Ours {
     pub(crate) http: SocketAddr,
+    pub(crate) https: SocketAddr,
+    store: Store,
     handle: Option<Handle>,
     thread: Option<JoinHandle<()>>,
 }
@@ -109,30 +111,37 @@ impl Ours {
     }
 
     /// With these objects.
-    pub(crate) fn with(config: IngressConfig, objects: &str) -> Self {
-        let text = format!("{CLASS}{objects}");
+    pub(crate) fn with(config: IngressConfig, text: &str) -> Self {
+        let text = format!("{CLASS}{text}");
         let (send, receive) = std::sync::mpsc::channel();
+        let store = Store::new();
+        store.apply(objects(&text));
+        let watch = store.watch();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let store = Store::new();
-                let (objects, problems) = yaml::read(&text).stored();
-                assert_eq!(problems, []);
-                store.apply(objects);
-                let server = Server::builder().http("127.0.0.1:0").config(config).build().unwrap();
-                let (handle, run) = server.drive(store.watch());
+                let server = Server::builder().http("127.0.0.1:0").https("127.0.0.1:0");
+                let server = server.config(config).build().unwrap();
+                let (handle, run) = server.drive(watch);
                 let started = async {
                     let bound = handle.ready().await.unwrap();
                     let report = handle.report();
                     assert!(report.is_clean(), "{report}");
-                    send.send((bound.http()[0], handle)).unwrap();
+                    send.send((bound.http()[0], bound.https()[0], handle)).unwrap();
                 };
                 let (served, ()) = tokio::join!(run, started);
                 served.unwrap();
             });
         });
-        let (http, handle) = receive.recv().unwrap();
-        Self { http, handle: Some(handle), thread: Some(thread) }
+        let (http, https, handle) = receive.recv().unwrap();
+        Self { http, https, store, handle: Some(handle), thread: Some(thread) }
+    }
+
+    /// Puts objects in the store and waits until they are served.
+    pub(crate) fn apply(&self, text: &str) {
+        let revision = self.store.apply(objects(text));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(self.handle.as_ref().unwrap().serving(revision)).unwrap();
     }
 }
 
@@ -142,6 +151,12 @@ impl Drop for Ours {
         let served = self.thread.take().map(JoinHandle::join);
         assert!(std::thread::panicking() || served.is_some_and(|served| served.is_ok()));
     }
+}
+
+fn objects(text: &str) -> Vec<Object> {
+    let (objects, problems) = yaml::read(text).stored();
+    assert_eq!(problems, []);
+    objects
 }
 
 const CLASS: &str = "
@@ -198,17 +213,19 @@ endpoints: [{{addresses: [{}]}}]
 /// A real nginx, until it is dropped.
 pub(crate) struct Nginx {
     pub(crate) http: SocketAddr,
+    pub(crate) https: SocketAddr,
     process: Child,
     _directory: tempfile::TempDir,
 }
 
 impl Nginx {
-    /// With these directives in `http` (where `ADDRESS` is what it listens on) and in the `server` of `foo.example`; files stand
+    /// With these directives in `http` (where `ADDRESS` is what it listens on, and `SECURE` is free for TLS) and in the `server` of `foo.example`; files stand
     /// in its directory by their names.
     pub(crate) fn new(http: &str, server: &str, files: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let home = directory.path().display().to_string();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [address, secure] = free.map(|listener| listener.local_addr().unwrap());
         files.iter().for_each(|(name, text)| std::fs::write(directory.path().join(name), text).unwrap());
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .iter()
@@ -225,13 +242,14 @@ http {{
 "
         );
         let text = text.replace("DIR/", &format!("{home}/")).replace("ADDRESS", &address.to_string());
+        let text = text.replace("SECURE", &secure.to_string());
         std::fs::write(directory.path().join("nginx.conf"), text).unwrap();
         let process = Command::new("nginx")
             .args(["-p", &home, "-c", &format!("{home}/nginx.conf")])
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut nginx = Self { http: address, process, _directory: directory };
+        let mut nginx = Self { http: address, https: secure, process, _directory: directory };
         nginx.wait();
         nginx
     }
@@ -266,12 +284,17 @@ pub(crate) struct Reply {
 
 /// Asks `address` for a path of `foo.example`, with further arguments for curl.
 pub(crate) fn curl(address: SocketAddr, path: &str, arguments: &[&str]) -> Reply {
+    curl_url(address, &format!("http://foo.example{path}"), arguments)
+}
+
+/// Asks `address` for a URL.
+pub(crate) fn curl_url(address: SocketAddr, url: &str, arguments: &[&str]) -> Reply {
     let to = format!("::{}:{}", address.ip(), address.port());
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--include", "--path-as-is", "--max-time", "60", "--noproxy", "*"])
         .args(["--connect-to", &to])
         .args(arguments)
-        .arg(format!("http://foo.example{path}"))
+        .arg(url)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -201,6 +201,7 @@ fn outcome(outcome: &Outcome) -> &'static str {
         Outcome::Denied(_) => "denied",
         Outcome::Preflight => "preflight",
         Outcome::Forbidden => "forbidden",
+        Outcome::NoCertificate(_) => "no certificate",
         Outcome::NoLogin(_) => "no login",
         Outcome::Unserved(_) => "unserved",
         Outcome::Forwarded(_) => "forwarded",
