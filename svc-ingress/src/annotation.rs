@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use ipnet::IpNet;
+use svc_model::ObjectName;
 
 use crate::authority::Authority;
 use crate::backend::{BackendProtocol, NextUpstream};
@@ -26,10 +27,13 @@ mod error_pages;
 mod external_auth;
 mod instead;
 mod limits;
+mod rate;
 mod reader;
 mod redirects;
+mod reply_rewrites;
 mod snippet;
 mod upstream_hash;
+mod upstream_tls;
 mod value;
 
 #[cfg(test)]
@@ -48,10 +52,13 @@ pub use error_pages::ErrorPages;
 pub use external_auth::{AuthCache, ExternalAuth};
 pub use instead::instead;
 pub use limits::Limits;
+pub use rate::Rate;
 pub use redirects::Redirects;
+pub use reply_rewrites::ReplyRewrites;
 pub(crate) use snippet::SNIPPETS;
 pub use snippet::{directives, instead_of_directive};
 pub use upstream_hash::UpstreamHash;
+pub use upstream_tls::UpstreamTls;
 
 use reader::Reader;
 
@@ -86,8 +93,16 @@ pub struct Policies {
     pub(crate) external_auth: Option<Box<ExternalAuth>>,
     pub(crate) certificate_auth: Option<Box<CertificateAuth>>,
     pub(crate) upstream_hash: Option<Box<UpstreamHash>>,
+    pub(crate) upstream_tls: Option<Box<UpstreamTls>>,
     pub(crate) error_pages: Option<Box<ErrorPages>>,
+    pub(crate) reply_rewrites: Option<Box<ReplyRewrites>>,
+    pub(crate) custom_headers: Option<ObjectName>,
+    pub(crate) rate: Option<Rate>,
+    pub(crate) latency: bool,
+    pub(crate) relative_redirects: bool,
+    pub(crate) port_in_redirects: bool,
     pub(crate) service_upstream: bool,
+    pub(crate) ssl_passthrough: bool,
     pub(crate) forwarded_prefix: Option<HeaderValue>,
     pub(crate) access_log: bool,
     pub(crate) denied: Option<String>,
@@ -133,8 +148,16 @@ impl Policies {
             external_auth: None,
             certificate_auth: None,
             upstream_hash: None,
+            upstream_tls: None,
             error_pages: None,
+            reply_rewrites: None,
+            custom_headers: None,
+            rate: None,
+            latency: false,
+            relative_redirects: false,
+            port_in_redirects: false,
             service_upstream: false,
+            ssl_passthrough: false,
             forwarded_prefix: None,
             access_log: true,
             denied: None,
@@ -293,6 +316,12 @@ impl Policies {
         self.upstream_hash.as_deref()
     }
 
+    /// How endpoints are spoken to over TLS.
+    #[must_use]
+    pub fn upstream_tls(&self) -> Option<&UpstreamTls> {
+        self.upstream_tls.as_deref()
+    }
+
     /// Which errors have a page of another Service.
     #[must_use]
     pub fn error_pages(&self) -> Option<&ErrorPages> {
@@ -303,6 +332,36 @@ impl Policies {
     #[must_use]
     pub fn service_upstream(&self) -> bool {
         self.service_upstream
+    }
+
+    /// What is changed in the fields of endpoints' replies.
+    #[must_use]
+    pub fn reply_rewrites(&self) -> Option<&ReplyRewrites> {
+        self.reply_rewrites.as_deref()
+    }
+
+    /// The ConfigMap of further fields for replies.
+    #[must_use]
+    pub fn custom_headers(&self) -> Option<&ObjectName> {
+        self.custom_headers.as_ref()
+    }
+
+    /// How fast a reply goes to its client.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        self.rate
+    }
+
+    /// Of two endpoints the one is asked that has answered faster lately.
+    #[must_use]
+    pub fn balances_by_latency(&self) -> bool {
+        self.latency
+    }
+
+    /// TLS goes to the endpoints as it is.
+    #[must_use]
+    pub fn ssl_passthrough(&self) -> bool {
+        self.ssl_passthrough
     }
 
     /// `X-Forwarded-Prefix` for the backend where the path is rewritten.
@@ -359,6 +418,8 @@ impl Policies {
         self.rewrite_target = reader.read("rewrite-target", |text| {
             RewriteTarget::parse(text).ok_or_else(|| "is not a path such as `/` or `/$2`".to_owned())
         });
+        set(&mut self.relative_redirects, reader.read("relative-redirects", value::boolean));
+        set(&mut self.port_in_redirects, reader.read("use-port-in-redirects", value::boolean));
         self.redirects = Redirects::read(reader).map(Box::new);
         set(&mut self.aliases, reader.read("server-alias", Alias::parse_list));
     }
@@ -384,8 +445,21 @@ impl Policies {
         self.canary = Canary::read(reader).map(Box::new);
         self.affinity = Affinity::read(reader).map(Box::new);
         set(&mut self.service_upstream, reader.read("service-upstream", value::boolean));
+        self.reply_rewrites = ReplyRewrites::read(reader).map(Box::new);
+        let (namespace, others) = (reader.namespace(), reader.config().allows_cross_namespace());
+        self.custom_headers =
+            reader.read("custom-headers", |text| value::object("ConfigMap", text, namespace, others));
+        self.rate = Rate::read(reader);
+        set(&mut self.latency, reader.read("load-balance", value::by_latency));
+        set(&mut self.ssl_passthrough, reader.read("ssl-passthrough", value::boolean));
+        if self.ssl_passthrough && !reader.config().passes_through() {
+            reader
+                .refuse("ssl-passthrough", "is not enabled: `ssl_passthrough` of the configuration does it");
+            self.ssl_passthrough = false;
+        }
         self.forwarded_prefix = reader.read("x-forwarded-prefix", value::prefix);
         self.upstream_hash = UpstreamHash::read(reader).map(Box::new);
+        self.upstream_tls = UpstreamTls::read(reader).map(Box::new);
         self.error_pages = ErrorPages::read(reader).map(Box::new);
         set(&mut self.access_log, reader.read("enable-access-log", value::boolean));
     }

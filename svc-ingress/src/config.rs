@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use svc_model::ObjectName;
 
 use crate::error::ConfigError;
@@ -81,6 +81,9 @@ pub struct IngressConfig {
     hsts: bool,
     cross_namespace: bool,
     local_targets: bool,
+    response_headers: Vec<HeaderName>,
+    passthrough: bool,
+    passthrough_proxy_header: bool,
     body_size: u64,
     limit_status: StatusCode,
     connect_timeout: Duration,
@@ -102,6 +105,9 @@ impl Default for IngressConfig {
             hsts: true,
             cross_namespace: false,
             local_targets: false,
+            response_headers: Vec::new(),
+            passthrough: false,
+            passthrough_proxy_header: false,
             body_size: 1024 * 1024,
             limit_status: StatusCode::SERVICE_UNAVAILABLE,
             connect_timeout: Duration::from_secs(5),
@@ -172,6 +178,24 @@ impl IngressConfig {
     #[must_use]
     pub fn allows_local_targets(&self) -> bool {
         self.local_targets
+    }
+
+    /// The fields that `custom-headers` may set.
+    #[must_use]
+    pub fn allowed_response_headers(&self) -> &[HeaderName] {
+        &self.response_headers
+    }
+
+    /// Whether the annotation `ssl-passthrough` is obeyed.
+    #[must_use]
+    pub fn passes_through(&self) -> bool {
+        self.passthrough
+    }
+
+    /// Whether endpoints of passed connections get a PROXY protocol header first.
+    #[must_use]
+    pub fn passthrough_proxy_header(&self) -> bool {
+        self.passthrough_proxy_header
     }
 
     /// The largest request body in bytes; 0 for no limit.
@@ -287,6 +311,28 @@ impl IngressConfigBuilder {
     #[must_use]
     pub fn allow_local_targets(mut self, allow: bool) -> Self {
         self.config.local_targets = allow;
+        self
+    }
+
+    /// Lets `custom-headers` set this field of replies (`global-allowed-response-headers`); may be called several times.
+    #[must_use]
+    pub fn allow_response_header(mut self, name: HeaderName) -> Self {
+        self.config.response_headers.push(name);
+        self
+    }
+
+    /// Obeys the annotation `ssl-passthrough` (`--enable-ssl-passthrough`): connections of TLS go to endpoints as they are, and
+    /// nothing but the name in their handshake decides which.
+    #[must_use]
+    pub fn ssl_passthrough(mut self, passes: bool) -> Self {
+        self.config.passthrough = passes;
+        self
+    }
+
+    /// Tells endpoints of passed connections who the client is, by a header of the PROXY protocol, version 1.
+    #[must_use]
+    pub fn passthrough_with_proxy_header(mut self, tells: bool) -> Self {
+        self.config.passthrough_proxy_header = tells;
         self
     }
 

@@ -57,7 +57,7 @@ pub(crate) fn first<'a>(
     origin: &mut Option<HeaderValue>,
 ) -> Result<(), Refusal<'a>> {
     let redirect = |reason, (code, location)| Err(Refusal::Redirect(reason, code, location));
-    if let Some(found) = redirect::to_slash(route, scope.https, scope.authority, scope.target) {
+    if let Some(found) = redirect::to_slash(route, scope.https, (scope.authority, scope.port), scope.target) {
         return redirect(Reason::Slash, found);
     }
     if let Some(reason) = route.location().denied() {

@@ -134,6 +134,8 @@ pub enum Outcome {
     NoCertificate(CertificateRefusal),
     /// The user or the password is not in the Secret: 401.
     NoLogin(ObjectName),
+    /// TLS for the host goes to one of these endpoints as it is.
+    PassedThrough(ObjectName, Vec<SocketAddr>),
     /// There is no endpoint to ask: 503.
     Unserved(PoolState),
     /// One of these endpoints is asked.
@@ -255,6 +257,10 @@ impl Explanation {
             Ok(None) => return Err(Outcome::NoRule),
             Err(_) => return Err(Outcome::Malformed(StatusCode::BAD_REQUEST)),
         };
+        if let Some(passed) = table.passthrough(authority.host()).filter(|_| question.https) {
+            let pool = passed.pool();
+            return Err(Outcome::PassedThrough(pool.service().clone(), pool.endpoints().to_vec()));
+        }
         let limit = decision::body_limit(&route);
         if question.body > limit {
             return Err(Outcome::BodyTooLarge(limit));
@@ -362,7 +368,7 @@ impl Outcome {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NoCertificate(refusal) => refusal.status(),
             Self::NoLogin(_) => StatusCode::UNAUTHORIZED,
-            Self::Forwarded(_) => return None,
+            Self::Forwarded(_) | Self::PassedThrough(..) => return None,
         };
         Some(status)
     }

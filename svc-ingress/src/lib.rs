@@ -77,14 +77,14 @@
 //!                  +---- table (RouteTable) ----+         pure: Snapshot -> hosts, locations, pools; report
 //!                             |
 //!   hygiene, authority, path, forward, redirect, auth,    pure: what one request and one reply must be
-//!   external_auth, certificate_auth, session, variable,
-//!   target, error_page
+//!   external_auth, certificate_auth, upstream_tls, session,
+//!   variable, target, error_page
 //!   status                                                pure: what is written back into the status of Ingresses
 //!   decision                                              pure: what becomes of a request, as far as its head and its rule say
 //!   explain, check                                        pure: why that is so; what becomes of people's Ingresses here
 //!   access_log                                            pure: a line for each request, and a channel that loses rather than waits
-//!   limit, generations, metrics                           pure: what clients have asked for so far, in bounded memory
-//!   upstream, proxy_protocol                              pure: HTTP/1.1 towards backends, balancers' headers, sans-IO
+//!   limit, latency, generations, metrics                  pure: what clients have asked for so far, in bounded memory
+//!   upstream, proxy_protocol, client_hello                pure: HTTP/1.1 towards backends, balancers' headers, sans-IO
 //!   state                                                 pure: idle connections, takes `now`
 //!                             |
 //!                          driver                         hyper and rustls towards clients; tasks, timers
@@ -115,6 +115,7 @@ pub mod backend;
 mod calendar;
 pub mod certificate_auth;
 pub mod check;
+pub mod client_hello;
 pub mod config;
 mod decision;
 pub mod error;
@@ -125,6 +126,7 @@ pub mod forward;
 pub mod generations;
 pub mod htpasswd;
 pub mod hygiene;
+pub mod latency;
 pub mod limit;
 pub mod metrics;
 pub mod path;
@@ -138,6 +140,7 @@ pub mod table;
 pub mod target;
 pub mod tls;
 pub mod upstream;
+pub mod upstream_tls;
 pub mod variable;
 
 #[cfg(feature = "driver")]

@@ -12,23 +12,33 @@ mod tests;
 /// Locations that cert-manager's own Ingresses have: never redirected, never behind a login.
 const ACME: &str = "/.well-known/acme-challenge";
 
-/// The redirect from a stored `/x/` that was asked for as `/x`: status and `Location`.
+/// The redirect from a stored `/x/` that was asked for as `/x`, at our own port: status and `Location`.
 #[must_use]
 pub fn to_slash(
     route: &Route,
     https: bool,
-    authority: &Authority,
+    (authority, own_port): (&Authority, u16),
     target: &str,
 ) -> Option<(StatusCode, String)> {
     if !route.lacks_slash() {
         return None;
     }
-    let scheme = if https { "https" } else { "http" };
+    let (scheme, usual) = if https { ("https", 443) } else { ("http", 80) };
     let host = authority.host();
-    let port = authority.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let port = if route.policies().port_in_redirects {
+        Some(own_port).filter(|port| *port != usual)
+    } else {
+        authority.port()
+    };
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let (path, query) =
         target.split_once('?').map_or((target, String::new()), |(path, query)| (path, format!("?{query}")));
-    Some((StatusCode::MOVED_PERMANENTLY, format!("{scheme}://{host}{port}{path}/{query}")))
+    let location = if route.policies().relative_redirects {
+        format!("{path}/{query}")
+    } else {
+        format!("{scheme}://{host}{port}{path}/{query}")
+    };
+    Some((StatusCode::MOVED_PERMANENTLY, location))
 }
 
 /// The redirect to HTTPS: status and `Location`. Host without port; a final `/` goes unless an annotation keeps it.

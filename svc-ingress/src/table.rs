@@ -73,8 +73,9 @@ pub struct RouteTable {
     certificates: Certificates,
     default: Option<Arc<Location>>,
     default_certificate: Option<Certificate>,
-    /// How many hosts ask clients for certificates.
+    /// How many hosts ask clients for certificates, and how many are passed through.
     asking: usize,
+    passing: usize,
     problems: Vec<Problem>,
 }
 
@@ -95,6 +96,7 @@ impl RouteTable {
             default: None,
             default_certificate: None,
             asking: 0,
+            passing: 0,
             problems: Vec::new(),
         };
         table.set_defaults(snapshot);
@@ -230,6 +232,21 @@ impl RouteTable {
             return Err(Misdirected);
         }
         Ok(asked.and_then(|host| host.client_auth()))
+    }
+
+    /// Whether TLS of any host goes to endpoints as it is.
+    #[must_use]
+    pub fn passes_through(&self) -> bool {
+        self.passing > 0
+    }
+
+    /// Where TLS for this name goes as it is; `None` where it ends here.
+    #[must_use]
+    pub fn passthrough(&self, server_name: &str) -> Option<&Arc<Location>> {
+        if !self.passes_through() {
+            return None;
+        }
+        self.server(Some(server_name))?.passthrough()
     }
 
     /// The server of a name as nginx has it: a host, or what is there for all others.
@@ -380,6 +397,7 @@ impl RouteTable {
         if let Some(old) = self.hosts.get(host).cloned() {
             self.aliases.remove(host, &old);
             self.asking -= usize::from(old.client_auth().is_some());
+            self.passing -= usize::from(old.passthrough().is_some());
         }
         let members = self.members_of(host);
         if members.is_empty() {
@@ -389,6 +407,7 @@ impl RouteTable {
         let virtual_host = VirtualHost::new(host, &members, &self.config);
         self.aliases.add(host, &virtual_host);
         self.asking += usize::from(virtual_host.client_auth().is_some());
+        self.passing += usize::from(virtual_host.passthrough().is_some());
         self.hosts.insert_mut(host.to_owned(), Arc::new(virtual_host));
     }
 }

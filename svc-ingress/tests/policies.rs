@@ -15,6 +15,9 @@ mod policies {
     mod cors;
     pub(crate) mod harness;
     mod limits;
+    mod passthrough;
     mod redirects;
+    mod replies;
     mod routes;
+    mod upstream_tls;
 }

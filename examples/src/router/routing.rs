@@ -35,6 +35,9 @@ pub struct Routing {
     /// Let annotations and `ExternalName` Services name targets on this host.
     #[arg(long)]
     pub allow_local_targets: bool,
+    /// Obey the annotation `ssl-passthrough`: TLS goes to endpoints as it is.
+    #[arg(long)]
+    pub enable_ssl_passthrough: bool,
     /// Let annotations name Secrets of other namespaces.
     #[arg(long)]
     pub allow_cross_namespace: bool,
@@ -64,6 +67,7 @@ impl Routing {
             .controller(&self.controller)
             .watch_without_class(self.watch_without_class)
             .allow_local_targets(self.allow_local_targets)
+            .ssl_passthrough(self.enable_ssl_passthrough)
             .allow_cross_namespace(self.allow_cross_namespace)
             .clients(clients);
         if let Some(backend) = &self.default_backend {

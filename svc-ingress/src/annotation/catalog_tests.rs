@@ -64,6 +64,7 @@ const SAMPLES: &[Sample] = &[
     ("cors-allow-origin", "https://foo.example", CORS),
     ("cors-expose-headers", "X-One", CORS),
     ("cors-max-age", "1", CORS),
+    ("custom-headers", "more", &[]),
     ("custom-http-errors", "404,503", &[]),
     ("default-backend", "pages", &[]),
     ("denylist-source-range", "10.0.0.0/8", &[]),
@@ -75,19 +76,34 @@ const SAMPLES: &[Sample] = &[
     ("limit-allowlist", "10.0.0.0/8", LIMIT),
     ("limit-burst-multiplier", "3", LIMIT),
     ("limit-connections", "1", &[]),
+    ("limit-rate", "100", &[]),
+    ("limit-rate-after", "100", &[("limit-rate", "100")]),
     ("limit-rpm", "1", &[]),
     ("limit-rps", "1", &[]),
     ("limit-whitelist", "10.0.0.0/8", LIMIT),
+    ("load-balance", "ewma", &[]),
     ("permanent-redirect", "https://foo.example", &[]),
     ("permanent-redirect-code", "308", &[("permanent-redirect", "https://foo.example")]),
     ("preserve-trailing-slash", "true", &[]),
     ("proxy-body-size", "8m", &[]),
     ("proxy-connect-timeout", "1", &[]),
+    ("proxy-cookie-domain", "inner.example foo.example", &[]),
+    ("proxy-cookie-path", "/inner /app", &[]),
     ("proxy-next-upstream", "off", &[]),
     ("proxy-next-upstream-timeout", "1", &[]),
     ("proxy-next-upstream-tries", "1", &[]),
     ("proxy-read-timeout", "1", &[]),
+    ("proxy-redirect-from", "http://inner/", &[("proxy-redirect-to", "/")]),
+    ("proxy-redirect-to", "/", &[("proxy-redirect-from", "http://inner/")]),
     ("proxy-send-timeout", "1", &[]),
+    ("proxy-ssl-ciphers", "ECDHE-RSA-AES128-GCM-SHA256", &[]),
+    ("proxy-ssl-name", "foo.example", &[]),
+    ("proxy-ssl-protocols", "TLSv1.3", &[]),
+    ("proxy-ssl-secret", "authorities", &[]),
+    ("proxy-ssl-server-name", "on", &[]),
+    ("proxy-ssl-verify", "on", &[("proxy-ssl-secret", "authorities")]),
+    ("proxy-ssl-verify-depth", "2", &[]),
+    ("relative-redirects", "true", &[]),
     ("rewrite-target", "/$1", &[]),
     ("satisfy", "any", &[]),
     ("server-alias", "foo.example", &[]),
@@ -101,6 +117,7 @@ const SAMPLES: &[Sample] = &[
     ("session-cookie-path", "/app", SESSION),
     ("session-cookie-samesite", "Lax", SESSION),
     ("session-cookie-secure", "true", SESSION),
+    ("ssl-passthrough", "true", &[]),
     ("ssl-redirect", "false", &[]),
     ("temporal-redirect", "https://foo.example", &[]),
     ("temporal-redirect-code", "307", &[("temporal-redirect", "https://foo.example")]),
@@ -108,6 +125,7 @@ const SAMPLES: &[Sample] = &[
     ("upstream-hash-by-subset", "true", HASH),
     ("upstream-hash-by-subset-size", "5", SUBSET),
     ("upstream-vhost", "foo.example", &[]),
+    ("use-port-in-redirects", "true", &[]),
     ("use-regex", "true", &[]),
     ("whitelist-source-range", "10.0.0.0/8", &[]),
     ("x-forwarded-prefix", "/shop", &[]),
@@ -116,7 +134,8 @@ const SAMPLES: &[Sample] = &[
 fn parse(annotations: &[(&str, &str)]) -> (Policies, Vec<String>) {
     let map: BTreeMap<_, _> =
         annotations.iter().map(|(key, value)| (format!("{PREFIX}{key}"), (*value).to_owned())).collect();
-    let (policies, problems) = Policies::parse(&map, "shop", &IngressConfig::default());
+    let config = IngressConfig::builder().ssl_passthrough(true).build().unwrap();
+    let (policies, problems) = Policies::parse(&map, "shop", &config);
     (policies, problems.into_iter().map(|problem| problem.key).collect())
 }
 

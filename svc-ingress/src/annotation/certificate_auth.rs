@@ -70,7 +70,7 @@ impl CertificateAuth {
         let (namespace, others) = (reader.namespace(), reader.config().allows_cross_namespace());
         let secret = reader.read("auth-tls-secret", |text| value::object("Secret", text, namespace, others));
         let verify = reader.read("auth-tls-verify-client", VerifyClient::parse);
-        let depth = reader.read("auth-tls-verify-depth", depth);
+        let depth = reader.read("auth-tls-verify-depth", value::depth);
         let error_page = reader.read("auth-tls-error-page", error_page);
         let common_name = reader.read("auth-tls-match-cn", CommonName::parse);
         let passes = reader.read("auth-tls-pass-certificate-to-upstream", value::boolean);
@@ -157,10 +157,6 @@ impl CommonName {
             .map_err(|_| wrong())?;
         Ok(Self { text: text.to_owned(), pattern })
     }
-}
-
-fn depth(text: &str) -> Result<usize, String> {
-    text.parse::<u8>().map(usize::from).map_err(|_| "is not a number of authorities below 256".to_owned())
 }
 
 /// A whole URL: a path would be served to clients whose certificate is not believed.

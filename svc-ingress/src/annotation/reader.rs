@@ -91,6 +91,11 @@ impl<'a> Reader<'a> {
         self.problems.iter().any(|problem| problem.key.starts_with(family))
     }
 
+    /// What was noted denies every request.
+    pub(super) fn is_denied(&self) -> bool {
+        self.denied.is_some()
+    }
+
     /// Notes every annotation that nothing here obeys.
     pub(super) fn refuse_unknown(&mut self) {
         let keys: Vec<&str> = self.values.keys().copied().collect();

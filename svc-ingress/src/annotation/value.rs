@@ -45,6 +45,15 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "is not a size such as `8m`".to_owned())
 }
 
+/// Whether endpoints are chosen by how fast they answer.
+pub(super) fn by_latency(text: &str) -> Result<bool, String> {
+    match text {
+        "ewma" => Ok(true),
+        "round_robin" => Ok(false),
+        _ => Err("is neither `round_robin` nor `ewma`".to_owned()),
+    }
+}
+
 /// Whether one of several conditions is enough.
 pub(super) fn satisfy(text: &str) -> Result<bool, String> {
     match text {
@@ -80,6 +89,11 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
 pub(super) fn count(text: &str) -> Result<u32, String> {
     let negative = text.strip_prefix('-').is_some_and(|digits| digits.parse::<u32>().is_ok());
     if negative { Ok(0) } else { text.parse().map_err(|_| "is not a whole number".to_owned()) }
+}
+
+/// How many authorities may stand between a certificate and one that is believed.
+pub(super) fn depth(text: &str) -> Result<usize, String> {
+    text.parse::<u8>().map(usize::from).map_err(|_| "is not a number of authorities below 256".to_owned())
 }
 
 /// A number of any sign.

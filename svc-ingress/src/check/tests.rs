@@ -123,8 +123,7 @@ fn the_text_names_every_object_and_what_to_write_instead() {
     let expected = "\
 Ingress argocd/argocd: argocd.example
   honoured     backend-protocol
-  unsupported  ssl-passthrough is not supported yet; the requests of this Ingress are answered 503
-               instead: a Service of type LoadBalancer for the backend
+  wrong        ssl-passthrough is not enabled: `ssl_passthrough` of the configuration does it; the requests of this Ingress are answered 503
   absent       spec.rules[0].http.paths[0].backend.service: Service argocd/argocd-server does not exist: its requests are answered 503
 Ingress shop/api: shop.example
   wrong        limit-rps is not a whole number; it is ignored

@@ -42,8 +42,12 @@ impl Shown {
         host: &str,
         version: Version,
     ) -> Result<Option<Arc<Judged>>, Box<Response<ReplyBody<S>>>> {
+        // What ends here would go on in plain text.
+        if table.passthrough(host).is_some() {
+            return Err(misdirected(version));
+        }
         let policy = table.client_auth_of_request(self.server_name.as_deref(), host);
-        let policy = policy.map_err(|_| Box::new(close(status(StatusCode::MISDIRECTED_REQUEST), version)))?;
+        let policy = policy.map_err(|_| misdirected(version))?;
         let Some(auth) = policy else { return Ok(None) };
         let judged = self.judged_by(auth);
         match judged.refusal() {
@@ -66,6 +70,10 @@ impl Shown {
             }
         }
     }
+}
+
+fn misdirected<S>(version: Version) -> Box<Response<ReplyBody<S>>> {
+    Box::new(close(status(StatusCode::MISDIRECTED_REQUEST), version))
 }
 
 /// The client may show another certificate in another connection: this one ends.

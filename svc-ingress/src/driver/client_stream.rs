@@ -81,7 +81,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
         }
     }
 
-    async fn read_ahead(&mut self) -> io::Result<()> {
+    /// What was read ahead, which stays to be read.
+    pub(super) fn early(&self) -> &[u8] {
+        &self.early
+    }
+
+    /// Reads more ahead.
+    pub(super) async fn read_ahead(&mut self) -> io::Result<()> {
         self.early.reserve(4096);
         match self.stream.read_buf(&mut self.early).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),

@@ -29,6 +29,7 @@ use super::certificates::Shown;
 use super::client_stream::ClientStream;
 use super::hints::{Hinted, Hints};
 use super::measured::Measured;
+use super::passthrough;
 use super::reply::ReplyBody;
 use super::router::Router;
 use super::turns::{Turn, Turns};
@@ -84,7 +85,8 @@ pub(super) async fn serve<C: Connect>(
     router: Arc<Router<C>>,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let port = stream.local_addr()?.port();
+    let mut local = stream.local_addr()?;
+    let port = local.port();
     let tunnel = TunnelSlot::default();
     let hints = Hints::default();
     let https = tls.is_some();
@@ -100,6 +102,7 @@ pub(super) async fn serve<C: Connect>(
         let header = timeout(PROXY_PATIENCE, stream.proxy_header()).await.map_err(late)??;
         peer.address = header.source().unwrap_or(peer.address);
         peer.port = header.destination().map_or(peer.port, |destination| destination.port());
+        local = header.destination().unwrap_or(local);
         peer.https |= header.destination().is_some() && peer.port == HTTPS_PORT;
     }
     // A dual-stack listener shows IPv4 clients as ::ffff:192.0.2.1.
@@ -115,6 +118,11 @@ pub(super) async fn serve<C: Connect>(
             over_http1(stream, turns, Arc::new(peer), router, stop).await
         }
         Some(tls) => {
+            let passed = timeout(patience, passthrough::find(&mut stream, &router)).await.map_err(late)??;
+            if let Some(location) = passed {
+                let addresses = (peer.address, local);
+                return Box::pin(passthrough::run(stream, addresses, &location, &router)).await;
+            }
             let mut stream = timeout(patience, tls.accept(stream)).await.map_err(late)??;
             peer.shown = Some(Shown::new(stream.get_ref().1));
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {

@@ -70,11 +70,17 @@ impl Permit {
     }
 
     /// The endpoint to ask next.
-    pub(super) fn endpoint(&self, route: &Route, tried: &[SocketAddr]) -> Option<SocketAddr> {
+    pub(super) fn endpoint<C: Connect>(
+        &self,
+        router: &Router<C>,
+        route: &Route,
+        tried: &[SocketAddr],
+    ) -> Option<SocketAddr> {
         let pool = self.pool(route);
         let Some((affinity, session)) = self.affinity(route) else {
             return match (route.policies().upstream_hash(), &self.hash) {
                 (Some(hash), Some(key)) => hashed(pool, key, hash.endpoints(), tried),
+                _ if route.policies().balances_by_latency() => router.faster(pool.endpoints(), tried),
                 _ => pool.in_turn().find(|endpoint| !tried.contains(endpoint)),
             };
         };
@@ -209,6 +215,9 @@ pub(super) fn finish<S>(
     endpoint: Option<SocketAddr>,
     mut reply: Response<ReplyBody<S>>,
 ) -> Response<ReplyBody<S>> {
+    if let Some(rewrites) = route.policies().reply_rewrites().filter(|_| endpoint.is_some()) {
+        rewrites.apply(reply.headers_mut());
+    }
     if let (Some(permit), Some(endpoint)) = (&permit, endpoint)
         && let Some(cookie) = permit.set_cookie(route, asked, endpoint)
     {
@@ -216,6 +225,13 @@ pub(super) fn finish<S>(
     }
     if let (Some(origin), Some(cors)) = (additions.origin, route.policies().cors()) {
         cors.set(origin, reply.headers_mut());
+    }
+    for (name, value) in route.location().custom_headers() {
+        reply.headers_mut().insert(name.clone(), value.clone());
+    }
+    if let Some(rate) = route.policies().rate().filter(|_| reply.status() != StatusCode::SWITCHING_PROTOCOLS)
+    {
+        reply = reply.map(|body| body.paced(rate));
     }
     if let (Some(verdict), Some(auth)) = (additions.verdict, route.policies().external_auth()) {
         for cookie in verdict.cookies(auth.always_sets_cookie(), reply.status()) {

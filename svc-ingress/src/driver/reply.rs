@@ -11,11 +11,13 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::annotation::Rate;
 use crate::forward::keep_trailers;
 use crate::limit::UnderWay;
 use crate::upstream::Event;
 
 use super::deadline::Deadline;
+use super::paced::Pace;
 use super::upstream::{Exchange, ExchangeError, Http2Body, Key};
 
 /// The body of a response: text of the router's own, or what a backend sends.
@@ -27,12 +29,19 @@ pub(super) enum ReplyBody<S> {
     Refused(Box<Refused>),
     /// One that is counted until it is sent or given up.
     Counted(Box<(Self, UnderWay)>),
+    /// One that goes no faster than an annotation says.
+    Paced(Box<(Self, Pace)>),
 }
 
 impl<S> ReplyBody<S> {
     /// The body of a request that is counted as under way.
     pub(super) fn keeping(self, under_way: UnderWay) -> Self {
         Self::Counted(Box::new((self, under_way)))
+    }
+
+    /// The body of a reply that goes no faster.
+    pub(super) fn paced(self, rate: Rate) -> Self {
+        Self::Paced(Box::new((self, Pace::new(rate))))
     }
 }
 
@@ -153,6 +162,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
             Self::Http2(body) => body.poll(cx),
             Self::Refused(refused) => refused.poll(cx),
             Self::Counted(counted) => Pin::new(&mut counted.0).poll_frame(cx),
+            Self::Paced(paced) => {
+                let (body, pace) = &mut **paced;
+                ready!(pace.poll(cx));
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+                pace.add(data.map_or(0, Bytes::len));
+                Poll::Ready(frame)
+            }
         }
     }
 
@@ -163,6 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
             Self::Http2(body) => body.is_end_stream(),
             Self::Refused(_) => false,
             Self::Counted(counted) => counted.0.is_end_stream(),
+            Self::Paced(paced) => paced.0.is_end_stream(),
         }
     }
 
@@ -176,6 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Body for ReplyBody<S> {
             Self::Http2(body) => body.size_hint(),
             Self::Refused(refused) => SizeHint::with_exact(refused.text.len() as u64),
             Self::Counted(counted) => counted.0.size_hint(),
+            Self::Paced(paced) => paced.0.size_hint(),
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use http::request::Parts;
@@ -19,6 +20,7 @@ use crate::config::IngressConfig;
 use crate::decision;
 use crate::forward::{self, Client, Origin, REQUEST_ID};
 use crate::hygiene;
+use crate::latency::Latencies;
 use crate::limit::Limiter;
 use crate::metrics::Metrics;
 use crate::redirect;
@@ -49,6 +51,7 @@ pub(super) struct Router<C: Connect> {
     pub(super) logins: Logins,
     pub(super) limiter: Arc<Limiter>,
     pub(super) answers: Answers,
+    latencies: Arc<Mutex<Latencies>>,
     pub(super) names: Names,
     /// What the limiter's time counts from.
     pub(super) started: Instant,
@@ -78,6 +81,7 @@ impl<C: Connect> Router<C> {
             logins,
             limiter: Arc::default(),
             answers: Answers::default(),
+            latencies: Arc::default(),
             names: Names::default(),
             started: Instant::now(),
             counting,
@@ -97,6 +101,7 @@ impl<C: Connect> Router<C> {
         Self {
             limiter: Arc::clone(&self.limiter),
             answers: self.answers.clone(),
+            latencies: Arc::clone(&self.latencies),
             names: self.names.clone(),
             started: self.started,
             ..forked
@@ -137,11 +142,12 @@ impl<C: Connect> Router<C> {
         let target = parts.uri.path_and_query().cloned();
         let target = target.unwrap_or(PathAndQuery::from_static("/"));
         let table = self.table.load_full();
-        let certificate = match peer.shown.as_ref().map(|shown| shown.judge(&table, authority.host(), version)) {
-            Some(Err(reply)) => return *reply,
-            Some(Ok(judged)) => judged,
-            None => None,
-        };
+        let certificate =
+            match peer.shown.as_ref().map(|shown| shown.judge(&table, authority.host(), version)) {
+                Some(Err(reply)) => return *reply,
+                Some(Ok(judged)) => judged,
+                None => None,
+            };
         let route = match table.find(authority.host(), target.as_str()) {
             Ok(Some(Found::Route(route))) => route,
             Ok(Some(Found::Redirect(found))) => {
@@ -213,6 +219,18 @@ impl<C: Connect> Router<C> {
                 policy::finish(Some(permit), additions, route, asked, endpoint, reply)
             }
         }
+    }
+
+    /// The endpoint that has answered faster lately, of two.
+    pub(super) fn faster(&self, endpoints: &[SocketAddr], tried: &[SocketAddr]) -> Option<SocketAddr> {
+        let (lot, now) = (self.random(), self.started.elapsed());
+        self.latencies.lock().unwrap_or_else(PoisonError::into_inner).choose(endpoints, tried, lot, now)
+    }
+
+    /// An endpoint has answered, or failed, in this time.
+    pub(super) fn answered(&self, endpoint: SocketAddr, took: Duration) {
+        let now = self.started.elapsed();
+        self.latencies.lock().unwrap_or_else(PoisonError::into_inner).observe(endpoint, took, now);
     }
 
     /// One that nobody can guess from others.

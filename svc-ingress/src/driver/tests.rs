@@ -34,6 +34,7 @@ mod limits;
 mod login;
 mod proxied;
 mod redirects;
+mod replies;
 mod retry;
 mod status;
 mod tls;

@@ -1,7 +1,7 @@
 //! A request on its way to one endpoint after the other, until one answers.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
@@ -26,6 +26,7 @@ use failure::Failure;
 pub(super) use fetch::{Fetch, fetch};
 pub(super) use http2::{Http2Body, Senders};
 pub(super) use kept::Shared;
+use link::Hop;
 pub(super) use link::Key;
 pub(super) use outgoing::{Outgoing, RequestId, Told};
 pub(super) use page::in_place;
@@ -63,7 +64,7 @@ pub(super) async fn send<C: Connect>(
     loop {
         let current = newer.as_ref().unwrap_or(route);
         let pool = permit.pool(current);
-        let Some(endpoint) = permit.endpoint(current, &tried) else { break };
+        let Some(endpoint) = permit.endpoint(router, current, &tried) else { break };
         let asked_at = logged.is_some().then(Instant::now);
         let answered = ask(router, outgoing, current, endpoint).await;
         if let (Some(logged), Some(asked_at)) = (logged.as_mut(), asked_at) {
@@ -115,16 +116,21 @@ async fn ask<C: Connect>(
     route: &Route,
     endpoint: SocketAddr,
 ) -> Result<Answered<C::Stream>, Failure> {
-    match route.policies().protocol() {
-        protocol if protocol.is_http2() => {
-            // In a box, so that the future of every HTTP/1.1 request is not as large as this one.
-            let asked = Box::pin(http2::ask(router, outgoing, route.policies(), (endpoint, protocol)));
-            asked.await.map(Answered::Http2)
-        }
-        protocol => {
-            http1::ask(router, outgoing, route.policies(), (endpoint, protocol)).await.map(Answered::Http1)
-        }
+    let hop = Hop::of(route.location(), endpoint);
+    let begun = hop.policies.balances_by_latency().then(Instant::now);
+    let answered = if hop.protocol.is_http2() {
+        // In a box, so that the future of every HTTP/1.1 request is not as large as this one.
+        let asked = Box::pin(http2::ask(router, outgoing, hop));
+        asked.await.map(Answered::Http2)
+    } else {
+        http1::ask(router, outgoing, hop).await.map(Answered::Http1)
+    };
+    if let Some(begun) = begun {
+        // Who fails at once is not fast.
+        let least = if answered.is_err() { hop.policies.connect_timeout() } else { Duration::ZERO };
+        router.answered(endpoint, begun.elapsed().max(least));
     }
+    answered
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Answered<S> {
@@ -178,7 +184,7 @@ where
         }
         ReplyBody::Text(bytes::Bytes::new())
     } else {
-        let key = (endpoint, route.policies().protocol());
+        let key = Hop::of(route.location(), endpoint).key();
         ReplyBody::Backend(BackendBody::new(answer.exchange, key))
     };
     let mut response = Response::new(body);

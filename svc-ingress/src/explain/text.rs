@@ -69,6 +69,10 @@ impl Display for Outcome {
                 write!(f, "{refusal}: nobody can over plain HTTP")
             }
             Self::NoLogin(secret) => write!(f, "basic authentication: no such login in Secret {secret}"),
+            Self::PassedThrough(service, endpoints) => {
+                let endpoints: Vec<_> = endpoints.iter().map(ToString::to_string).collect();
+                write!(f, "TLS is passed through to Service {service}, by {}", endpoints.join(" or "))
+            }
             Self::Unserved(state) => f.write_str(unserved(*state)),
             Self::Forwarded(forwarded) => Display::fmt(forwarded, f),
         }

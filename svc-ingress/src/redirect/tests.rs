@@ -89,13 +89,27 @@ fn a_missing_final_slash_is_added_under_nginx() {
     for (path_type, path, request, expected) in rows {
         let table = table(&nginx, "", path_type, path, false);
         let route = table.route("foo.example", request).unwrap();
-        let found = to_slash(&route, false, &authority, request)
+        let found = to_slash(&route, false, (&authority, 80), request)
             .map(|(status, location)| (status.as_u16(), location));
         assert_eq!(
             found,
             expected.map(|location| (301, location.to_owned())),
             "{path_type} {path} {request}"
         );
+    }
+    let n = "nginx.ingress.kubernetes.io";
+    let (relative, port) =
+        (format!("{n}/relative-redirects: \"true\""), format!("{n}/use-port-in-redirects: \"true\""));
+    let rows = [
+        (relative.as_str(), 8443, "/x/?a=b"),
+        (&port, 8443, "http://foo.example:8443/x/?a=b"),
+        (&port, 80, "http://foo.example/x/?a=b"),
+    ];
+    for (annotation, own, location) in rows {
+        let table = table(&nginx, annotation, "Prefix", "/x/", false);
+        let route = table.route("foo.example", "/x?a=b").unwrap();
+        let found = to_slash(&route, false, (&authority, own), "/x?a=b").map(|(_, location)| location);
+        assert_eq!(found.as_deref(), Some(location));
     }
     let strict = IngressConfig::builder().mode(Mode::Strict).build().unwrap();
     assert!(table(&strict, "", "Exact", "/x/", false).route("foo.example", "/x").is_none());

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use svc_model::{
     Ingress, IngressBackend, IngressPath, IngressTls, Kind, ObjectName, ObjectRef, PathType, Problem,
     Snapshot,
@@ -14,6 +14,7 @@ use crate::annotation::{AnnotationProblem, AuthSecretType, BasicAuth, Policies, 
 use crate::config::{IngressConfig, Mode};
 use crate::htpasswd::Htpasswd;
 use crate::tls::Certificate;
+use crate::upstream_tls::Credentials;
 use crate::variable::Interpolated;
 
 use super::certificates::Certificates;
@@ -54,8 +55,10 @@ pub(super) struct Compiled {
     pub(super) policies: Arc<Policies>,
     pub(super) users: Option<Arc<Htpasswd>>,
     pub(super) auth_fields: Arc<[(HeaderName, Interpolated)]>,
+    pub(super) custom_headers: Arc<[(HeaderName, HeaderValue)]>,
     pub(super) error_backend: Option<Arc<Location>>,
     pub(super) client_auth: Asked,
+    pub(super) upstream_tls: Option<Credentials>,
     pub(super) denied: Option<String>,
     pub(super) default: Option<Arc<Pool>>,
     hosts: BTreeMap<String, CompiledHost>,
@@ -82,8 +85,10 @@ impl Compiled {
             policies: Arc::new(policies),
             users: None,
             auth_fields: Arc::default(),
+            custom_headers: Arc::default(),
             error_backend: None,
             client_auth: Asked::Nothing,
+            upstream_tls: None,
             default: None,
             hosts: BTreeMap::new(),
             dependencies: BTreeSet::new(),
@@ -99,10 +104,13 @@ impl Compiled {
             compiled.report(annotation_field(&problem.key), problem.message);
         }
         compiled.add_rules(ingress, snapshot, config.mode());
+        compiled.check_passthrough();
         compiled.add_tls(ingress, snapshot, certificates);
         compiled.add_users(snapshot);
         compiled.add_external_auth(snapshot);
         compiled.add_error_pages(snapshot, config);
+        compiled.add_upstream_tls(snapshot);
+        compiled.add_custom_headers(snapshot, config);
         compiled
     }
 
@@ -170,6 +178,19 @@ impl Compiled {
                 let Some(compiled) = self.path(path, snapshot, mode, field) else { continue };
                 self.hosts.entry(host.to_owned()).or_default().paths.push(compiled);
             }
+        }
+    }
+
+    /// TLS is passed through by a host's name, and to one Service: that of its path `/`.
+    fn check_passthrough(&mut self) {
+        if !self.policies.ssl_passthrough() {
+            return;
+        }
+        let lacks = |(host, compiled): (&String, &CompiledHost)| {
+            host.is_empty() || !compiled.paths.iter().any(|path| path.path == "/")
+        };
+        if self.hosts.iter().any(lacks) {
+            self.deny("ssl-passthrough", "needs a path `/` in each rule, and a host".to_owned());
         }
     }
 
@@ -285,6 +306,47 @@ impl Compiled {
         }
     }
 
+    fn add_upstream_tls(&mut self, snapshot: &Snapshot) {
+        let policies = Arc::clone(&self.policies);
+        let Some(policy) = policies.upstream_tls() else { return };
+        let Some(name) = policy.secret() else {
+            self.upstream_tls = Some(Credentials::default());
+            return;
+        };
+        self.dependencies.insert(Dependency::Secret(name.clone()));
+        let found = snapshot.secret(name).ok_or_else(|| {
+            self.absent.insert(annotation_field("proxy-ssl-secret"));
+            format!("Secret {name} does not exist: create it with `ca.crt`, or with `tls.crt` and `tls.key`")
+        });
+        let read = |secret| Credentials::from_secret(secret, policy.verifies());
+        match found.and_then(|secret| read(secret).map_err(|error| format!("Secret {name} {error}"))) {
+            Ok(credentials) => self.upstream_tls = Some(credentials),
+            Err(message) => self.deny("proxy-ssl-secret", message),
+        }
+    }
+
+    fn add_custom_headers(&mut self, snapshot: &Snapshot, config: &IngressConfig) {
+        let policies = Arc::clone(&self.policies);
+        let Some(name) = policies.custom_headers() else { return };
+        self.dependencies.insert(Dependency::ConfigMap(name.clone()));
+        let field = annotation_field("custom-headers");
+        let Some(map) = snapshot.config_map(name) else {
+            self.absent.insert(field.clone());
+            return self.report(field, format!("ConfigMap {name} does not exist: it is ignored"));
+        };
+        let mut headers = Vec::new();
+        for (key, value) in map.data() {
+            match custom_header(key, value, config) {
+                Ok(header) => headers.push(header),
+                Err(message) => {
+                    let message = format!("ConfigMap {name} entry `{key}` {message}: it is left out");
+                    self.report(field.as_str(), message);
+                }
+            }
+        }
+        self.custom_headers = headers.into();
+    }
+
     fn add_error_pages(&mut self, snapshot: &Snapshot, config: &IngressConfig) {
         let policies = Arc::clone(&self.policies);
         let Some(service) = policies.error_pages().and_then(|pages| pages.backend()) else { return };
@@ -344,6 +406,19 @@ fn fields(name: &ObjectName, snapshot: &Snapshot) -> Result<Vec<(HeaderName, Int
         field(entry).map_err(|message: String| format!("ConfigMap {name} entry `{}` {message}", entry.0))
     };
     map.data().iter().map(named).collect()
+}
+
+/// A field that the configuration allows to be set.
+fn custom_header(
+    name: &str,
+    value: &str,
+    config: &IngressConfig,
+) -> Result<(HeaderName, HeaderValue), &'static str> {
+    let name: HeaderName = name.parse().map_err(|_| "is no field's name")?;
+    if !config.allowed_response_headers().contains(&name) {
+        return Err("is none of the fields that the configuration allows (`allow_response_header`)");
+    }
+    Ok((name, value.parse().map_err(|_| "has a value that cannot stand in a field")?))
 }
 
 /// A name of lower-case labels (RFC 1123), perhaps with `*.` before it; no address.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use regex::bytes::Regex;
 use svc_model::ObjectName;
 
@@ -12,6 +12,7 @@ use crate::certificate_auth::ClientAuth;
 use crate::config::IngressConfig;
 use crate::htpasswd::Htpasswd;
 use crate::metrics::Counters;
+use crate::upstream_tls::EndpointTls;
 
 use crate::variable::Interpolated;
 
@@ -47,8 +48,10 @@ pub struct Location {
     pub(super) pool: Arc<Pool>,
     pub(super) canary: Option<CanaryPool>,
     pub(super) auth_fields: Arc<[(HeaderName, Interpolated)]>,
+    pub(super) custom_headers: Arc<[(HeaderName, HeaderValue)]>,
     pub(super) error_backend: Option<Arc<Location>>,
     pub(super) client_auth: Option<Arc<ClientAuth>>,
+    pub(super) upstream_tls: Option<EndpointTls>,
     pub(super) tls: bool,
     pub(super) certified: bool,
     /// Where its requests are counted, once there was one.
@@ -69,8 +72,10 @@ impl Location {
             pool,
             canary: None,
             auth_fields: Arc::default(),
+            custom_headers: Arc::default(),
             error_backend: None,
             client_auth: None,
+            upstream_tls: None,
             tls: false,
             certified: false,
             counters: OnceLock::new(),
@@ -137,6 +142,12 @@ impl Location {
         &self.auth_fields
     }
 
+    /// `custom-headers`: further fields for replies.
+    #[must_use]
+    pub fn custom_headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.custom_headers
+    }
+
     /// `default-backend`: where pages for errors come from.
     #[must_use]
     pub fn error_backend(&self) -> Option<&Arc<Location>> {
@@ -147,6 +158,12 @@ impl Location {
     #[must_use]
     pub fn client_auth(&self) -> Option<&Arc<ClientAuth>> {
         self.client_auth.as_ref()
+    }
+
+    /// How endpoints are spoken to over TLS, where annotations say so.
+    #[must_use]
+    pub fn upstream_tls(&self) -> Option<&EndpointTls> {
+        self.upstream_tls.as_ref()
     }
 
     /// A `spec.tls` entry lists the host.
@@ -191,6 +208,12 @@ impl fmt::Display for Location {
         }
         if let Some(auth) = self.client_auth() {
             write!(f, ", certificates of clients by Secret {}", auth.policy().secret())?;
+        }
+        if let Some(tls) = self.upstream_tls().filter(|tls| tls.policy().verifies()) {
+            write!(f, ", endpoints verified as {}", tls.name().to_str())?;
+        }
+        if self.policies.ssl_passthrough() && self.path == "/" {
+            f.write_str(", TLS passed through")?;
         }
         if let Some(canary) = &self.canary {
             write!(f, ", canary Ingress {} -> {}", canary.ingress(), canary.pool())?;

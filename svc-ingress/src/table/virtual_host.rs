@@ -10,6 +10,7 @@ use crate::certificate_auth::ClientAuth;
 use crate::config::{IngressConfig, Mode};
 use crate::rewrite::pattern;
 use crate::tls::Certificate;
+use crate::upstream_tls::EndpointTls;
 
 use super::canary::Canaries;
 use super::client_auth::Asked;
@@ -37,6 +38,7 @@ pub(super) struct VirtualHost {
     www: bool,
     app_root: Option<String>,
     client_auth: Option<Arc<ClientAuth>>,
+    passthrough: Option<Arc<Location>>,
 }
 
 impl VirtualHost {
@@ -84,6 +86,11 @@ impl VirtualHost {
         let default = members.iter().find_map(|(member, _)| Some((member, member.default.as_ref()?)));
         merged.fallback =
             default.map(|(member, pool)| Arc::new(site.location(member, "/", Matching::Default, pool)));
+        let passes = |location: &&Arc<Location>| {
+            location.policies.ssl_passthrough() && location.path == "/" && location.denied.is_none()
+        };
+        let passthrough = merged.locations().find(passes).cloned();
+        merged.passthrough = passthrough;
         merged.problems.extend(candidates.problems());
         merged.bytes.sort_by_key(|location| std::cmp::Reverse(location.path.len()));
         merged.patterns.sort_by(|a, b| b.path.len().cmp(&a.path.len()).then_with(|| b.path.cmp(&a.path)));
@@ -111,6 +118,11 @@ impl VirtualHost {
     /// Where `/` is redirected to.
     pub(super) fn app_root(&self) -> Option<&str> {
         self.app_root.as_deref()
+    }
+
+    /// Where TLS goes as it is.
+    pub(super) fn passthrough(&self) -> Option<&Arc<Location>> {
+        self.passthrough.as_ref()
     }
 
     /// What the host asks of its clients' certificates.
@@ -281,15 +293,22 @@ impl Site<'_> {
             users: member.users.clone(),
             denied: member.denied.clone().or_else(|| self.denied.clone()),
             client_auth: self.client_auth.clone(),
+            upstream_tls: upstream_tls(member, pool),
             pool: Arc::clone(pool),
             canary: None,
             auth_fields: Arc::clone(&member.auth_fields),
+            custom_headers: Arc::clone(&member.custom_headers),
             error_backend: member.error_backend.clone(),
             tls: self.tls,
             certified: self.certified,
             counters: OnceLock::new(),
         }
     }
+}
+
+fn upstream_tls(member: &Compiled, pool: &Pool) -> Option<EndpointTls> {
+    let policy = member.policies.upstream_tls().filter(|_| member.policies.protocol().is_secure())?;
+    Some(EndpointTls::new(policy.clone(), member.upstream_tls.clone()?, pool.service()))
 }
 
 fn is_regex(member: &Compiled, paths: &[CompiledPath]) -> bool {

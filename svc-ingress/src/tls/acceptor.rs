@@ -69,7 +69,8 @@ impl Acceptor {
             let verifier = Arc::new(Unjudged::new(auth.authorities().names()));
             server_config(&self.resolver, Some(verifier)).ok().map(Arc::new)
         };
-        auth.handshake(make).ok_or_else(|| io::Error::other("TLS with certificates of clients cannot be set up"))
+        auth.handshake(make)
+            .ok_or_else(|| io::Error::other("TLS with certificates of clients cannot be set up"))
     }
 }
 

@@ -58,6 +58,18 @@ impl Authorities {
         Ok(Self { anchors: anchors.into(), revoked: revoked.into(), source })
     }
 
+    /// The same without lists of what was revoked.
+    #[must_use]
+    pub fn without_lists(mut self) -> Self {
+        self.revoked = Arc::default();
+        self
+    }
+
+    /// The text that they were read from.
+    pub(crate) fn source(&self) -> &[u8] {
+        &self.source[0]
+    }
+
     /// The authorities' names, for a client that has several certificates.
     #[must_use]
     pub fn names(&self) -> Vec<DistinguishedName> {

@@ -4,14 +4,22 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::sign::SingleCertAndKey;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme,
+    SupportedProtocolVersion,
+};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
+use webpki::KeyUsage;
 
 use crate::backend::BackendProtocol;
+use crate::upstream_tls::EndpointTls;
 
-use super::provider;
+use super::{Authorities, provider};
 
 /// What handshakes with endpoints are made with.
 #[derive(Clone)]
@@ -21,14 +29,46 @@ pub(crate) struct Connectors {
 }
 
 impl Connectors {
+    /// Any certificate is taken, and none is shown.
     pub(crate) fn new() -> Result<Self, rustls::Error> {
+        Self::with(provider(), rustls::ALL_VERSIONS, |_| {}, None)
+    }
+
+    /// Certificates are taken and shown as the annotations of an Ingress ask for.
+    pub(crate) fn of_annotations(tls: &EndpointTls) -> Result<Self, rustls::Error> {
+        let policy = tls.policy();
+        let versions: Vec<&SupportedProtocolVersion> =
+            rustls::ALL_VERSIONS.iter().copied().filter(|version| policy.speaks(version.version)).collect();
+        let mut offered = CryptoProvider::clone(&provider());
+        offered.cipher_suites.retain(|suite| policy.offers(suite.suite()));
+        let shown = tls.shown().map(|shown| {
+            let key = rustls::sign::CertifiedKey::clone(shown.certified_key());
+            Arc::new(SingleCertAndKey::from(key))
+        });
+        let set = |config: &mut ClientConfig| {
+            config.enable_sni = policy.sends_name();
+            if let Some(shown) = &shown {
+                config.client_auth_cert_resolver = Arc::<SingleCertAndKey>::clone(shown);
+            }
+        };
+        let believed = tls.authorities().map(|authorities| (authorities.clone(), policy.depth()));
+        Self::with(Arc::new(offered), &versions, set, believed)
+    }
+
+    fn with(
+        offered: Arc<CryptoProvider>,
+        versions: &[&'static SupportedProtocolVersion],
+        set: impl Fn(&mut ClientConfig),
+        believed: Option<(Authorities, usize)>,
+    ) -> Result<Self, rustls::Error> {
         let connector = |alpn: Option<&[u8]>| {
             let builder =
-                ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-            let verifier = Arc::new(Unverified { provider: provider() });
+                ClientConfig::builder_with_provider(Arc::clone(&offered)).with_protocol_versions(versions)?;
+            let verifier = Arc::new(Verifier { believed: believed.clone(), provider: provider() });
             let mut config =
                 builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
             config.alpn_protocols = alpn.map(<[u8]>::to_vec).into_iter().collect();
+            set(&mut config);
             Ok::<_, rustls::Error>(TlsConnector::from(Arc::new(config)))
         };
         Ok(Self { http1: connector(None)?, http2: connector(Some(b"h2"))? })
@@ -45,21 +85,30 @@ impl std::fmt::Debug for Connectors {
     }
 }
 
-/// Takes any certificate; that the endpoint holds its key is still proven.
+/// Takes certificates that these authorities vouch for and that are for the name; any without authorities. That the endpoint
+/// holds its key is proven in either case.
 #[derive(Debug)]
-struct Unverified {
+struct Verifier {
+    /// With how many others may stand between.
+    believed: Option<(Authorities, usize)>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Unverified {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
         _: &[u8],
-        _: UnixTime,
+        now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        if let Some((authorities, depth)) = &self.believed {
+            let chain: Vec<CertificateDer<'_>> = std::iter::once(leaf).chain(others).cloned().collect();
+            let verified = authorities.verify(&chain, *depth, KeyUsage::server_auth(), now);
+            verified.map_err(|reason| CertificateError::Other(OtherError(Arc::new(reason))))?;
+            verify_server_name(&ParsedCertificate::try_from(leaf)?, name)?;
+        }
         Ok(ServerCertVerified::assertion())
     }
 

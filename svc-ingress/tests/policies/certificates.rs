@@ -57,7 +57,7 @@ fn indent(text: &str) -> String {
     text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-fn secret(name: &str, data: &[(&str, &str)]) -> String {
+pub(crate) fn secret(name: &str, data: &[(&str, &str)]) -> String {
     let data: String = data.iter().map(|(key, text)| format!("  {key}: |\n{}", indent(text))).collect();
     format!(
         "---\nkind: Secret\napiVersion: v1\nmetadata: {{name: {name}, namespace: shop}}\nstringData:\n{data}"
@@ -65,7 +65,7 @@ fn secret(name: &str, data: &[(&str, &str)]) -> String {
 }
 
 /// A certificate of the server's own, for all of these hosts.
-fn server_secret(hosts: &[&str]) -> (String, String, String) {
+pub(crate) fn server_secret(hosts: &[&str]) -> (String, String, String) {
     let issued =
         rcgen::generate_simple_self_signed(hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>());
     let issued = issued.unwrap();
@@ -74,7 +74,7 @@ fn server_secret(hosts: &[&str]) -> (String, String, String) {
 }
 
 /// An Ingress of a host with the certificate of the server.
-fn secure(name: &str, host: &str, annotations: &[&str]) -> String {
+pub(crate) fn secure(name: &str, host: &str, annotations: &[&str]) -> String {
     let tls = format!("  ingressClassName: nginx\n  tls: [{{hosts: [{host}], secretName: web-tls}}]\n");
     ingress(name, host, annotations, "web").replace("  ingressClassName: nginx\n", &tls)
 }

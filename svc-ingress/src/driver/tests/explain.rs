@@ -203,6 +203,7 @@ fn outcome(outcome: &Outcome) -> &'static str {
         Outcome::Forbidden => "forbidden",
         Outcome::NoCertificate(_) => "no certificate",
         Outcome::NoLogin(_) => "no login",
+        Outcome::PassedThrough(..) => "passed through",
         Outcome::Unserved(_) => "unserved",
         Outcome::Forwarded(_) => "forwarded",
     }

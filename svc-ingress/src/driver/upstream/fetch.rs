@@ -10,14 +10,13 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::annotation::Policies;
-use crate::backend::BackendProtocol;
 use crate::driver::router::Router;
 use crate::state::Pooled;
 use crate::sys::Connect;
 use crate::upstream::Event;
 
 use super::http1::{self, Answer};
-use super::link::{Key, Link};
+use super::link::{Hop, Key, Link};
 use super::{Failure, Outgoing};
 
 /// A body that is longer ends its connection.
@@ -41,12 +40,11 @@ pub(in crate::driver) async fn fetch<C: Connect>(
 ) -> Result<(StatusCode, HeaderMap), Failure> {
     let mut outgoing = Outgoing::bodiless(&mut request.parts, request.target, request.host);
     let Some(name) = request.tls else {
-        let key = (request.address, BackendProtocol::Http);
-        let answer = http1::ask(router, &mut outgoing, policies, key).await?;
-        return Ok(finish(Some(key), answer));
+        let hop = Hop::plain(request.address, policies);
+        let answer = http1::ask(router, &mut outgoing, hop).await?;
+        return Ok(finish(Some(hop.key()), answer));
     };
-    let key = (request.address, BackendProtocol::Https);
-    let link = Link::connect_named(router, key, name, policies.connect_timeout()).await?;
+    let link = Link::connect_named(router, request.address, name, policies.connect_timeout()).await?;
     let now = Instant::now();
     let connection = Pooled::new(link, now);
     let answer = http1::exchange(router, connection, &mut outgoing, policies, now).await?;

@@ -12,7 +12,7 @@ use crate::sys::Connect;
 use crate::upstream::{Event, RequestFraming, ResponseError, ResponseHead};
 
 use super::exchange::{Exchange, ExchangeError, Pauses, Sending};
-use super::link::{Key, Link};
+use super::link::{Hop, Key, Link};
 use super::{Failure, Outgoing};
 
 /// A response's head with the rest of its exchange.
@@ -26,9 +26,9 @@ pub(super) struct Answer<S> {
 pub(super) async fn ask<C: Connect>(
     router: &Router<C>,
     outgoing: &mut Outgoing<'_>,
-    policies: &Policies,
-    key: Key,
+    hop: Hop<'_>,
 ) -> Result<Answer<C::Stream>, Failure> {
+    let (key, policies) = (hop.key(), hop.policies);
     let now = Instant::now();
     // An upgrade gets a connection that is surely open.
     let idle = if outgoing.upgrade.is_some() {
@@ -45,7 +45,7 @@ pub(super) async fn ask<C: Connect>(
             result => return result,
         }
     }
-    let link = Link::connect(router, key, policies.connect_timeout()).await?;
+    let link = Link::connect(router, hop).await?;
     let now = Instant::now();
     exchange(router, Pooled::new(link, now), outgoing, policies, now).await
 }

@@ -19,12 +19,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::annotation::Policies;
+use crate::backend::BackendProtocol;
 use crate::driver::deadline::Deadline;
 use crate::driver::router::Router;
 use crate::forward::keep_trailers;
 use crate::sys::Connect;
 
-use super::link::{Key, Link};
+use super::link::{Hop, Key, Link};
 use super::outgoing::RequestBody;
 use super::{ExchangeError, Failure, Outgoing};
 
@@ -69,34 +70,31 @@ impl fmt::Debug for Senders {
 pub(super) async fn ask<C: Connect>(
     router: &Router<C>,
     outgoing: &mut Outgoing<'_>,
-    policies: &Policies,
-    key: Key,
+    hop: Hop<'_>,
 ) -> Result<Response<Http2Body>, Failure> {
+    let policies = hop.policies;
     let progress = Progress::default();
-    let mut request = request(outgoing, key, &progress);
-    if let Some(sender) = router.senders.find(key) {
+    let mut request = request(outgoing, hop.protocol, &progress);
+    if let Some(sender) = router.senders.find(hop.key()) {
         match exchange(sender, request, &progress, policies).await {
             Err((_, Some(unsent))) => request = *unsent,
             result => return result.map_err(|(failure, _)| failure),
         }
     }
-    let sender = connect(router, policies, key).await?;
+    let sender = connect(router, hop).await?;
     exchange(sender, request, &progress, policies).await.map_err(|(failure, _)| failure)
 }
 
-async fn connect<C: Connect>(
-    router: &Router<C>,
-    policies: &Policies,
-    key: Key,
-) -> Result<SendRequest<Upload>, Failure> {
-    let link = Link::connect(router, key, policies.connect_timeout()).await?;
+async fn connect<C: Connect>(router: &Router<C>, hop: Hop<'_>) -> Result<SendRequest<Upload>, Failure> {
+    let link = Link::connect(router, hop).await?;
     let mut builder = Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PING);
     let handshake = builder.handshake(TokioIo::new(link)).await;
     let (sender, connection) = handshake.map_err(|error| Failure::Connect(std::io::Error::other(error)))?;
-    router.senders.insert(key, sender.clone(), async move {
+    let endpoint = hop.endpoint;
+    router.senders.insert(hop.key(), sender.clone(), async move {
         if let Err(error) = connection.await {
-            tracing::debug!(endpoint = %key.0, %error, "connection to the endpoint ended");
+            tracing::debug!(%endpoint, %error, "connection to the endpoint ended");
         }
     });
     Ok(sender)
@@ -137,7 +135,7 @@ async fn exchange(
 }
 
 /// The request with the pseudo-fields of HTTP/2 as its target.
-fn request(outgoing: &mut Outgoing<'_>, (_, protocol): Key, progress: &Progress) -> Request<Upload> {
+fn request(outgoing: &mut Outgoing<'_>, protocol: BackendProtocol, progress: &Progress) -> Request<Upload> {
     let body = Upload { body: outgoing.body.take(), progress: progress.clone() };
     let mut request = Request::new(body);
     *request.method_mut() = outgoing.parts.method.clone();
