@@ -1,12 +1,15 @@
 //! What the embedder sets.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 use svc_model::ObjectName;
 
+use crate::annotation::{self, AnnotationProblem, ExternalAuth};
 use crate::error::ConfigError;
 
 mod clients;
@@ -82,6 +85,7 @@ pub struct IngressConfig {
     cross_namespace: bool,
     local_targets: bool,
     response_headers: Vec<HeaderName>,
+    global_auth: Option<Arc<ExternalAuth>>,
     passthrough: bool,
     passthrough_proxy_header: bool,
     body_size: u64,
@@ -106,6 +110,7 @@ impl Default for IngressConfig {
             cross_namespace: false,
             local_targets: false,
             response_headers: Vec::new(),
+            global_auth: None,
             passthrough: false,
             passthrough_proxy_header: false,
             body_size: 1024 * 1024,
@@ -123,7 +128,12 @@ impl IngressConfig {
     /// Begins from the defaults, which are those of ingress-nginx.
     #[must_use]
     pub fn builder() -> IngressConfigBuilder {
-        IngressConfigBuilder { config: Self::default(), default_backend: None, default_certificate: None }
+        IngressConfigBuilder {
+            config: Self::default(),
+            default_backend: None,
+            default_certificate: None,
+            global_auth: BTreeMap::new(),
+        }
     }
 
     /// How paths are read.
@@ -184,6 +194,12 @@ impl IngressConfig {
     #[must_use]
     pub fn allowed_response_headers(&self) -> &[HeaderName] {
         &self.response_headers
+    }
+
+    /// Who decides which requests may pass, of Ingresses that do not say so themselves.
+    #[must_use]
+    pub fn global_auth(&self) -> Option<&ExternalAuth> {
+        self.global_auth.as_deref()
     }
 
     /// Whether the annotation `ssl-passthrough` is obeyed.
@@ -247,6 +263,7 @@ pub struct IngressConfigBuilder {
     config: IngressConfig,
     default_backend: Option<String>,
     default_certificate: Option<String>,
+    global_auth: BTreeMap<String, String>,
 }
 
 impl IngressConfigBuilder {
@@ -311,6 +328,17 @@ impl IngressConfigBuilder {
     #[must_use]
     pub fn allow_local_targets(mut self, allow: bool) -> Self {
         self.config.local_targets = allow;
+        self
+    }
+
+    /// Asks a server about the requests of all Ingresses that name none themselves (`global-auth-url` and its family). Settings
+    /// are named like the annotations: `auth-url`, `auth-method`, `auth-signin` and so on.
+    #[must_use]
+    pub fn global_auth<K: Into<String>, V: Into<String>>(
+        mut self,
+        settings: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.global_auth = settings.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         self
     }
 
@@ -395,6 +423,12 @@ impl IngressConfigBuilder {
         let mut config = self.config;
         config.default_backend = self.default_backend.map(|text| text.parse()).transpose()?;
         config.default_certificate = self.default_certificate.map(secret_name).transpose()?;
+        let auth = annotation::external_auth(&self.global_auth, &config);
+        let wrong = |problem: AnnotationProblem| ConfigError::GlobalAuth {
+            key: problem.key,
+            message: problem.message,
+        };
+        config.global_auth = auth.map_err(wrong)?.map(Arc::new);
         let timeouts = [
             ("connect_timeout", config.connect_timeout),
             ("read_timeout", config.read_timeout),

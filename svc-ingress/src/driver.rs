@@ -31,6 +31,7 @@ mod hints;
 mod logged;
 mod login;
 mod measured;
+mod mirror;
 mod names;
 mod paced;
 mod pages;

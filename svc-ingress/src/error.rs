@@ -19,6 +19,14 @@ pub enum ConfigError {
         /// As given.
         text: String,
     },
+    /// What decides for all Ingresses who may pass.
+    #[error("global_auth {key} {message}")]
+    GlobalAuth {
+        /// The setting, named like the annotation.
+        key: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// A timeout of zero would fail every request.
     #[error("{field} is zero: every request would fail")]
     ZeroTimeout {

@@ -1,6 +1,7 @@
 //! How Ingresses are read: the options that serving, checking and explaining share.
 
 use clap::{Args, ValueEnum};
+use http::HeaderName;
 use ipnet::IpNet;
 use svc_ingress::config::Clients;
 use svc_ingress::{IngressConfig, Mode};
@@ -38,6 +39,12 @@ pub struct Routing {
     /// Obey the annotation `ssl-passthrough`: TLS goes to endpoints as it is.
     #[arg(long)]
     pub enable_ssl_passthrough: bool,
+    /// Ask this server about the requests of all Ingresses that name none themselves.
+    #[arg(long, value_name = "URL")]
+    pub global_auth_url: Option<String>,
+    /// Let `custom-headers` set this field of replies; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub allow_response_header: Vec<HeaderName>,
     /// Let annotations name Secrets of other namespaces.
     #[arg(long)]
     pub allow_cross_namespace: bool,
@@ -72,6 +79,12 @@ impl Routing {
             .clients(clients);
         if let Some(backend) = &self.default_backend {
             config = config.default_backend(backend);
+        }
+        if let Some(url) = &self.global_auth_url {
+            config = config.global_auth([("auth-url", url)]);
+        }
+        for name in &self.allow_response_header {
+            config = config.allow_response_header(name.clone());
         }
         if let Some(secret) = &self.default_cert {
             config = config.default_certificate(secret);

@@ -10,6 +10,7 @@ const BASIC: &[(&str, &str)] = &[("auth-type", "basic"), ("auth-secret", "users"
 const CERTIFICATES: &[(&str, &str)] = &[("auth-tls-secret", "authorities")];
 const EXTERNAL: &[(&str, &str)] = &[("auth-url", "https://auth.example/")];
 const KEPT: &[(&str, &str)] = &[("auth-url", "https://auth.example/"), ("auth-cache-key", "$remote_user")];
+const MIRROR: &[(&str, &str)] = &[("mirror-target", "https://second.example")];
 const SIGN_IN: &[(&str, &str)] =
     &[("auth-url", "https://auth.example/"), ("auth-signin", "https://auth.example/")];
 const CANARY: &[(&str, &str)] = &[("canary", "true")];
@@ -71,6 +72,7 @@ const SAMPLES: &[Sample] = &[
     ("disable-proxy-intercept-errors", "true", &[("custom-http-errors", "404")]),
     ("enable-access-log", "false", &[]),
     ("enable-cors", "true", &[]),
+    ("enable-global-auth", "false", &[]),
     ("force-ssl-redirect", "true", &[]),
     ("from-to-www-redirect", "true", &[]),
     ("limit-allowlist", "10.0.0.0/8", LIMIT),
@@ -82,6 +84,9 @@ const SAMPLES: &[Sample] = &[
     ("limit-rps", "1", &[]),
     ("limit-whitelist", "10.0.0.0/8", LIMIT),
     ("load-balance", "ewma", &[]),
+    ("mirror-host", "foo.example", MIRROR),
+    ("mirror-request-body", "off", MIRROR),
+    ("mirror-target", "https://second.example$request_uri", &[]),
     ("permanent-redirect", "https://foo.example", &[]),
     ("permanent-redirect-code", "308", &[("permanent-redirect", "https://foo.example")]),
     ("preserve-trailing-slash", "true", &[]),
@@ -134,7 +139,11 @@ const SAMPLES: &[Sample] = &[
 fn parse(annotations: &[(&str, &str)]) -> (Policies, Vec<String>) {
     let map: BTreeMap<_, _> =
         annotations.iter().map(|(key, value)| (format!("{PREFIX}{key}"), (*value).to_owned())).collect();
-    let config = IngressConfig::builder().ssl_passthrough(true).build().unwrap();
+    let config = IngressConfig::builder()
+        .ssl_passthrough(true)
+        .global_auth([("auth-url", "https://all.example")])
+        .build()
+        .unwrap();
     let (policies, problems) = Policies::parse(&map, "shop", &config);
     (policies, problems.into_iter().map(|problem| problem.key).collect())
 }

@@ -1,22 +1,20 @@
 //! `auth-url` and its family: another server decides which requests may pass.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
 use svc_model::ObjectName;
 
-use crate::authority::Authority;
-use crate::target;
 use crate::variable::{Interpolated, Variable};
 
 use super::reader::Reader;
+use super::url::Url;
 use super::value;
 
 /// Who is asked, and what becomes of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalAuth {
-    url: AuthUrl,
+    url: Url,
     method: Option<Method>,
     sign_in: Option<SignIn>,
     response_headers: Vec<HeaderName>,
@@ -24,14 +22,6 @@ pub struct ExternalAuth {
     set_headers: Option<ObjectName>,
     always_set_cookie: bool,
     cache: Option<AuthCache>,
-}
-
-/// A URL in its parts, each with variables.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct AuthUrl {
-    https: bool,
-    authority: Interpolated,
-    target: Interpolated,
 }
 
 /// `auth-signin`: where clients are sent that are not logged in.
@@ -66,7 +56,7 @@ impl ExternalAuth {
         let local = reader.config().allows_local_targets();
         let param = reader.read("auth-signin-redirect-param", value::token);
         let auth = Self {
-            url: reader.read("auth-url", |text| AuthUrl::parse(text, local))?,
+            url: reader.read("auth-url", |text| Url::parse(text, local))?,
             method: reader.read("auth-method", method),
             sign_in: reader.read("auth-signin", |text| SignIn::parse(text, param.as_deref().unwrap_or("rd"))),
             response_headers: reader.read("auth-response-headers", response_headers).unwrap_or_default(),
@@ -149,42 +139,6 @@ impl ExternalAuth {
     pub fn cache(&self) -> Option<&AuthCache> {
         self.cache.as_ref()
     }
-}
-
-impl AuthUrl {
-    fn parse(text: &str, local: bool) -> Result<Self, String> {
-        let (https, rest) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
-            (Some(rest), _) => (false, rest),
-            (None, Some(rest)) => (true, rest),
-            (None, None) => return Err("does not begin with `http://` or `https://`".to_owned()),
-        };
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at(end);
-        let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-        if target.contains('#') {
-            return Err("has a fragment".to_owned());
-        }
-        let authority = Interpolated::parse(authority)?;
-        if !authority.variables().all(Variable::is_of_host) {
-            let message = "names a server by a variable that clients choose: only `$host` and what the Ingress says may stand there";
-            return Err(message.to_owned());
-        }
-        if authority.variables().next().is_none() {
-            let parsed = Authority::parse(authority.as_str()).ok_or("does not name a server")?;
-            if !local && is_local_name(parsed.host()) {
-                return Err(format!(
-                    "is at {}, which is this machine: `allow_local_targets` would permit it",
-                    parsed.host()
-                ));
-            }
-        }
-        Ok(Self { https, authority, target: Interpolated::parse(&target)? })
-    }
-}
-
-fn is_local_name(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(target::is_local)
 }
 
 impl SignIn {

@@ -6,7 +6,6 @@ const INSTEAD: &[(&[&str], &str)] = &[
         &["auth-snippet"],
         "`auth-proxy-set-headers` for fields, `auth-method` and `auth-cache-key` for the rest",
     ),
-    (&["enable-global-auth"], "`auth-url` on each Ingress that needs a login"),
     (
         &[
             "enable-modsecurity",
@@ -22,7 +21,6 @@ const INSTEAD: &[(&[&str], &str)] = &[
     ),
     (&["enable-rewrite-log"], "`ingress explain`, which says what a path is rewritten to"),
     (&["fastcgi-index", "fastcgi-params-configmap"], "a web server in the pod that speaks HTTP"),
-    (&["mirror-host", "mirror-request-body", "mirror-target"], "let the backend copy its requests"),
     (&["stream-snippet"], "a Service of type LoadBalancer for TCP and UDP"),
 ];
 

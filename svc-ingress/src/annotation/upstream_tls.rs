@@ -55,7 +55,7 @@ impl UpstreamTls {
         }
         let (namespace, others) = (reader.namespace(), reader.config().allows_cross_namespace());
         let secret = reader.read("proxy-ssl-secret", |text| value::object("Secret", text, namespace, others));
-        let verify = reader.read("proxy-ssl-verify", switch).unwrap_or(false);
+        let verify = reader.read("proxy-ssl-verify", value::switch).unwrap_or(false);
         if verify && reader.text("proxy-ssl-secret").is_none() {
             reader.refuse(
                 "proxy-ssl-verify",
@@ -66,7 +66,7 @@ impl UpstreamTls {
         let name = reader.read("proxy-ssl-name", |text| {
             ServerName::try_from(text.to_owned()).map_err(|_| "is not a name such as web.shop.svc".to_owned())
         });
-        let sends_name = reader.read("proxy-ssl-server-name", switch).unwrap_or(false);
+        let sends_name = reader.read("proxy-ssl-server-name", value::switch).unwrap_or(false);
         let protocols = reader.read("proxy-ssl-protocols", protocols).unwrap_or_default();
         let ciphers = ciphers(reader);
         if reader.has_refused("proxy-ssl-") && reader.is_denied() {
@@ -116,14 +116,6 @@ impl UpstreamTls {
     pub fn offers(&self, suite: CipherSuite) -> bool {
         let chosen = CIPHERS.iter().any(|(_, known)| *known == suite);
         self.ciphers.is_empty() || !chosen || self.ciphers.contains(&suite)
-    }
-}
-
-fn switch(text: &str) -> Result<bool, String> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("is neither `on` nor `off`".to_owned()),
     }
 }
 

@@ -16,6 +16,15 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
+/// As nginx writes it.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("is neither `on` nor `off`".to_owned()),
+    }
+}
+
 /// Whole seconds, at least one; a final `s` is allowed.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     match text.strip_suffix('s').unwrap_or(text).parse::<u32>() {

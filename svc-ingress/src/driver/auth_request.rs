@@ -1,6 +1,5 @@
 //! External authentication: asks the server, or remembers what it said.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,9 +13,9 @@ use crate::external_auth::{self, Verdict};
 use crate::generations::Generations;
 use crate::sys::Connect;
 use crate::table::Route;
-use crate::target;
 use crate::variable::Scope;
 
+use super::names::bare;
 use super::router::Router;
 use super::upstream::{Fetch, fetch};
 
@@ -107,7 +106,8 @@ async fn request<C: Connect>(
     fields: HeaderMap,
 ) -> Result<(StatusCode, HeaderMap), String> {
     let port = server.port().unwrap_or(if auth.is_https() { 443 } else { 80 });
-    let addresses = resolve(router, server.host(), port).await?;
+    let local = router.table.load().config().allows_local_targets();
+    let addresses = router.names.allowed(server.host(), port, local).await?;
     let name = bare(server.host()).to_owned();
     let tls = if auth.is_https() {
         Some(ServerName::try_from(name).map_err(|_| "its name cannot be asked for over TLS".to_owned())?)
@@ -125,24 +125,4 @@ async fn request<C: Connect>(
         }
     }
     Err(last)
-}
-
-/// The addresses of a server, none of them the router's own machine unless that is allowed.
-async fn resolve<C: Connect>(router: &Router<C>, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    let local = router.table.load().config().allows_local_targets();
-    let found = match bare(host).parse::<IpAddr>() {
-        Ok(address) => vec![SocketAddr::new(address, port)],
-        Err(_) => router.names.resolve(host, port).await.map_err(|error| format!("its name: {error}"))?,
-    };
-    let allowed: Vec<_> =
-        found.iter().copied().filter(|address| local || !target::is_local(address.ip())).collect();
-    if allowed.is_empty() && !found.is_empty() {
-        return Err("it is on this machine, which is not allowed".to_owned());
-    }
-    Ok(allowed)
-}
-
-/// A host without the brackets of an IPv6 address.
-fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }

@@ -33,6 +33,7 @@ use super::auth_request::Answers;
 use super::logged::Logged;
 use super::login::Logins;
 use super::measured::{Measured, Record};
+use super::mirror::{self, Mirrors};
 use super::names::Names;
 use super::pages::labels;
 use super::policy::{self, Additions};
@@ -53,6 +54,7 @@ pub(super) struct Router<C: Connect> {
     pub(super) answers: Answers,
     latencies: Arc<Mutex<Latencies>>,
     pub(super) names: Names,
+    pub(super) mirrors: Mirrors,
     /// What the limiter's time counts from.
     pub(super) started: Instant,
     /// Where requests are counted, and as which worker.
@@ -83,6 +85,7 @@ impl<C: Connect> Router<C> {
             answers: Answers::default(),
             latencies: Arc::default(),
             names: Names::default(),
+            mirrors: Mirrors::default(),
             started: Instant::now(),
             counting,
             logging,
@@ -208,6 +211,9 @@ impl<C: Connect> Router<C> {
                 let target = route.target().unwrap_or(asked.target.as_str());
                 let host = decision::backend_host(route, asked.scope(parts, route), asked.host());
                 let mut outgoing = Outgoing::new(parts, body, target, &host, told, limit);
+                if let Some(mirror) = route.policies().mirror() {
+                    mirror::begin(self, mirror, route, asked, &mut outgoing);
+                }
                 let (reply, endpoint) = send(self, &mut outgoing, route, &permit, asked, logged).await;
                 let reply = if route.policies().error_pages().is_some() {
                     let reply = (reply, endpoint.is_some());

@@ -32,6 +32,7 @@ mod http1;
 mod hygiene;
 mod limits;
 mod login;
+mod mirror;
 mod proxied;
 mod redirects;
 mod replies;

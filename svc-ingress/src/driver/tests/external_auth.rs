@@ -289,3 +289,34 @@ fn nobody_waits_for_the_body_of_an_answer() {
         }
     });
 }
+
+#[test]
+fn one_server_decides_for_all_that_name_none() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let config = IngressConfig::builder().allow_local_targets(true);
+    let config = config.global_auth([("auth-url", url.as_str()), ("auth-response-headers", "X-User")]);
+    let open = annotation(&[("enable-global-auth", "false")]);
+    let text = ingress("foo.example", "", "") + &ingress("open.example", &open, "");
+    with_server(config.build().unwrap(), &text, |running| async move {
+        let listener = TcpListener::from_std(listener).unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                while let Some(head) = read_head(&mut stream).await {
+                    stream.write_all(by_authorization(&head).as_bytes()).await.unwrap();
+                }
+            }
+        });
+        running.apply(&service(&[echo().await])).await;
+        let (refused, _) = ask(running.http(), &[]).await;
+        assert_eq!(refused.status(), 401);
+        let (passed, body) = ask(running.http(), &[("authorization", "good")]).await;
+        assert!(passed.status() == 200 && body.contains("x-user: jane"), "{body}");
+        let mut client = client(running.http()).await;
+        assert_eq!(fetch(&mut client, "open.example", "/").await.0, 200);
+    });
+    let wrong = IngressConfig::builder().global_auth([("auth-url", "ftp://auth.example")]).build();
+    let message = wrong.unwrap_err().to_string();
+    assert!(message.starts_with("global_auth auth-url does not begin with `http://`"), "{message}");
+}

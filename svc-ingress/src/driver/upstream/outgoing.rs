@@ -12,6 +12,7 @@ use hyper::body::{Frame, Incoming};
 
 use crate::backend::is_idempotent;
 use crate::driver::hints::Hints;
+use crate::driver::mirror::Tee;
 use crate::forward::{Client, ToBackend, keep_trailers, upgrade};
 use crate::upstream::{Expected, RequestFraming, RequestHead};
 
@@ -96,6 +97,19 @@ impl<'a> Outgoing<'a> {
         Self { parts, target, host, told: None, hints: None, upgrade: None, framing, body }
     }
 
+    /// The client's own head.
+    pub(in crate::driver) fn parts(&self) -> &Parts {
+        self.parts
+    }
+
+    /// Has the body copied as it passes.
+    pub(in crate::driver) fn copy_to(&mut self, tee: Tee) {
+        match self.body.as_mut().filter(|body| body.incoming.is_some()) {
+            Some(body) => body.tee = Some(Box::new(tee)),
+            None => tee.end(),
+        }
+    }
+
     pub(super) fn method(&self) -> &Method {
         &self.parts.method
     }
@@ -119,7 +133,7 @@ impl<'a> Outgoing<'a> {
     }
 
     /// The fields of HTTP/2.
-    pub(super) fn headers(&self) -> HeaderMap {
+    pub(in crate::driver) fn headers(&self) -> HeaderMap {
         match &self.told {
             Some(told) => self.to_backend(told).to_map(),
             None => self.parts.headers.clone(),
@@ -156,6 +170,8 @@ pub(in crate::driver) struct RequestBody {
     given: usize,
     trailers_given: bool,
     whole: bool,
+    /// Who gets a copy.
+    tee: Option<Box<Tee>>,
 }
 
 impl RequestBody {
@@ -168,6 +184,7 @@ impl RequestBody {
             given: 0,
             trailers_given: false,
             whole: true,
+            tee: None,
         }
     }
 
@@ -213,6 +230,7 @@ impl RequestBody {
         let frame = match ready!(Pin::new(incoming).poll_frame(cx)) {
             None => {
                 self.incoming = None;
+                self.end_copy();
                 return Poll::Ready(self.last());
             }
             Some(Err(error)) => return Poll::Ready(Some(Err(ExchangeError::Client(error)))),
@@ -224,6 +242,7 @@ impl RequestBody {
                 let mut trailers = frame.into_trailers().unwrap_or_default();
                 keep_trailers(&mut trailers);
                 (self.trailers, self.incoming) = (Some(Box::new(trailers)), None);
+                self.end_copy();
                 Poll::Ready(self.last())
             }
         }
@@ -231,6 +250,9 @@ impl RequestBody {
 
     fn take(&mut self, data: Bytes) -> Result<Bytes, ExchangeError> {
         self.left = self.left.checked_sub(data.len() as u64).ok_or(ExchangeError::BodyTooLarge)?;
+        if self.tee.as_mut().is_some_and(|tee| !tee.add(&data)) {
+            self.tee = None;
+        }
         let kept: usize = self.kept.iter().map(Bytes::len).sum();
         self.whole &= kept + data.len() <= MAX_KEPT;
         if self.whole {
@@ -240,6 +262,12 @@ impl RequestBody {
             (self.kept, self.given) = (Vec::new(), 0);
         }
         Ok(data)
+    }
+
+    fn end_copy(&mut self) {
+        if let Some(tee) = self.tee.take() {
+            tee.end();
+        }
     }
 
     fn last(&mut self) -> Option<Result<Frame<Bytes>, ExchangeError>> {
