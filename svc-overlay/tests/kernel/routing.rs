@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("switching_direct_routing_on_and_off_loses_not_one_packet", switch_under_traffic),
         trial("a_change_of_mode_leaves_nothing_of_the_former_one", change_of_mode),
         trial("settings_of_the_device_are_changed_live_or_by_a_new_one_with_all_peers", settings),
+        trial("packets_have_the_vni_and_the_port_of_their_overlay", other_tunnel),
         trial("checksum_offload_is_switched_off_and_again_after_the_device_was_lost", checksums),
     ]
 }
@@ -176,6 +177,23 @@ async fn settings(lab: Lab) -> Result {
     assert_eq!((device.learning, device.gbp, device.mtu), (false, true, 1450));
     assert_ne!(index(&kernel), first, "made anew");
     assert_eq!((kernel.fdb.len(), our_routes(&server2).await?.len()), (1, 1));
+    Ok(())
+}
+
+async fn other_tunnel(lab: Lab) -> Result {
+    let leases = Leases::new();
+    let tunnel = |builder: OverlayBuilder| builder.vni(7).port(4789).gbp(true).learning(true);
+    let [server2, server3] = pair(&lab, &leases, tunnel).await?;
+    let kernel = server3.kernel().await?;
+    assert_eq!(kernel.devices.keys().collect::<Vec<_>>(), ["flannel.7"]);
+    let (web, a) = server2.pod(&lab, "web-0", "10.244.2.65").await?;
+    let (far, b) = server3.pod(&lab, "far", "10.244.5.104").await?;
+    let _server = echo(&web, 9376).await?;
+    let mut wire = server2.host.capture("eth0").await?;
+    assert_eq!(seen_from(&far, (a.address(), 9376)).await?, b.address());
+    let packet = wire.find(Duration::from_secs(5), |packet| packet.vxlan().is_some()).await?;
+    let numbers = (packet.udp().map(|udp| udp.dst_port), packet.vxlan().map(|vxlan| vxlan.vni));
+    assert_eq!(numbers, (Some(4789), Some(7)), "{packet}");
     Ok(())
 }
 
