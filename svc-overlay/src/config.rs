@@ -12,9 +12,11 @@ use crate::mac::Mac;
 use crate::netconf::Mode;
 use crate::subnet_env::SubnetEnv;
 
+mod args;
 mod builder;
 
-pub use builder::{AddressArg, NetworkArg, OverlayBuilder};
+pub use args::{AddressArg, NetworkArg};
+pub use builder::OverlayBuilder;
 
 /// The default VXLAN network identifier, as flannel's.
 pub const DEFAULT_VNI: u32 = 1;
@@ -55,6 +57,8 @@ pub struct Stack {
     pub public_ip: IpAddr,
     /// The address that the node itself has there: another one where a router between it and its peers translates.
     pub local: IpAddr,
+    /// Whether another address of the device takes the place of `local` when that is gone.
+    pub follows: bool,
     /// The MAC address that the VXLAN device is given.
     pub mac: Mac,
 }
@@ -138,6 +142,20 @@ impl Config {
         SubnetEnv::new(networks, self.stacks.iter().map(|stack| stack.subnet), mtu, self.masquerade)
     }
 
+    /// The same node at these addresses of its own. Peers know it by them where they knew it by the former ones.
+    #[cfg(feature = "driver")]
+    pub(crate) fn at(&self, addresses: &BTreeMap<Family, IpAddr>) -> Config {
+        let mut config = self.clone();
+        for stack in &mut config.stacks {
+            let Some(address) = addresses.get(&stack.family()) else { continue };
+            if stack.public_ip == stack.local {
+                stack.public_ip = *address;
+            }
+            stack.local = *address;
+        }
+        config
+    }
+
     /// What a kernel has to be asked for.
     #[must_use]
     pub fn scope(&self) -> Scope {
@@ -197,7 +215,7 @@ impl Config {
 }
 
 fn check_stack(stack: &Stack) -> Result<(), ConfigError> {
-    let Stack { network, subnet, public_ip, local, mac } = stack;
+    let Stack { network, subnet, public_ip, local, mac, .. } = stack;
     let longest = if stack.family() == Family::V4 { 30 } else { 126 };
     if !network.contains(subnet) {
         return Err(ConfigError::new("subnet", format!("{subnet} lies outside the network {network}")));

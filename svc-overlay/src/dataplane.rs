@@ -1,9 +1,11 @@
 //! What the driver needs from a kernel. [`sys`](crate::System) is the real one, [`Fake`](crate::fake::Fake) one in memory.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use crate::error::Error;
+use crate::interface::Interfaces;
 use crate::kernel::{Kernel, Scope};
 use crate::operation::Operation;
 use crate::pod::Port;
@@ -16,6 +18,13 @@ pub trait Dataplane: Send {
     ///
     /// When the kernel cannot be asked.
     fn list(&mut self, scope: &Scope) -> Result<Kernel, Error>;
+
+    /// Its links, and from where these addresses are reached.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot be asked.
+    fn interfaces(&mut self, targets: &[IpAddr]) -> Result<Interfaces, Error>;
 
     /// Makes the operations one after another; one result each, in order. A failure does not stop those behind it.
     fn apply(&mut self, operations: &[Operation]) -> Vec<Result<(), Error>>;

@@ -15,16 +15,20 @@ use crate::sys::System;
 
 mod addresses;
 mod advance;
+mod lingering;
 mod pods;
 mod publishing;
 mod readiness;
 mod reconcile;
 mod run;
+mod underlay;
 
+use lingering::Lingering;
 pub use pods::Pods;
 use pods::Request;
 use publishing::Clock;
 use run::{Driver, Files};
+use underlay::Place;
 
 /// One node's part of an overlay: build it, then [`drive`](Self::drive) it.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub struct Overlay {
     registry: Arc<dyn Registry>,
     files: Files,
     interval: Duration,
+    place: Place,
+    lingering: Lingering,
     sender: mpsc::UnboundedSender<Request>,
     receiver: mpsc::UnboundedReceiver<Request>,
 }
@@ -50,9 +56,12 @@ impl Overlay {
 
     pub(crate) fn new(config: Config, builder: OverlayBuilder) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let OverlayBuilder { registry, subnet_env, ipam_directory, reconcile: interval, .. } = builder;
-        let files = Files { subnet_env, ipam_directory };
-        Overlay { config, registry, files, interval, sender, receiver }
+        let OverlayBuilder {
+            registry, subnet_env, ipam_directory, reconcile: interval, linger, query, ..
+        } = builder;
+        let (files, place) = (Files { subnet_env, ipam_directory }, Place::new(query));
+        let lingering = Lingering::new(linger);
+        Overlay { config, registry, files, interval, place, lingering, sender, receiver }
     }
 
     /// The checked configuration.
@@ -74,6 +83,13 @@ impl Overlay {
     /// attaching a pod takes a few milliseconds. It ends when the handle is dropped, and after
     /// [`Handle::clean_up`]. Dropping the future leaves the kernel as it is: traffic goes on, and a later overlay of
     /// the same configuration adopts everything.
+    ///
+    /// Should the underlay device lose this node's address and have another one of the family, the node moves there: the
+    /// lease is published with it under the same subnet and MAC address, the VXLAN device is made anew, and all peers with it.
+    /// One of the same network is taken at once and before others, of another network after a second; otherwise the order is
+    /// that of [`Interface::addresses`](crate::Interface::addresses), of those that the query given to
+    /// [`OverlayBuilder::interface`] finds. While there is none, what is programmed stays and the missing address is a
+    /// [`Problem`](crate::Problem), also where [`OverlayBuilder::local`] holds it fast.
     pub fn drive(self) -> (Handle, impl Future<Output = ()> + Send) {
         self.drive_on(System::new())
     }

@@ -32,7 +32,9 @@ const ATTEMPTS: u64 = 10;
 ///
 /// A key without an etcd lease is a reservation: it stays whatever happens, also when its node publishes or withdraws.
 /// Leases are taken and renewed by transactions: a key that is another node's meanwhile is [`RegistryError::Taken`],
-/// never overwritten. Where flannel would give two nodes one IPv4 subnet with two IPv6 ones, this registry does not.
+/// never overwritten. A node that gets another address on the underlay keeps its key while its process lives; one that is started
+/// anew at another address is another node, as flannel's is, until its former lease expires. Where flannel would give two
+/// nodes one IPv4 subnet with two IPv6 ones, this registry does not.
 ///
 /// Connections are made when they are needed, in a tokio runtime with I/O and time. While etcd cannot be reached, what
 /// is programmed goes on; a watch comes back where it was, and reads everything again if etcd has forgotten where that is.
@@ -125,17 +127,19 @@ impl Etcd {
     async fn publish(&self, lease: Lease) -> Result<Published, RegistryError> {
         for _ in 0..ATTEMPTS {
             let entry = self.store.entry(&lease.key()).await?;
+            if let Some(entry) = &entry {
+                self.own(entry, &lease)?;
+            }
+            self.store.begins(&lease);
             let revision = match &entry {
                 None => self.take(&lease).await?,
-                Some(entry) => {
-                    self.own(entry, &lease)?;
-                    self.store.replace(entry, &lease).await?
-                }
+                Some(entry) => self.store.replace(entry, &lease).await?,
             };
             let Some(revision) = revision else {
                 self.name_the_owner(&lease).await?;
                 continue;
             };
+            self.store.is_done(&lease);
             let published = Published::new(number(revision));
             let forever = entry.is_some_and(|entry| entry.is_reservation());
             return Ok(if forever { published } else { published.renew_in(self.store.renew_in()) });
@@ -161,14 +165,16 @@ impl Etcd {
         Err(RegistryError::Unavailable(format!("the key of {lease} changes all the time; try again")))
     }
 
-    /// Whether the key is this node's: flannel knows nodes by their addresses.
+    /// Whether the key is this node's: flannel knows nodes by their addresses. One that has moved since is known by what it had
+    /// published before.
     fn own(&self, entry: &Entry, lease: &Lease) -> Result<(), RegistryError> {
         let place = self.store.lease_key(&entry.name);
         let held = entry.lease().map_err(|error| RegistryError::Config {
             place: format!("etcd key {place}"),
             problem: format!("{error}; repair or delete it"),
         })?;
-        if held.public_ip() == lease.public_ip() { Ok(()) } else { Err(taken(&held, lease)) }
+        let own = held.public_ip() == lease.public_ip() || self.store.has_written(&held, lease.node());
+        if own { Ok(()) } else { Err(taken(&held, lease)) }
     }
 
     /// Fails when another node holds one of the subnets, under whatever key.

@@ -16,6 +16,7 @@ use crate::config::{accept_ra, forward};
 use crate::dataplane::Dataplane;
 use crate::error::Error;
 use crate::family::Family;
+use crate::interface::{Interface, Interfaces};
 use crate::kernel::{Bridge, Device, FdbEntry, Found, Kernel, Neighbour, PodPort, Route, Scope, Underlay};
 use crate::mark::Mark;
 use crate::masquerade::Rules;
@@ -78,6 +79,20 @@ impl Fake {
         let mut state = self.lock();
         if let Some(link) = state.links.get_mut(name) {
             link.addresses.insert(address);
+        }
+        state.notify();
+    }
+
+    /// Takes an address from a link, with the routes that the kernel drops along with the last one of the family.
+    pub fn delete_address(&self, name: &str, address: IpAddr) {
+        let mut state = self.lock();
+        if let Some(link) = state.links.get_mut(name) {
+            link.addresses.retain(|net| net.addr() != address);
+            let last = !link.addresses.iter().any(|net| Family::of_net(*net) == Family::of(address));
+            state.routes.retain(|route| {
+                let of_family = Family::of_net(route.destination) == Family::of(address);
+                !(last && of_family && route.device == name)
+            });
         }
         state.notify();
     }
@@ -150,6 +165,10 @@ impl Dataplane for Fake {
         Ok(self.lock().kernel(scope))
     }
 
+    fn interfaces(&mut self, targets: &[IpAddr]) -> Result<Interfaces, Error> {
+        Ok(self.lock().interfaces(targets))
+    }
+
     fn apply(&mut self, operations: &[Operation]) -> Vec<Result<(), Error>> {
         let mut state = self.lock();
         operations.iter().map(|operation| state.make(operation)).collect()
@@ -218,6 +237,23 @@ impl State {
             None => self.links.iter().find(|(_, link)| holds(link))?,
         };
         Some(Underlay::new(name, link.index, link.mtu()).with_addresses(link.addresses.clone()))
+    }
+
+    /// Whoever is on a link's own network is reached from there; no route leads out.
+    fn interfaces(&self, targets: &[IpAddr]) -> Interfaces {
+        let links = self.links.iter().filter(|(_, link)| link.up);
+        let addresses = || links.clone().flat_map(|(_, link)| &link.addresses);
+        let source = |target: &IpAddr| {
+            let near = addresses().find(|net| net.contains(target))?;
+            Some((*target, near.addr()))
+        };
+        let found =
+            |(name, link): (&String, &Link)| Interface::new(name, link.addresses.iter().map(IpNet::addr));
+        Interfaces {
+            links: links.clone().map(found).collect(),
+            sources: targets.iter().filter_map(source).collect(),
+            ..Interfaces::default()
+        }
     }
 
     /// Deletes a link and what hangs on it.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::family::Family;
 
@@ -69,14 +70,15 @@ impl fmt::Display for Interface {
 /// assert_eq!(chosen.name, "eth1");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Default)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct InterfaceQuery {
     wanted: Vec<Wanted>,
 }
 
-type Pattern = Box<dyn Fn(&str) -> bool + Send + Sync>;
+type Pattern = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
+#[derive(Clone)]
 enum Wanted {
     Iface(String),
     Matching(String, Pattern),
@@ -101,7 +103,7 @@ impl InterfaceQuery {
         called: impl Into<String>,
         pattern: impl Fn(&str) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.wanted.push(Wanted::Matching(called.into(), Box::new(pattern)));
+        self.wanted.push(Wanted::Matching(called.into(), Arc::new(pattern)));
         self
     }
 

@@ -73,6 +73,16 @@
 //! A restarted process finds all of it again, pods' addresses included, and writes nothing that is right. A link or
 //! route of somebody else's with a name or destination of ours is an [`Obstacle`]: reported and left alone.
 //!
+//! # When something goes
+//!
+//! | what goes | what is done |
+//! |---|---|
+//! | device, route, neighbour, FDB entry, rule, MTU, MAC address | put back, by notification or the next whole comparison |
+//! | the underlay device's address, and it has another one | the node moves there with its subnet and MAC address: [`Overlay::drive`]. The VXLAN device is made anew: changed in place it would go on sending from the former address for as long as the kernel remembers an IPv6 route |
+//! | that address, and there is no other | what is programmed stays; [`Status::problems`] names the address, [`Status::is_ready`] is false until it is back |
+//! | the registry | what is programmed stays and is mended; when the registry is back, peers whose leases expired meanwhile stay for [`OverlayBuilder::linger`], unless somebody else has their subnet or address |
+//! | a peer's lease otherwise | its entries, at once |
+//!
 //! # Needs
 //!
 //! | what | needs |

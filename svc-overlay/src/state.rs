@@ -19,6 +19,7 @@ pub struct Status {
     pub(crate) lease: Option<Lease>,
     pub(crate) ready: bool,
     pub(crate) peers: usize,
+    pub(crate) lingering: usize,
     pub(crate) operations: u64,
     pub(crate) problems: Vec<Problem>,
 }
@@ -36,7 +37,8 @@ impl Status {
         self.lease.as_ref()
     }
 
-    /// Whether pods may come, and the registry was told so: the lease is published, the kernel was in step after that.
+    /// Whether pods may come, and the registry was told so: the lease is published, the kernel was in step after that, and the
+    /// underlay device has had the address ever since.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.ready
@@ -52,6 +54,12 @@ impl Status {
     #[must_use]
     pub fn peers(&self) -> usize {
         self.peers
+    }
+
+    /// How many of the peers have no lease any more, and stay a while: see [`OverlayBuilder::linger`](crate::OverlayBuilder::linger).
+    #[must_use]
+    pub fn lingering(&self) -> usize {
+        self.lingering
     }
 
     /// How many operations were made on the kernel since the start. An adopted kernel that is right needs none.
@@ -77,7 +85,7 @@ pub enum Problem {
     Unreadable(LeaseError),
     /// Something of somebody else's is in the way.
     Obstacle(Obstacle),
-    /// No link has the node's public address, or the name that was given.
+    /// No link has the node's own address, and the name if one was given.
     NoUnderlay(String),
     /// The kernel refused; the text names operation and object.
     Kernel(String),
@@ -92,7 +100,7 @@ impl fmt::Display for Problem {
             Problem::Unreadable(error) => write!(f, "{error}; the peer is not programmed"),
             Problem::Obstacle(obstacle) => obstacle.fmt(f),
             Problem::NoUnderlay(what) => {
-                write!(f, "no link with {what}; set it up, or name the underlay device")
+                write!(f, "no link with {what}; set it up, or say which address the node has there")
             }
             Problem::Kernel(text) => f.write_str(text),
             Problem::Registry(error) => error.fmt(f),

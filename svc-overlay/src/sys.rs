@@ -1,10 +1,12 @@
 //! The kernel's side: netlink sockets, `/proc/sys`, and the threads that enter a pod's network namespace.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use crate::dataplane::Dataplane;
 use crate::error::Error;
+use crate::interface::Interfaces;
 use crate::kernel::{Kernel, Scope};
 use crate::operation::Operation;
 use crate::pod::Port;
@@ -75,10 +77,15 @@ impl Dataplane for System {
                 .collect::<Result<_, Error>>()?;
         }
         if let Some(events) = &mut self.events {
-            events.underlay = kernel.underlay.as_ref().map(|underlay| underlay.index);
+            // Of one that is gone it is still told when it comes back.
+            events.underlay = kernel.underlay.as_ref().map(|underlay| underlay.index).or(events.underlay);
             events.devices = kernel.devices.values().map(|device| device.index).collect();
         }
         Ok(kernel)
+    }
+
+    fn interfaces(&mut self, targets: &[IpAddr]) -> Result<Interfaces, Error> {
+        interfaces::list(targets.iter().copied())
     }
 
     fn apply(&mut self, operations: &[Operation]) -> Vec<Result<(), Error>> {

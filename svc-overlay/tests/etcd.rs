@@ -320,10 +320,15 @@ async fn a_server_that_asks_for_certificates_lets_in_who_has_one() {
 
 /// Drives n2 (10.5.2.0/24) on a kernel in memory, with leases of four seconds.
 fn drive(endpoint: &str) -> (Fake, Handle) {
+    drive_node(endpoint, 2)
+}
+
+fn drive_node(endpoint: &str, number: u8) -> (Fake, Handle) {
     let etcd = Etcd::builder([endpoint]).lease_time(Duration::from_secs(4), Duration::from_secs(2));
-    let overlay = Overlay::builder("10.5.0.0/16").lease(&lease(2, 2)).registry(etcd.build().unwrap());
+    let overlay =
+        Overlay::builder("10.5.0.0/16").lease(&lease(number, number)).registry(etcd.build().unwrap());
     let kernel = Fake::new();
-    kernel.add_link("eth0", "172.20.10.2/24".parse().unwrap(), 1500);
+    kernel.add_link("eth0", format!("172.20.10.{number}/24").parse().unwrap(), 1500);
     let (handle, run) = overlay.build().unwrap().drive_on(kernel.clone());
     tokio::spawn(run);
     (kernel, handle)
@@ -408,6 +413,63 @@ async fn a_server_that_is_down_for_longer_than_the_lease_changes_nothing_that_ru
     // It is renewed from then on, before it expires: it is the same key, written once more.
     let key = "/coreos.com/network/subnets/10.5.2.0-24";
     let before = server.version(key).max(1);
+    let renewed = async {
+        while server.version(key) <= before {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(HANGS, renewed).await.unwrap();
+}
+
+/// An etcd that lives on while all nodes are cut off from it.
+#[tokio::test]
+async fn peers_whose_leases_expired_in_a_cut_stay_until_they_could_publish_again() {
+    let Some(server) = Server::start("expired_in_a_cut", &[]) else { return };
+    let others = plain(&server);
+    others.publish(lease(4, 4)).await.unwrap();
+    let mut observer = others.watch();
+    let mut way = Proxy::start(server.address()).await;
+    let nodes = [2, 3].map(|number| drive_node(&way.endpoint(), number));
+    for (kernel, handle) in &nodes {
+        status(handle, |status| status.peers() == 2 && status.is_ready()).await;
+        let _setting_up = kernel.take_log();
+    }
+    way.cut().await;
+    until(&mut observer, |set| set.len() == 1).await;
+    // This one leaves while nobody sees it.
+    others.withdraw(&lease(4, 4)).await.unwrap();
+    way.mend().await;
+    for (kernel, handle) in &nodes {
+        let well = |status: &Status| {
+            status.problems().is_empty() && status.lease().is_some() && status.lingering() == 1
+        };
+        let up = status(handle, well).await;
+        assert_eq!((up.peers(), kernel.take_log()), (2, vec![]), "the peer that is back was never gone");
+    }
+    assert_eq!(keys(&server).len(), 2);
+}
+
+#[tokio::test]
+async fn a_node_that_gets_another_address_keeps_its_key() {
+    let Some(server) = Server::start("another_address", &[]) else { return };
+    let mut observer = plain(&server).watch();
+    let (kernel, handle) = drive(server.endpoint());
+    status(&handle, Status::is_ready).await;
+    kernel.delete_address("eth0", address(2));
+    status(&handle, |status| !status.is_ready()).await;
+    kernel.add_address("eth0", "172.20.10.12/24".parse().unwrap());
+    let there = status(&handle, Status::is_ready).await;
+    assert_eq!((there.lease().unwrap().public_ip(), there.problems()), (address(12), &[][..]));
+    let set = until(&mut observer, |set| set.iter().any(|lease| lease.public_ip() == address(12))).await;
+    let seen = set.lease(lease(2, 2).subnet()).unwrap();
+    assert_eq!((set.len(), seen.vxlan_data()), (1, lease(2, 2).vxlan_data()));
+    assert_eq!(keys(&server), BTreeSet::from(["/coreos.com/network/subnets/10.5.2.0-24".to_owned()]));
+    // The former address is nobody's: not that of a process which did not publish it.
+    let error = plain(&server).publish(lease(2, 2)).await.unwrap_err();
+    assert!(matches!(&error, RegistryError::Taken { owner, .. } if owner == "172.20.10.12"), "{error}");
+    // It is renewed as before.
+    let key = "/coreos.com/network/subnets/10.5.2.0-24";
+    let before = server.version(key);
     let renewed = async {
         while server.version(key) <= before {
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -32,6 +32,7 @@ mod kernel {
     pub(crate) mod interfaces;
     pub(crate) mod killed;
     pub(crate) mod known;
+    pub(crate) mod moving;
     pub(crate) mod peers;
     pub(crate) mod pods;
     pub(crate) mod repair;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         kernel::interfaces::trials(),
         kernel::killed::trials(),
         kernel::known::trials(),
+        kernel::moving::trials(),
         kernel::peers::trials(),
         kernel::pods::trials(),
         kernel::repair::trials(),

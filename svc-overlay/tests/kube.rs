@@ -15,7 +15,8 @@ use svc_lab::api_server::{Asked, Fault, Rule, Server};
 use svc_model::kube::Cluster;
 use svc_overlay::fake::Fake;
 use svc_overlay::{
-    Claim, Handle, KubeNodes, Lease, LeaseSet, Mac, NetConf, OverlayBuilder, Registry, RegistryError, Watch,
+    Claim, Handle, KubeNodes, Lease, LeaseSet, Mac, NetConf, OverlayBuilder, Registry, RegistryError, Status,
+    Watch,
 };
 
 const PREFIX: &str = "flannel.alpha.coreos.com";
@@ -439,4 +440,34 @@ async fn an_address_that_people_want_instead_is_what_peers_see_and_written_once(
     }
     assert_eq!(annotation(&server, 2, "public-ip"), json!("203.0.113.7"));
     assert_eq!(patches(&server), 1);
+}
+
+#[tokio::test]
+async fn a_node_that_gets_another_address_says_so_and_people_still_have_the_last_word() {
+    let server = Server::start(None).await;
+    let (kernel, handle) = drive(&server, registry(&server)).await;
+    kernel.add_link("eth0", "172.20.10.2/24".parse().unwrap(), 1500);
+    let ready = async |to: IpAddr| {
+        let there = |status: &Status| {
+            status.is_ready() && status.lease().is_some_and(|lease| lease.public_ip() == to)
+        };
+        tokio::time::timeout(HANGS, handle.until(there)).await.unwrap().unwrap()
+    };
+    ready(address(2)).await;
+    let data = annotation(&server, 2, "backend-data");
+    let goes = async |from: u8, to: u8| {
+        kernel.delete_address("eth0", address(from));
+        kernel.add_address("eth0", format!("172.20.10.{to}/24").parse().unwrap());
+        ready(address(to)).await
+    };
+    assert_eq!(goes(2, 12).await.problems(), []);
+    assert_eq!(annotation(&server, 2, "public-ip"), json!("172.20.10.12"));
+    assert_eq!(annotation(&server, 2, "backend-data"), data, "the MAC address is the same");
+    let mut object = server.object("nodes", "n2").unwrap();
+    object["metadata"]["annotations"][format!("{PREFIX}/public-ip-overwrite")] = json!("203.0.113.7");
+    server.set("nodes", "n2", object);
+    goes(12, 22).await;
+    while annotation(&server, 2, "public-ip") != json!("203.0.113.7") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

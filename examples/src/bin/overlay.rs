@@ -56,7 +56,7 @@ fn plan_for(config: &Config, kernel: &Kernel, leases: &LeaseSet, fresh: bool) ->
         Some(underlay) => underlay.clone(),
         None if fresh => Underlay::new("eth0", 1, 1500),
         None => {
-            let address = config.stacks()[0].public_ip;
+            let address = config.stacks()[0].local;
             bail!("no link has our address {address}; set it up, or plan with --fresh")
         }
     };

@@ -154,7 +154,8 @@ pub struct NodeOptions {
     #[arg(long, value_name = "ADDRESS", global = true)]
     pub public_ipv6: Option<Ipv6Addr>,
     /// The underlay's device, by its name or an address of it; given more than once, the first that is here. Otherwise
-    /// --iface-regex, --iface-can-reach, or the one that has --public-ip, or the one of the default route.
+    /// --iface-regex, --iface-can-reach, or the one that has --public-ip, or the one of the default route. A node that runs goes along
+    /// when its device gets another address, unless that was named here or with --public-ip.
     #[arg(long, value_name = "NAME|ADDRESS", global = true)]
     pub iface: Vec<String>,
     /// The first device with an address that this regular expression matches, or else with such a name; given more than once,

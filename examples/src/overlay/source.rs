@@ -118,24 +118,29 @@ impl<'a> Source<'a> {
     }
 
     /// The device that was asked for, and its addresses; where nobody asked, the one that has the node's addresses. If none has,
-    /// because a router translates them, the one of the default route, as flanneld does.
+    /// because a router translates them, the one of the default route, as flanneld does. The node goes along when the device gets
+    /// another address, but for one that was given.
     fn on_device(&self, builder: OverlayBuilder) -> anyhow::Result<OverlayBuilder> {
         let config = builder.config()?;
+        let given = self.options.node.given();
+        let is_given = |stack: &&Stack| given.contains(&stack.public_ip);
+        let held: Vec<_> = config.stacks().iter().filter(is_given).map(|stack| stack.public_ip).collect();
         let families: Vec<_> = config.stacks().iter().map(Stack::family).collect();
-        let Interface { name, addresses, .. } = match self.options.node.device() {
-            Some(query) => chosen(&query, &families)?,
+        let (found, query) = match self.options.node.device() {
+            Some(query) => (chosen(&query, &families)?, query),
             None if matches!(self.place, Place::File(_)) => return Ok(builder),
             None => {
                 let host = Interfaces::list(&InterfaceQuery::new())?;
                 let has = |link: &Interface, stack: &Stack| link.addresses.contains(&stack.public_ip);
-                let held = host.links.iter().any(|link| config.stacks().iter().all(|stack| has(link, stack)));
+                let here = host.links.iter().any(|link| config.stacks().iter().all(|stack| has(link, stack)));
                 match InterfaceQuery::new().choose(&host, &families) {
-                    Ok(interface) if !held => interface,
-                    _ => return Ok(builder),
+                    Ok(interface) if !here => (interface, InterfaceQuery::new()),
+                    _ => return Ok(held.into_iter().fold(builder, OverlayBuilder::local)),
                 }
             }
         };
-        Ok(addresses.into_iter().fold(builder.underlay(name), OverlayBuilder::local))
+        let held = held.into_iter().filter(|address| found.addresses.contains(address));
+        Ok(held.fold(builder.interface(&found, query), OverlayBuilder::local))
     }
 
     fn net_conf(&self) -> anyhow::Result<NetConf> {

@@ -1,13 +1,16 @@
 //! Collects a configuration.
 
 use std::fmt::Display;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
+use super::args::{AddressArg, NetworkArg};
 use super::{Config, ConfigError, DEFAULT_PORT, DEFAULT_VNI, Stack};
 use crate::family::Family;
+#[cfg(feature = "driver")]
+use crate::interface::{Interface, InterfaceQuery};
 use crate::lease::Lease;
 use crate::mac::Mac;
 use crate::netconf::{Mode, NetConf};
@@ -23,7 +26,8 @@ pub struct OverlayBuilder {
     networks: Vec<Result<IpNet, ConfigError>>,
     subnets: Vec<Result<IpNet, ConfigError>>,
     public_ips: Vec<Result<IpAddr, ConfigError>>,
-    locals: Vec<Result<IpAddr, ConfigError>>,
+    /// With whether another address may take its place.
+    locals: Vec<(Result<IpAddr, ConfigError>, bool)>,
     macs: Vec<(Option<Family>, Result<Mac, ConfigError>)>,
     node: Option<String>,
     mode: Mode,
@@ -44,6 +48,11 @@ pub struct OverlayBuilder {
     pub(crate) ipam_directory: Option<std::path::PathBuf>,
     #[cfg(feature = "driver")]
     pub(crate) reconcile: std::time::Duration,
+    #[cfg(feature = "driver")]
+    pub(crate) linger: std::time::Duration,
+    /// By what another address is chosen when the device has lost this node's.
+    #[cfg(feature = "driver")]
+    pub(crate) query: InterfaceQuery,
 }
 
 impl OverlayBuilder {
@@ -97,6 +106,10 @@ impl OverlayBuilder {
             ipam_directory: None,
             #[cfg(feature = "driver")]
             reconcile: std::time::Duration::from_secs(10),
+            #[cfg(feature = "driver")]
+            linger: std::time::Duration::from_secs(120),
+            #[cfg(feature = "driver")]
+            query: InterfaceQuery::new(),
         }
     }
 
@@ -154,14 +167,25 @@ impl OverlayBuilder {
     }
 
     /// The address of this node's own link on the underlay, from which packets are sent, where it is not the one that peers
-    /// know: behind a router that translates addresses. Default, for each family: the public one.
+    /// know: behind a router that translates addresses. The node stays with it. Default, for each family: the public one, and
+    /// with both another one of the same device, should that lose it.
     pub fn local<A>(mut self, address: A) -> Self
     where
         A: TryInto<AddressArg>,
         A::Error: Display,
     {
-        self.locals.push(read("local", address).map(|AddressArg(address)| address));
+        let address = read("local", address).map(|AddressArg(address)| address);
+        self.locals.push((address, false));
         self
+    }
+
+    /// The underlay device and this node's addresses on it, as the query found them. When the device loses one of them while the
+    /// overlay is driven, and the query finds another one on it, the node moves there: see [`Overlay::drive`](crate::Overlay::drive).
+    #[cfg(feature = "driver")]
+    pub fn interface(mut self, found: &Interface, query: InterfaceQuery) -> Self {
+        self.locals.extend(found.addresses.iter().map(|address| (Ok(*address), true)));
+        self.query = query;
+        self.underlay(&found.name)
     }
 
     /// The MAC address of the first family's VXLAN device. Default: derived from the node's name and network, always the
@@ -235,7 +259,8 @@ impl OverlayBuilder {
         self
     }
 
-    /// The underlay device's name. Default: the device that has the node's own addresses there. See [`Interfaces`](crate::Interfaces).
+    /// The underlay device's name, where another one may have this node's own addresses too. Default: the device that has them. See
+    /// [`Interfaces`](crate::Interfaces).
     pub fn underlay(mut self, name: impl Into<String>) -> Self {
         self.underlay = Some(name.into());
         self
@@ -284,6 +309,15 @@ impl OverlayBuilder {
         self
     }
 
+    /// How long peers stay programmed whose leases have expired when the registry is back after it could not be reached: those
+    /// that live publish again within moments, and packets go on meanwhile. Zero lets them go at once, as flannel does.
+    /// Without effect where leases do not expire. Default 2 minutes.
+    #[cfg(feature = "driver")]
+    pub fn linger(mut self, time: std::time::Duration) -> Self {
+        self.linger = time;
+        self
+    }
+
     /// The overlay, ready to be driven.
     ///
     /// # Errors
@@ -327,7 +361,9 @@ impl OverlayBuilder {
         let networks = all(&self.networks)?;
         let subnets = all(&self.subnets)?;
         let public_ips = all(&self.public_ips)?;
-        let locals = all(&self.locals)?;
+        for (local, _) in &self.locals {
+            local.clone()?;
+        }
         let lost =
             |net: &&IpNet| !networks.iter().any(|network| Family::of_net(*network) == Family::of_net(**net));
         if let Some(subnet) = subnets.iter().find(lost) {
@@ -347,12 +383,17 @@ impl OverlayBuilder {
             let public_ip = public_ips.iter().rfind(of_family);
             let public_ip =
                 *public_ip.ok_or_else(|| missing("public_ip", &format!("this node's {family} address")))?;
-            let local = locals.iter().rfind(of_family).copied().unwrap_or(public_ip);
+            let (local, follows) = self.local_of(family).unwrap_or((public_ip, true));
             let network = network.trunc();
             let mac = self.mac_for(family, stacks.is_empty(), node, network)?;
-            stacks.push(Stack { network, subnet: subnet.trunc(), public_ip, local, mac });
+            stacks.push(Stack { network, subnet: subnet.trunc(), public_ip, local, follows, mac });
         }
         Ok(stacks)
+    }
+
+    fn local_of(&self, family: Family) -> Option<(IpAddr, bool)> {
+        let read = self.locals.iter().filter_map(|(local, follows)| Some((*local.as_ref().ok()?, *follows)));
+        read.rev().find(|(local, _)| Family::of(*local) == family)
     }
 
     fn mac_for(&self, family: Family, first: bool, node: &str, network: IpNet) -> Result<Mac, ConfigError> {
@@ -378,66 +419,4 @@ fn all<T: Copy>(values: &[Result<T, ConfigError>]) -> Result<Vec<T>, ConfigError
 
 fn missing(field: &'static str, what: &str) -> ConfigError {
     ConfigError::new(field, format!("missing; set {what}"))
-}
-
-/// A network, given as a typed value or as text.
-#[derive(Clone, Copy, Debug)]
-pub struct NetworkArg(IpNet);
-
-impl From<IpNet> for NetworkArg {
-    fn from(network: IpNet) -> Self {
-        NetworkArg(network)
-    }
-}
-
-impl From<Ipv4Net> for NetworkArg {
-    fn from(network: Ipv4Net) -> Self {
-        NetworkArg(network.into())
-    }
-}
-
-impl From<Ipv6Net> for NetworkArg {
-    fn from(network: Ipv6Net) -> Self {
-        NetworkArg(network.into())
-    }
-}
-
-impl TryFrom<&str> for NetworkArg {
-    type Error = String;
-
-    fn try_from(text: &str) -> Result<Self, Self::Error> {
-        let problem = |_| format!("{text:?} is not a network such as 10.244.0.0/16 or fd00:10:244::/48");
-        text.parse().map(NetworkArg).map_err(problem)
-    }
-}
-
-/// An address, given as a typed value or as text.
-#[derive(Clone, Copy, Debug)]
-pub struct AddressArg(IpAddr);
-
-impl From<IpAddr> for AddressArg {
-    fn from(address: IpAddr) -> Self {
-        AddressArg(address)
-    }
-}
-
-impl From<Ipv4Addr> for AddressArg {
-    fn from(address: Ipv4Addr) -> Self {
-        AddressArg(address.into())
-    }
-}
-
-impl From<Ipv6Addr> for AddressArg {
-    fn from(address: Ipv6Addr) -> Self {
-        AddressArg(address.into())
-    }
-}
-
-impl TryFrom<&str> for AddressArg {
-    type Error = String;
-
-    fn try_from(text: &str) -> Result<Self, Self::Error> {
-        let problem = |_| format!("{text:?} is not an address such as 172.20.10.2 or fd00:172:20:10::2");
-        text.parse().map(AddressArg).map_err(problem)
-    }
 }

@@ -130,3 +130,6 @@ fn pod_addresses(port: &PodPort) -> impl Iterator<Item = (&PodId, &IpAddr)> {
 fn of_family(ipam: &Ipam, address: &IpAddr) -> bool {
     Family::of_net(ipam.subnet()) == Family::of(*address)
 }
+
+#[cfg(test)]
+mod tests;

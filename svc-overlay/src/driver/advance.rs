@@ -43,6 +43,7 @@ impl<D: Dataplane> Driver<D> {
             if in_step {
                 status.programmed = Some(plan.revision());
                 status.peers = plan.nodes();
+                status.lingering = self.lingering.len();
                 status.problems = problems.iter().cloned().chain(of_peers(&leases, &plan)).collect();
             }
             *status != before
@@ -53,3 +54,6 @@ impl<D: Dataplane> Driver<D> {
         in_step
     }
 }
+
+#[cfg(test)]
+mod tests;

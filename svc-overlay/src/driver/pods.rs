@@ -161,7 +161,8 @@ impl<D: Dataplane> Driver<D> {
 
     fn pod_plan(&self, pod: &PodId, kernel: &Kernel) -> Result<Plan, PodError> {
         let no_underlay = || PodError::NoUnderlay { pod: pod.clone(), address: self.config.stacks[0].local };
-        let underlay = kernel.underlay.as_ref().ok_or_else(no_underlay)?;
+        // An address that is gone for a moment takes no MTU along.
+        let underlay = kernel.underlay.as_ref().or(self.place.seen()).ok_or_else(no_underlay)?;
         let leases = self.leases.clone().unwrap_or_default();
         let plan = self.plan(underlay, &LeaseSet::new(leases.revision(), []));
         let bridge = Obstacle::ForeignLink(plan.bridge().name.clone());

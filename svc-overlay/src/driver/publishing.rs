@@ -17,6 +17,8 @@ use crate::sys::clock;
 pub(super) struct Publishing {
     registry: Arc<dyn Registry>,
     clock: Clock,
+    /// The lease as the node has it.
+    wanted: Option<Lease>,
     /// The lease as the registry has it, and since when.
     published: Option<(Lease, Revision)>,
     /// When it is to be published again, or tried again.
@@ -31,6 +33,7 @@ impl Publishing {
         Publishing {
             registry,
             clock,
+            wanted: None,
             published: None,
             due: None,
             under_way: None,
@@ -44,9 +47,9 @@ impl Publishing {
         self.published.as_ref().map(|(lease, _)| lease)
     }
 
-    /// The same with the revision that holds it.
+    /// The same with the revision that holds it, while it is the one that the node has.
     pub(super) fn published(&self) -> Option<(Lease, Revision)> {
-        self.published.clone()
+        self.published.clone().filter(|(lease, _)| self.wanted.as_ref() == Some(lease))
     }
 
     pub(super) fn problem(&self) -> Option<Problem> {
@@ -66,11 +69,12 @@ impl Publishing {
 
     /// Begins to publish what the registry does not have. A registry that answers at once has it when this returns.
     pub(super) async fn publish(&mut self, lease: Lease) {
+        self.wanted = Some(lease.clone());
         if self.under_way.is_some() {
             return;
         }
         let current = self.lease() == Some(&lease);
-        // A new MAC address does not wait for the time of renewal.
+        // A new address, of either kind, does not wait for the time of renewal.
         let changed = !current && self.published.is_some() && self.refused.is_none();
         let begin = if self.due.is_some() { changed || self.is_due() } else { !current };
         if !begin {

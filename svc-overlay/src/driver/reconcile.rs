@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::advance::Held;
@@ -44,7 +45,11 @@ impl<D: Dataplane> Driver<D> {
     ///
     /// Before the leases are known nothing is touched: what a former process programmed goes on working.
     pub(super) async fn reconcile(&mut self) -> Option<Duration> {
-        let leases = self.leases.clone()?;
+        let mut leases = self.leases.take()?;
+        if self.watching.is_none() {
+            self.lingering.end(&mut leases, Instant::now());
+        }
+        self.leases = Some(leases.clone());
         self.held = None;
         let mut outcome = Outcome::default();
         let converged = self.converge(&leases, &mut outcome).await;
@@ -89,15 +94,18 @@ impl<D: Dataplane> Driver<D> {
         let registry =
             self.watching.clone().map(Problem::Registry).into_iter().chain(self.publishing.problem());
         let registry = registry.chain(self.readiness.problem());
+        let here = !beside.iter().any(|problem| matches!(problem, Problem::NoUnderlay(_)));
+        let published = self.publishing.published().map(|(_, revision)| revision);
         self.status.send_if_modified(|status| {
             let before = status.clone();
             if let Ok(Converged { plan, .. }) = converged {
                 status.programmed = Some(plan.revision());
                 status.peers = plan.nodes();
+                status.lingering = self.lingering.len();
             }
             status.operations += outcome.done;
             status.lease = self.publishing.lease().cloned();
-            status.ready = self.readiness.is_told(self.publishing.published().map(|(_, revision)| revision));
+            status.ready = here && self.readiness.is_told(published);
             status.problems = outcome.problems.iter().cloned().chain(beside).chain(registry).collect();
             *status != before
         });
@@ -112,15 +120,13 @@ impl<D: Dataplane> Driver<D> {
         let mut given_up: Vec<Operation> = Vec::new();
         let mut beside = Vec::new();
         for _ in 0..ROUNDS {
-            let kernel = match self.list() {
-                Ok(kernel) => kernel,
+            let (kernel, underlay) = match self.locate() {
+                Ok((kernel, Some(underlay))) => (kernel, underlay),
+                Ok((_, None)) => return Err(vec![Problem::NoUnderlay(self.underlay_wanted())]),
                 Err(error) => {
                     outcome.kernel(&error);
                     return Err(beside);
                 }
-            };
-            let Some(underlay) = kernel.underlay.clone() else {
-                return Err(vec![Problem::NoUnderlay(self.underlay_wanted())]);
             };
             let plan = self.plan(&underlay, leases);
             let obstacles: Vec<_> = plan.obstacles(&kernel).into_iter().map(Problem::Obstacle).collect();
@@ -217,16 +223,6 @@ impl<D: Dataplane> Driver<D> {
         // What is removed depends on names and marks alone.
         let underlay = kernel.underlay.clone().unwrap_or_else(|| Underlay::new("", 0, 0));
         self.plan(&underlay, &LeaseSet::default()).removal(kernel)
-    }
-
-    fn underlay_wanted(&self) -> String {
-        match &self.scope.underlay {
-            Some(name) => format!("the name {name}"),
-            None => {
-                let addresses = self.scope.locals.iter().map(ToString::to_string);
-                format!("the address {}", addresses.collect::<Vec<_>>().join(" and "))
-            }
-        }
     }
 }
 

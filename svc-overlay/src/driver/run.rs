@@ -12,9 +12,11 @@ use tracing::debug;
 use super::Overlay;
 use super::addresses::Addresses;
 use super::advance::Held;
+use super::lingering::Lingering;
 use super::pods::Request;
 use super::publishing::{Clock, Publishing};
 use super::readiness::Readiness;
+use super::underlay::Place;
 use crate::config::Config;
 use crate::dataplane::Dataplane;
 use crate::error::Error;
@@ -34,6 +36,8 @@ pub(super) struct Driver<D> {
     pub(super) watching: Option<RegistryError>,
     pub(super) publishing: Publishing,
     pub(super) readiness: Readiness,
+    pub(super) place: Place,
+    pub(super) lingering: Lingering,
     pub(super) held: Option<Held>,
     pub(super) addresses: Option<Addresses>,
     pub(super) backoff: Backoff,
@@ -60,7 +64,7 @@ enum Event {
 
 impl<D: Dataplane> Driver<D> {
     pub(super) fn new(overlay: Overlay, clock: Clock, dataplane: D, status: watch::Sender<Status>) -> Self {
-        let Overlay { config, registry, files, interval, receiver: requests, .. } = overlay;
+        let Overlay { config, registry, files, interval, place, lingering, receiver: requests, .. } = overlay;
         Driver {
             scope: config.scope(),
             config,
@@ -71,6 +75,8 @@ impl<D: Dataplane> Driver<D> {
             status,
             leases: None,
             watching: None,
+            place,
+            lingering,
             held: None,
             addresses: None,
             backoff: Backoff::default(),
@@ -136,16 +142,21 @@ impl<D: Dataplane> Driver<D> {
     /// A renewal that is overdue already waits for the next reconcile: it was tried.
     fn wake_at(&self, next: Instant) -> Instant {
         let renewal = self.publishing.due_in().map(|wait| Instant::now() + wait);
-        renewal.into_iter().chain(self.readiness.due()).fold(next, Instant::min)
+        let others = self.readiness.due().into_iter().chain(self.lingering.due());
+        renewal.into_iter().chain(others).fold(next, Instant::min)
     }
 
     fn take(&mut self, leases: LeaseSet) {
-        if self.watching.take().is_some() {
+        let (now, back) = (Instant::now(), self.watching.take().is_some());
+        if back {
             self.publishing.try_again_now();
         }
         let put_back = self.leases.as_ref().is_some_and(|known| leases.revision() < known.revision());
         self.publishing.look_for(&leases, put_back);
-        self.leases = Some(leases);
+        if back || put_back {
+            self.lingering.begin(now);
+        }
+        self.leases = Some(self.lingering.with(self.leases.as_ref(), leases, &self.config, now));
     }
 
     /// What the kernel holds, with the marks' memory of the sysctls kept.

@@ -1,6 +1,8 @@
 //! The requests: keys below the prefix, in transactions.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use etcd_client::{
@@ -28,6 +30,8 @@ pub(super) struct Store {
     ttl: Duration,
     renew_in: Duration,
     client: Mutex<Option<Client>>,
+    /// What this process has, or may have, written under each key.
+    written: std::sync::Mutex<BTreeMap<String, Vec<Lease>>>,
 }
 
 /// The options have secrets.
@@ -71,7 +75,15 @@ impl Store {
         options: ConnectOptions,
         (ttl, renew_in): (Duration, Duration),
     ) -> Self {
-        Store { endpoints, prefix, options, ttl, renew_in, client: Mutex::new(None) }
+        Store {
+            endpoints,
+            prefix,
+            options,
+            ttl,
+            renew_in,
+            client: Mutex::new(None),
+            written: std::sync::Mutex::default(),
+        }
     }
 
     pub(super) fn renew_in(&self) -> Duration {
@@ -175,6 +187,32 @@ impl Store {
         let mut client = self.client().await?;
         let options = WatchOptions::new().with_prefix().with_start_revision(from);
         self.wait(client.watch(self.lease_key(""), Some(options))).await
+    }
+
+    /// The lease is about to be written. Whether it was is not known where no answer comes.
+    pub(super) fn begins(&self, lease: &Lease) {
+        let mut written = self.written();
+        let of_key = written.entry(lease.key()).or_default();
+        if !of_key.contains(lease) {
+            of_key.push(lease.clone());
+        }
+    }
+
+    /// It was.
+    pub(super) fn is_done(&self, lease: &Lease) {
+        self.written().insert(lease.key(), vec![lease.clone()]);
+    }
+
+    /// Whether this process may have written what stands there, for this node.
+    pub(super) fn has_written(&self, held: &Lease, node: &str) -> bool {
+        let same = |lease: &Lease| {
+            lease.node() == node && (lease.halves(), lease.backend()) == (held.halves(), held.backend())
+        };
+        self.written().get(&held.key()).is_some_and(|leases| leases.iter().any(same))
+    }
+
+    fn written(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Lease>>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next request makes a new connection and proves anew who asks.

@@ -122,8 +122,10 @@ impl Annotations {
         set(BACKEND, lease.backend().name().to_owned());
         for half in lease.halves() {
             let names = names(half.family());
-            let overwrite = self.text(node, names.overwrite).filter(|text| !text.is_empty());
-            set(names.public_ip, overwrite.map_or_else(|| half.public_ip.to_string(), str::to_owned));
+            // What people wrote stands, wherever the node moves.
+            let written = [names.overwrite, names.own].into_iter().filter_map(|name| self.text(node, name));
+            let written = written.map(str::to_owned).find(|text| !text.is_empty());
+            set(names.public_ip, written.unwrap_or_else(|| half.public_ip.to_string()));
             // Go's way to write that there is none.
             let data =
                 half.vxlan.map_or(Value::Null, |data| json!({"VNI": data.vni, "VtepMAC": data.vtep_mac}));

@@ -59,6 +59,13 @@ impl Dataplane for Stopping {
         self.system.list(scope)
     }
 
+    fn interfaces(
+        &mut self,
+        targets: &[std::net::IpAddr],
+    ) -> std::result::Result<svc_overlay::Interfaces, Error> {
+        self.system.interfaces(targets)
+    }
+
     fn apply(&mut self, operations: &[Operation]) -> Vec<std::result::Result<(), Error>> {
         if self.left == NEVER {
             return self.system.apply(operations);

@@ -40,6 +40,13 @@ impl Dataplane for Udev {
         self.system.list(scope)
     }
 
+    fn interfaces(
+        &mut self,
+        targets: &[std::net::IpAddr],
+    ) -> std::result::Result<svc_overlay::Interfaces, Error> {
+        self.system.interfaces(targets)
+    }
+
     fn apply(&mut self, operations: &[Operation]) -> Vec<std::result::Result<(), Error>> {
         let results = self.system.apply(operations);
         for operation in operations {

@@ -125,6 +125,13 @@ impl Dataplane for Counting {
         self.system.list(scope)
     }
 
+    fn interfaces(
+        &mut self,
+        targets: &[std::net::IpAddr],
+    ) -> std::result::Result<svc_overlay::Interfaces, Error> {
+        self.system.interfaces(targets)
+    }
+
     fn apply(&mut self, operations: &[Operation]) -> Vec<std::result::Result<(), Error>> {
         self.system.apply(operations)
     }

@@ -142,14 +142,16 @@ async fn cut_off(lab: Lab) -> Result {
     while !store.asked(Order::Keys).await?.trim().is_empty() {
         traffic.flows().await?;
     }
+    tool(&store.host, "ip link set eth0 up").await?;
+    while store.asked(Order::Keys).await?.split_whitespace().count() < 2 {
+        traffic.flows().await?;
+    }
+    for node in [&server2, &server3] {
+        node.handle.until(|status| is_well(status) && status.lingering() == 0).await?;
+    }
+    // Each has the other again, under the subnet that it had, and never was without.
     traffic.flows().await?;
     assert_eq!(traffic.lost().await?, 0);
-    tool(&store.host, "ip link set eth0 up").await?;
-    for node in [&server2, &server3] {
-        node.handle.until(is_well).await?;
-    }
-    // Each has the other again, under the subnet that it had.
-    traffic.flows().await?;
     traffic.end().await?;
     let subnets = [&server2, &server3].map(|node| node.handle.status().lease().map(Lease::subnet));
     let expected: [ipnet::IpNet; 2] = ["10.244.2.0/24".parse()?, "10.244.5.0/24".parse()?];

@@ -1,5 +1,6 @@
 use std::sync::Mutex;
-use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::*;
 use crate::claim::Claim;
@@ -12,7 +13,7 @@ use crate::{Overlay, Status};
 struct Deaf {
     leases: Leases,
     times: Arc<Mutex<usize>>,
-    heard: Arc<Mutex<Vec<Lease>>>,
+    heard: Arc<watch::Sender<Vec<Lease>>>,
 }
 
 impl Registry for Deaf {
@@ -31,7 +32,7 @@ impl Registry for Deaf {
                 *times -= 1;
                 return Err(RegistryError::Unavailable("what was that?".into()));
             }
-            self.heard.lock().unwrap().push(lease.clone());
+            self.heard.send_modify(|heard| heard.push(lease.clone()));
             Ok(())
         })
     }
@@ -54,7 +55,7 @@ async fn it_is_told_once_for_each_publication_and_until_it_is_heard() {
     let (handle, run) = overlay.drive_on(fake.clone());
     tokio::spawn(run);
     handle.until(|status| !status.problems().is_empty()).await.unwrap();
-    assert!(registry.heard.lock().unwrap().is_empty(), "there is no underlay yet");
+    assert!(registry.heard.borrow().is_empty(), "there is no underlay yet");
     fake.add_link("eth0", "172.20.10.2/24".parse().unwrap(), 1500);
     let deaf = |status: &Status| status.problems().iter().any(|it| it.to_string().contains("what was that?"));
     let status = handle.until(deaf).await.unwrap();
@@ -62,14 +63,12 @@ async fn it_is_told_once_for_each_publication_and_until_it_is_heard() {
     assert!(!status.is_ready());
     let status = handle.until(|status| status.problems().is_empty()).await.unwrap();
     assert!(status.is_ready());
-    let heard = || registry.heard.lock().unwrap().clone();
+    let heard = || registry.heard.borrow().clone();
     assert_eq!(heard(), [status.lease().unwrap().clone()]);
     // A kernel that is mended is no news; a lease that was lost is.
     fake.delete_link("flannel.1");
     handle.until(|now| now.operations() > status.operations() && now.problems().is_empty()).await.unwrap();
     assert_eq!(heard().len(), 1);
     registry.leases.remove("server2");
-    while heard().len() < 2 {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
+    registry.heard.subscribe().wait_for(|heard| heard.len() == 2).await.unwrap();
 }

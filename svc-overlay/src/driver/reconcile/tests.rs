@@ -1,9 +1,7 @@
 use std::collections::BTreeSet;
 
 use crate::dataplane::Dataplane as _;
-use crate::fake::Fake;
-use crate::lease::Lease;
-use crate::mac::Mac;
+use crate::driver::tests::{peer, underlay};
 use crate::registry::Leases;
 use crate::{Overlay, OverlayBuilder, Status};
 
@@ -11,21 +9,9 @@ const EPERM: i32 = 1;
 const ENODEV: i32 = 19;
 const ENOBUFS: i32 = 105;
 
-fn peer(third: u8) -> Lease {
-    let subnet = ipnet::Ipv4Net::new_assert([10, 244, third, 0].into(), 24);
-    let node = format!("n{third}");
-    Lease::vxlan(&node, subnet, [172, 20, 10, third], 1, Mac::derived(&[&node]))
-}
-
 fn builder(leases: &Leases) -> OverlayBuilder {
     let builder = Overlay::builder("10.244.0.0/16").node("server2").subnet("10.244.2.0/24");
     builder.public_ip("172.20.10.2").checksum_offload(false).registry(leases.clone())
-}
-
-fn underlay() -> Fake {
-    let fake = Fake::new();
-    fake.add_link("eth0", "172.20.10.2/24".parse().unwrap(), 1500);
-    fake
 }
 
 fn is_well(status: &Status) -> bool {

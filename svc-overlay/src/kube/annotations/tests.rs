@@ -108,6 +108,12 @@ fn what_is_written_is_what_flannel_writes_and_only_what_differs() {
         serde_json::from_str(&patch(&node(&["10.244.2.0/24"], &[&V4[..], &more].concat())).unwrap()).unwrap();
     let differ = json!({format!("{PREFIX}/public-ip"): "203.0.113.7", format!("{PREFIX}/public-ipv6"): null});
     assert_eq!(written, json!({"metadata": {"annotations": differ}}));
+    let own = [("node-public-ip", "203.0.113.9"), ("public-ip-overwrite", "")];
+    let written = patch(&node(&["10.244.2.0/24"], &[&V4[..], &own].concat())).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&written).unwrap()["metadata"]["annotations"].to_string(),
+        json!({format!("{PREFIX}/public-ip"): "203.0.113.9"}).to_string()
+    );
     let gone: Value = serde_json::from_str(&keys().none().patch(&node(&[], &V4)).unwrap()).unwrap();
     assert_eq!(gone["metadata"]["annotations"].as_object().unwrap().len(), 4);
     assert!(gone["metadata"]["annotations"].as_object().unwrap().values().all(Value::is_null));
