@@ -2,11 +2,13 @@
 //! holds the key; whether the certificate is believed is decided for each request, which gets an answer that says so.
 
 use std::fmt;
+#[cfg(feature = "driver")]
 use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue, StatusCode};
+#[cfg(feature = "driver")]
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::KeyUsage;
@@ -26,6 +28,7 @@ pub struct ClientAuth {
     policy: CertificateAuth,
     authorities: Authorities,
     /// What handshakes for the host are made with, once there was one.
+    #[cfg(feature = "driver")]
     handshake: OnceLock<Option<Arc<ServerConfig>>>,
 }
 
@@ -33,7 +36,12 @@ impl ClientAuth {
     /// A policy with the authorities of its Secret.
     #[must_use]
     pub fn new(policy: CertificateAuth, authorities: Authorities) -> Self {
-        Self { policy, authorities, handshake: OnceLock::new() }
+        Self {
+            policy,
+            authorities,
+            #[cfg(feature = "driver")]
+            handshake: OnceLock::new(),
+        }
     }
 
     /// What the annotations ask for.
