@@ -17,11 +17,11 @@ pub enum BackendProtocol {
     /// HTTP/1.1.
     #[default]
     Http,
-    /// HTTP/1.1 over TLS; the certificate is not verified.
+    /// HTTP/1.1 over TLS; the certificate is verified only where `proxy-ssl-verify` asks for it.
     Https,
     /// HTTP/2 without TLS, with prior knowledge (RFC 9113 section 3.3).
     Grpc,
-    /// HTTP/2 over TLS; the certificate is not verified.
+    /// HTTP/2 over TLS; the certificate is verified as with HTTPS.
     Grpcs,
 }
 

@@ -52,7 +52,7 @@ fn annotations_become_types() {
 
 #[test]
 fn what_protects_a_backend_fails_closed() {
-    let rows: [&[(&str, &str)]; 12] = [
+    let rows: [&[(&str, &str)]; 15] = [
         &[("auth-type", "digest"), ("auth-secret", "users")],
         &[("auth-type", "basic")],
         &[("auth-type", "basic"), ("auth-secret", "other/users")],
@@ -61,6 +61,9 @@ fn what_protects_a_backend_fails_closed() {
         &[("auth-type", "basic"), ("auth-secret", "users"), ("auth-secret-type", "x")],
         &[("auth-url", "auth.example")],
         &[("auth-tls-secret", "other/ca")],
+        &[("proxy-ssl-verify", "on")],
+        &[("proxy-ssl-secret", "other/ca")],
+        &[("ssl-passthrough", "true")],
         &[("whitelist-source-range", "10.0.0.0/8, nonsense")],
         &[("satisfy", "some")],
         &[("backend-protocol", "FCGI")],

@@ -183,3 +183,30 @@ fn backends_over_tls_are_reached_whatever_their_certificate() {
         assert_eq!(fetch(&mut client, "foo.example", "/").await.0, 502);
     });
 }
+
+#[test]
+fn endpoints_that_speak_grpc_over_tls_are_verified_where_that_is_asked_for() {
+    let issue = || rcgen::generate_simple_self_signed(["web.shop.svc".to_owned()]).unwrap();
+    let (own, other) = (issue(), issue());
+    for (believed, status) in [(&own, 200), (&other, 502)] {
+        let pem: String = believed.cert.pem().lines().map(|line| format!("    {line}\n")).collect();
+        let secret = format!(
+            "---\nkind: Secret\napiVersion: v1\nmetadata: {{name: believed, namespace: shop}}\nstringData:\n  ca.crt: |\n{pem}"
+        );
+        let prefix = "nginx.ingress.kubernetes.io/proxy-ssl";
+        let annotations = format!("{GRPCS}, {prefix}-secret: believed, {prefix}-verify: 'on'");
+        let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let builder = rustls::ServerConfig::builder_with_provider(crate::tls::provider());
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let mut config = builder.with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let text = ingress("foo.example", &annotations, "") + &secret;
+        with_server(IngressConfig::default(), &text, |running| async move {
+            running.apply(&service(&[http2_backend(Some(acceptor)).await])).await;
+            assert!(running.handle.report().is_clean(), "{}", running.handle.report());
+            let mut client = client(running.http()).await;
+            assert_eq!(fetch(&mut client, "foo.example", "/echo").await.0, status);
+        });
+    }
+}
