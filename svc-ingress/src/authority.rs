@@ -1,15 +1,16 @@
 //! The `Host` header and `:authority`: one host name, perhaps a port (RFC 9110 section 7.2).
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 #[cfg(test)]
 mod tests;
 
-/// A host as clients name it: lower case, without the final dot, the port beside it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A host as a client names it: looked up in lower case and without the final dot, passed on as it was written.
+#[derive(Clone, Debug)]
 pub struct Authority {
-    /// Host and port.
-    text: String,
+    written: String,
+    /// The host, where it was not written so.
+    lower: Option<String>,
     host_length: usize,
     port: Option<u16>,
 }
@@ -27,27 +28,24 @@ impl Authority {
             Some(rest) => rest.strip_suffix(']')?.parse::<std::net::Ipv6Addr>().is_ok(),
             None => is_name(host),
         };
-        valid.then(|| {
-            let mut text = String::with_capacity(text.len() + 1);
-            text.push_str(host);
-            text.make_ascii_lowercase();
-            if let Some(port) = port {
-                let _ = write!(text, ":{port}");
-            }
-            Self { text, host_length: host.len(), port }
+        valid.then(|| Self {
+            written: text.to_owned(),
+            lower: host.bytes().any(|byte| byte.is_ascii_uppercase()).then(|| host.to_ascii_lowercase()),
+            host_length: host.len(),
+            port,
         })
     }
 
     /// The host in lower case, without a final dot.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.text[..self.host_length]
+        self.lower.as_deref().unwrap_or(&self.written[..self.host_length])
     }
 
-    /// The host as [`host`](Self::host) has it, and the port behind it if one was named.
+    /// Host and port as the client wrote them: nginx passes them on so.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.written
     }
 
     /// The port, if one was named.
@@ -57,9 +55,18 @@ impl Authority {
     }
 }
 
+/// The same host and port, however they are written.
+impl PartialEq for Authority {
+    fn eq(&self, other: &Self) -> bool {
+        (self.host(), self.port) == (other.host(), other.port)
+    }
+}
+
+impl Eq for Authority {}
+
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.written)
     }
 }
 

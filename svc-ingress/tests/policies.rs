@@ -14,6 +14,7 @@ mod policies {
     mod certificates;
     mod cors;
     pub(crate) mod harness;
+    mod headers;
     mod limits;
     mod passthrough;
     mod redirects;

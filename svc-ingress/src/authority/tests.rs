@@ -15,6 +15,18 @@ fn hosts_are_lower_case_without_port_and_final_dot() {
     for (text, host, port) in rows {
         let authority = Authority::parse(text).unwrap_or_else(|| panic!("{text} is valid"));
         assert_eq!((authority.host(), authority.port()), (host, port), "{text}");
+        assert_eq!(authority.as_str(), text, "passed on as written");
+    }
+}
+
+#[test]
+fn spelling_makes_no_other_host() {
+    let parse = |text| Authority::parse(text).unwrap();
+    for same in ["shop.example", "SHOP.example", "shop.example.", "Shop.Example.:"] {
+        assert_eq!(parse(same), parse("shop.example"), "{same}");
+    }
+    for other in ["shop.example:80", "shops.example"] {
+        assert_ne!(parse(other), parse("shop.example"), "{other}");
     }
 }
 

@@ -67,7 +67,7 @@ fn the_backend_hears_of_the_client_from_the_router_only() {
         ("x-scheme", "https"),
         ("x-forwarded-port", "443"),
         ("x-forwarded-host", "shop.example"),
-        ("x-original-forwarded-for", "1.2.3.4"),
+        ("x-original-forwarded-for", "1.2.3.4, 5.6.7.8"),
         ("x-original-forwarded-host", "evil"),
         ("cookie", "a=1; b=2"),
         ("x-request-id", "0123"),
@@ -82,6 +82,11 @@ fn the_backend_hears_of_the_client_from_the_router_only() {
 fn a_request_keeps_the_name_that_it_brings() {
     let fields = to_backend(&headers(&[("x-request-id", "mine"), ("connection", "x-request-id")]), None);
     assert_eq!(fields.get_all("x-request-id").iter().collect::<Vec<_>>(), ["mine"]);
+    for (brought, name) in [(&["", "mine"][..], "mine"), (&["mine", "other"], "mine"), (&[""], "0123")] {
+        let brought: Vec<_> = brought.iter().map(|name| ("x-request-id", *name)).collect();
+        let fields = to_backend(&headers(&brought), None);
+        assert_eq!(fields.get_all("x-request-id").iter().collect::<Vec<_>>(), [name], "{brought:?}");
+    }
 }
 
 #[test]
@@ -108,8 +113,15 @@ fn an_upgrade_is_asked_for_by_both_fields() {
 
 #[test]
 fn replies_name_no_server_and_keep_to_https() {
-    let mut fields = headers(&[("server", "x"), ("connection", "x-hop"), ("x-hop", "1"), ("etag", "e")]);
+    let own = ("strict-transport-security", "max-age=1");
+    let sent = [("server", "x"), ("connection", "x-hop"), ("x-hop", "1"), ("etag", "e"), own];
+    let mut fields = headers(&sent);
     to_client(&mut fields, true);
     assert_eq!(fields.len(), 2);
-    assert_eq!(fields["strict-transport-security"], "max-age=31536000; includeSubDomains");
+    let all: Vec<_> = fields.get_all("strict-transport-security").iter().collect();
+    assert_eq!(all, ["max-age=31536000; includeSubDomains"], "the router's, not the backend's");
+    // Over plain HTTP, or without a certificate, it says nothing of its own.
+    let mut fields = headers(&[("etag", "e")]);
+    to_client(&mut fields, false);
+    assert_eq!(fields.len(), 1);
 }

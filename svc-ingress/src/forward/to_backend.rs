@@ -107,23 +107,26 @@ impl Fields for ToBackend<'_> {
                 Fate::Passed if connection && is_named(self.headers, name) => {}
                 Fate::Passed => emit(name, value.as_bytes()),
                 Fate::Cookie => {
+                    // HTTP/2 may split it; HTTP/1.1 has one (RFC 9113 section 8.2.3).
                     if !std::mem::replace(&mut seen.cookie, true) {
-                        emit_cookies(self.headers, &mut emit);
+                        emit_joined(&COOKIE, self.headers, name, b"; ", &mut emit);
                     }
                 }
                 Fate::ForwardedFor => {
                     if !std::mem::replace(&mut seen.forwarded_for, true) {
-                        emit(&ORIGINAL_FORWARDED_FOR, value.as_bytes());
+                        emit_joined(&ORIGINAL_FORWARDED_FOR, self.headers, name, b", ", &mut emit);
                     }
                 }
                 Fate::ForwardedHost => {
                     if !std::mem::replace(&mut seen.forwarded_host, true) {
-                        emit(&ORIGINAL_FORWARDED_HOST, value.as_bytes());
+                        emit_joined(&ORIGINAL_FORWARDED_HOST, self.headers, name, b", ", &mut emit);
                     }
                 }
+                // One name, and an empty one is none.
                 Fate::RequestId => {
-                    seen.request_id = true;
-                    emit(name, value.as_bytes());
+                    if !value.is_empty() && !std::mem::replace(&mut seen.request_id, true) {
+                        emit(name, value.as_bytes());
+                    }
                 }
             }
         }
@@ -196,15 +199,21 @@ fn is_named(headers: &HeaderMap, name: &HeaderName) -> bool {
     tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case(name.as_str()))
 }
 
-/// HTTP/2 may split `Cookie`; HTTP/1.1 has one (RFC 9113 section 8.2.3).
-fn emit_cookies(headers: &HeaderMap, emit: &mut impl FnMut(&HeaderName, &[u8])) {
-    let mut crumbs = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    match (crumbs.next(), crumbs.next()) {
+/// All values of a field as one, under another name perhaps.
+fn emit_joined(
+    name: &HeaderName,
+    headers: &HeaderMap,
+    of: &HeaderName,
+    separator: &[u8],
+    emit: &mut impl FnMut(&HeaderName, &[u8]),
+) {
+    let mut values = headers.get_all(of).iter().map(HeaderValue::as_bytes);
+    match (values.next(), values.next()) {
         (Some(first), Some(second)) => {
-            let all: Vec<&[u8]> = [first, second].into_iter().chain(crumbs).collect();
-            emit(&COOKIE, &all.join(&b"; "[..]));
+            let all: Vec<&[u8]> = [first, second].into_iter().chain(values).collect();
+            emit(name, &all.join(separator));
         }
-        (first, _) => emit(&COOKIE, first.unwrap_or_default()),
+        (first, _) => emit(name, first.unwrap_or_default()),
     }
 }
 
