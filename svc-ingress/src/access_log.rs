@@ -22,7 +22,7 @@
 //! What ingress-nginx writes by default (`log-format-upstream`): the target with its query, `Referer`, `User-Agent` and the user's
 //! name in `Authorization`, never the rest of that field, nor cookies, nor any other field. Times are those of UTC. A request is
 //! told of once its reply is sent or given up; a client that goes away first has status 499. A head that is no HTTP at all
-//! is answered without a line, and a body that came in chunks does not count in the request's length.
+//! is answered without a line.
 //! `enable-access-log: "false"` leaves out the requests of an Ingress.
 
 use std::net::{IpAddr, SocketAddr};
@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderValue, Method, Version};
 
 use crate::auth::Credentials;
 use crate::table::Location;
@@ -113,7 +113,8 @@ pub(crate) struct Entry {
     host: Option<HeaderValue>,
     referer: Option<HeaderValue>,
     user_agent: Option<HeaderValue>,
-    request_length: u64,
+    /// Bytes of its head and its body.
+    pub(crate) request_length: u64,
     pub(crate) request_id: Option<HeaderValue>,
     pub(crate) location: Option<Arc<Location>>,
     pub(crate) canary: bool,
@@ -137,13 +138,12 @@ pub(crate) struct Try {
 }
 
 impl Entry {
-    /// A request with this head, and a body of so many bytes as far as that is known, on a connection from `peer`.
-    pub(crate) fn new<B>(request: &http::Request<B>, body: u64, peer: IpAddr) -> Self {
+    /// A request with this head on a connection from `peer`.
+    pub(crate) fn new<B>(request: &http::Request<B>, peer: IpAddr) -> Self {
         let headers = request.headers();
         let target = request.uri().path_and_query();
         let authority = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
         let field = |name| headers.get(name).cloned();
-        let line = request.method().as_str().len() + target.map_or(1, |target| target.as_str().len());
         Self {
             client: peer,
             user: headers
@@ -156,7 +156,7 @@ impl Entry {
             host: field(http::header::HOST).or(authority),
             referer: field(REFERER),
             user_agent: field(USER_AGENT),
-            request_length: length(line, headers) + body,
+            request_length: 0,
             request_id: None,
             location: None,
             canary: false,
@@ -194,10 +194,4 @@ impl Entry {
             _ => "HTTP/1.1",
         }
     }
-}
-
-/// What a head is in HTTP/1.1: its line with two spaces, the version and an end, its fields, and an empty line.
-fn length(line: usize, headers: &HeaderMap) -> u64 {
-    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>();
-    (line + 12 + fields + 2) as u64
 }

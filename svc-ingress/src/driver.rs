@@ -33,11 +33,13 @@ mod login;
 mod measured;
 mod mirror;
 mod names;
+mod observed;
 mod paced;
 mod pages;
 mod passthrough;
 mod policy;
 mod publisher;
+mod received;
 mod reply;
 mod router;
 mod tunnel;
@@ -54,6 +56,7 @@ pub use handle::{Bound, Handle, Stopped};
 pub use publisher::publish_status;
 
 use login::Logins;
+use observed::Watchers;
 use pages::Pages;
 use router::Router;
 use worker::Worker;
@@ -108,8 +111,10 @@ impl<C: Connect> Server<C> {
             self.connect,
             connectors,
             logins,
-            counting.clone().map(|all| (all, 0)),
-            self.access_log.map(|log| (log, 0)),
+            Watchers {
+                counting: counting.clone().map(|all| (all, 0)),
+                logging: self.access_log.map(|log| (log, 0)),
+            },
         );
         let (pages, bound_pages) = bind(self.metrics.into_iter().collect(), 1)?;
         let pages = pages.into_iter().flatten().next().zip(counting);

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `requests` | requests, by method and status |
 //! | `request_duration_seconds` | from a request's head to the last byte of its reply |
+//! | `connect_duration_seconds` | until the endpoint that replied was connected to; 0 on a connection that was kept |
 //! | `header_duration_seconds` | from a request's head to the head of the backend's reply |
 //! | `response_duration_seconds` | from a request's head to the last byte of the backend's reply |
+//! | `request_size` | bytes of requests, heads and bodies |
 //! | `response_size` | bytes of replies' bodies |
 //! | `orphan_ingress` | an Ingress names a Service that is not there (`no-service`), or that has no endpoint (`no-endpoint`) |
 //! | `ssl_expire_time_seconds` | when the certificate of a host ends |
@@ -21,7 +23,8 @@
 //! let metrics = Metrics::new("k8s.io/ingress-nginx", 1);
 //! let counters = metrics.counters(&Labels::new("shop", "web", "cart", "shop.example", "/cart"));
 //! let took = Duration::from_millis(7);
-//! counters.record(0, Verb::of(&http::Method::GET), 200, Outcome { took, header: Some(took), bytes: 12 });
+//! let outcome = Outcome { took, connect: Some(Duration::ZERO), header: Some(took), received: 80, sent: 12 };
+//! counters.record(0, Verb::of(&http::Method::GET), 200, outcome);
 //! assert!(metrics.page().contains("method=\"GET\",status=\"200\"} 1"));
 //! ```
 
@@ -96,10 +99,14 @@ impl Verb {
 pub struct Outcome {
     /// From the request's head to the end of the reply.
     pub took: Duration,
+    /// How long connecting to the endpoint took, if one was asked.
+    pub connect: Option<Duration>,
     /// From the request's head to the head of a backend's reply, if one replied.
     pub header: Option<Duration>,
-    /// The size of the reply's body.
-    pub bytes: u64,
+    /// Bytes of the request: its head and its body.
+    pub received: u64,
+    /// Bytes of the reply's body.
+    pub sent: u64,
 }
 
 /// The counts of all rules.
@@ -159,9 +166,11 @@ type Shard = BTreeMap<(Verb, u16), Series>;
 struct Series {
     requests: u64,
     took: Durations,
+    connect: Durations,
     header: Durations,
     response: Durations,
-    bytes: Sizes,
+    received: Sizes,
+    sent: Sizes,
 }
 
 impl Counters {
@@ -171,11 +180,15 @@ impl Counters {
         let series = shard.entry((verb, status)).or_default();
         series.requests += 1;
         series.took.observe(outcome.took);
+        if let Some(connect) = outcome.connect {
+            series.connect.observe(connect);
+        }
         if let Some(header) = outcome.header {
             series.header.observe(header);
             series.response.observe(outcome.took);
         }
-        series.bytes.observe(outcome.bytes);
+        series.received.observe(outcome.received);
+        series.sent.observe(outcome.sent);
     }
 
     fn sum(&self) -> Shard {
@@ -193,9 +206,11 @@ impl Series {
     fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.took.add(&other.took);
+        self.connect.add(&other.connect);
         self.header.add(&other.header);
         self.response.add(&other.response);
-        self.bytes.add(&other.bytes);
+        self.received.add(&other.received);
+        self.sent.add(&other.sent);
     }
 }
 

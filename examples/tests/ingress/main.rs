@@ -263,9 +263,8 @@ fn requests_are_counted_under_the_names_of_ingress_nginx() {
     metrics.clone().path("/metrics").until(|reply| reply.body.lines().any(|found| found == line));
     let page = metrics.clone().path("/metrics").body();
     assert_eq!(page.matches("nginx_ingress_controller_requests{").count(), 1, "{page}");
-    for name in
-        ["request_duration_seconds", "header_duration_seconds", "response_duration_seconds", "response_size"]
-    {
+    let durations = ["request", "connect", "header", "response"].map(|of| format!("{of}_duration_seconds"));
+    for name in durations.into_iter().chain(["request_size".to_owned(), "response_size".to_owned()]) {
         let counted = format!("nginx_ingress_controller_{name}_count{{");
         let line = page.lines().find(|line| line.starts_with(&counted)).unwrap();
         assert!(line.ends_with(" 3"), "{line}");

@@ -15,7 +15,7 @@ fn entry() -> Entry {
         .header("referer", "https://a.example/\\")
         .header("user-agent", HeaderValue::from_bytes(b"curl\xff\"").unwrap())
         .body(());
-    let mut entry = Entry::new(&request.unwrap(), 3, "192.0.2.1".parse().unwrap());
+    let mut entry = Entry::new(&request.unwrap(), "192.0.2.1".parse().unwrap());
     let tried = |port, status, bytes, millis| Try {
         endpoint: ([10, 1, 1, 1], port).into(),
         status,
@@ -23,7 +23,7 @@ fn entry() -> Entry {
         took: Duration::from_millis(millis),
     };
     entry.tries = vec![tried(80, 502, 0, 1), tried(81, 200, 7, 1012)];
-    (entry.status, entry.bytes) = (200, 7);
+    (entry.request_length, entry.status, entry.bytes) = (172, 200, 7);
     (entry.took, entry.at) = (Duration::from_millis(1020), Duration::from_millis(1_795_810_513_042));
     entry.request_id = Some(HeaderValue::from_static("abc"));
     entry
@@ -41,9 +41,9 @@ fn a_line_is_that_of_ingress_nginx() {
         \"https://a.example/\\x5C\" \"curl\\xFF\\x22\" 172 1.020 [upstream-default-backend] [] \
         10.1.1.1:80, 10.1.1.1:81 0, 7 0.001, 1.012 502, 200 abc\n";
     assert_eq!(line(&entry(), Format::Nginx), expected);
-    let mut bare = Entry::new(&Request::get("/").body(()).unwrap(), 0, "::1".parse().unwrap());
+    let mut bare = Entry::new(&Request::get("/").body(()).unwrap(), "::1".parse().unwrap());
     bare.at = Duration::ZERO;
-    let expected = "::1 - - [01/Jan/1970:00:00:00 +0000] \"GET / HTTP/1.1\" 499 0 \"-\" \"-\" 18 0.000 \
+    let expected = "::1 - - [01/Jan/1970:00:00:00 +0000] \"GET / HTTP/1.1\" 499 0 \"-\" \"-\" 0 0.000 \
         [upstream-default-backend] [] - - - - -\n";
     assert_eq!(line(&bare, Format::Nginx), expected);
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderValue, Request, Response};
-use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::access_log::{Entry, LogSender, Try};
 use crate::table::Route;
 
 use super::asked::{Asked, Peer};
+use super::received::Received;
 use super::reply::ReplyBody;
 
 /// One request; its line is written when this is dropped.
@@ -21,6 +21,7 @@ pub(super) struct Logged {
     worker: usize,
     entry: Entry,
     begun: Instant,
+    received: Received,
     /// When the last endpoint's reply began.
     replied: Option<Instant>,
     silent: bool,
@@ -32,14 +33,15 @@ impl Logged {
         log: &LogSender,
         worker: usize,
         request: &Request<Incoming>,
+        received: &Received,
         peer: &Peer,
     ) -> Option<Box<Self>> {
         if !log.wants(worker) {
             return None;
         }
-        let entry = Entry::new(request, request.body().size_hint().lower(), peer.address.ip());
-        let begun = Instant::now();
-        Some(Box::new(Self { log: log.clone(), worker, entry, begun, replied: None, silent: false }))
+        let (entry, received) = (Entry::new(request, peer.address.ip()), received.clone());
+        let (log, begun) = (log.clone(), Instant::now());
+        Some(Box::new(Self { log, worker, entry, begun, received, replied: None, silent: false }))
     }
 
     /// Its rule is known.
@@ -77,6 +79,7 @@ impl Drop for Logged {
             return;
         }
         self.entry.took = self.begun.elapsed();
+        self.entry.request_length = self.received.bytes();
         self.entry.at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         if let (Some(tried), Some(replied)) = (self.entry.tries.last_mut(), self.replied) {
             tried.bytes = self.entry.bytes;

@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use crate::metrics::{Counters, Outcome, Verb};
 
 use super::logged::Logged;
+use super::received::Received;
 use super::reply::ReplyBody;
 
 /// One request, counted when this is dropped.
@@ -22,17 +23,24 @@ pub(super) struct Record {
     verb: Verb,
     status: u16,
     begun: Instant,
+    connect: Option<Duration>,
     header: Option<Duration>,
-    bytes: u64,
+    received: Received,
+    sent: u64,
 }
 
 impl Record {
     /// A request that begins now.
-    pub(super) fn new(counters: Arc<Counters>, worker: usize, method: &Method) -> Self {
+    pub(super) fn new(counters: Arc<Counters>, worker: usize, method: &Method, received: Received) -> Self {
         // A client that goes away before there is a reply: nginx's own status for that.
         let status = 499;
         let (verb, begun) = (Verb::of(method), Instant::now());
-        Self { counters, worker, verb, status, begun, header: None, bytes: 0 }
+        Self { counters, worker, verb, status, begun, connect: None, header: None, received, sent: 0 }
+    }
+
+    /// An endpoint was asked, after it had taken so long to connect to it.
+    pub(super) fn connected(&mut self, took: Option<Duration>) {
+        self.connect = took;
     }
 
     /// Its reply's head is there.
@@ -45,8 +53,9 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let Self { header, bytes, .. } = *self;
-        let outcome = Outcome { took: self.begun.elapsed(), header, bytes };
+        let Self { connect, header, sent, .. } = *self;
+        let outcome =
+            Outcome { took: self.begun.elapsed(), connect, header, received: self.received.bytes(), sent };
         self.counters.record(self.worker, self.verb, self.status, outcome);
     }
 }
@@ -77,7 +86,7 @@ impl<B: Body + Unpin> Body for Measured<B> {
         if let Poll::Ready(Some(Ok(frame))) = &frame {
             let bytes = frame.data_ref().map_or(0, |data| data.remaining() as u64);
             if let Some(record) = &mut self.record {
-                record.bytes += bytes;
+                record.sent += bytes;
             }
             if let Some(logged) = &mut self.logged {
                 logged.sent(bytes);

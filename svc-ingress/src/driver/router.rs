@@ -14,7 +14,6 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use crate::access_log::LogSender;
 use crate::authority::Authority;
 use crate::config::IngressConfig;
 use crate::decision;
@@ -22,7 +21,6 @@ use crate::forward::{self, Client, Origin, REQUEST_ID};
 use crate::hygiene;
 use crate::latency::Latencies;
 use crate::limit::Limiter;
-use crate::metrics::Metrics;
 use crate::redirect;
 use crate::sys::Connect;
 use crate::table::{Found, HostRedirect, Route, RouteTable};
@@ -30,11 +28,11 @@ use crate::tls::Connectors;
 
 use super::asked::{Asked, Peer};
 use super::auth_request::Answers;
-use super::logged::Logged;
 use super::login::Logins;
 use super::measured::{Measured, Record};
 use super::mirror::{self, Mirrors};
 use super::names::Names;
+use super::observed::{Observed, Watchers};
 use super::pages::labels;
 use super::policy::{self, Additions};
 use super::reply::{ReplyBody, close, redirect as redirect_to, refuse, status};
@@ -57,10 +55,7 @@ pub(super) struct Router<C: Connect> {
     pub(super) mirrors: Mirrors,
     /// What the limiter's time counts from.
     pub(super) started: Instant,
-    /// Where requests are counted, and as which worker.
-    counting: Option<(Arc<Metrics>, usize)>,
-    /// Where requests are logged, and as which worker.
-    logging: Option<(LogSender, usize)>,
+    watchers: Watchers,
     request_ids: RandomState,
     requests: AtomicU64,
 }
@@ -71,8 +66,7 @@ impl<C: Connect> Router<C> {
         connect: C,
         connectors: Connectors,
         logins: Logins,
-        counting: Option<(Arc<Metrics>, usize)>,
-        logging: Option<(LogSender, usize)>,
+        watchers: Watchers,
     ) -> Self {
         Self {
             table,
@@ -87,8 +81,7 @@ impl<C: Connect> Router<C> {
             names: Names::default(),
             mirrors: Mirrors::default(),
             started: Instant::now(),
-            counting,
-            logging,
+            watchers,
             request_ids: RandomState::new(),
             requests: AtomicU64::new(0),
         }
@@ -97,10 +90,8 @@ impl<C: Connect> Router<C> {
     /// A router for another worker.
     pub(super) fn fork(&self, number: usize) -> Self {
         let table = Arc::clone(&self.table);
-        let counting = self.counting.as_ref().map(|(metrics, _)| (Arc::clone(metrics), number));
-        let logging = self.logging.as_ref().map(|(log, _)| (log.clone(), number));
         let (connect, connectors) = (self.connect.clone(), self.connectors.clone());
-        let forked = Self::new(table, connect, connectors, self.logins.clone(), counting, logging);
+        let forked = Self::new(table, connect, connectors, self.logins.clone(), self.watchers.fork(number));
         Self {
             limiter: Arc::clone(&self.limiter),
             answers: self.answers.clone(),
@@ -117,24 +108,16 @@ impl<C: Connect> Router<C> {
         request: Request<Incoming>,
         peer: Arc<Peer>,
     ) -> Response<Measured<ReplyBody<C::Stream>>> {
-        let log = self.logging.as_ref();
-        let mut logged = log.and_then(|(log, worker)| Logged::begin(log, *worker, &request, &peer));
-        let mut record = None;
-        let reply = self.reply(request, peer, &mut record, &mut logged).await;
-        let record = record.map(|record| record.replied(&reply));
-        if let Some(logged) = &mut logged {
-            logged.replied(&reply);
-        }
-        reply.map(|body| Measured::new(body, record, logged))
+        let mut observed = Observed::begin(&self.watchers, &request, &peer);
+        let reply = self.reply(request, peer, &mut observed).await;
+        observed.replied(reply)
     }
 
-    /// Whose request it is stands in `record` where somebody counts, and in `logged` what is to be logged.
     async fn reply(
         &self,
         request: Request<Incoming>,
         peer: Arc<Peer>,
-        record: &mut Option<Record>,
-        logged: &mut Option<Box<Logged>>,
+        observed: &mut Observed,
     ) -> Response<ReplyBody<C::Stream>> {
         let (mut parts, body) = request.into_parts();
         let version = parts.version;
@@ -160,19 +143,19 @@ impl<C: Connect> Router<C> {
             Ok(None) => return status(StatusCode::NOT_FOUND),
             Err(_) => return close(status(StatusCode::BAD_REQUEST), version),
         };
-        *record = self.counting.as_ref().map(|(metrics, worker)| {
+        observed.record = self.watchers.counting.as_ref().map(|(metrics, worker)| {
             let location = route.location();
             let counters = location.counters(|| metrics.counters(&labels(location)));
-            Record::new(Arc::clone(counters), *worker, &parts.method)
+            Record::new(Arc::clone(counters), *worker, &parts.method, observed.received.clone())
         });
         let mut asked = asked(table.config(), &parts.headers, authority, target, peer);
         asked.certificate = certificate;
         let hsts = asked.https && route.location().has_certificate() && table.config().hsts();
         drop(table);
-        if let Some(logged) = logged {
+        if let Some(logged) = &mut observed.logged {
             logged.routed(&route, &asked);
         }
-        let mut response = self.answer(&mut parts, body, &route, &asked, logged).await;
+        let mut response = self.answer(&mut parts, body, &route, &asked, observed).await;
         self.kept.put_fields(std::mem::take(&mut parts.headers));
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             forward::to_client_switched(response.headers_mut());
@@ -188,7 +171,7 @@ impl<C: Connect> Router<C> {
         body: Incoming,
         route: &Route,
         asked: &Asked,
-        logged: &mut Option<Box<Logged>>,
+        observed: &mut Observed,
     ) -> Response<ReplyBody<C::Stream>> {
         let limit = decision::body_limit(route);
         if body.size_hint().lower() > limit {
@@ -204,17 +187,22 @@ impl<C: Connect> Router<C> {
                     .with_forwarded_for(asked.forwarded_for.as_ref())
                     .with_certificate(asked.certificate_fields());
                 let told = Told { client, request_id: self.new_request_id(), hints: &asked.peer.hints };
-                if let Some(logged) = logged {
+                if let Some(logged) = &mut observed.logged {
                     let id = HeaderValue::from_str(told.request_id.as_str()).ok();
                     logged.permitted(parts.headers.get(REQUEST_ID).cloned().or(id), permit.takes_canary());
                 }
                 let target = route.target().unwrap_or(asked.target.as_str());
                 let host = decision::backend_host(route, asked.scope(parts, route), asked.host());
-                let mut outgoing = Outgoing::new(parts, body, target, &host, told, limit);
+                let received = observed.received.clone();
+                let mut outgoing = Outgoing::new(parts, body, target, &host, told, limit, received);
                 if let Some(mirror) = route.policies().mirror() {
                     mirror::begin(self, mirror, route, asked, &mut outgoing);
                 }
-                let (reply, endpoint) = send(self, &mut outgoing, route, &permit, asked, logged).await;
+                let sent = send(self, &mut outgoing, route, &permit, asked, &mut observed.logged);
+                let (reply, endpoint) = sent.await;
+                if let Some(record) = &mut observed.record {
+                    record.connected(outgoing.connected());
+                }
                 let reply = if route.policies().error_pages().is_some() {
                     let reply = (reply, endpoint.is_some());
                     // In a box, so that the future of every other request is not as large as this one.

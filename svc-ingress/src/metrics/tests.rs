@@ -7,9 +7,9 @@ use super::{Labels, Metrics, Outcome, Verb, gauges};
 use crate::config::IngressConfig;
 use crate::table::RouteTable;
 
-fn outcome(milliseconds: u64, bytes: u64) -> Outcome {
+fn outcome(milliseconds: u64, sent: u64) -> Outcome {
     let took = Duration::from_millis(milliseconds);
-    Outcome { took, header: Some(took / 2), bytes }
+    Outcome { took, connect: Some(took / 4), header: Some(took / 2), received: sent * 2, sent }
 }
 
 fn labels(path: &str) -> Labels {
@@ -36,8 +36,12 @@ fn workers_count_apart_and_are_shown_together() {
         format!("request_duration_seconds_bucket{{{NAMED},le=\"+Inf\"}} 3"),
         format!("request_duration_seconds_sum{{{NAMED}}} 20.044"),
         format!("request_duration_seconds_count{{{NAMED}}} 3"),
+        format!("connect_duration_seconds_bucket{{{NAMED},le=\"0.005\"}} 1"),
+        format!("connect_duration_seconds_bucket{{{NAMED},le=\"0.01\"}} 2"),
         format!("header_duration_seconds_bucket{{{NAMED},le=\"0.025\"}} 2"),
         format!("response_duration_seconds_count{{{NAMED}}} 3"),
+        format!("request_size_bucket{{{NAMED},le=\"100\"}} 2"),
+        format!("request_size_sum{{{NAMED}}} 200000042"),
         format!("response_size_bucket{{{NAMED},le=\"10\"}} 1"),
         format!("response_size_bucket{{{NAMED},le=\"100\"}} 2"),
         format!("response_size_bucket{{{NAMED},le=\"10000000\"}} 2"),
@@ -51,11 +55,12 @@ fn workers_count_apart_and_are_shown_together() {
 #[test]
 fn a_reply_of_the_router_itself_took_no_backend() {
     let metrics = Metrics::new("c", 1);
-    let own = Outcome { header: None, ..outcome(1, 5) };
+    let own = Outcome { connect: None, header: None, ..outcome(1, 5) };
     metrics.counters(&labels("/a")).record(0, Verb::of(&Method::GET), 200, own);
     let page = metrics.page();
-    assert!(page.contains(&format!("header_duration_seconds_count{{{NAMED}}} 0\n")));
-    assert!(page.contains(&format!("response_duration_seconds_count{{{NAMED}}} 0\n")));
+    for name in ["connect", "header", "response"] {
+        assert!(page.contains(&format!("{name}_duration_seconds_count{{{NAMED}}} 0\n")), "{name}");
+    }
     assert!(page.contains(&format!("request_duration_seconds_count{{{NAMED}}} 1\n")));
 }
 

@@ -16,9 +16,12 @@ pub(super) fn page(controller: &str, rows: &[Row<'_>]) -> String {
         let _ = writeln!(page.text, "{PREFIX}requests{{{}}} {}", page.labels(row), row.2.requests);
     }
     type Get = fn(&Series) -> Snapshot;
-    let histograms: [(&str, &str, Get); 4] = [
+    let histograms: [(&str, &str, Get); 6] = [
         ("request_duration_seconds", "From a request's head to the end of its reply", |all| {
             all.took.snapshot()
+        }),
+        ("connect_duration_seconds", "Until the endpoint that replied was connected to", |all| {
+            all.connect.snapshot()
         }),
         ("header_duration_seconds", "From a request's head to the head of the backend's reply", |all| {
             all.header.snapshot()
@@ -26,7 +29,8 @@ pub(super) fn page(controller: &str, rows: &[Row<'_>]) -> String {
         ("response_duration_seconds", "From a request's head to the end of the backend's reply", |all| {
             all.response.snapshot()
         }),
-        ("response_size", "Bytes of a reply's body", |all| all.bytes.snapshot()),
+        ("request_size", "Bytes of a request, head and body", |all| all.received.snapshot()),
+        ("response_size", "Bytes of a reply's body", |all| all.sent.snapshot()),
     ];
     for (name, help, histogram) in histograms {
         page.begin(name, "histogram", help);

@@ -1,7 +1,7 @@
 //! HTTP/1.1 to an endpoint: on an idle connection if there is one.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
@@ -37,6 +37,7 @@ pub(super) async fn ask<C: Connect>(
         take_idle(router, key, outgoing.is_repeatable(), now).await
     };
     if let Some(connection) = idle {
+        outgoing.connected = Some(Duration::ZERO);
         match exchange(router, connection, outgoing, policies, now).await {
             Err(Failure::Exchange(error, true))
                 if !matches!(error, ExchangeError::Timeout)
@@ -45,8 +46,10 @@ pub(super) async fn ask<C: Connect>(
             result => return result,
         }
     }
+    let begun = Instant::now();
     let link = Link::connect(router, hop).await?;
     let now = Instant::now();
+    outgoing.connected = Some(now - begun);
     exchange(router, Pooled::new(link, now), outgoing, policies, now).await
 }
 

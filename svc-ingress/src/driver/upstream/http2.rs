@@ -76,12 +76,15 @@ pub(super) async fn ask<C: Connect>(
     let progress = Progress::default();
     let mut request = request(outgoing, hop.protocol, &progress);
     if let Some(sender) = router.senders.find(hop.key()) {
+        outgoing.connected = Some(Duration::ZERO);
         match exchange(sender, request, &progress, policies).await {
             Err((_, Some(unsent))) => request = *unsent,
             result => return result.map_err(|(failure, _)| failure),
         }
     }
+    let begun = Instant::now();
     let sender = connect(router, hop).await?;
+    outgoing.connected = Some(begun.elapsed());
     exchange(sender, request, &progress, policies).await.map_err(|(failure, _)| failure)
 }
 

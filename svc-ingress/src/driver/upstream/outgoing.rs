@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
@@ -13,6 +14,7 @@ use hyper::body::{Frame, Incoming};
 use crate::backend::is_idempotent;
 use crate::driver::hints::Hints;
 use crate::driver::mirror::Tee;
+use crate::driver::received::Received;
 use crate::forward::{Client, ToBackend, keep_trailers, upgrade};
 use crate::upstream::{Expected, RequestFraming, RequestHead};
 
@@ -35,6 +37,8 @@ pub(in crate::driver) struct Outgoing<'a> {
     pub(super) framing: RequestFraming,
     /// In here between tries.
     pub(super) body: Option<RequestBody>,
+    /// How long the last endpoint that was connected to took for that.
+    pub(super) connected: Option<Duration>,
 }
 
 /// What the backend is told beside the client's own fields.
@@ -66,7 +70,7 @@ impl RequestId {
 }
 
 impl<'a> Outgoing<'a> {
-    /// `limit` is for the body, in bytes.
+    /// `limit` is for the body, in bytes; it is counted in `received`.
     pub(in crate::driver) fn new(
         parts: &'a mut Parts,
         body: Incoming,
@@ -74,6 +78,7 @@ impl<'a> Outgoing<'a> {
         host: &'a str,
         told: Told<'a>,
         limit: u64,
+        received: Received,
     ) -> Self {
         let upgrade = upgrade(&parts.headers).filter(|_| parts.version == Version::HTTP_11);
         let empty = body.is_end_stream();
@@ -86,15 +91,20 @@ impl<'a> Outgoing<'a> {
             None if empty => RequestFraming::Empty,
             None => RequestFraming::Chunked,
         };
-        let body = Some(RequestBody::new((!empty).then_some(body), limit));
-        Self { parts, target, host, told: Some(told), hints, upgrade, framing, body }
+        let body = Some(RequestBody::new((!empty).then_some(body), limit, received));
+        Self { parts, target, host, told: Some(told), hints, upgrade, framing, body, connected: None }
     }
 
     /// A request of the router's own, without a body.
     pub(super) fn bodiless(parts: &'a mut Parts, target: &'a str, host: &'a str) -> Self {
-        let body = Some(RequestBody::new(None, 0));
+        let body = Some(RequestBody::new(None, 0, Received::default()));
         let framing = RequestFraming::Empty;
-        Self { parts, target, host, told: None, hints: None, upgrade: None, framing, body }
+        Self { parts, target, host, told: None, hints: None, upgrade: None, framing, body, connected: None }
+    }
+
+    /// How long connecting to the endpoint took that was asked last; nothing on a connection that was there.
+    pub(in crate::driver) fn connected(&self) -> Option<Duration> {
+        self.connected
     }
 
     /// The client's own head.
@@ -163,6 +173,7 @@ pub(in crate::driver) struct RequestBody {
     incoming: Option<Incoming>,
     /// How many bytes the client may still send.
     left: u64,
+    received: Received,
     kept: Vec<Bytes>,
     // Few requests have them, and every request moves this value.
     trailers: Option<Box<HeaderMap>>,
@@ -175,10 +186,11 @@ pub(in crate::driver) struct RequestBody {
 }
 
 impl RequestBody {
-    fn new(incoming: Option<Incoming>, limit: u64) -> Self {
+    fn new(incoming: Option<Incoming>, limit: u64, received: Received) -> Self {
         Self {
             incoming,
             left: limit,
+            received,
             kept: Vec::new(),
             trailers: None,
             given: 0,
@@ -249,6 +261,7 @@ impl RequestBody {
     }
 
     fn take(&mut self, data: Bytes) -> Result<Bytes, ExchangeError> {
+        self.received.add(data.len());
         self.left = self.left.checked_sub(data.len() as u64).ok_or(ExchangeError::BodyTooLarge)?;
         if self.tee.as_mut().is_some_and(|tee| !tee.add(&data)) {
             self.tee = None;
