@@ -83,6 +83,7 @@ pub struct IngressConfig {
     default_certificate: Option<ObjectName>,
     hsts: bool,
     cross_namespace: bool,
+    one_namespace_per_host: bool,
     local_targets: bool,
     response_headers: Vec<HeaderName>,
     global_auth: Option<Arc<ExternalAuth>>,
@@ -108,6 +109,7 @@ impl Default for IngressConfig {
             default_certificate: None,
             hsts: true,
             cross_namespace: false,
+            one_namespace_per_host: false,
             local_targets: false,
             response_headers: Vec::new(),
             global_auth: None,
@@ -182,6 +184,12 @@ impl IngressConfig {
     #[must_use]
     pub fn allows_cross_namespace(&self) -> bool {
         self.cross_namespace
+    }
+
+    /// Whether a host belongs to the namespace of its oldest Ingress.
+    #[must_use]
+    pub fn has_one_namespace_per_host(&self) -> bool {
+        self.one_namespace_per_host
     }
 
     /// Whether annotations and `ExternalName` Services may name targets on this host.
@@ -320,6 +328,14 @@ impl IngressConfigBuilder {
     #[must_use]
     pub fn allow_cross_namespace(mut self, allow: bool) -> Self {
         self.config.cross_namespace = allow;
+        self
+    }
+
+    /// Leaves a host to the namespace of its oldest Ingress: rules for it in other namespaces are reported and left out. Otherwise,
+    /// as under ingress-nginx, whoever may write an Ingress anywhere can add paths to any host. Rules without a host are nobody's.
+    #[must_use]
+    pub fn one_namespace_per_host(mut self, one: bool) -> Self {
+        self.config.one_namespace_per_host = one;
         self
     }
 

@@ -96,7 +96,7 @@ pub(crate) fn takes_canary(
     session: Option<SessionKey<'_>>,
     draw: impl FnOnce(u64) -> u64,
 ) -> bool {
-    let canary = route.location().canary().filter(|canary| !canary.pool().endpoints().is_empty());
+    let canary = route.location().canary().filter(|canary| canary.pool().can_serve());
     let Some(canary) = canary else { return false };
     let is_of = |pool: &Pool| session.is_some_and(|session| session.is_of(pool));
     if is_of(route.location().pool()) {

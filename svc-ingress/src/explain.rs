@@ -49,7 +49,7 @@ use crate::forward::Origin;
 use crate::hygiene;
 use crate::redirect;
 use crate::session::{self, SessionKey};
-use crate::table::{Found, HostRedirect, Pool, PoolState, Route, RouteTable};
+use crate::table::{ExternalServer, Found, HostRedirect, Pool, PoolState, Route, RouteTable};
 use crate::variable::Scope;
 
 mod text;
@@ -139,7 +139,7 @@ pub enum Outcome {
     /// There is no endpoint to ask: 503.
     Unserved(PoolState),
     /// One of these endpoints is asked.
-    Forwarded(Forwarded),
+    Forwarded(Box<Forwarded>),
 }
 
 /// Who serves a request, and how.
@@ -152,6 +152,8 @@ pub struct Forwarded {
     pub service: ObjectName,
     /// Its endpoints, in turn; the one that the client's session is kept with alone.
     pub endpoints: Vec<SocketAddr>,
+    /// Where it is an ExternalName: one of this server's addresses is asked instead.
+    pub external: Option<ExternalServer>,
     /// The host that the endpoint is asked for.
     pub host: String,
     /// The path and the query that it sees.
@@ -205,7 +207,7 @@ impl Explanation {
             outcome: Outcome::NoRule,
         };
         explained.outcome = match explained.decide(table, question) {
-            Ok(forwarded) => Outcome::Forwarded(forwarded),
+            Ok(forwarded) => Outcome::Forwarded(Box::new(forwarded)),
             Err(outcome) => outcome,
         };
         explained
@@ -387,7 +389,7 @@ fn host_redirect(found: &HostRedirect, origin: &Origin, authority: &Authority, t
 fn forward(route: &Route, scope: Scope<'_>, canary: bool, host: &str) -> Result<Forwarded, Outcome> {
     let canary = route.location().canary().filter(|_| canary);
     let pool: &Pool = canary.map_or_else(|| route.location().pool(), |canary| canary.pool());
-    if pool.endpoints().is_empty() {
+    if !pool.can_serve() {
         return page(route, host).ok_or(Outcome::Unserved(pool.state()));
     }
     let affinity = route.policies().affinity();
@@ -400,6 +402,7 @@ fn forward(route: &Route, scope: Scope<'_>, canary: bool, host: &str) -> Result<
         canary: canary.map(|canary| canary.ingress().clone()),
         service: pool.service().clone(),
         endpoints: kept.map_or_else(|| sharing(route, scope, pool), |endpoint| vec![endpoint]),
+        external: pool.external().cloned(),
         host: decision::backend_host(route, scope, host).into_owned(),
         target: route.target().unwrap_or(scope.target).to_owned(),
     })
@@ -420,6 +423,7 @@ fn page(route: &Route, host: &str) -> Option<Forwarded> {
         canary: None,
         service: pool.service().clone(),
         endpoints: pool.endpoints().to_vec(),
+        external: None,
         host: host.to_owned(),
         target: "/".to_owned(),
     })

@@ -34,6 +34,10 @@ mod route;
 mod virtual_host;
 
 #[cfg(test)]
+mod backend_tests;
+#[cfg(test)]
+mod bad_input_tests;
+#[cfg(test)]
 mod proptests;
 #[cfg(test)]
 mod tests;
@@ -43,7 +47,7 @@ mod tls_tests;
 pub use canary::CanaryPool;
 pub use conflict::Conflict;
 pub use location::{Location, Matching};
-pub use pool::{Pool, PoolState};
+pub use pool::{ExternalServer, Pool, PoolState};
 pub use regex_host::{RegexCause, RegexHost, RegexPath};
 pub use report::Report;
 pub(crate) use route::Found;

@@ -48,6 +48,9 @@ pub struct Routing {
     /// Let annotations name Secrets of other namespaces.
     #[arg(long)]
     pub allow_cross_namespace: bool,
+    /// Leave each host to the namespace of its oldest Ingress.
+    #[arg(long)]
+    pub one_namespace_per_host: bool,
 }
 
 /// How paths are read.
@@ -76,6 +79,7 @@ impl Routing {
             .allow_local_targets(self.allow_local_targets)
             .ssl_passthrough(self.enable_ssl_passthrough)
             .allow_cross_namespace(self.allow_cross_namespace)
+            .one_namespace_per_host(self.one_namespace_per_host)
             .clients(clients);
         if let Some(backend) = &self.default_backend {
             config = config.default_backend(backend);

@@ -9,8 +9,8 @@ use crate::generations::Generations;
 use crate::target;
 
 const MAX_NAMES: usize = 1024;
-/// The resolver does not tell how long an answer is good.
-const KEPT: Duration = Duration::from_secs(5);
+/// The resolver does not tell how long an answer is good: ingress-nginx looks as often as this.
+const KEPT: Duration = Duration::from_secs(1);
 
 type Known = Generations<(String, u16), (Vec<SocketAddr>, Instant)>;
 

@@ -34,6 +34,8 @@ pub(super) struct Permit {
     /// The request's place among those that its client may have under way.
     under_way: Option<UnderWay>,
     canary: bool,
+    /// The pool, where it is that of an ExternalName Service.
+    external: Option<Arc<Pool>>,
     session: Option<Session>,
     /// What `upstream-hash-by` makes of the request.
     hash: Option<String>,
@@ -59,9 +61,10 @@ pub(super) struct Additions {
 
 impl Permit {
     /// The pool that the request goes to. Asked again before every further try, with the route as it is then.
-    pub(super) fn pool<'a>(&self, route: &'a Route) -> &'a Arc<Pool> {
+    pub(super) fn pool<'a>(&'a self, route: &'a Route) -> &'a Arc<Pool> {
         let canary = route.location().canary().filter(|_| self.canary);
-        canary.map_or_else(|| route.location().pool(), |canary| canary.pool())
+        let pool = canary.map_or_else(|| route.location().pool(), |canary| canary.pool());
+        self.external.as_ref().unwrap_or(pool)
     }
 
     /// The request goes to its location's canary.
@@ -191,7 +194,23 @@ pub(super) async fn decide<C: Connect>(
         parts.headers.insert(FORWARDED_PREFIX, prefix.clone());
     }
     let hash = route.policies().upstream_hash().map(|hash| hash.by().fill(asked.scope(parts, route)));
-    Ok(Permit { under_way, canary, session, hash })
+    let mut permit = Permit { under_way, canary, external: None, session, hash };
+    if permit.pool(route).external().is_some() {
+        permit.external = Some(Arc::new(Box::pin(look_up(router, permit.pool(route))).await));
+    }
+    Ok(permit)
+}
+
+/// The pool of an ExternalName Service, with the addresses that its name has now.
+async fn look_up<C: Connect>(router: &Router<C>, pool: &Pool) -> Pool {
+    let Some(server) = pool.external() else { return pool.at(Vec::new(), 0) };
+    let local = router.table.load().config().allows_local_targets();
+    let found = router.names.allowed(server.name(), server.port(), local).await;
+    let addresses = found.unwrap_or_else(|error| {
+        tracing::warn!(service = %pool.service(), %server, error, "no server for an ExternalName");
+        Vec::new()
+    });
+    pool.at(addresses, usize::try_from(router.random() >> 32).unwrap_or_default())
 }
 
 fn refused<S>(refusal: Refusal<'_>, route: &Route) -> Response<ReplyBody<S>> {

@@ -16,7 +16,8 @@ impl Display for Explanation {
         if let Some(origin) = self.allowed_origin() {
             row(f, "CORS", &format!("pages of {} may read the reply", origin.to_str().unwrap_or("?")))?;
         }
-        if let Outcome::Forwarded(Forwarded { host, target, .. }) = self.outcome() {
+        if let Outcome::Forwarded(forwarded) = self.outcome() {
+            let Forwarded { host, target, .. } = &**forwarded;
             row(f, "asks for", &format!("{target} of host {host}"))?;
         }
         match (self.outcome(), self.client()) {
@@ -74,7 +75,7 @@ impl Display for Outcome {
                 write!(f, "TLS is passed through to Service {service}, by {}", endpoints.join(" or "))
             }
             Self::Unserved(state) => f.write_str(unserved(*state)),
-            Self::Forwarded(forwarded) => Display::fmt(forwarded, f),
+            Self::Forwarded(forwarded) => Display::fmt(&**forwarded, f),
         }
     }
 }
@@ -84,8 +85,14 @@ impl Display for Forwarded {
         if let Some(canary) = &self.canary {
             write!(f, "canary Ingress {canary}, ")?;
         }
-        let endpoints: Vec<_> = self.endpoints.iter().map(ToString::to_string).collect();
-        write!(f, "Service {}, by {}", self.service, endpoints.join(" or "))
+        write!(f, "Service {}, by ", self.service)?;
+        match &self.external {
+            Some(server) => write!(f, "an address of {server}"),
+            None => {
+                let endpoints: Vec<_> = self.endpoints.iter().map(ToString::to_string).collect();
+                f.write_str(&endpoints.join(" or "))
+            }
+        }
     }
 }
 
@@ -113,6 +120,6 @@ fn unserved(state: PoolState) -> &'static str {
         PoolState::NoEndpoints => "no endpoint of the Service is ready",
         PoolState::NoService => "the Service does not exist",
         PoolState::NoPort => "the Service has no such port",
-        PoolState::ExternalName => "the Service is an ExternalName, which is not supported",
+        PoolState::ExternalName => "the Service is an ExternalName without a name",
     }
 }

@@ -103,7 +103,7 @@ impl Compiled {
         for problem in annotations {
             compiled.report(annotation_field(&problem.key), problem.message);
         }
-        compiled.add_rules(ingress, snapshot, config.mode());
+        compiled.add_rules(ingress, snapshot, config);
         compiled.check_passthrough();
         compiled.add_tls(ingress, snapshot, certificates);
         compiled.add_users(snapshot);
@@ -159,8 +159,10 @@ impl Compiled {
         self.problems.push(Problem::new(&self.reference(), field, message));
     }
 
-    fn add_rules(&mut self, ingress: &Ingress, snapshot: &Snapshot, mode: Mode) {
-        self.default = ingress.default_backend().and_then(|b| self.pool(b, snapshot, "spec.defaultBackend"));
+    fn add_rules(&mut self, ingress: &Ingress, snapshot: &Snapshot, config: &IngressConfig) {
+        let default = ingress.default_backend();
+        self.default =
+            default.and_then(|backend| self.pool(backend, snapshot, config, "spec.defaultBackend"));
         if ingress.rules().is_empty() {
             self.hosts.entry(ANY_HOST.to_owned()).or_default();
         }
@@ -175,7 +177,7 @@ impl Compiled {
             self.hosts.entry(host.to_owned()).or_default();
             for (number, path) in rule.paths().iter().enumerate() {
                 let field = format!("spec.rules[{index}].http.paths[{number}]");
-                let Some(compiled) = self.path(path, snapshot, mode, field) else { continue };
+                let Some(compiled) = self.path(path, snapshot, config, field) else { continue };
                 self.hosts.entry(host.to_owned()).or_default().paths.push(compiled);
             }
         }
@@ -198,23 +200,24 @@ impl Compiled {
         &mut self,
         path: &IngressPath,
         snapshot: &Snapshot,
-        mode: Mode,
+        config: &IngressConfig,
         field: String,
     ) -> Option<CompiledPath> {
-        let text = path.path();
-        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
-        if mode == Mode::Nginx && path.path_type() != PathType::ImplementationSpecific && !plain {
-            let message = format!(
-                "`{text}` may hold only letters, digits and `/._-`: use pathType ImplementationSpecific"
-            );
-            self.report(format!("{field}.path"), message);
+        if let Some(message) = path_problem(path, config.mode()) {
+            self.report(format!("{field}.path"), format!("`{}` {message}", path.path()));
             return None;
         }
-        let pool = self.pool(path.backend(), snapshot, &format!("{field}.backend"))?;
-        Some(CompiledPath { path: text.to_owned(), path_type: path.path_type(), pool, field })
+        let pool = self.pool(path.backend(), snapshot, config, &format!("{field}.backend"))?;
+        Some(CompiledPath { path: path.path().to_owned(), path_type: path.path_type(), pool, field })
     }
 
-    fn pool(&mut self, backend: &IngressBackend, snapshot: &Snapshot, field: &str) -> Option<Arc<Pool>> {
+    fn pool(
+        &mut self,
+        backend: &IngressBackend,
+        snapshot: &Snapshot,
+        config: &IngressConfig,
+        field: &str,
+    ) -> Option<Arc<Pool>> {
         let IngressBackend::Service { name, port } = backend else {
             self.report(format!("{field}.resource"), "is not supported: name a Service");
             return None;
@@ -229,6 +232,14 @@ impl Compiled {
                 self.absent.insert(field.clone());
             }
             self.report(field, message);
+        } else if let Some(server) = pool.external().filter(|server| server.is_local())
+            && !config.allows_local_targets()
+        {
+            let message = format!(
+                "Service {} stands for {server}, the router's own machine: its requests are answered 503",
+                pool.service()
+            );
+            self.report(format!("{field}.service"), message);
         }
         Some(Arc::new(pool))
     }
@@ -419,6 +430,24 @@ fn custom_header(
         return Err("is none of the fields that the configuration allows (`allow_response_header`)");
     }
     Ok((name, value.parse().map_err(|_| "has a value that cannot stand in a field")?))
+}
+
+/// What the API server would not take, or under nginx its controller: such a rule is left out.
+fn path_problem(path: &IngressPath, mode: Mode) -> Option<String> {
+    let text = path.path();
+    if !text.starts_with('/') {
+        return Some("has to begin with `/`".to_owned());
+    }
+    if path.path_type() == PathType::ImplementationSpecific {
+        return None;
+    }
+    let banned = ["//", "/./", "/../", "%2f", "%2F"].into_iter().find(|part| text.contains(part));
+    if let Some(part) = banned.or_else(|| ["/..", "/."].into_iter().find(|part| text.ends_with(part))) {
+        return Some(format!("may not hold `{part}` there: no request's path does"));
+    }
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+    (mode == Mode::Nginx && !plain)
+        .then(|| "may hold only letters, digits and `/._-`: use pathType ImplementationSpecific".to_owned())
 }
 
 /// A name of lower-case labels (RFC 1123), perhaps with `*.` before it; no address.

@@ -11,6 +11,7 @@ use svc_model::{
 
 use crate::config::ServiceRef;
 use crate::session::pool_digest;
+use crate::target;
 
 /// The endpoints that serve a backend now, never the Service's virtual IP.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct Pool {
     port: String,
     endpoints: Vec<SocketAddr>,
     state: PoolState,
+    external: Option<ExternalServer>,
     turn: AtomicUsize,
     digest: OnceLock<String>,
 }
@@ -35,8 +37,42 @@ pub enum PoolState {
     NoService,
     /// The Service has no such TCP port: 503.
     NoPort,
-    /// The Service is an ExternalName, which is not supported as a backend: 503.
+    /// The Service is an ExternalName: whose addresses the name has is asked when there is a request.
     ExternalName,
+}
+
+/// The server that an ExternalName Service stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalServer {
+    name: String,
+    port: u16,
+}
+
+impl ExternalServer {
+    /// The name, or an address.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// It is the router's own machine, as far as the name says.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let name = self.name.strip_suffix('.').unwrap_or(&self.name);
+        name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(target::is_local)
+    }
+}
+
+impl fmt::Display for ExternalServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name, self.port)
+    }
 }
 
 impl Pool {
@@ -74,10 +110,13 @@ impl Pool {
     }
 
     fn find(snapshot: &Snapshot, service: ObjectName, port: String) -> Self {
+        let mut external = None;
         let (state, endpoints) = match snapshot.service(&service) {
             None => (PoolState::NoService, Vec::new()),
             Some(found) if found.service_type() == ServiceType::ExternalName => {
-                (PoolState::ExternalName, Vec::new())
+                external = external_server(found, &port);
+                let state = if external.is_some() { PoolState::ExternalName } else { PoolState::NoPort };
+                (state, Vec::new())
             }
             Some(found) => match service_port(found, &port) {
                 None => (PoolState::NoPort, Vec::new()),
@@ -87,7 +126,34 @@ impl Pool {
                 },
             },
         };
-        Self { service, port, endpoints, state, turn: AtomicUsize::new(0), digest: OnceLock::new() }
+        Self { service, port, endpoints, state, external, turn: AtomicUsize::new(0), digest: OnceLock::new() }
+    }
+
+    /// The pool of an ExternalName Service with the addresses that its name has now; `turn` says which of them is the first.
+    #[cfg(feature = "driver")]
+    pub(crate) fn at(&self, addresses: Vec<SocketAddr>, turn: usize) -> Self {
+        let state = if addresses.is_empty() { PoolState::NoEndpoints } else { PoolState::Ready };
+        Self {
+            service: self.service.clone(),
+            port: self.port.clone(),
+            endpoints: addresses,
+            state,
+            external: None,
+            turn: AtomicUsize::new(turn),
+            digest: OnceLock::new(),
+        }
+    }
+
+    /// The server that an ExternalName Service stands for.
+    #[must_use]
+    pub fn external(&self) -> Option<&ExternalServer> {
+        self.external.as_ref()
+    }
+
+    /// There is somebody to ask.
+    #[must_use]
+    pub fn can_serve(&self) -> bool {
+        !self.endpoints.is_empty() || self.external.is_some()
     }
 
     /// The Service.
@@ -137,18 +203,22 @@ impl Pool {
     pub(super) fn problem(&self) -> Option<String> {
         let Self { service, port, .. } = self;
         match self.state {
-            PoolState::Ready | PoolState::NoEndpoints => None,
+            PoolState::Ready | PoolState::NoEndpoints | PoolState::ExternalName => None,
             PoolState::NoService => {
                 Some(format!("Service {service} does not exist: its requests are answered 503"))
             }
             PoolState::NoPort => {
                 Some(format!("Service {service} has no TCP port {port}: its requests are answered 503"))
             }
-            PoolState::ExternalName => Some(format!(
-                "Service {service} is an ExternalName: not supported, its requests are answered 503"
-            )),
         }
     }
+}
+
+/// The name of an ExternalName Service with a port: one of its own, or any number.
+fn external_server(service: &Service, wanted: &str) -> Option<ExternalServer> {
+    let own = service_port(service, wanted).map(ServicePort::port);
+    let port = own.or_else(|| wanted.parse().ok().filter(|port| *port > 0))?;
+    Some(ExternalServer { name: service.external_name()?.to_owned(), port })
 }
 
 /// A port by number or name; ingress-nginx takes a target port too.
@@ -178,7 +248,10 @@ impl fmt::Display for Pool {
             PoolState::NoEndpoints => f.write_str("no ready endpoint"),
             PoolState::NoService => f.write_str("which does not exist"),
             PoolState::NoPort => f.write_str("which has no such port"),
-            PoolState::ExternalName => f.write_str("an ExternalName, which is not supported"),
+            PoolState::ExternalName => match &self.external {
+                Some(server) => write!(f, "ExternalName {server}"),
+                None => f.write_str("an ExternalName"),
+            },
         }
     }
 }

@@ -1,6 +1,6 @@
 use svc_model::{Kind, Object, ObjectName, ObjectRef, Snapshot, yaml};
 
-use super::{PoolState, RouteTable};
+use super::RouteTable;
 use crate::config::{IngressConfig, Mode};
 
 const CLASS: &str = "
@@ -61,16 +61,16 @@ pub(super) fn snapshot(text: &str) -> Snapshot {
     objects(&format!("{CLASS}{text}")).into_iter().collect()
 }
 
-fn strict() -> IngressConfig {
+pub(super) fn strict() -> IngressConfig {
     IngressConfig::builder().mode(Mode::Strict).build().unwrap()
 }
 
-fn table(config: &IngressConfig, text: &str) -> RouteTable {
+pub(super) fn table(config: &IngressConfig, text: &str) -> RouteTable {
     RouteTable::new(&snapshot(&format!("{}{text}", service("web", 1))), config)
 }
 
 /// The path of the rule that takes a request.
-fn rule(table: &RouteTable, host: &str, path: &str) -> Option<String> {
+pub(super) fn rule(table: &RouteTable, host: &str, path: &str) -> Option<String> {
     let route = table.route(host, path)?;
     Some(format!("{:?} {}", route.location().matching(), route.location().path()))
 }
@@ -80,7 +80,7 @@ type PathRow = (&'static [(&'static str, &'static str)], &'static str, Option<&'
 
 #[test]
 fn paths_match_as_the_api_says_in_both_modes() {
-    let rows: [PathRow; 26] = [
+    let rows: [PathRow; 28] = [
         (&[("Prefix", "/")], "/any/thing", Some("Prefix /")),
         (&[("Exact", "/foo")], "/foo", Some("Exact /foo")),
         (&[("Exact", "/foo")], "/bar", None),
@@ -102,6 +102,8 @@ fn paths_match_as_the_api_says_in_both_modes() {
         (&[("Prefix", "/aaa")], "/ccc", None),
         (&[("Prefix", "/foo"), ("Exact", "/foo")], "/foo", Some("Exact /foo")),
         (&[("Prefix", "/foo"), ("Exact", "/foo")], "/foo/x", Some("Prefix /foo")),
+        (&[("Prefix", "/foo/")], "/foo/", Some("Prefix /foo/")),
+        (&[("Exact", "/foo/")], "/foo/", Some("Exact /foo/")),
         (&[("Prefix", "/a")], "/b/../a/x", Some("Prefix /a")),
         (&[("Prefix", "/a")], "/%61//x", Some("Prefix /a")),
         (&[("Prefix", "/a")], "/a?x=/b", Some("Prefix /a")),
@@ -198,6 +200,11 @@ fn implementation_specific_is_a_byte_prefix_under_nginx() {
     assert_eq!(rule(&nginx, "foo.example", "/foobar").as_deref(), Some("Bytes /foo"));
     assert_eq!(rule(&nginx, "foo.example", "/foobar/x/y").as_deref(), Some("Prefix /foobar/x"));
     assert_eq!(rule(&table(&strict(), &text), "foo.example", "/foobar"), None);
+    // No path at all is all of them.
+    let empty = ingress("i", "foo.example", "", &[("ImplementationSpecific", "")]);
+    for config in [IngressConfig::default(), strict()] {
+        assert!(table(&config, &empty).route("foo.example", "/any/thing").is_some());
+    }
 }
 
 #[test]
@@ -262,14 +269,17 @@ spec: {controller: example.com/theirs}
         classed("e", "", ""),
         classed("f", "", "kubernetes.io/ingress.class: nginx"),
         classed("g", "", "kubernetes.io/ingress.class: haproxy"),
+        // The field counts, whatever the annotation says.
+        classed("h", "ingressClassName: theirs, ", "kubernetes.io/ingress.class: nginx"),
+        classed("i", "ingressClassName: ours, ", "kubernetes.io/ingress.class: haproxy"),
     ];
     let config = IngressConfig::builder().controller("example.com/ours").build().unwrap();
     let table = table(&config, &format!("---{text}{}", all.concat()));
     let served = |table: &RouteTable| -> String {
-        "abcdefg".chars().filter(|name| table.route(&format!("{name}.example"), "/").is_some()).collect()
+        "abcdefghi".chars().filter(|name| table.route(&format!("{name}.example"), "/").is_some()).collect()
     };
-    assert_eq!(served(&table), "bf");
-    assert_eq!(table.report().ignored().len(), 5);
+    assert_eq!(served(&table), "bfi");
+    assert_eq!(table.report().ignored().len(), 6);
     let config = IngressConfig::builder().watch_without_class(true).build().unwrap();
     assert_eq!(served(&self::table(&config, &format!("---{text}{}", all.concat()))), "aef");
 }
@@ -293,6 +303,52 @@ fn the_oldest_ingress_wins_a_path() {
 }
 
 #[test]
+fn a_host_can_be_left_to_the_namespace_of_its_oldest_ingress() {
+    let dated = |namespace: &str, date: &str, path: &str| {
+        let text = ingress(namespace, "foo.example", "", &[("Prefix", path)]);
+        let created = format!("namespace: {namespace}, creationTimestamp: \"{date}\"");
+        text.replace("namespace: shop, annotations: {}", &created)
+    };
+    let text = dated("shop", "2026-01-01T00:00:00Z", "/")
+        + &dated("thief", "2026-02-01T00:00:00Z", "/login")
+        + &ingress("any", "", "", &[("Prefix", "/any")]).replace("namespace: shop", "namespace: thief");
+    let owner =
+        |table: &RouteTable, host, path| table.route(host, path).unwrap().ingress().unwrap().to_string();
+    let merged = table(&IngressConfig::default(), &text);
+    assert_eq!(owner(&merged, "foo.example", "/login"), "thief/thief");
+    let config = IngressConfig::builder().one_namespace_per_host(true).build().unwrap();
+    let bound = table(&config, &text);
+    assert_eq!(owner(&bound, "foo.example", "/login"), "shop/shop");
+    assert_eq!(owner(&bound, "bar.example", "/any"), "thief/any");
+    let report = bound.report().to_string();
+    assert!(
+        report.contains("Ingress thief/thief: spec.rules: foo.example belongs to namespace shop"),
+        "{report}"
+    );
+}
+
+#[test]
+fn what_a_host_has_once_is_that_of_the_first_ingress_that_says_it() {
+    let dated = |name: &str, date: &str, alias: &str| {
+        let text = ingress(
+            name,
+            "foo.example",
+            &format!("nginx.ingress.kubernetes.io/server-alias: {alias}"),
+            &[("Prefix", &format!("/{name}"))],
+        );
+        text.replace("annotations", &format!("creationTimestamp: \"{date}\", annotations"))
+    };
+    let text = dated("young", "2026-02-01T00:00:00Z", "young.example")
+        + &dated("old", "2026-01-01T00:00:00Z", "old.example");
+    let table = table(&IngressConfig::default(), &text);
+    // The paths are merged, under both names; the younger one's name is nobody's.
+    for path in ["/old", "/young"] {
+        assert!(table.route("old.example", path).is_some() && table.route("foo.example", path).is_some());
+        assert!(table.route("young.example", path).is_none());
+    }
+}
+
+#[test]
 fn ingresses_of_one_second_are_ordered_by_name_as_the_mode_says() {
     let text = ingress("a", "foo.example", "", &[("Prefix", "/")])
         + &ingress("z", "foo.example", "", &[("Prefix", "/")]);
@@ -302,96 +358,6 @@ fn ingresses_of_one_second_are_ordered_by_name_as_the_mode_says() {
         (owner(IngressConfig::default()), owner(strict())),
         ("shop/z".to_owned(), "shop/a".to_owned())
     );
-}
-
-#[test]
-fn what_is_wrong_is_reported_and_the_rest_is_served() {
-    let auth =
-        "nginx.ingress.kubernetes.io/auth-type: basic, nginx.ingress.kubernetes.io/auth-secret: absent";
-    let text = [
-        ingress("good", "good.example", "", &[("Prefix", "/")]),
-        ingress("locked", "locked.example", auth, &[("Prefix", "/")]),
-        ingress("regex", "regex.example", "", &[("Prefix", "/[a-z]"), ("Prefix", "/ok")]),
-        ingress(
-            "badre",
-            "badre.example",
-            "nginx.ingress.kubernetes.io/use-regex: \"true\"",
-            &[("ImplementationSpecific", "/(?=x)"), ("ImplementationSpecific", "/ok")],
-        ),
-        ingress("gone", "gone.example", "", &[("Prefix", "/")]).replace("name: web", "name: gone"),
-        ingress("port", "port.example", "", &[("Prefix", "/")]).replace("number: 80", "number: 81"),
-        ingress(
-            "snippet",
-            "snippet.example",
-            "nginx.ingress.kubernetes.io/server-snippet: x",
-            &[("Prefix", "/")],
-        ),
-        ingress("tls", "tls.example", "", &[("Prefix", "/")])
-            .replace("rules:", "tls: [{hosts: [tls.example], secretName: absent}], rules:"),
-    ];
-    let table = table(&IngressConfig::default(), &text.concat());
-    let report = table.report();
-    let found: Vec<_> = report.problems().iter().map(|p| (p.object(), p.field())).collect();
-    let expected = [
-        ("Ingress shop/gone", "spec.rules[0].http.paths[0].backend.service"),
-        ("Ingress shop/locked", "metadata.annotations[nginx.ingress.kubernetes.io/auth-secret]"),
-        ("Ingress shop/port", "spec.rules[0].http.paths[0].backend.service"),
-        ("Ingress shop/regex", "spec.rules[0].http.paths[0].path"),
-        ("Ingress shop/snippet", "metadata.annotations[nginx.ingress.kubernetes.io/server-snippet]"),
-        ("Ingress shop/tls", "spec.tls[0].secretName"),
-        ("Ingress shop/badre", "spec.rules[0].http.paths[0].path"),
-    ];
-    assert_eq!(found, expected);
-    assert!(report.to_string().contains("Secret shop/absent does not exist"));
-    for host in ["good", "regex", "badre", "snippet", "tls"] {
-        let route = table.route(&format!("{host}.example"), "/ok").unwrap();
-        assert!(route.location().denied().is_none() && !route.endpoints().is_empty(), "{host}");
-    }
-    assert!(table.route("locked.example", "/").unwrap().location().denied().is_some());
-    let state = |host| table.route(host, "/").unwrap().location().pool().state();
-    assert_eq!((state("gone.example"), state("port.example")), (PoolState::NoService, PoolState::NoPort));
-}
-
-#[test]
-fn an_invalid_host_is_named_and_its_neighbours_are_served() {
-    let hosts =
-        ["foo_bar.example", "foo..example", "192.0.2.1", "foo.example:80", "a.*.example", "*", "-a.example"];
-    for host in hosts {
-        let text = ingress("bad", host, "", &[("Prefix", "/")])
-            + &ingress("good", "good.example", "", &[("Prefix", "/")]);
-        let table = table(&IngressConfig::default(), &text);
-        let report = table.report();
-        let found: Vec<_> =
-            report.problems().iter().map(|problem| (problem.object(), problem.field())).collect();
-        assert_eq!(found, [("Ingress shop/bad", "spec.rules[0].host")], "{host}");
-        assert!(table.route("good.example", "/").is_some() && table.route(host, "/").is_none(), "{host}");
-        assert_eq!(table.locations().count(), 1, "{host}");
-    }
-}
-
-#[test]
-fn a_key_of_another_certificate_is_named_and_the_host_is_served_without() {
-    let issue = || rcgen::generate_simple_self_signed(["tls.example".to_owned()]).unwrap();
-    let (certificate, key) = (issue().cert.pem(), issue().signing_key.serialize_pem());
-    let indent = |pem: &str| pem.lines().map(|line| format!("    {line}\n")).collect::<String>();
-    let secret = format!(
-        "---\nkind: Secret\napiVersion: v1\nmetadata: {{name: tls, namespace: shop}}\nstringData:\n  tls.crt: |\n{}  tls.key: |\n{}",
-        indent(&certificate),
-        indent(&key)
-    );
-    let text = ingress("tls", "tls.example", "", &[("Prefix", "/")])
-        .replace("rules:", "tls: [{hosts: [tls.example], secretName: tls}], rules:")
-        + &ingress("good", "good.example", "", &[("Prefix", "/")])
-        + &secret;
-    let table = table(&IngressConfig::default(), &text);
-    let report = table.report();
-    let found: Vec<_> = report.problems().iter().map(|problem| (problem.object(), problem.field())).collect();
-    assert_eq!(found, [("Ingress shop/tls", "spec.tls[0].secretName")]);
-    assert!(report.to_string().contains("`tls.key` does not belong to the certificate"), "{report}");
-    assert!(table.certificate(Some("tls.example")).is_none());
-    let location = |host| std::sync::Arc::clone(table.route(host, "/").unwrap().location());
-    assert!(location("tls.example").has_tls() && !location("tls.example").has_certificate());
-    assert!(location("good.example").denied().is_none());
 }
 
 #[test]
@@ -413,17 +379,6 @@ fn further_names_have_the_host_s_certificate_if_it_is_for_them() {
     let has = ["foo.example", "alias.example", "www.foo.example", "other.example", "absent.example"]
         .map(|name| table.certificate(Some(name)).is_some());
     assert_eq!(has, [true, true, true, false, false]);
-}
-
-#[test]
-fn pools_are_ready_endpoints_never_the_virtual_ip() {
-    let table = table(&IngressConfig::default(), &ingress("i", "foo.example", "", &[("Prefix", "/")]));
-    let route = table.route("foo.example", "/").unwrap();
-    assert_eq!(route.endpoints(), ["10.1.1.1:8080".parse().unwrap()]);
-    assert_eq!(
-        route.to_string(),
-        "Ingress shop/i, foo.example, Prefix / -> Service shop/web:80, endpoints 10.1.1.1:8080"
-    );
 }
 
 #[test]
@@ -450,11 +405,34 @@ fn an_update_changes_only_what_it_names() {
     assert!(next.update(&last, &delta).route("a.example", "/").is_none());
 }
 
+/// Most of the time goes into making the objects.
 #[test]
-fn the_address_of_a_service_stands_for_its_endpoints_where_that_is_asked_for() {
-    let annotation = "nginx.ingress.kubernetes.io/service-upstream: \"true\"";
-    let table =
-        table(&IngressConfig::default(), &ingress("i", "foo.example", annotation, &[("Prefix", "/")]));
-    let route = table.route("foo.example", "/").unwrap();
-    assert_eq!(route.endpoints(), ["10.96.0.1:80".parse().unwrap()]);
+fn one_change_compiles_one_ingress_of_ten_thousand() {
+    const ALL: usize = 10_000;
+    let one =
+        |number: usize| ingress(&format!("i{number}"), &format!("h{number}.example"), "", &[("Prefix", "/")]);
+    let mut before = snapshot(&(service("web", 1) + &service("other", 2)));
+    for first in (0..ALL).step_by(1000) {
+        let text: String = (first..first + 1000).map(one).collect();
+        before = before.with(objects(&text), []).0;
+    }
+    let table = RouteTable::new(&before, &IngressConfig::default());
+    assert_eq!(table.locations().count(), ALL);
+    let edits = [
+        one(4321).replace("path: '/'", "path: '/new'"),
+        one(4321).replace("name: web", "name: other"),
+        one(4321).replace("h4321", "moved"),
+    ];
+    for edit in edits {
+        let (after, delta) = before.with(objects(&edit), []);
+        let next = table.update(&after, &delta);
+        let kept = |number: &usize| {
+            let host = format!("h{number}.example");
+            let locations = [&table, &next]
+                .map(|table| Some(std::sync::Arc::as_ptr(table.route(&host, "/")?.location())));
+            locations[0] == locations[1]
+        };
+        let anew: Vec<usize> = (0..ALL).filter(|number| !kept(number)).collect();
+        assert_eq!(anew, [4321], "{edit}");
+    }
 }

@@ -44,7 +44,8 @@ pub(super) struct VirtualHost {
 impl VirtualHost {
     /// Merges the Ingresses of a host, which come in the order of precedence.
     pub(super) fn new(host: &str, members: &[&Compiled], config: &IngressConfig) -> Self {
-        let members = members.iter().filter_map(|member| Some((*member, member.host(host)?)));
+        let (members, strangers) = owned(host, members, config);
+        let members = members.into_iter().filter_map(|member| Some((member, member.host(host)?)));
         let (canaries, members): (Vec<_>, Vec<_>) =
             members.partition(|(member, _)| member.policies.canary().is_some());
         let candidates = canaries.iter().map(|(member, compiled)| (*member, compiled.paths.as_slice()));
@@ -92,6 +93,7 @@ impl VirtualHost {
         let passthrough = merged.locations().find(passes).cloned();
         merged.passthrough = passthrough;
         merged.problems.extend(candidates.problems());
+        merged.problems.extend(strangers);
         merged.bytes.sort_by_key(|location| std::cmp::Reverse(location.path.len()));
         merged.patterns.sort_by(|a, b| b.path.len().cmp(&a.path.len()).then_with(|| b.path.cmp(&a.path)));
         merged
@@ -256,6 +258,24 @@ impl VirtualHost {
             Matching::Default => self.fallback = Some(location),
         }
     }
+}
+
+/// The Ingresses whose rules for a host count, and what is said of the others.
+fn owned<'a>(
+    host: &str,
+    members: &[&'a Compiled],
+    config: &IngressConfig,
+) -> (Vec<&'a Compiled>, Vec<Problem>) {
+    let owner = members.first().filter(|_| config.has_one_namespace_per_host() && !host.is_empty());
+    let Some(owner) = owner.map(|oldest| oldest.name()) else { return (members.to_vec(), Vec::new()) };
+    let (members, strangers): (Vec<_>, Vec<_>) =
+        members.iter().copied().partition(|member| member.name().namespace() == owner.namespace());
+    let message = format!(
+        "{host} belongs to namespace {}, by Ingress {owner}: its rule is left out",
+        owner.namespace()
+    );
+    let problem = |member: &Compiled| Problem::new(&member.reference(), "spec.rules", message.clone());
+    (members, strangers.into_iter().map(problem).collect())
 }
 
 /// What all locations of a host share.

@@ -249,3 +249,41 @@ fn a_listening_socket_outlives_its_server() {
         }
     });
 }
+
+/// A Service `web` of this name instead of endpoints.
+fn external(name: &str) -> String {
+    format!(
+        "---\nkind: Service\napiVersion: v1\nmetadata: {{name: web, namespace: shop}}\nspec: {{type: ExternalName, externalName: {name}}}\n"
+    )
+}
+
+#[test]
+fn a_service_of_a_name_is_asked_at_the_addresses_of_that_name() {
+    for (local, name, status) in [
+        (true, "localhost", 200),
+        (true, "127.0.0.1", 200),
+        (false, "localhost", 503),
+        (false, "127.0.0.1", 503),
+        (true, "no-such-name.invalid", 503),
+    ] {
+        let config = IngressConfig::builder().allow_local_targets(local).build().unwrap();
+        with_server(config, "", |running| async move {
+            let backend = echo().await;
+            let port = format!("number: {}", backend.port());
+            let rule = ingress("foo.example", "", "").replace("number: 80", &port);
+            running.apply(&(rule + &external(name))).await;
+            let mut client = client(running.http()).await;
+            for _ in 0..2 {
+                let (found, body) = fetch(&mut client, "foo.example", "/").await;
+                assert_eq!(found, status, "{local} {name}");
+                // The client's own, as with every other Service.
+                assert_eq!(body.contains("host: foo.example\r\n"), status == 200, "{body}");
+            }
+            // A Service with endpoints takes its place.
+            running
+                .apply(&service(&[backend]).replace("port: 80", &format!("port: {}", backend.port())))
+                .await;
+            assert_eq!(fetch(&mut client, "foo.example", "/").await.0, 200);
+        });
+    }
+}
