@@ -155,6 +155,9 @@ pub mod sys;
 #[doc = include_str!("../docs/figures.md")]
 pub mod figures {}
 
+#[doc = include_str!("../docs/rows.md")]
+pub mod rows {}
+
 pub use config::{IngressConfig, Mode};
 #[cfg(feature = "driver")]
 pub use driver::{Handle, Server};

@@ -325,3 +325,12 @@ fn grpcio_calls_and_streams() {
     let (good, text) = run(&python, &[&path("grpc.py"), "ask", &address, &certificate]);
     assert!(good, "{text}");
 }
+
+/// HTTP/2 from another maker than the tests within the crate: hyperframe's frames, hpack's blocks.
+#[test]
+fn hyperframe_s_frames_are_answered_as_rfc_9113_says() {
+    let Some(python) = python("hyperframe_s_frames_are_answered_as_rfc_9113_says") else { return };
+    let router = Router::new("", None);
+    let (good, text) = run(&python, &[&path("frames.py"), "ask", &router.http.to_string()]);
+    assert!(good, "{text}");
+}

@@ -78,7 +78,7 @@ const WANTED: &[Wanted] = &[
 ];
 
 /// Python packages that tests use, in an environment of their own under `target/python`.
-const PYTHON: &str = "websockets>=13 grpcio>=1.60";
+const PYTHON: &str = "websockets>=13 grpcio>=1.60 h2>=4.1";
 
 pub(crate) fn run(workspace: &Workspace, progress: &mut Progress) -> anyhow::Result<()> {
     programs(workspace, progress)?;
@@ -113,7 +113,7 @@ fn install(workspace: &Workspace, missing: &[&Wanted]) -> anyhow::Result<()> {
 /// package of its own; the system's pip fills it.
 fn python(workspace: &Workspace) -> anyhow::Result<()> {
     let interpreter = workspace.root().join("target/python/bin/python").display().to_string();
-    if Call::new(&interpreter).args(&["-c", "import grpc, websockets"]).ask(workspace).is_some() {
+    if Call::new(&interpreter).args(&["-c", "import grpc, h2, websockets"]).ask(workspace).is_some() {
         return Ok(());
     }
     Call::parse("python3 -m venv --without-pip target/python").run(workspace)?;

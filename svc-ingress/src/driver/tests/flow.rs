@@ -122,6 +122,38 @@ fn a_client_that_waits_for_100_gets_it_and_the_backend_s_hints() {
     });
 }
 
+#[test]
+fn who_waits_for_100_is_refused_without_it() {
+    with_server(IngressConfig::default(), &ingress("foo.example", "", ""), |running| async move {
+        running.apply(&service(&[echo().await])).await;
+        for (host, length, status) in [("foo.example", 2 << 20, 413), ("other.example", 2, 404)] {
+            let head = format!(
+                "POST / HTTP/1.1\r\nHost: {host}\r\nExpect: 100-continue\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+            );
+            let reply = raw(running.http(), head.as_bytes()).await;
+            assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{reply}");
+        }
+    });
+}
+
+/// HTTP/1.0 knows neither chunks nor fields after a body: what is left is the connection's end.
+#[test]
+fn a_client_of_http_1_0_gets_a_body_up_to_the_end() {
+    with_server(IngressConfig::default(), &ingress("foo.example", "", ""), |running| async move {
+        let chunked = backend(|_, mut stream| async move {
+            let head = read_head(&mut stream).await.unwrap();
+            assert!(head.starts_with("GET / HTTP/1.1\r\n"), "{head}");
+            let reply =
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nho\r\n0\r\nX-Sum: 2\r\n\r\n";
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        });
+        running.apply(&service(&[chunked.await])).await;
+        let reply = raw(running.http(), b"GET / HTTP/1.0\r\nHost: foo.example\r\n\r\n").await;
+        assert!(reply.starts_with("HTTP/1.0 200 ") && reply.ends_with("\r\n\r\nho"), "{reply}");
+        assert!(!reply.contains("transfer-encoding"), "{reply}");
+    });
+}
+
 /// Requests that do not wait for one another's replies get theirs in order; a client of HTTP/1.0 knows no hints.
 #[test]
 fn hints_stand_before_the_reply_that_they_belong_to() {

@@ -204,6 +204,21 @@ fn frames_against_the_rules_end_the_stream_or_the_connection() {
     });
 }
 
+/// RFC 9113 section 3.4. What does not begin as the preface does is read as HTTP/1.
+#[test]
+fn a_preface_that_is_none_is_no_http() {
+    with_server(IngressConfig::default(), &ingress("foo.example", "", ""), |running| async move {
+        running.apply(&service(&[echo().await])).await;
+        let get = String::from_utf8(request(&[])).unwrap_or_default();
+        for preface in
+            ["PRI * HTTP/2.0\r\n\r\nSX\r\n\r\n", "PRI * HTTP/2.1\r\n\r\n", "PRI / HTTP/2.0\r\n\r\n"]
+        {
+            let reply = raw(running.http(), format!("{preface}{get}").as_bytes()).await;
+            assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 400 "), "{preface:?}: {reply}");
+        }
+    });
+}
+
 /// A backend that never answers.
 async fn silent() -> SocketAddr {
     backend(|_, mut stream| async move {

@@ -73,3 +73,37 @@ fn a_silent_tunnel_ends() {
         assert_eq!(rest, b"hello");
     });
 }
+
+/// RFC 9931: whoever sends before the switch may not have it taken for something else.
+#[test]
+fn bytes_before_the_switch_wait_for_it() {
+    with_server(IngressConfig::default(), &ingress("foo.example", "", ""), |running| async move {
+        let careful = backend(|_, mut stream| async move {
+            let head = read_head(&mut stream).await.unwrap();
+            assert_eq!(read_body(&mut stream, &head).await, "body");
+            // What the client has sent long since is not here before the answer.
+            let early = stream.try_read(&mut [0; 1]).unwrap_err();
+            assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock);
+            let switched = b"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+            stream.write_all(switched).await.unwrap();
+            let mut early = [0; 5];
+            stream.read_exact(&mut early).await.unwrap();
+            stream.write_all(&early).await.unwrap();
+        });
+        running.apply(&service(&[careful.await])).await;
+        let request = "POST / HTTP/1.1\r\nHost: foo.example\r\nConnection: upgrade\r\nUpgrade: echo\r\nContent-Length: 4\r\n\r\nbodyearly";
+        let reply = raw(running.http(), request.as_bytes()).await;
+        assert!(reply.starts_with("HTTP/1.1 101 ") && reply.ends_with("\r\n\r\nearly"), "{reply}");
+    });
+}
+
+#[test]
+fn what_follows_a_refused_upgrade_is_http_or_nothing() {
+    with_server(IngressConfig::default(), &ingress("foo.example", "", ""), |running| async move {
+        running.apply(&service(&[echo().await])).await;
+        let request = "GET / HTTP/1.1\r\nHost: foo.example\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+        let reply = raw(running.http(), format!("{request}\u{1}\u{2}no HTTP\r\n\r\n").as_bytes()).await;
+        assert!(reply.starts_with("HTTP/1.1 200 ") && reply.contains("HTTP/1.1 400 "), "{reply}");
+        assert_eq!(reply.matches("HTTP/1.1 200").count(), 1, "{reply}");
+    });
+}
