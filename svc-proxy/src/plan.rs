@@ -135,37 +135,58 @@ impl Plan {
 
     fn recompute(&mut self, snapshot: &Snapshot, names: &BTreeSet<ObjectName>) -> BTreeSet<ObjectName> {
         let before = self.services.clone();
-        let mut affected = names.clone();
+        let (mut changed, mut unsettled) = (Vec::new(), BTreeSet::new());
         for name in names {
             let new = ServicePlan::new(name, snapshot, &self.node, self.zone.as_deref());
-            self.replace(name, new, &mut affected);
+            if self.replace(name, new, &mut unsettled) {
+                changed.push(name.clone());
+            }
         }
-        for name in &affected {
-            self.settle(name);
+        // Sorted, as they were: gathered in no time.
+        let mut changed: BTreeSet<_> = changed.into_iter().collect();
+        for name in unsettled {
+            self.settle(&name);
+            match self.services.get(&name) == before.get(&name) {
+                true => _ = changed.remove(&name),
+                false => _ = changed.insert(name),
+            }
         }
-        affected.retain(|name| self.services.get(name) != before.get(name));
-        affected
+        changed
     }
 
-    /// Puts a Service's new part in place, unsettled, and notes who may be affected.
-    fn replace(&mut self, name: &ObjectName, new: Option<ServicePlan>, affected: &mut BTreeSet<ObjectName>) {
+    /// Puts a Service's new part in place, and notes whose frontends are to be decided anew. Whether it is another than before.
+    fn replace(
+        &mut self,
+        name: &ObjectName,
+        new: Option<ServicePlan>,
+        unsettled: &mut BTreeSet<ObjectName>,
+    ) -> bool {
         let old = self.services.get(name).cloned();
         let claimed = old.iter().flat_map(|plan| plan.claims());
         // Where endpoints come and go, as most changes are, nobody claims anything else.
         if !new.iter().flat_map(ServicePlan::claims).eq(claimed) {
+            let mut rivals = BTreeSet::new();
             if let Some(old) = &old {
-                self.claims.rivals(old, affected);
                 self.claims.remove(old);
+                self.claims.rivals(old, &mut rivals);
             }
             if let Some(new) = &new {
                 self.claims.add(new);
-                self.claims.rivals(new, affected);
+                self.claims.rivals(new, &mut rivals);
             }
+            unsettled.extend(rivals);
+        }
+        if !self.contested.is_empty() && self.contested.contains_key(name) {
+            unsettled.insert(name.clone());
+        }
+        if old.as_deref() == new.as_ref() {
+            return false;
         }
         match new {
             Some(new) => self.services.insert_mut(name.clone(), Arc::new(new)),
             None => drop(self.services.remove_mut(name)),
         }
+        true
     }
 
     /// Decides a Service's contested frontends.
@@ -175,7 +196,7 @@ impl Plan {
         }
         if self.service(name).is_some_and(ServicePlan::is_contested) {
             self.contested.insert_mut(name.clone(), ());
-        } else if self.contested.contains_key(name) {
+        } else {
             self.contested.remove_mut(name);
         }
     }

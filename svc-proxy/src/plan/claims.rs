@@ -47,8 +47,13 @@ struct Claim {
 impl Claims {
     pub(crate) fn add(&mut self, plan: &ServicePlan) {
         for (key, kind, name) in plan.claims() {
+            let claim = Claim { kind, name: Arc::clone(name) };
             let mut claims = self.claims_of(key);
-            claims.push(Claim { kind, name: Arc::clone(name) });
+            if claims.is_empty() {
+                self.claims.insert_mut(key, Claimants { winner: claim, others: None });
+                continue;
+            }
+            claims.push(claim);
             self.put(key, claims);
         }
     }
@@ -74,10 +79,13 @@ impl Claims {
         }
     }
 
-    /// The Services that compete with `plan` for anything.
+    /// The Services that have claims to what `plan` claims, where it is not the only claim.
     pub(crate) fn rivals(&self, plan: &ServicePlan, into: &mut BTreeSet<ObjectName>) {
         for (key, ..) in plan.claims() {
-            let claims = self.claims.get(&key).into_iter().flat_map(Claimants::iter);
+            let several = self.claims.get(&key).filter(|claimants| {
+                claimants.others.is_some() || claimants.winner.name.service() != plan.name()
+            });
+            let claims = several.into_iter().flat_map(Claimants::iter);
             into.extend(claims.map(|claim| claim.name.service().clone()));
         }
     }
