@@ -66,7 +66,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             Trial::test(format!("kernel::flows::{name}"), on_kernel),
         ]
     });
-    trials.collect()
+    let in_little_memory = || {
+        on_kernel(lists_many_in_little_memory);
+        Ok(())
+    };
+    trials.chain([Trial::test("kernel::flows::lists_many_in_little_memory", in_little_memory)]).collect()
 }
 
 fn on_kernel(demand: Demand) {
@@ -152,6 +156,22 @@ fn shows_every_one_of_many(world: &mut dyn World) {
         shown(world, Filter::new().protocol(L4Proto::UDP)).iter().map(|(port, ..)| *port).collect();
     ports.dedup();
     assert!(ports.iter().copied().eq(10_000..12_000), "{} flows", ports.len());
+}
+
+/// What is listed is shown as it comes, and kept by nobody.
+fn lists_many_in_little_memory(world: &mut dyn World) {
+    const FLOWS: usize = 20_000;
+    for port in (10_000..).take(FLOWS) {
+        world.send(port, (SERVICE, 53));
+    }
+    let filter = Filter::new().protocol(L4Proto::UDP);
+    let (mut seen, conntrack) = (0, world.conntrack());
+    let memory = allocation_counter::measure(|| {
+        conntrack.flows(&filter, &mut |_| seen += 1).expect("a listing");
+    });
+    assert!(seen >= FLOWS, "{seen} flows");
+    let kept = FLOWS * size_of::<Flow>();
+    assert!(memory.bytes_max < kept as u64 / 4, "{} bytes, where all flows are {kept}", memory.bytes_max);
 }
 
 fn only(world: &mut dyn World, source_port: u16) -> Flow {

@@ -49,6 +49,41 @@ async fn a_change_makes_the_kernel_forget_its_stale_flows_only() {
     assert_eq!(handle.status().forgotten_flows(), 1);
 }
 
+/// However many flows there are, only some of them are remembered while the others are listed.
+#[tokio::test(start_paused = true)]
+async fn many_stale_flows_are_forgotten_in_turns() {
+    let (kernel, store) = (fake::Kernel::new(), Store::new());
+    let handle = start(&kernel, &store);
+    handle.programmed(apply(&store, "UDP", "10.244.2.7")).await.unwrap();
+    let before = kernel.flow_table().asked().len();
+    let flows = u16::try_from(2 * AT_A_TIME + 1).unwrap();
+    (1..=flows).for_each(|port| kernel.insert_flow(flow(port, "10.244.2.7:53")));
+    handle.programmed(apply(&store, "UDP", "10.244.2.9")).await.unwrap();
+    assert_eq!(kernel.flow_table().all(), []);
+    assert_eq!(kernel.flow_table().asked().len() - before, 3);
+    assert_eq!(handle.status().forgotten_flows(), u64::from(flows));
+}
+
+/// Of the others nothing is even listed.
+#[tokio::test(start_paused = true)]
+async fn flows_of_the_services_that_changed_are_asked_for_alone() {
+    let (kernel, store) = (fake::Kernel::new(), Store::new());
+    let handle = start(&kernel, &store);
+    let others = (1..=50_u8).flat_map(|number| {
+        let manifest = format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: other-{number}, namespace: default}},
+               spec: {{clusterIP: 10.96.1.{number}, ports: [{{port: 53, protocol: UDP}}]}}}}"
+        );
+        yaml::read(&manifest).stored().0
+    });
+    store.apply(others.collect::<Vec<_>>());
+    handle.programmed(apply(&store, "UDP", "10.244.2.7")).await.unwrap();
+    let before = kernel.flow_table().asked().len();
+    handle.programmed(apply(&store, "UDP", "10.244.2.9")).await.unwrap();
+    let asked: Vec<_> = kernel.flow_table().asked()[before..].iter().map(ToString::to_string).collect();
+    assert_eq!(asked, ["flows of ip udp to 10.96.0.10 port 53"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_happened_while_no_proxy_ran_is_made_good() {
     let (kernel, store) = (fake::Kernel::new(), Store::new());
