@@ -100,16 +100,19 @@ impl Programs {
         family: AddressType,
         tables: &[TableName],
     ) -> Result<Tables, Error> {
+        let arguments: Vec<OsString> = match tables {
+            [] => return Ok(Tables::new(family)),
+            [one] => vec!["-t".into(), one.as_str().into()],
+            // All that are there: one program for three tables.
+            _ => Vec::new(),
+        };
         let program = self.of(variant, family, "save")?;
-        let mut text = String::new();
-        for table in tables {
-            let output = self.run(&program, &["-t".into(), table.as_str().into()], None)?;
-            if !output.status.success() {
-                return Err(refusal::of(&name(&program), &output, None));
-            }
-            text += &output.stdout;
+        let output = self.run(&program, &arguments, None)?;
+        if !output.status.success() {
+            return Err(refusal::of(&name(&program), &output, None));
         }
-        Tables::parse(family, &text).map_err(|error| Error::new(name(&program), Cause::Listing(error)))
+        Tables::parse(family, &output.stdout)
+            .map_err(|error| Error::new(name(&program), Cause::Listing(error)))
     }
 
     pub(super) fn restore(&mut self, variant: Variant, change: &Change) -> Result<(), Error> {
@@ -135,22 +138,27 @@ impl Programs {
     fn of(&mut self, variant: Variant, family: AddressType, what: &str) -> Result<PathBuf, Error> {
         let iptables = if family == AddressType::Ipv6 { "ip6tables" } else { "iptables" };
         let named = format!("{iptables}-{variant}-{what}");
-        match self.find(&named) {
-            Ok(found) => Ok(found.path),
-            Err(missing) if missing.is_missing() => match self.find(&format!("{iptables}-{what}")) {
-                Ok(found) if found.variant == variant => Ok(found.path),
-                _ => Err(missing),
-            },
-            Err(error) => Err(error),
+        if let Some(found) = self.known.get(&named) {
+            return Ok(found.path.clone());
+        }
+        // Programs are called so since 1.8.0: they are new enough.
+        if let Some(path) = self.path(&named) {
+            self.known.insert(named, Found { path: path.clone(), variant });
+            return Ok(path);
+        }
+        match self.find(&format!("{iptables}-{what}")) {
+            Ok(found) if found.variant == variant => Ok(found.path),
+            Err(error) if !error.is_missing() => Err(error),
+            _ => Err(Error::new(named, Cause::Missing)),
         }
     }
 
+    /// A program that says its version itself.
     fn find(&mut self, name: &str) -> Result<Found, Error> {
         if let Some(found) = self.known.get(name) {
             return Ok(found.clone());
         }
-        let missing = || Error::new(name, Cause::Missing);
-        let path = self.candidates(name).into_iter().find(|path| path.is_file()).ok_or_else(missing)?;
+        let path = self.path(name).ok_or_else(|| Error::new(name, Cause::Missing))?;
         let output = self.run(&path, &["--version".into()], None)?;
         // `iptables-restore v1.8.9 (nf_tables)`; without parentheses before 1.8
         let text = format!("{}{}", output.stdout, output.stderr);
@@ -167,6 +175,10 @@ impl Programs {
             }
             None => Err(Error::new(name, Cause::TooOld { version: "unknown".to_owned() })),
         }
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.candidates(name).into_iter().find(|path| path.is_file())
     }
 
     fn candidates(&self, name: &str) -> Vec<PathBuf> {
