@@ -12,11 +12,14 @@
 //! xt_recent remembers 100 clients a list (its module's `ip_list_tot`), too few for session affinity. Each endpoint of a
 //! Service that asks for it has a set of ip_set instead, with room for as many as [`Backend::affinity_clients`] says.
 
+mod around;
 mod base;
 mod change;
 mod dataplane;
 mod dialect;
+mod draft;
 mod error;
+mod family;
 mod fragment;
 mod lead;
 mod matching;
@@ -24,6 +27,7 @@ mod name;
 mod parse;
 #[cfg(feature = "driver")]
 mod pieces;
+mod print;
 mod restore;
 mod rule;
 mod rules;
@@ -82,7 +86,7 @@ impl Backend {
     }
 
     /// Remembers so many clients of each endpoint with session affinity: 65 536 unless set, at least one. When there are more,
-    /// each new one takes another's place. The kernel takes 2 bytes for each from the beginning, so 128 KiB unless set, and
+    /// each new one takes another's place, but for one of fifty, who is served and not remembered. The kernel takes 2 bytes for each from the beginning, so 128 KiB unless set, and
     /// some 30 for those that are there. With
     /// [`Compat::affinity_of_100_clients`](crate::Compat::affinity_of_100_clients) it is 100.
     #[must_use]

@@ -38,7 +38,7 @@ mod tests;
 use crate::{Backend, Plan};
 use change::Change;
 use histogram::Histogram;
-pub(crate) use tally::{Counts, Tally};
+pub(crate) use tally::Counts;
 
 /// The counts of one proxy. Clones share them.
 #[derive(Clone, Debug)]

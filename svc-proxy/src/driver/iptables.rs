@@ -6,7 +6,7 @@ use svc_model::AddressType;
 
 use super::mode::{Applied, Mode, Remains, Resynced};
 use crate::iptables::{Backend, Change, Dataplane as Tool, Rules, Stamp, TableName, Tables, Variant, pieces};
-use crate::metrics::{Counts, Tally};
+use crate::metrics::Counts;
 use crate::state::RuleSet;
 use crate::sysctl::settle::Before;
 use crate::{Dataplane, Error};
@@ -31,13 +31,13 @@ pub(super) struct Iptables {
     /// As of our last change.
     stamps: BTreeMap<AddressType, Stamp>,
     unused: sets::Unused,
-    tally: Tally,
+    counts: Counts,
 }
 
 impl Iptables {
     pub(super) fn new(backend: Backend, variant: Option<Variant>, adopt: bool) -> Self {
-        let (unused, tally) = (sets::Unused::default(), Tally::default());
-        Self { backend, variant, adopt, stamps: BTreeMap::new(), unused, tally }
+        let (unused, counts) = (sets::Unused::default(), Counts::default());
+        Self { backend, variant, adopt, stamps: BTreeMap::new(), unused, counts }
     }
 
     fn variant(&mut self, kernel: &mut dyn Tool) -> Result<Variant, Error> {
@@ -85,9 +85,23 @@ impl Iptables {
         Ok(others)
     }
 
-    /// Makes tables others: at once, or where the kernel does not take so much, in steps. Whether there was anything to do.
-    fn turn(&mut self, kernel: &mut dyn Tool, from: &Tables, to: &Tables) -> Result<bool, Error> {
-        self.turn_by(kernel, from, to, FIRST_STEP)
+    /// Sends a change; where the kernel does not take so much at once, in steps between these tables. Whether there was anything
+    /// to do.
+    fn turn(
+        &mut self,
+        kernel: &mut dyn Tool,
+        change: &Change,
+        tables: impl FnOnce() -> (Tables, Tables),
+    ) -> Result<bool, Error> {
+        match self.send(kernel, change) {
+            Err(Error::Iptables(error)) if error.is_too_large() => {
+                let (from, to) = tables();
+                self.turn_by(kernel, &from, &to, FIRST_STEP)?;
+                self.unused.discard(kernel, change.unused());
+            }
+            sent => _ = sent?,
+        }
+        Ok(!change.is_empty())
     }
 
     /// `rules`: how large the steps are.
@@ -97,35 +111,36 @@ impl Iptables {
         from: &Tables,
         to: &Tables,
         rules: usize,
-    ) -> Result<bool, Error> {
-        let change = Change::between(from, to);
-        match self.send(kernel, &change) {
-            Err(Error::Iptables(error)) if error.is_too_large() && rules > 0 => {
-                for (from, to) in pieces(from, to, rules) {
+    ) -> Result<(), Error> {
+        for (from, to) in pieces(from, to, rules) {
+            match self.send(kernel, &Change::between(&from, &to)) {
+                Err(Error::Iptables(error)) if error.is_too_large() && rules > 1 => {
                     self.turn_by(kernel, &from, &to, rules / 2)?;
                 }
-                self.unused.discard(kernel, change.unused());
+                sent => _ = sent?,
             }
-            sent => _ = sent?,
         }
-        Ok(!change.is_empty())
+        Ok(())
     }
 
     /// Lists tables and makes them these rules. Whether something was not as it should be.
     fn put(&mut self, kernel: &mut dyn Tool, rules: &Rules, before: &mut Before) -> Result<bool, Error> {
         let listed = self.list(kernel, &rules.families(), before)?;
-        let mut wanted = rules.tables();
-        if let Some(first) = wanted.first_mut() {
+        let mut bases = rules.base();
+        if let Some(first) = bases.first_mut() {
             memory::insert(first, before);
         }
-        self.tally.listed(&wanted);
-        let mut changed = false;
-        for (listed, mut wanted) in listed.into_iter().zip(wanted) {
+        let (mut changes, mut total, mut changed) = (Vec::new(), BTreeMap::new(), false);
+        for (listed, mut base) in listed.into_iter().zip(bases) {
             if listed.kubelets {
-                ownership::leave_to_kubelet(&mut wanted);
+                ownership::leave_to_kubelet(&mut base);
             }
-            changed |= self.turn(kernel, &listed.ours, &wanted)?;
+            let (change, counts) = rules.change_from(&listed.ours, base.clone());
+            changed |= self.turn(kernel, &change, || (listed.ours, rules.tables_with(base)))?;
+            counts.into_iter().for_each(|(table, count)| *total.entry(table).or_default() += count);
+            changes.push(change);
         }
+        self.counts.listed(total, &changes);
         Ok(changed)
     }
 
@@ -157,19 +172,24 @@ impl Iptables {
         let variant = self.variant(kernel)?;
         let marked = kernel.list(variant, family, &[TableName::Mangle])?;
         if !ownership::is_marked(&marked) {
+            // Who was killed before there were rules may have made sets. Those that rules ask are not let go.
+            let made = sets::names(kernel, family);
+            if !made.is_empty() && !is_used_by_other(kernel, variant, family)? {
+                self.unused.discard(kernel, &made);
+            }
             return Ok(());
         }
         let mut left = ownership::of(&kernel.list(variant, family, &TableName::ALL)?).ours;
         for table in [TableName::Nat, TableName::Filter] {
             let without = left.without(table);
-            self.turn(kernel, &left, &without)?;
+            self.turn(kernel, &Change::between(&left, &without), || (left, without.clone()))?;
             left = without;
         }
         let without = left.without_sets();
         if !is_used_by_other(kernel, variant, family)? {
             sets::remove(kernel, &Change::between(&left, &without))?;
         }
-        self.turn(kernel, &without, &without.without(TableName::Mangle))?;
+        self.send(kernel, &Change::between(&without, &without.without(TableName::Mangle)))?;
         Ok(kernel.remove_empty(variant, family)?)
     }
 }
@@ -209,7 +229,7 @@ impl Mode for Iptables {
                 Err(error) => return Err(error),
             }
         }
-        self.tally.changed(changes);
+        self.counts.changed(changes);
         Ok(applied)
     }
 
@@ -260,7 +280,7 @@ impl Mode for Iptables {
     }
 
     fn counts(&self) -> Option<&Counts> {
-        Some(self.tally.counts())
+        Some(&self.counts)
     }
 
     fn others_changed(&mut self, kernel: &mut dyn Dataplane) -> bool {

@@ -87,7 +87,7 @@ impl Dataplane for Iptables {
         of_family.for_each(|set| listed.insert_set(set));
         for (name, table) in self.of(variant, family).tables() {
             for (chain, rules) in table.iter().filter(|_| tables.contains(name)) {
-                listed.insert(*name, chain, rules.clone());
+                listed.insert(*name, chain.clone(), rules.clone());
             }
         }
         Ok(listed)

@@ -1,13 +1,14 @@
 //! From one set of chains to another: what `iptables-restore --noflush` has to be told.
 
-use std::collections::BTreeSet;
-use std::fmt::{self, Write as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use svc_model::{AddressType, ObjectName};
 use svc_nft::ipset::IpSet;
 
-use super::table::{Chain, SET, Table, TableName, Tables, program};
+use super::draft::{Draft, Size};
+use super::table::{SET, Table, TableName, Tables, program};
 use super::tree::Causes;
 
 /// Chains to write anew and chains to remove. Displays as the input of `iptables-restore --noflush`, which takes each table
@@ -19,6 +20,7 @@ pub struct Change {
     /// Of ten thousand Services it has a hundred thousand lines: they are in one piece, as the program gets them.
     text: Arc<String>,
     causes: Causes,
+    sizes: BTreeMap<TableName, Size>,
     made: Vec<IpSet>,
     unused: Vec<String>,
 }
@@ -50,21 +52,32 @@ impl Change {
     /// From what is there to what is wanted; both as [`Tables::owned`] gives it.
     #[must_use]
     pub fn between(from: &Tables, to: &Tables) -> Self {
-        let missing =
-            |(name, set): &(&String, &IpSet)| from.sets().get(*name).is_none_or(|there| !there.is_same(set));
-        let made: Vec<IpSet> = to.sets().iter().filter(missing).map(|(_, set)| set.clone()).collect();
-        let is_unused = |name: &&String| !to.sets().contains_key(*name);
-        let unused: Vec<String> = from.sets().keys().filter(is_unused).cloned().collect();
-        let mut text: String = made.iter().map(|set| format!("{SET}{set}\n")).collect();
-        let nothing = Table::new();
+        let (mut draft, nothing) = (Draft::default(), Table::new());
         for table in TableName::ALL {
             let (old, new) =
                 (from.tables().get(&table).unwrap_or(&nothing), to.tables().get(&table).unwrap_or(&nothing));
-            // Writing to a string never fails.
-            let _ = Difference::new(old, new).write(table, &mut text);
+            new.iter().for_each(|(name, chain)| draft.chain(table, name, old.get(name), Some(chain)));
+            let gone = old.iter().filter(|(name, _)| !new.contains_key(*name));
+            gone.for_each(|(name, chain)| draft.chain(table, name, Some(chain), None));
         }
-        unused.iter().for_each(|name| text += &format!("{SET}destroy {name}\n"));
-        Self { family: to.family(), text: Arc::new(text), causes: Causes::new(), made, unused }
+        Self::new(to.family(), draft, from.sets(), to.sets())
+    }
+
+    /// Of chains as they are told of, and sets as they are and as they are to be.
+    pub(super) fn new(
+        family: AddressType,
+        draft: Draft,
+        from: &BTreeMap<String, IpSet>,
+        to: &BTreeMap<String, IpSet>,
+    ) -> Self {
+        let is_there = |set: &IpSet| from.get(set.name()).is_some_and(|there| there.is_same(set));
+        let made: Vec<IpSet> = to.values().filter(|set| !is_there(set)).cloned().collect();
+        let unused: Vec<String> = from.keys().filter(|name| !to.contains_key(*name)).cloned().collect();
+        let sizes = draft.sizes();
+        let mut text: String = made.iter().map(|set| format!("{SET}{set}\n")).collect();
+        draft.write(&mut text);
+        unused.iter().for_each(|name| text.extend([SET, "destroy ", name, "\n"]));
+        Self { family, text: Arc::new(text), causes: Causes::new(), sizes, made, unused }
     }
 
     /// The same with the Services that cause each chain to differ.
@@ -110,7 +123,7 @@ impl Change {
                 table = TableName::ALL.into_iter().find(|table| table.as_str() == name);
             }
             let place = table.zip(chain_of(line));
-            let services = place.and_then(|(table, chain)| self.causes.get(&(table, chain.to_owned())));
+            let services = place.and_then(|(table, chain)| self.causes.get(&(table, chain.into())));
             CausedLine { line, services: services.unwrap_or(&NOBODY) }
         })
     }
@@ -129,60 +142,21 @@ impl Change {
 
     /// How many tables it changes.
     pub(crate) fn tables(&self) -> usize {
-        self.text.lines().filter(|line| *line == COMMIT).count()
+        self.sizes.len()
+    }
+
+    /// What it does to each of these.
+    #[cfg(any(feature = "driver", test))]
+    pub(crate) fn sizes(&self) -> &BTreeMap<TableName, Size> {
+        &self.sizes
     }
 }
-
-const COMMIT: &str = "COMMIT";
 
 /// The chain that a line is about.
 fn chain_of(line: &str) -> Option<&str> {
     match line.strip_prefix(':') {
         Some(rest) => rest.split(' ').next(),
         None => line.strip_prefix('-').and_then(|rest| rest.split(' ').nth(1)),
-    }
-}
-
-/// What differs in one table.
-struct Difference<'a> {
-    from: &'a Table,
-    to: &'a Table,
-    changed: Vec<(&'a String, &'a Chain)>,
-    gone: Vec<(&'a String, &'a Chain)>,
-}
-
-impl<'a> Difference<'a> {
-    fn new(from: &'a Table, to: &'a Table) -> Self {
-        let changed = to.iter().filter(|(name, chain)| from.get(*name) != Some(chain)).collect();
-        let gone = from.iter().filter(|(name, _)| !to.contains_key(*name)).collect();
-        Self { from, to, changed, gone }
-    }
-
-    /// Chains are declared, and so emptied, before any rule leads to them; they are removed when none does any more.
-    fn write(&self, table: TableName, text: &mut String) -> fmt::Result {
-        if self.changed.is_empty() && self.gone.is_empty() {
-            return Ok(());
-        }
-        let is_built_in = |chain: &Chain| chain.policy.is_some();
-        let both = || self.changed.iter().chain(&self.gone);
-        writeln!(text, "*{table}")?;
-        for (name, _) in both().filter(|(_, chain)| !is_built_in(chain)) {
-            writeln!(text, ":{name} - [0:0]")?;
-        }
-        for (name, chain) in self.changed.iter().filter(|(_, chain)| !is_built_in(chain)) {
-            chain.rules.iter().try_for_each(|rule| writeln!(text, "-A {name}{rule}"))?;
-        }
-        for (name, chain) in both().filter(|(_, chain)| is_built_in(chain)) {
-            let former = self.from.get(*name).map(|chain| chain.rules.as_slice()).unwrap_or_default();
-            former.iter().try_for_each(|rule| writeln!(text, "-D {name}{rule}"))?;
-            if self.to.contains_key(*name) {
-                chain.rules.iter().rev().try_for_each(|rule| writeln!(text, "-I {name}{rule}"))?;
-            }
-        }
-        for (name, _) in self.gone.iter().filter(|(_, chain)| !is_built_in(chain)) {
-            writeln!(text, "-X {name}")?;
-        }
-        writeln!(text, "{COMMIT}")
     }
 }
 

@@ -1,12 +1,14 @@
 //! What differs between the families and from node to node: the words that all rules are written in.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 use svc_model::AddressType;
 use svc_nft::ipset::IpSet;
 
 use super::Backend;
+use super::base::{MARK_MASQ, REJECT};
 use super::matching::{AddressKind, Match, Negatable};
 use super::rule::Rule;
 use super::table::netfilter;
@@ -25,6 +27,9 @@ pub(crate) struct Dialect {
     pub(crate) compat: Compat,
     pub(crate) flat: bool,
     pub(crate) clients: u32,
+    /// Chains that most Services lead to.
+    pub(crate) mark_masq: Arc<str>,
+    pub(crate) reject: Arc<str>,
 }
 
 impl Dialect {
@@ -41,6 +46,8 @@ impl Dialect {
             flat: backend.flat,
             clients: if compat.affinity_of_100_clients { 100 } else { backend.clients },
             compat,
+            mark_masq: MARK_MASQ.into(),
+            reject: REJECT.into(),
         }
     }
 
@@ -58,7 +65,7 @@ impl Dialect {
 
     /// The packet comes from a pod, or not from one; `None` where pods are not told from others.
     pub(crate) fn where_from_pods(&self, rule: Rule, yes: bool) -> Option<Rule> {
-        let interface = |name: String| Negatable { value: name, negated: !yes };
+        let interface = |name: String| Negatable { value: name.into(), negated: !yes };
         Some(match self.pods.as_ref()? {
             PodSource::Cidr(cidr) => rule.source(Negatable { value: (*cidr).into(), negated: !yes }),
             PodSource::Interface(name) => rule.input(interface(name.clone())),

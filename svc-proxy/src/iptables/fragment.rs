@@ -1,16 +1,16 @@
 //! One Service's part: chains of its own, and the rules that lead to them.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use svc_model::Protocol;
 use svc_nft::ipset::IpSet;
 
-use super::base::{MARK_MASQ, REJECT};
 use super::dialect::Dialect;
-use super::lead::{self, Ending, Lead};
+use super::lead::{self, Asks, Ending, Entry, Lead};
 use super::matching::{AddressKind, Match, Negatable};
 use super::name;
+use super::print::Print as _;
 use super::rule::Rule;
 use super::table::{Chain, TableName};
 use super::target::{RejectWith, Target};
@@ -22,7 +22,7 @@ use crate::plan::{
 /// What one Service asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Fragment {
-    pub(crate) chains: Vec<(TableName, String, Chain)>,
+    pub(crate) chains: Vec<(TableName, Arc<str>, Chain)>,
     /// Rules of chains that all Services share, by where they stand there.
     pub(crate) entries: Vec<(Key, Rule)>,
     /// What session affinity remembers clients in.
@@ -32,15 +32,35 @@ pub(crate) struct Fragment {
 impl Fragment {
     pub(crate) fn new(dialect: &Dialect, service: &ServicePlan) -> Self {
         let mut fragment = Fragment::default();
-        for port in lead::ports(dialect, service) {
-            Part { dialect, port, name: port.name().to_string(), fragment: &mut fragment }.add();
-        }
-        if let Some(check) = lead::health_check(dialect, service) {
-            let rule = dialect.rule().port(Protocol::Tcp, check.port(), check.port());
-            let rule = rule.comment(format!("{} health check node port", service.name()));
-            fragment.entries.push((lead::check_key(check), rule.target(Target::Accept)));
-        }
+        show(dialect, service, &mut |piece| match piece {
+            Piece::Chain(table, name, chain) => fragment.chains.push((table, name, chain)),
+            Piece::Set(set) => fragment.sets.push(set),
+        });
+        let entries = lead::entries(dialect, service).into_iter();
+        fragment.entries = entries.map(|entry| (entry.key, rule(dialect, entry))).collect();
         fragment
+    }
+}
+
+/// Something of a Service's own.
+pub(crate) enum Piece {
+    Chain(TableName, Arc<str>, Chain),
+    Set(IpSet),
+}
+
+/// Shows all that is a Service's own, one after the other: nobody has to keep it.
+pub(crate) fn show(dialect: &Dialect, service: &ServicePlan, show: &mut impl FnMut(Piece)) {
+    lead::ports(dialect, service).for_each(|port| Part::new(dialect, port).show(show));
+}
+
+/// A rule in a chain that all Services share.
+pub(crate) fn rule(dialect: &Dialect, entry: Entry<'_>) -> Rule {
+    match entry.asks {
+        Asks::Frontend(port, frontend, lead) => Part::new(dialect, port).rule(frontend, lead),
+        Asks::Check(service, check) => {
+            let rule = dialect.rule().port(Protocol::Tcp, check.port(), check.port());
+            rule.comment(format!("{} health check node port", service.name())).target(Target::Accept)
+        }
     }
 }
 
@@ -48,55 +68,57 @@ impl Fragment {
 struct Part<'a> {
     dialect: &'a Dialect,
     port: &'a PortPlan,
-    /// Its name, with which comments begin.
-    name: String,
-    fragment: &'a mut Fragment,
+    text: name::Text,
 }
 
 /// An endpoint with the chain that leads to it, and the set of its clients.
 struct Reached {
     endpoint: Endpoint,
-    chain: String,
-    set: Option<String>,
+    chain: Arc<str>,
+    set: Option<Arc<str>>,
+    /// Of rules that lead there.
+    comment: Arc<str>,
 }
 
-impl Part<'_> {
-    fn add(&mut self) {
-        for (dispatcher, frontend, lead) in lead::leads(self.dialect, self.port) {
-            let rule = self.rule(frontend, lead);
-            self.fragment.entries.push((lead::key(dispatcher, frontend), rule));
-        }
+impl<'a> Part<'a> {
+    fn new(dialect: &'a Dialect, port: &'a PortPlan) -> Self {
+        Self { dialect, port, text: name::Text::new(port.name()) }
+    }
+
+    fn show(&self, show: &mut impl FnMut(Piece)) {
         let port = self.port;
         let served = || port.frontends_in_force().filter(|frontend| lead::is_served(port, frontend));
         let leads_to = |outcome| {
             served().map(Frontend::outcome).any(|other| other == outcome || other == Outcome::BySource)
         };
         if let Some(refused) = lead::guard(self.dialect, port) {
-            self.add_firewall(refused);
+            show(self.firewall(refused));
         }
         if let Some(frontend) = served().filter(|frontend| frontend.kind().is_external()).last() {
-            self.add_external(frontend);
+            show(self.external(frontend));
         }
         let (all, here) = (port.cluster_endpoints(), port.local_endpoints());
-        let spreads = [("SVC", Outcome::Cluster, all), ("SVL", Outcome::Local, here)];
-        let spreads: Vec<_> =
-            spreads.into_iter().filter(|(_, outcome, to)| leads_to(*outcome) && !to.is_empty()).collect();
-        let endpoints = spreads.iter().flat_map(|(_, _, endpoints)| *endpoints);
-        let reached: BTreeMap<Endpoint, Reached> =
-            endpoints.map(|endpoint| (*endpoint, self.reached(*endpoint))).collect();
-        for (kind, _, endpoints) in spreads {
-            let endpoints = endpoints.iter().filter_map(|endpoint| reached.get(endpoint));
-            self.add_spread(kind, &endpoints.collect::<Vec<_>>());
+        let spreads = [("SVC", Outcome::Cluster, all), ("SVL", Outcome::Local, here)]
+            .map(|(kind, outcome, to)| (kind, if leads_to(outcome) { to } else { &[] }));
+        let mut endpoints: Vec<Endpoint> = spreads.iter().flat_map(|(_, to)| *to).copied().collect();
+        endpoints.sort_unstable();
+        endpoints.dedup();
+        let reached: Vec<Reached> = endpoints.into_iter().map(|endpoint| self.reached(endpoint)).collect();
+        for (kind, to) in spreads.into_iter().filter(|(_, to)| !to.is_empty()) {
+            show(self.spread(kind, to, &reached));
         }
-        reached.into_values().for_each(|reached| self.add_endpoint(reached));
+        let name = self.text.port_name().into();
+        reached.into_iter().for_each(|reached| self.show_endpoint(&name, reached, show));
     }
 
     fn reached(&self, endpoint: Endpoint) -> Reached {
-        let set = || name::of_set(self.port.name(), endpoint, self.dialect.clients);
+        let mut comment = format!("{} -> ", self.text.port_name());
+        endpoint.address().print(&mut comment);
         Reached {
             endpoint,
-            chain: name::of_endpoint(self.port.name(), endpoint),
-            set: self.port.affinity().map(|_| set()),
+            chain: self.text.endpoint_chain(endpoint),
+            set: self.port.affinity().map(|_| self.text.set(endpoint, self.dialect.clients)),
+            comment: comment.into(),
         }
     }
 
@@ -104,13 +126,15 @@ impl Part<'_> {
         match lead {
             Lead::End(ending) => self.towards(frontend).target(self.target(ending)),
             Lead::Known => match frontend.key().destination {
-                Destination::Address(address) => self.dialect.rule().to(address).jump(REJECT),
+                Destination::Address(address) => {
+                    self.dialect.rule().to(address).jump(self.dialect.reject.clone())
+                }
                 // A ClusterIP is an address.
-                Destination::NodePort(_) => self.dialect.rule().jump(REJECT),
+                Destination::NodePort(_) => self.dialect.rule().jump(self.dialect.reject.clone()),
             },
             Lead::Stop => self.towards(frontend).target(Target::Accept),
-            Lead::On => self.towards(frontend).jump(self.chain_name(lead::entry_kind(frontend))),
-            Lead::Guard { refused: true } => self.towards(frontend).jump(self.chain_name("FW")),
+            Lead::On => self.towards(frontend).jump(self.text.chain(lead::entry_kind(frontend))),
+            Lead::Guard { refused: true } => self.towards(frontend).jump(self.text.chain("FW")),
             Lead::Guard { refused: false } => self.towards(frontend).target(Target::Drop),
         }
     }
@@ -124,12 +148,11 @@ impl Part<'_> {
         }
     }
 
-    fn comment(&self, what: &str) -> String {
-        format!("{} {what}", self.name)
-    }
-
-    fn chain_name(&self, kind: &str) -> String {
-        name::of_port(kind, self.port.name())
+    fn comment(&self, what: &str) -> Arc<str> {
+        let name = self.text.port_name();
+        let mut comment = String::with_capacity(name.len() + 1 + what.len());
+        comment.extend([name, " ", what]);
+        comment.into()
     }
 
     /// A rule for packets to a frontend.
@@ -149,33 +172,28 @@ impl Part<'_> {
             .matching(Match::Port(protocol, Some((key.port, key.port))))
     }
 
-    fn chain(&mut self, table: TableName, name: String, rules: Vec<Rule>) {
-        self.fragment.chains.push((table, name, Chain::new(rules)));
-    }
-
     /// Who may use a load-balancer address is led on by `KUBE-FW-…`; whom that left alone is dropped before other rules
     /// of the filter. Where there is nothing to lead to, the filter asks itself.
-    fn add_firewall(&mut self, refused: bool) {
+    fn firewall(&self, refused: bool) -> Piece {
         let port = self.port;
         let ranges = port.frontends_in_force().find_map(Frontend::sources).unwrap_or_default();
         let comment = self.comment("loadbalancer IP");
-        let from = |range: &IpNet| self.dialect.rule().from(*range).comment(&comment);
+        let from = |range: &IpNet| self.dialect.rule().from(*range).comment(comment.clone());
         let (table, rules) = if refused {
             let mut rules: Vec<_> = ranges.iter().map(|range| from(range).target(Target::Return)).collect();
-            rules.push(self.dialect.rule().comment(&comment).target(Target::Drop));
+            rules.push(self.dialect.rule().comment(comment).target(Target::Drop));
             (TableName::Filter, rules)
         } else {
-            let external = self.chain_name("EXT");
-            let mut rules: Vec<_> = ranges.iter().map(|range| from(range).jump(&external)).collect();
+            let external = self.text.chain("EXT");
+            let mut rules: Vec<_> = ranges.iter().map(|range| from(range).jump(external.clone())).collect();
             rules.push(self.untranslated());
             (TableName::Nat, rules)
         };
-        let name = self.chain_name("FW");
-        self.chain(table, name, rules);
+        Piece::Chain(table, self.text.chain("FW"), Chain::new(rules))
     }
 
-    fn add_external(&mut self, frontend: &Frontend) {
-        let (all, here) = (self.chain_name("SVC"), self.chain_name("SVL"));
+    fn external(&self, frontend: &Frontend) -> Piece {
+        let (all, here) = (self.text.chain("SVC"), self.text.chain("SVL"));
         let local = |rule: Rule| rule.matching(Match::SourceType(Negatable::is(AddressKind::Local)));
         let rule = |what: &str| self.dialect.rule().comment(self.comment(what));
         let mut rules = Vec::new();
@@ -183,29 +201,32 @@ impl Part<'_> {
             Outcome::BySource => {
                 let pods = self.dialect.where_from_pods(self.dialect.rule(), true);
                 rules.extend(pods.map(|rule| {
-                    rule.comment(self.comment("pod traffic for external destinations")).jump(&all)
+                    rule.comment(self.comment("pod traffic for external destinations")).jump(all.clone())
                 }));
                 if frontend.masquerade() != Masquerade::Never {
                     rules.push(
-                        local(rule("masquerade LOCAL traffic for external destinations")).jump(MARK_MASQ),
+                        local(rule("masquerade LOCAL traffic for external destinations"))
+                            .jump(self.dialect.mark_masq.clone()),
                     );
                 }
-                rules.push(local(rule("route LOCAL traffic for external destinations")).jump(&all));
+                rules.push(local(rule("route LOCAL traffic for external destinations")).jump(all.clone()));
                 rules.push(match self.port.local_endpoints().is_empty() {
                     true => self.untranslated(),
-                    false => rule("external destinations").jump(&here),
+                    false => rule("external destinations").jump(here),
                 });
             }
             outcome => {
                 if frontend.masquerade() == Masquerade::Always {
-                    rules.push(rule("masquerade traffic for external destinations").jump(MARK_MASQ));
+                    rules.push(
+                        rule("masquerade traffic for external destinations")
+                            .jump(self.dialect.mark_masq.clone()),
+                    );
                 }
                 let to = if outcome == Outcome::Local { here } else { all };
                 rules.push(rule("external destinations").jump(to));
             }
         }
-        let name = self.chain_name("EXT");
-        self.chain(TableName::Nat, name, rules);
+        Piece::Chain(TableName::Nat, self.text.chain("EXT"), Chain::new(rules))
     }
 
     /// Whoever comes as far as this goes to no other Service's node port either: the filter ends it.
@@ -214,25 +235,24 @@ impl Part<'_> {
     }
 
     /// To the endpoint that remembers the client, or to any.
-    fn add_spread(&mut self, kind: &str, endpoints: &[&Reached]) {
-        let mut rules: Vec<_> =
-            self.port.frontends_in_force().filter_map(|frontend| self.masquerade(kind, frontend)).collect();
-        let comment = |to: &Reached| self.comment(&format!("-> {}", to.endpoint.address()));
-        for to in endpoints {
-            let remembers = to.set.iter().map(|set| Match::Set(set.clone()));
-            rules.extend(remembers.map(|known| {
-                self.dialect.rule().comment(comment(to)).matching(known).jump(to.chain.as_str())
-            }));
+    fn spread(&self, kind: &str, endpoints: &[Endpoint], reached: &[Reached]) -> Piece {
+        let frontends = self.port.frontends_in_force();
+        let mut rules = Vec::with_capacity(endpoints.len() + 1);
+        rules.extend(frontends.filter_map(|frontend| self.masquerade(kind, frontend)));
+        let reached = |endpoint: &Endpoint| {
+            let at = reached.binary_search_by_key(endpoint, |reached| reached.endpoint).ok()?;
+            reached.get(at)
+        };
+        let rule = |to: &Reached| self.dialect.rule().comment(to.comment.clone());
+        for to in endpoints.iter().filter_map(reached) {
+            let remembers = to.set.clone().map(Match::Set);
+            rules.extend(remembers.map(|known| rule(to).matching(known).jump(to.chain.clone())));
         }
-        for (left, to) in (1..=endpoints.len()).rev().zip(endpoints) {
-            let mut rule = self.dialect.rule().comment(comment(to));
-            if left > 1 {
-                rule = rule.matching(Match::Random(one_in(left)));
-            }
-            rules.push(rule.jump(to.chain.as_str()));
+        for (left, to) in (1..=endpoints.len()).rev().zip(endpoints.iter().filter_map(reached)) {
+            let rule = if left > 1 { rule(to).matching(Match::Random(one_in(left))) } else { rule(to) };
+            rules.push(rule.jump(to.chain.clone()));
         }
-        let name = self.chain_name(kind);
-        self.chain(TableName::Nat, name, rules);
+        Piece::Chain(TableName::Nat, self.text.chain(kind), Chain::new(rules))
     }
 
     /// The chain is entered from elsewhere too: only traffic to the ClusterIP is meant.
@@ -249,21 +269,22 @@ impl Part<'_> {
             Masquerade::UnlessPod => self.dialect.where_from_pods(rule, false)?,
             _ => return None,
         };
-        Some(rule.jump(MARK_MASQ))
+        Some(rule.jump(self.dialect.mark_masq.clone()))
     }
 
-    fn add_endpoint(&mut self, reached: Reached) {
-        let Reached { endpoint, chain, set } = reached;
+    fn show_endpoint(&self, name: &Arc<str>, reached: Reached, show: &mut impl FnMut(Piece)) {
+        let Reached { endpoint, chain, set, .. } = reached;
         let (protocol, to) = (self.port.name().protocol(), endpoint.address());
-        let rule = || self.dialect.rule().comment(&self.name);
-        let mut rules = vec![rule().from(to.ip().into()).jump(MARK_MASQ)];
+        let rule = || self.dialect.rule().comment(name.clone());
+        let mut rules = Vec::with_capacity(3);
+        rules.push(rule().from(to.ip().into()).jump(self.dialect.mark_masq.clone()));
         if let Some((name, timeout)) = set.zip(self.port.affinity()) {
-            rules.push(rule().target(Target::Remember { set: name.clone(), seconds: timeout.as_secs() }));
-            self.fragment.sets.push(self.dialect.set(name));
+            show(Piece::Set(self.dialect.set(name.to_string())));
+            rules.push(rule().target(Target::Remember { set: name, seconds: timeout.as_secs() }));
         }
         let dnat = rule().protocol(protocol).matching(Match::Port(protocol, None));
         rules.push(dnat.target(Target::Dnat(to)));
-        self.chain(TableName::Nat, chain, rules);
+        show(Piece::Chain(TableName::Nat, chain, Chain { policy: None, rules }));
     }
 }
 

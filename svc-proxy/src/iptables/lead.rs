@@ -1,7 +1,5 @@
 //! What a Service asks for in chains that all Services share: where, and to which end.
 
-use std::collections::BTreeSet;
-
 use super::dialect::Dialect;
 use super::rule::bits;
 use super::tree::{Dispatcher, Key};
@@ -29,14 +27,37 @@ pub(super) enum Ending {
     Reject,
 }
 
-/// Where a Service has rules in chains that all share: what the tree is made from, without the rules.
-pub(crate) fn keys(dialect: &Dialect, service: &ServicePlan) -> BTreeSet<Key> {
-    let of_port = |port| {
-        let leads = leads(dialect, port).into_iter();
-        leads.map(|(dispatcher, frontend, _)| key(dispatcher, frontend))
-    };
-    let checks = health_check(dialect, service).map(check_key);
-    ports(dialect, service).flat_map(of_port).chain(checks).collect()
+/// A rule of a Service in a chain that all Services share, and where it stands there.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) key: Key,
+    pub(super) asks: Asks<'a>,
+}
+
+/// What a rule in a shared chain is for.
+#[derive(Clone, Copy)]
+pub(super) enum Asks<'a> {
+    Frontend(&'a PortPlan, &'a Frontend, Lead),
+    Check(&'a ServicePlan, HealthCheck),
+}
+
+/// All of a Service, in the order in which rules with the same key stand.
+pub(crate) fn entries<'a>(dialect: &'a Dialect, service: &'a ServicePlan) -> Vec<Entry<'a>> {
+    let mut entries = Vec::new();
+    ports(dialect, service).for_each(|port| add_leads(dialect, port, &mut entries));
+    entries.extend(health_check(dialect, service).map(|check| Entry {
+        key: (Dispatcher::HealthChecks, u128::from(check.port())),
+        asks: Asks::Check(service, check),
+    }));
+    entries
+}
+
+/// Where a Service has rules in chains that all share, in order: what the tree is made from, without the rules.
+pub(crate) fn keys(dialect: &Dialect, service: &ServicePlan) -> Vec<Key> {
+    let mut keys: Vec<Key> = entries(dialect, service).into_iter().map(|entry| entry.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 pub(super) fn ports<'a>(
@@ -46,15 +67,11 @@ pub(super) fn ports<'a>(
     service.ports().iter().filter(|port| port.family() == dialect.family)
 }
 
-pub(super) fn health_check(dialect: &Dialect, service: &ServicePlan) -> Option<HealthCheck> {
+fn health_check(dialect: &Dialect, service: &ServicePlan) -> Option<HealthCheck> {
     service.health_check().filter(|_| dialect.compat.accept_health_checks)
 }
 
-pub(super) fn check_key(check: HealthCheck) -> Key {
-    (Dispatcher::HealthChecks, u128::from(check.port()))
-}
-
-pub(super) fn key(dispatcher: Dispatcher, frontend: &Frontend) -> Key {
+fn key(dispatcher: Dispatcher, frontend: &Frontend) -> Key {
     match frontend.key().destination {
         Destination::Address(address) => (dispatcher, bits(address)),
         Destination::NodePort(_) => (dispatcher, frontend.key().port.into()),
@@ -62,28 +79,29 @@ pub(super) fn key(dispatcher: Dispatcher, frontend: &Frontend) -> Key {
 }
 
 /// What a port asks for in chains that all Services share, in the order in which its rules stand there.
-pub(super) fn leads<'a>(dialect: &Dialect, port: &'a PortPlan) -> Vec<(Dispatcher, &'a Frontend, Lead)> {
-    let mut leads = Vec::new();
+fn add_leads<'a>(dialect: &Dialect, port: &'a PortPlan, entries: &mut Vec<Entry<'a>>) {
     let guard = guard(dialect, port);
     for frontend in port.frontends_in_force() {
-        let served = is_served(port, frontend);
+        let mut add = |dispatcher, lead| {
+            let asks = Asks::Frontend(port, frontend, lead);
+            entries.push(Entry { key: key(dispatcher, frontend), asks });
+        };
         if let Some(ending) = ending(port, frontend) {
-            leads.push((refusal_dispatcher(frontend), frontend, Lead::End(ending)));
+            add(refusal_dispatcher(frontend), Lead::End(ending));
         }
         let is_cluster_ip = frontend.kind() == FrontendKind::ClusterIp;
         if is_cluster_ip && !dialect.compat.pass_wrong_ports {
-            leads.push((Dispatcher::ClusterIps, frontend, Lead::Known));
+            add(Dispatcher::ClusterIps, Lead::Known);
         }
-        if served {
-            leads.push((nat_dispatcher(frontend), frontend, Lead::On));
+        if is_served(port, frontend) {
+            add(nat_dispatcher(frontend), Lead::On);
         } else if frontend.kind().is_external() && frontend.kind() != FrontendKind::NodePort {
-            leads.push((Dispatcher::Services, frontend, Lead::Stop));
+            add(Dispatcher::Services, Lead::Stop);
         }
         if let Some(refused) = guard.filter(|_| frontend.sources().is_some()) {
-            leads.push((Dispatcher::Firewall, frontend, Lead::Guard { refused }));
+            add(Dispatcher::Firewall, Lead::Guard { refused });
         }
     }
-    leads
 }
 
 /// Whether a port has source ranges; and whether whom they let in is refused all the same, as nobody serves.

@@ -1,8 +1,10 @@
 //! What a rule asks of a packet beyond addresses, interfaces and protocol: extensions, as iptables-extensions(8) names them.
 
-use std::fmt;
+use std::sync::Arc;
 
 use svc_model::Protocol;
+
+use super::print::{self, Print};
 
 /// A value that is asked for, or that must not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +38,7 @@ impl<T> Negatable<T> {
 #[non_exhaustive]
 pub enum Match {
     /// `-m comment`: matches everything.
-    Comment(String),
+    Comment(Arc<str>),
     /// `-m tcp --dport`, also for UDP and SCTP: the port lies in a range, both ends included. `None`: the protocol alone.
     Port(Protocol, Option<(u16, u16)>),
     /// `-m addrtype --src-type`
@@ -50,7 +52,7 @@ pub enum Match {
     /// `-m statistic --mode random --probability`: so many of 2^31.
     Random(u32),
     /// `-m set --match-set NAME src`: the source is in a set.
-    Set(String),
+    Set(Arc<str>),
 }
 
 /// What the routing table says of an address.
@@ -105,68 +107,61 @@ impl CtState {
     }
 }
 
-impl Match {
-    pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Print for Match {
+    fn print(&self, out: &mut String) {
         let not = |negated: bool| if negated { "! " } else { "" };
         match self {
-            Match::Comment(text) => write!(f, " -m comment --comment {}", Quoted(text)),
-            Match::Port(protocol, None) => write!(f, " -m {}", Lower(*protocol)),
-            Match::Port(protocol, Some((low, high))) if low == high => {
-                write!(f, " -m {} --dport {low}", Lower(*protocol))
+            Match::Comment(text) => {
+                out.push_str(" -m comment --comment ");
+                print::quoted(text, out);
             }
-            Match::Port(protocol, Some((low, high))) => {
-                write!(f, " -m {} --dport {low}:{high}", Lower(*protocol))
+            Match::Port(protocol, ports) => {
+                out.push_str(" -m ");
+                out.push_str(lower(*protocol));
+                let Some((low, high)) = ports else { return };
+                out.push_str(" --dport ");
+                low.print(out);
+                if low != high {
+                    out.push(':');
+                    high.print(out);
+                }
             }
-            Match::SourceType(kind) => write!(f, " -m addrtype {}--src-type LOCAL", not(kind.negated)),
-            Match::DestinationType(kind) => write!(f, " -m addrtype {}--dst-type LOCAL", not(kind.negated)),
+            Match::SourceType(kind) => out.extend([" -m addrtype ", not(kind.negated), "--src-type LOCAL"]),
+            Match::DestinationType(kind) => {
+                out.extend([" -m addrtype ", not(kind.negated), "--dst-type LOCAL"]);
+            }
             Match::CtState(states) => {
-                let names: Vec<_> = states.value.iter().map(|state| state.as_str()).collect();
-                write!(f, " -m conntrack {}--ctstate {}", not(states.negated), names.join(","))
+                out.extend([" -m conntrack ", not(states.negated), "--ctstate "]);
+                for (at, state) in states.value.iter().enumerate() {
+                    out.extend([if at > 0 { "," } else { "" }, state.as_str()]);
+                }
             }
-            Match::Mark(mark) => {
-                write!(f, " -m mark {}--mark {:#x}/{:#x}", not(mark.negated), mark.value.0, mark.value.1)
+            Match::Mark(Negatable { value: (value, mask), negated }) => {
+                out.extend([" -m mark ", not(*negated), "--mark "]);
+                print_mark(*value, *mask, out);
             }
             Match::Random(share) => {
-                write!(
-                    f,
-                    " -m statistic --mode random --probability {:.11}",
-                    f64::from(*share) / f64::from(1_u32 << 31)
-                )
+                out.push_str(" -m statistic --mode random --probability ");
+                print::probability(*share, out);
             }
-            Match::Set(name) => write!(f, " -m set --match-set {name} src"),
+            Match::Set(name) => out.extend([" -m set --match-set ", name, " src"]),
         }
     }
+}
+
+/// `0x4000/0x4000`
+pub(super) fn print_mark(value: u32, mask: u32, out: &mut String) {
+    out.push_str("0x");
+    print::hexadecimal(value.into(), out);
+    out.push_str("/0x");
+    print::hexadecimal(mask.into(), out);
 }
 
 /// A protocol as iptables writes it.
-pub(crate) struct Lower(pub(crate) Protocol);
-
-impl fmt::Display for Lower {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Protocol::Udp => "udp",
-            Protocol::Sctp => "sctp",
-            _ => "tcp",
-        })
-    }
-}
-
-/// A word as `xtables_save_string` writes it.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-        if !self.0.is_empty() && self.0.chars().all(plain) {
-            return f.write_str(self.0);
-        }
-        f.write_str("\"")?;
-        for part in self.0.split_inclusive(['"', '\\', '\'']) {
-            match part.strip_suffix(['"', '\\', '\'']) {
-                Some(before) => write!(f, "{before}\\{}", &part[before.len()..])?,
-                None => f.write_str(part)?,
-            }
-        }
-        f.write_str("\"")
+pub(super) fn lower(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Udp => "udp",
+        Protocol::Sctp => "sctp",
+        _ => "tcp",
     }
 }

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use svc_model::{AddressType, Protocol};
 
 use super::matching::{AddressKind, CtState, Match, Negatable};
+use super::print::Print as _;
 use super::rule::{Masked, Rule};
 use super::table::{Chain, Policy, SET, TableName, Tables};
 use super::target::{RejectWith, Target};
@@ -88,10 +89,9 @@ impl Reader {
         }
         let rule = line.strip_prefix("-A ").ok_or("it neither declares a chain nor adds a rule")?;
         let (name, rule) = rule.split_once(' ').unwrap_or((rule, ""));
-        let mut chain = self.tables.remove(table, name).ok_or("no such chain was declared")?;
-        let family = self.tables.family();
-        chain.rules.push(self::rule(family, rule));
-        self.tables.insert(table, name, chain);
+        let rule = self::rule(self.tables.family(), rule);
+        let chain = self.tables.chain_mut(table, name).ok_or("no such chain was declared")?;
+        chain.rules.push(rule);
         Ok(())
     }
 }
@@ -127,17 +127,17 @@ fn parse(family: AddressType, text: &str) -> Option<Rule> {
             }
             "-s" => rule.source = Some(Negatable { value: words.masked()?, negated }),
             "-d" => rule.destination = Some(Negatable { value: words.masked()?, negated }),
-            "-i" => rule.input = Some(Negatable { value: words.word()?.to_owned(), negated }),
+            "-i" => rule.input = Some(Negatable { value: words.word()?.into(), negated }),
             "-p" if !negated => rule.protocol = Some(protocol(words.word()?)?),
             "-m" if !negated => words.extension(&mut rule)?,
             "-j" if !negated => rule.target = Some(words.target()?),
-            "-g" if !negated => rule.target = Some(Target::Goto(words.word()?.to_owned())),
+            "-g" if !negated => rule.target = Some(Target::Goto(words.word()?.into())),
             _ => return None,
         }
         negated = false;
     }
     // What is written otherwise than it was read would be taken for a difference.
-    (rule.to_string().trim_start() == text).then_some(rule)
+    (rule.printed().trim_start() == text).then_some(rule)
 }
 
 struct Words<I> {
@@ -175,7 +175,7 @@ impl<'a, I: Iterator<Item = &'a str> + Clone> Words<I> {
         let extension = match self.word()? {
             "comment" => {
                 self.expect("--comment")?;
-                Match::Comment(self.word()?.to_owned())
+                Match::Comment(self.word()?.into())
             }
             name @ ("tcp" | "udp" | "sctp") => Match::Port(protocol(name)?, self.ports()?),
             "addrtype" => {
@@ -208,7 +208,7 @@ impl<'a, I: Iterator<Item = &'a str> + Clone> Words<I> {
             }
             "set" => {
                 self.expect("--match-set")?;
-                let name = self.word()?.to_owned();
+                let name = self.word()?.into();
                 self.expect("src")?;
                 Match::Set(name)
             }
@@ -248,7 +248,7 @@ impl<'a, I: Iterator<Item = &'a str> + Clone> Words<I> {
             }
             "SET" => {
                 self.expect("--add-set")?;
-                let set = self.word()?.to_owned();
+                let set = self.word()?.into();
                 self.expect("src")?;
                 self.expect("--exist")?;
                 self.expect("--timeout")?;
@@ -263,7 +263,7 @@ impl<'a, I: Iterator<Item = &'a str> + Clone> Words<I> {
                 self.expect("--random-fully")?;
                 Target::Masquerade
             }
-            chain => Target::Jump(chain.to_owned()),
+            chain => Target::Jump(chain.into()),
         })
     }
 }

@@ -4,6 +4,7 @@
 //! no larger send buffer for it than `net.core.wmem_default`: some two hundred rules.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::table::{Chain, TableName, Tables};
 
@@ -16,18 +17,18 @@ pub(crate) fn pieces(from: &Tables, to: &Tables, rules: usize) -> Vec<(Tables, T
     for table in TableName::ALL {
         let (old, new) =
             (from.tables().get(&table).unwrap_or(&nothing), to.tables().get(&table).unwrap_or(&nothing));
-        let differs = |name: &&String| old.get(*name) != new.get(*name);
-        let is_built_in = |name: &&String| {
+        let differs = |name: &&Arc<str>| old.get(*name) != new.get(*name);
+        let is_built_in = |name: &&Arc<str>| {
             old.get(*name).or_else(|| new.get(*name)).is_some_and(|chain| chain.policy().is_some())
         };
-        let mut names: Vec<&String> = old.keys().chain(new.keys()).filter(differs).collect();
+        let mut names: Vec<&Arc<str>> = old.keys().chain(new.keys()).filter(differs).collect();
         names.sort();
         names.dedup();
         let (built_in, names): (Vec<_>, Vec<_>) = names.into_iter().partition(is_built_in);
         let (there, fresh): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| old.contains_key(*name));
         let (changed, gone): (Vec<_>, Vec<_>) = there.into_iter().partition(|name| new.contains_key(*name));
         let empty = Chain::default();
-        let step = |name: &&String, from, to| Step { name: (*name).clone(), from, to };
+        let step = |name: &&Arc<str>, from, to| Step { name: Arc::clone(name), from, to };
         pieces.add(table, fresh.iter().map(|name| step(name, None, Some(&empty))));
         pieces.add(table, fresh.iter().map(|name| step(name, Some(&empty), new.get(*name))));
         pieces.add(table, changed.iter().map(|name| step(name, old.get(*name), new.get(*name))));
@@ -40,7 +41,7 @@ pub(crate) fn pieces(from: &Tables, to: &Tables, rules: usize) -> Vec<(Tables, T
 
 /// One chain.
 struct Step<'a> {
-    name: String,
+    name: Arc<str>,
     from: Option<&'a Chain>,
     to: Option<&'a Chain>,
 }
@@ -70,8 +71,8 @@ impl Pieces {
                 weight = 0;
             }
             weight += step.weight();
-            step.from.into_iter().for_each(|chain| from.insert(table, step.name.as_str(), chain.clone()));
-            step.to.into_iter().for_each(|chain| to.insert(table, step.name.as_str(), chain.clone()));
+            step.from.into_iter().for_each(|chain| from.insert(table, step.name.clone(), chain.clone()));
+            step.to.into_iter().for_each(|chain| to.insert(table, step.name.clone(), chain.clone()));
         }
         if weight > 0 {
             self.all.push((from, to));

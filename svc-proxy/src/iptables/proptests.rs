@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use svc_model::{Snapshot, testing};
@@ -21,15 +21,33 @@ proptest! {
         let mut plan = Plan::new(&snapshot, &node());
         let mut rules = backend.compile(&plan);
         let mut held = rules.tables();
-        for step in &history {
+        let mut counts: Vec<BTreeMap<TableName, i64>> = held.iter().map(counted).collect();
+        let mut listed = held.clone();
+        for (number, step) in history.iter().enumerate() {
             let (next, delta) = step.apply(&snapshot);
             let changed = plan.update(&next, &delta);
             let before = rules.clone();
             rules.update(&plan, &changed);
-            for (tables, change) in held.iter_mut().zip(rules.diff_of(&before, &changed)) {
+            let changes = rules.diff_of(&before, &changed);
+            for ((tables, counts), change) in held.iter_mut().zip(&mut counts).zip(changes) {
                 tables.restore(&change.to_string()).unwrap();
+                for (table, size) in change.sizes() {
+                    *counts.entry(*table).or_default() += size.growth;
+                }
+            }
+            // Who looks only now and then.
+            for tables in listed.iter_mut().filter(|_| number % 3 == 0) {
+                tables.restore(rules.diff_listed(&tables.owned()).text()).unwrap();
+                prop_assert!(rules.diff_listed(&tables.owned()).is_empty());
             }
             snapshot = next;
+        }
+        for tables in &mut listed {
+            tables.restore(rules.diff_listed(&tables.owned()).text()).unwrap();
+        }
+        prop_assert_eq!(&listed, &held);
+        for (counts, held) in counts.iter().zip(&held) {
+            prop_assert_eq!(counts, &counted(held));
         }
         let fresh = backend.compile(&Plan::new(&snapshot, &node())).tables();
         for (held, fresh) in held.iter().zip(&fresh) {
@@ -56,6 +74,15 @@ proptest! {
         follows(&fewer, &numbers)?;
         follows(&numbers, &fewer)?;
     }
+}
+
+/// How many rules there are of each table.
+fn counted(tables: &Tables) -> BTreeMap<TableName, i64> {
+    let mut counts: BTreeMap<_, _> = TableName::ALL.into_iter().map(|table| (table, 0)).collect();
+    for ((table, _), chain) in tables.chains() {
+        *counts.entry(table).or_default() += i64::try_from(chain.rules().len()).unwrap();
+    }
+    counts
 }
 
 /// Services with these numbers in their addresses, of both families.

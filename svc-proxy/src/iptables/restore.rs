@@ -69,7 +69,7 @@ impl Part {
         let name = TableName::ALL.into_iter().find(|table| table.as_str() == name).ok_or("no such table")?;
         let mut chains = tables.tables().get(&name).cloned().unwrap_or_default();
         for built_in in name.built_in_chains() {
-            let chain = chains.entry((*built_in).to_owned()).or_default();
+            let chain = chains.entry((*built_in).into()).or_default();
             chain.policy.get_or_insert(Policy::Accept);
         }
         Ok(Self { family: tables.family(), name, chains })
@@ -79,7 +79,7 @@ impl Part {
         if let Some(declaration) = line.strip_prefix(':') {
             let (name, policy) = parse::declaration(declaration)?;
             // With --noflush, what is declared is emptied all the same.
-            self.chains.insert(name.to_owned(), Chain { policy, rules: Vec::new() });
+            self.chains.insert(name.into(), Chain { policy, rules: Vec::new() });
             return Ok(());
         }
         let (command, rest) = line.split_once(' ').ok_or("it says nothing")?;

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use svc_model::{AddressType, Protocol};
 
-use super::matching::{Lower, Match, Negatable};
+use super::matching::{Match, Negatable, lower};
+use super::print::Print;
 use super::target::Target;
 
 /// An address of which only the bits of a mask count.
@@ -44,12 +46,20 @@ impl From<IpNet> for Masked {
     }
 }
 
+impl Print for Masked {
+    fn print(&self, out: &mut String) {
+        self.address.print(out);
+        out.push('/');
+        match ipnet::ip_mask_to_prefix(self.mask) {
+            Ok(length) => length.print(out),
+            Err(_) => self.mask.print(out),
+        }
+    }
+}
+
 impl fmt::Display for Masked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match ipnet::ip_mask_to_prefix(self.mask) {
-            Ok(length) => write!(f, "{}/{length}", self.address),
-            Err(_) => write!(f, "{}/{}", self.address, self.mask),
-        }
+        f.write_str(&self.printed())
     }
 }
 
@@ -59,12 +69,12 @@ pub struct Rule {
     pub(crate) ipv6: bool,
     pub(crate) source: Option<Negatable<Masked>>,
     pub(crate) destination: Option<Negatable<Masked>>,
-    pub(crate) input: Option<Negatable<String>>,
+    pub(crate) input: Option<Negatable<Arc<str>>>,
     pub(crate) protocol: Option<Protocol>,
     pub(crate) matches: Vec<Match>,
     pub(crate) target: Option<Target>,
     /// What is not understood, as it was written.
-    pub(crate) foreign: Option<String>,
+    pub(crate) foreign: Option<Arc<str>>,
 }
 
 impl Rule {
@@ -76,7 +86,7 @@ impl Rule {
 
     /// A rule that is not understood, as its tool writes it.
     pub(crate) fn foreign(family: AddressType, text: &str) -> Self {
-        Self { foreign: Some(text.to_owned()), ..Self::new(family) }
+        Self { foreign: Some(text.into()), ..Self::new(family) }
     }
 
     /// `-s`
@@ -95,7 +105,7 @@ impl Rule {
 
     /// `-i`; with a `+` at the end, every interface whose name begins so.
     #[must_use]
-    pub fn input(mut self, interface: Negatable<String>) -> Self {
+    pub fn input(mut self, interface: Negatable<Arc<str>>) -> Self {
         self.input = Some(interface);
         self
     }
@@ -121,7 +131,7 @@ impl Rule {
         self
     }
 
-    pub(crate) fn comment(self, text: impl Into<String>) -> Self {
+    pub(crate) fn comment(self, text: impl Into<Arc<str>>) -> Self {
         self.matching(Match::Comment(text.into()))
     }
 
@@ -140,7 +150,7 @@ impl Rule {
         self.protocol(protocol).matching(Match::Port(protocol, Some((low, high))))
     }
 
-    pub(crate) fn jump(self, chain: impl Into<String>) -> Self {
+    pub(crate) fn jump(self, chain: impl Into<Arc<str>>) -> Self {
         self.target(Target::Jump(chain.into()))
     }
 
@@ -163,11 +173,11 @@ impl Rule {
     /// The sets that it asks or fills.
     pub(crate) fn sets(&self) -> impl Iterator<Item = &str> {
         let asked = self.matches.iter().filter_map(|extension| match extension {
-            Match::Set(name) => Some(name.as_str()),
+            Match::Set(name) => Some(&**name),
             _ => None,
         });
         let filled = self.target.iter().filter_map(|target| match target {
-            Target::Remember { set, .. } => Some(set.as_str()),
+            Target::Remember { set, .. } => Some(&**set),
             _ => None,
         });
         asked.chain(filled)
@@ -177,7 +187,7 @@ impl Rule {
     #[cfg(feature = "driver")]
     pub(crate) fn comment_text(&self) -> Option<&str> {
         self.matches.iter().find_map(|extension| match extension {
-            Match::Comment(text) => Some(text.as_str()),
+            Match::Comment(text) => Some(&**text),
             _ => None,
         })
     }
@@ -191,26 +201,34 @@ impl Rule {
     }
 }
 
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let not = |negated: bool| if negated { " !" } else { "" };
+impl Print for Rule {
+    fn print(&self, out: &mut String) {
         if let Some(text) = &self.foreign {
-            return write!(f, " {text}");
+            return out.extend([" ", text]);
         }
+        let not = |negated: bool| if negated { " !" } else { "" };
         if let Some(source) = &self.source {
-            write!(f, "{} -s {}", not(source.negated), source.value)?;
+            out.extend([not(source.negated), " -s "]);
+            source.value.print(out);
         }
         if let Some(destination) = &self.destination {
-            write!(f, "{} -d {}", not(destination.negated), destination.value)?;
+            out.extend([not(destination.negated), " -d "]);
+            destination.value.print(out);
         }
         if let Some(input) = &self.input {
-            write!(f, "{} -i {}", not(input.negated), input.value)?;
+            out.extend([not(input.negated), " -i ", &input.value]);
         }
         if let Some(protocol) = self.protocol {
-            write!(f, " -p {}", Lower(protocol))?;
+            out.extend([" -p ", lower(protocol)]);
         }
-        self.matches.iter().try_for_each(|extension| extension.write(f))?;
-        self.target.iter().try_for_each(|target| target.write(self.ipv6, f))
+        self.matches.iter().for_each(|extension| extension.print(out));
+        self.target.iter().for_each(|target| target.print(self.ipv6, out));
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.printed())
     }
 }
 

@@ -1,23 +1,16 @@
 //! A compiled plan: tables that can be printed, compared and followed.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
 
-use rpds::RedBlackTreeMapSync as Map;
 use svc_model::{AddressType, ObjectName};
-use svc_nft::ipset::IpSet;
 
+use super::Backend;
 use super::change::Change;
 use super::dialect::Dialect;
-use super::fragment::Fragment;
-use super::lead;
-use super::rule::Rule;
-use super::table::{Chain, TableName, Tables};
-use super::tree::{Causes, Dispatcher, Key, Keys, Node, Tree};
-use super::{Backend, base};
+use super::family::FamilyRules;
+use super::table::{TableName, Tables};
 use crate::Plan;
-use crate::plan::ServicePlan;
 
 /// The rules of a plan: all tables of each family that the node has.
 ///
@@ -47,32 +40,23 @@ pub struct Rules {
     families: Vec<FamilyRules>,
 }
 
-/// One family.
-#[derive(Clone, Debug)]
-struct FamilyRules {
-    dialect: Arc<Dialect>,
-    services: Map<ObjectName, Arc<ServicePlan>>,
-    keys: Keys,
-}
-
 impl Rules {
     pub(crate) fn new(plan: &Plan, backend: &Backend) -> Self {
-        let names = plan.services().map(|service| service.name().clone()).collect();
-        let family = |family| FamilyRules {
-            dialect: Arc::new(Dialect::new(plan.node(), family, backend)),
-            services: Map::new_sync(),
-            keys: Map::new_sync(),
-        };
-        let mut rules = Self { families: plan.node().families().into_iter().map(family).collect() };
-        rules.update(plan, &names);
-        rules
+        let families = plan.node().families().into_iter().map(|family| {
+            let mut rules = FamilyRules::new(Dialect::new(plan.node(), family, backend));
+            plan.services().for_each(|service| rules.move_keys(service.name(), None, Some(service)));
+            rules.services = plan.services_by_name().clone();
+            rules
+        });
+        Self { families: families.collect() }
     }
 
     /// Follows a plan whose `services` changed. O(size of these Services x log of all).
     pub fn update(&mut self, plan: &Plan, services: &BTreeSet<ObjectName>) {
         for family in &mut self.families {
             for name in services {
-                family.move_keys(name, plan.services_by_name().get(name).map(Arc::as_ref));
+                let old = family.services.get(name).cloned();
+                family.move_keys(name, old.as_deref(), plan.service(name));
             }
             // One tree for both families, however many changes there were.
             family.services = plan.services_by_name().clone();
@@ -92,10 +76,21 @@ impl Rules {
         self.each(from, |_, _| services.clone())
     }
 
+    /// What turns what is listed of a family, as [`Tables::owned`] gives it, into these rules. Compiles one Service after the other
+    /// and keeps none, so this is the way to load all of them.
+    #[must_use]
+    pub fn diff_listed(&self, listed: &Tables) -> Change {
+        let mut families = self.families.iter();
+        match families.find(|family| family.dialect.family == listed.family()) {
+            Some(family) => family.change_from(listed, family.base()).0,
+            None => Change::between(listed, &Tables::new(listed.family())),
+        }
+    }
+
     /// The tables as values, by family: what is ours of what `iptables-save` should list.
     #[must_use]
     pub fn tables(&self) -> Vec<Tables> {
-        self.families.iter().map(FamilyRules::tables).collect()
+        self.families.iter().map(|family| family.tables(family.base())).collect()
     }
 
     /// The same rules without these Services.
@@ -104,7 +99,8 @@ impl Rules {
         let mut rules = self.clone();
         for name in services {
             for family in &mut rules.families {
-                family.move_keys(name, None);
+                let old = family.services.get(name).cloned();
+                family.move_keys(name, old.as_deref(), None);
                 family.services.remove_mut(name);
             }
         }
@@ -123,23 +119,37 @@ impl Rules {
         self.families.iter().map(|family| family.dialect.family).collect()
     }
 
-    /// The Services of which not everything is in these tables.
+    /// What no Service can change, by family.
+    #[cfg(feature = "driver")]
+    pub(crate) fn base(&self) -> Vec<Tables> {
+        self.families.iter().map(FamilyRules::base).collect()
+    }
+
+    /// All of a family, with what no Service can change as it is in `base`.
+    #[cfg(feature = "driver")]
+    pub(crate) fn tables_with(&self, base: Tables) -> Tables {
+        let mut families = self.families.iter();
+        match families.find(|family| family.dialect.family == base.family()) {
+            Some(family) => family.tables(base),
+            None => base,
+        }
+    }
+
+    /// What turns what is listed of a family into these rules, with what no Service can change as it is in `base`; and how many
+    /// rules of each table there are then. Nobody keeps them all.
+    #[cfg(feature = "driver")]
+    pub(crate) fn change_from(&self, listed: &Tables, base: Tables) -> (Change, BTreeMap<TableName, u64>) {
+        let mut families = self.families.iter();
+        match families.find(|family| family.dialect.family == base.family()) {
+            Some(family) => family.change_from(listed, base),
+            None => (Change::between(listed, &base), BTreeMap::new()),
+        }
+    }
+
+    /// The Services of which not everything is in these tables, which are by family.
     #[cfg(feature = "driver")]
     pub(crate) fn unlike(&self, listed: &[Tables]) -> BTreeSet<ObjectName> {
-        let mut unlike = BTreeSet::new();
-        for (family, listed) in self.families.iter().zip(listed) {
-            let all = listed.tables().iter().flat_map(|(table, chains)| {
-                chains.values().flat_map(move |chain| chain.rules().iter().map(move |rule| (*table, rule)))
-            });
-            let rules: HashSet<_> = all.collect();
-            let is_there = |name: &ObjectName| {
-                let Fragment { chains, entries, .. } = family.fragment(name);
-                chains.iter().all(|(table, name, chain)| listed.chain(*table, name) == Some(chain))
-                    && entries.iter().all(|((at, _), rule)| rules.contains(&(at.root().0, rule)))
-            };
-            unlike.extend(family.services.keys().filter(|name| !is_there(name)).cloned());
-        }
-        unlike
+        self.families.iter().zip(listed).flat_map(|(family, listed)| family.unlike(listed)).collect()
     }
 
     fn each(
@@ -149,181 +159,6 @@ impl Rules {
     ) -> Vec<Change> {
         let families = self.families.iter().zip(&from.families);
         families.map(|(new, old)| new.change(old, &services(new, old))).collect()
-    }
-}
-
-impl FamilyRules {
-    /// A Service's rules stand elsewhere from now on.
-    fn move_keys(&mut self, name: &ObjectName, new: Option<&ServicePlan>) {
-        let of = |service: Option<&ServicePlan>| {
-            service.map(|service| lead::keys(&self.dialect, service)).unwrap_or_default()
-        };
-        let (old, new) = (of(self.services.get(name).map(Arc::as_ref)), of(new));
-        for key in old.difference(&new) {
-            let mut there = self.keys.get(key).cloned().unwrap_or_default();
-            there.retain(|other| other != name);
-            match there.is_empty() {
-                true => _ = self.keys.remove_mut(key),
-                false => self.keys.insert_mut(*key, there),
-            }
-        }
-        for key in new.difference(&old) {
-            let mut there = self.keys.get(key).cloned().unwrap_or_default();
-            if let Err(at) = there.binary_search(name) {
-                there.insert(at, name.clone());
-                self.keys.insert_mut(*key, there);
-            }
-        }
-    }
-
-    fn fragment(&self, name: &ObjectName) -> Fragment {
-        self.services.get(name).map(|service| Fragment::new(&self.dialect, service)).unwrap_or_default()
-    }
-
-    fn tree(&self, dispatcher: Dispatcher) -> Tree<'_> {
-        Tree { keys: &self.keys, family: self.dialect.family, flat: self.dialect.flat, dispatcher }
-    }
-
-    fn tables(&self) -> Tables {
-        let mut tables = base::tables(&self.dialect);
-        let mut entries = BTreeMap::<Key, Vec<Rule>>::new();
-        for service in self.services.values() {
-            let fragment = Fragment::new(&self.dialect, service);
-            fragment.chains.into_iter().for_each(|(table, name, chain)| tables.insert(table, name, chain));
-            fragment.sets.into_iter().for_each(|set| tables.insert_set(set));
-            fragment.entries.into_iter().for_each(|(key, rule)| entries.entry(key).or_default().push(rule));
-        }
-        // Each key is at one place of the tree.
-        let mut rules = |key: Key, _: &[ObjectName]| entries.remove(&key).unwrap_or_default();
-        for dispatcher in Dispatcher::all() {
-            let tree = self.tree(dispatcher);
-            let (table, root) = dispatcher.root();
-            for node in tree.nodes() {
-                tables.insert(table, tree.name(node), Chain::new(tree.rules(node, &mut rules)));
-            }
-            // The last dispatcher of a chain comes first; what no Service can change stays last.
-            let behind = tables.chain(table, root).map(|chain| chain.rules.clone()).unwrap_or_default();
-            let all = tree.root_rules(&mut rules).into_iter().chain(behind);
-            tables.insert(table, root, Chain::new(all));
-        }
-        tables
-    }
-
-    fn differing(&self, other: &FamilyRules) -> BTreeSet<ObjectName> {
-        let names = self.services.keys().chain(other.services.keys());
-        let is_same = |name: &ObjectName| match (self.services.get(name), other.services.get(name)) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            _ => false,
-        };
-        names.filter(|name| !is_same(name)).cloned().collect()
-    }
-
-    fn change(&self, old: &FamilyRules, services: &BTreeSet<ObjectName>) -> Change {
-        let mut touched = BTreeMap::<Key, BTreeSet<ObjectName>>::new();
-        for name in services {
-            let entries =
-                |rules: &FamilyRules| rules.fragment(name).entries.into_iter().collect::<HashSet<_>>();
-            // A key with the same rules leads the same way.
-            for (key, _) in entries(self).symmetric_difference(&entries(old)) {
-                touched.entry(*key).or_default().insert(name.clone());
-            }
-        }
-        let mut causes = Causes::new();
-        let mut to = self.around(services, &touched, &mut causes);
-        let mut from = old.around(services, &touched, &mut causes);
-        // What is elsewhere in the tree now is still there.
-        from.chains.retain(|place, _| {
-            let moved = place.node.is_some_and(|node| self.tree(node.dispatcher).has(node));
-            !moved || to.chains.contains_key(place)
-        });
-        let tables = |around: &mut Around| {
-            let mut tables = Tables::new(self.dialect.family);
-            let chains = std::mem::take(&mut around.chains).into_iter();
-            chains.for_each(|(place, chain)| tables.insert(place.table, place.name, chain));
-            around.sets.drain(..).for_each(|set| tables.insert_set(set));
-            tables
-        };
-        Change::between(&tables(&mut from), &tables(&mut to)).because(causes)
-    }
-
-    /// All chains that may differ when rules at these keys do.
-    fn around(
-        &self,
-        services: &BTreeSet<ObjectName>,
-        touched: &BTreeMap<Key, BTreeSet<ObjectName>>,
-        causes: &mut Causes,
-    ) -> Around {
-        let mut around = Around::default();
-        let mut parts = Parts { rules: self, fragments: BTreeMap::new() };
-        for service in services {
-            for (table, name, chain) in parts.of(service).chains.clone() {
-                causes.entry((table, name.clone())).or_default().insert(service.clone());
-                around.chains.insert(Place { table, name, node: None }, chain);
-            }
-            around.sets.extend(parts.of(service).sets.iter().cloned());
-        }
-        let mut rules = |key: Key, services: &[ObjectName]| -> Vec<Rule> {
-            services.iter().flat_map(|service| parts.at(key, service)).collect()
-        };
-        let mut nodes = BTreeMap::<Node, BTreeSet<ObjectName>>::new();
-        let mut roots = BTreeMap::<(TableName, &str), BTreeSet<ObjectName>>::new();
-        for ((dispatcher, key), services) in touched {
-            roots.entry(dispatcher.root()).or_default().extend(services.iter().cloned());
-            for node in self.tree(*dispatcher).around(*key) {
-                nodes.entry(node).or_default().extend(services.iter().cloned());
-            }
-        }
-        for (node, services) in nodes {
-            let tree = self.tree(node.dispatcher);
-            let (table, name) = (node.dispatcher.root().0, tree.name(node));
-            causes.entry((table, name.clone())).or_default().extend(services);
-            let place = Place { table, name, node: Some(node) };
-            around.chains.insert(place, Chain::new(tree.rules(node, &mut rules)));
-        }
-        let base = base::tables(&self.dialect);
-        for ((table, name), services) in roots {
-            causes.entry((table, name.to_owned())).or_default().extend(services);
-            let mut all = base.chain(table, name).map(|chain| chain.rules.clone()).unwrap_or_default();
-            for dispatcher in Dispatcher::all().filter(|dispatcher| dispatcher.root() == (table, name)) {
-                let mut before = self.tree(dispatcher).root_rules(&mut rules);
-                before.append(&mut all);
-                all = before;
-            }
-            around.chains.insert(Place { table, name: name.to_owned(), node: None }, Chain::new(all));
-        }
-        around
-    }
-}
-
-/// What may differ.
-#[derive(Debug, Default)]
-struct Around {
-    chains: BTreeMap<Place, Chain>,
-    sets: Vec<IpSet>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    table: TableName,
-    name: String,
-    node: Option<Node>,
-}
-
-/// Services' parts, each compiled once.
-struct Parts<'a> {
-    rules: &'a FamilyRules,
-    fragments: BTreeMap<ObjectName, Fragment>,
-}
-
-impl Parts<'_> {
-    fn of(&mut self, service: &ObjectName) -> &Fragment {
-        let compile = || self.rules.fragment(service);
-        self.fragments.entry(service.clone()).or_insert_with(compile)
-    }
-
-    fn at(&mut self, key: Key, service: &ObjectName) -> Vec<Rule> {
-        let entries = self.of(service).entries.iter();
-        entries.filter(|(at, _)| *at == key).map(|(_, rule)| rule.clone()).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use svc_model::AddressType;
 use svc_nft::Family;
@@ -104,7 +105,7 @@ impl Chain {
 }
 
 /// The chains of a table, by name.
-pub type Table = BTreeMap<String, Chain>;
+pub type Table = BTreeMap<Arc<str>, Chain>;
 
 /// What stands before a line for `ipset restore`, which is a comment for `iptables-restore`.
 pub(crate) const SET: &str = "#ipset ";
@@ -166,14 +167,31 @@ impl Tables {
         self.tables.get(&table)?.get(name)
     }
 
+    /// All chains of all tables.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = ((TableName, &str), &Chain)> {
+        let tables = self.tables.iter();
+        tables.flat_map(|(table, chains)| chains.iter().map(|(name, chain)| ((*table, &**name), chain)))
+    }
+
+    /// The same, and nothing is left.
+    pub(crate) fn into_chains(self) -> impl Iterator<Item = (TableName, Arc<str>, Chain)> {
+        let tables = self.tables.into_iter();
+        tables.flat_map(|(table, chains)| chains.into_iter().map(move |(name, chain)| (table, name, chain)))
+    }
+
     /// All rules of all tables.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.tables.values().flat_map(|chains| chains.values()).flat_map(|chain| &chain.rules)
+        self.chains().flat_map(|(_, chain)| &chain.rules)
     }
 
     /// Puts a chain in place of another of this name.
-    pub fn insert(&mut self, table: TableName, name: impl Into<String>, chain: Chain) {
+    pub fn insert(&mut self, table: TableName, name: impl Into<Arc<str>>, chain: Chain) {
         self.tables.entry(table).or_default().insert(name.into(), chain);
+    }
+
+    /// A chain, to be changed.
+    pub(crate) fn chain_mut(&mut self, table: TableName, name: &str) -> Option<&mut Chain> {
+        self.tables.get_mut(&table)?.get_mut(name)
     }
 
     /// Takes a chain away.
@@ -210,12 +228,12 @@ impl Tables {
         for (table, chains) in &self.tables {
             for (name, chain) in chains {
                 if is_owned(name) {
-                    owned.insert(*table, name, chain.clone());
+                    owned.insert(*table, name.clone(), chain.clone());
                 } else if chain.policy.is_some() {
                     let jumps = chain.rules.iter().filter(|rule| rule.leads_to().is_some_and(is_owned));
                     let jumps = Chain { policy: Some(Policy::Accept), ..Chain::new(jumps.cloned()) };
                     if !jumps.rules.is_empty() {
-                        owned.insert(*table, name, jumps);
+                        owned.insert(*table, name.clone(), jumps);
                     }
                 }
             }

@@ -1,16 +1,19 @@
 //! What a rule does to a packet.
 
-use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::matching::print_mark;
+use super::print::Print as _;
 
 /// What becomes of a packet that a rule matches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Target {
     /// `-j CHAIN`: and on, when that chain is left.
-    Jump(String),
+    Jump(Arc<str>),
     /// `-g CHAIN`: and back to whoever called this chain, when that one is left.
-    Goto(String),
+    Goto(Arc<str>),
     /// The table is done with it.
     Accept,
     /// It ends here.
@@ -31,7 +34,7 @@ pub enum Target {
     #[non_exhaustive]
     Remember {
         /// The set.
-        set: String,
+        set: Arc<str>,
         /// For how long.
         seconds: u64,
     },
@@ -73,26 +76,34 @@ impl Target {
         }
     }
 
-    pub(crate) fn write(&self, ipv6: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// As `iptables-save` writes it.
+    pub(super) fn print(&self, ipv6: bool, out: &mut String) {
         match self {
-            Target::Jump(chain) => write!(f, " -j {chain}"),
-            Target::Goto(chain) => write!(f, " -g {chain}"),
-            Target::Accept => f.write_str(" -j ACCEPT"),
-            Target::Drop => f.write_str(" -j DROP"),
-            Target::Return => f.write_str(" -j RETURN"),
-            Target::Reject(RejectWith::TcpReset) => f.write_str(" -j REJECT --reject-with tcp-reset"),
+            Target::Jump(chain) => out.extend([" -j ", chain]),
+            Target::Goto(chain) => out.extend([" -g ", chain]),
+            Target::Accept => out.push_str(" -j ACCEPT"),
+            Target::Drop => out.push_str(" -j DROP"),
+            Target::Return => out.push_str(" -j RETURN"),
+            Target::Reject(RejectWith::TcpReset) => out.push_str(" -j REJECT --reject-with tcp-reset"),
             Target::Reject(RejectWith::PortUnreachable) if ipv6 => {
-                f.write_str(" -j REJECT --reject-with icmp6-port-unreachable")
+                out.push_str(" -j REJECT --reject-with icmp6-port-unreachable");
             }
             Target::Reject(RejectWith::PortUnreachable) => {
-                f.write_str(" -j REJECT --reject-with icmp-port-unreachable")
+                out.push_str(" -j REJECT --reject-with icmp-port-unreachable");
             }
-            Target::Mark { value, mask } => write!(f, " -j MARK --set-xmark {value:#x}/{mask:#x}"),
+            Target::Mark { value, mask } => {
+                out.push_str(" -j MARK --set-xmark ");
+                print_mark(*value, *mask, out);
+            }
             Target::Remember { set, seconds } => {
-                write!(f, " -j SET --add-set {set} src --exist --timeout {seconds}")
+                out.extend([" -j SET --add-set ", set, " src --exist --timeout "]);
+                seconds.print(out);
             }
-            Target::Dnat(to) => write!(f, " -j DNAT --to-destination {to}"),
-            Target::Masquerade => f.write_str(" -j MASQUERADE --random-fully"),
+            Target::Dnat(to) => {
+                out.push_str(" -j DNAT --to-destination ");
+                to.print(out);
+            }
+            Target::Masquerade => out.push_str(" -j MASQUERADE --random-fully"),
         }
     }
 }

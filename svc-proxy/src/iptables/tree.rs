@@ -5,6 +5,7 @@
 //! other: so a key that comes or goes changes what lies on the way to it, and nothing elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use rpds::RedBlackTreeMapSync as Map;
@@ -14,7 +15,7 @@ use super::base::{CLUSTER_IPS, EXTERNAL, EXTERNAL_NODE_PORTS, FIREWALL, NODE_POR
 use super::matching::Negatable;
 use super::name;
 use super::rule::{Rule, address};
-use super::table::TableName;
+use super::table::{Chain, TableName};
 
 /// Chains with no more keys than this ask for them one after the other.
 const LEAF: usize = 8;
@@ -39,6 +40,31 @@ pub(crate) type Key = (Dispatcher, u128);
 
 /// The Services that have rules at a key.
 pub(crate) type Keys = Map<Key, Vec<ObjectName>>;
+
+/// Keys in order, and what stands at each: kept for changes, or gathered for all chains at once.
+pub(crate) trait Sorted: Copy {
+    type At;
+
+    /// Those from one to another, both included.
+    fn range(self, from: Key, to: Key) -> impl DoubleEndedIterator<Item = (Key, Self::At)>;
+}
+
+impl<'a> Sorted for &'a Keys {
+    type At = &'a [ObjectName];
+
+    fn range(self, from: Key, to: Key) -> impl DoubleEndedIterator<Item = (Key, Self::At)> {
+        Map::range(self, from..=to).map(|(key, services)| (*key, services.as_slice()))
+    }
+}
+
+impl<'a, T> Sorted for &'a [(Key, &'a [T])] {
+    type At = &'a [T];
+
+    fn range(self, from: Key, to: Key) -> impl DoubleEndedIterator<Item = (Key, Self::At)> {
+        let rest = &self[self.partition_point(|(key, _)| *key < from)..];
+        rest[..rest.partition_point(|(key, _)| *key <= to)].iter().copied()
+    }
+}
 
 impl Dispatcher {
     pub(crate) fn all() -> impl Iterator<Item = Dispatcher> {
@@ -96,14 +122,14 @@ pub(crate) struct Node {
 }
 
 /// One dispatcher's keys.
-pub(crate) struct Tree<'a> {
-    pub(crate) keys: &'a Keys,
+pub(crate) struct Tree<K> {
+    pub(crate) keys: K,
     pub(crate) family: AddressType,
     pub(crate) flat: bool,
     pub(crate) dispatcher: Dispatcher,
 }
 
-impl Tree<'_> {
+impl<K: Sorted> Tree<K> {
     fn width(&self) -> u8 {
         self.dispatcher.width(self.family)
     }
@@ -114,8 +140,8 @@ impl Tree<'_> {
         if bits >= 128 { u128::MAX } else { (1 << bits) - 1 }
     }
 
-    fn within(&self, low: u128, length: u8) -> impl DoubleEndedIterator<Item = (&Key, &Vec<ObjectName>)> {
-        self.keys.range((self.dispatcher, low)..=(self.dispatcher, low | self.rest(length)))
+    fn within(&self, low: u128, length: u8) -> impl DoubleEndedIterator<Item = (Key, K::At)> {
+        self.keys.range((self.dispatcher, low), (self.dispatcher, low | self.rest(length)))
     }
 
     /// The last place within `length` bits where a node may begin.
@@ -158,28 +184,58 @@ impl Tree<'_> {
         slots.filter_map(|low| self.tight(low, length)).collect()
     }
 
-    /// What stands in the chain of a node: rules of Services, or jumps. `rules` gives those of Services at a key.
-    pub(crate) fn rules(
-        &self,
-        node: Node,
-        rules: &mut impl FnMut(Key, &[ObjectName]) -> Vec<Rule>,
-    ) -> Vec<Rule> {
-        if !self.is_leaf(node) {
-            return self.children(node).into_iter().map(|child| self.jump(child)).collect();
+    /// What stands in the chain of a node: rules of Services, or jumps. `rules` adds those of Services at a key.
+    pub(crate) fn rules(&self, node: Node, rules: &mut impl FnMut(Key, K::At, &mut Vec<Rule>)) -> Vec<Rule> {
+        let children = self.children(node);
+        if children.is_empty() {
+            return self.leaf(node, rules);
         }
-        let keys = self.within(node.low, node.length);
-        let mut all: Vec<_> = keys.flat_map(|(key, services)| rules(*key, services)).collect();
+        children.into_iter().map(|child| self.jump(child, self.name(child))).collect()
+    }
+
+    fn leaf(&self, node: Node, rules: &mut impl FnMut(Key, K::At, &mut Vec<Rule>)) -> Vec<Rule> {
+        let mut all = Vec::new();
+        self.within(node.low, node.length).for_each(|(key, at)| rules(key, at, &mut all));
         // Several ports of a Service ask for the same.
         all.dedup();
         all
     }
 
     /// What stands in the chain that the tree begins in.
-    pub(crate) fn root_rules(&self, rules: &mut impl FnMut(Key, &[ObjectName]) -> Vec<Rule>) -> Vec<Rule> {
+    pub(crate) fn root_rules(&self, rules: &mut impl FnMut(Key, K::At, &mut Vec<Rule>)) -> Vec<Rule> {
         self.root().map(|root| self.rules(root, rules)).unwrap_or_default()
     }
 
-    fn jump(&self, node: Node) -> Rule {
+    /// The same, while all other chains of the tree are shown.
+    pub(crate) fn show(
+        &self,
+        rules: &mut impl FnMut(Key, K::At, &mut Vec<Rule>),
+        show: &mut impl FnMut(Arc<str>, Chain),
+    ) -> Vec<Rule> {
+        self.root().map(|root| self.show_below(root, rules, show)).unwrap_or_default()
+    }
+
+    fn show_below(
+        &self,
+        node: Node,
+        rules: &mut impl FnMut(Key, K::At, &mut Vec<Rule>),
+        show: &mut impl FnMut(Arc<str>, Chain),
+    ) -> Vec<Rule> {
+        let children = self.children(node);
+        if children.is_empty() {
+            return self.leaf(node, rules);
+        }
+        let mut jumps = Vec::with_capacity(children.len());
+        for child in children {
+            let name = self.name(child);
+            let below = self.show_below(child, rules, show);
+            jumps.push(self.jump(child, Arc::clone(&name)));
+            show(name, Chain::new(below));
+        }
+        jumps
+    }
+
+    fn jump(&self, node: Node, name: Arc<str>) -> Rule {
         let rule = Rule::new(self.family);
         let rule = match self.dispatcher.port() {
             Some(protocol) => {
@@ -191,22 +247,11 @@ impl Tree<'_> {
                 rule.destination(Negatable::is(net.unwrap_or_default().into()))
             }
         };
-        rule.jump(self.name(node))
+        rule.jump(name)
     }
 
-    pub(crate) fn name(&self, node: Node) -> String {
+    pub(crate) fn name(&self, node: Node) -> Arc<str> {
         name::of("DST", &format!("{:?} {:x}/{}", node.dispatcher, node.low, node.length))
-    }
-
-    /// All nodes but the root.
-    pub(crate) fn nodes(&self) -> BTreeSet<Node> {
-        let mut all = BTreeSet::new();
-        let mut left: Vec<_> = self.root().into_iter().flat_map(|root| self.children(root)).collect();
-        while let Some(node) = left.pop() {
-            left.extend(self.children(node));
-            all.insert(node);
-        }
-        all
     }
 
     /// All nodes but the root that may have come, gone or changed with a key: those on the way to it, and those beside
@@ -246,4 +291,4 @@ impl Tree<'_> {
 }
 
 /// By name.
-pub(crate) type Causes = BTreeMap<(TableName, String), BTreeSet<ObjectName>>;
+pub(crate) type Causes = BTreeMap<(TableName, Arc<str>), BTreeSet<ObjectName>>;

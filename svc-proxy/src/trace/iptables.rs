@@ -75,7 +75,7 @@ impl Listing {
             for (table, all) in tables.tables() {
                 let program = tables.program();
                 let names = all.iter().map(|(name, chain)| {
-                    (name.clone(), indexed((*table, format!("{program} {table}")), name, chain))
+                    (name.to_string(), indexed((*table, format!("{program} {table}")), name, chain))
                 });
                 chains.entry((ipv6, *table)).or_default().extend(names);
             }

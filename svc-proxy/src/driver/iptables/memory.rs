@@ -10,7 +10,7 @@ const TABLE: TableName = TableName::Mangle;
 /// Makes tables remember: one rule `--comment "name=value"` per setting, which does nothing.
 pub(super) fn insert(tables: &mut Tables, before: &Before) {
     let rule = |(name, value): (&String, &String)| {
-        Rule::new(tables.family()).matching(Match::Comment(format!("{name}={value}")))
+        Rule::new(tables.family()).matching(Match::Comment(format!("{name}={value}").into()))
     };
     let chain = Chain::new(before.iter().map(rule));
     tables.insert(TABLE, MARKER, chain);

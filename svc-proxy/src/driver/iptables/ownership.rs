@@ -24,11 +24,11 @@ pub(super) fn of(listing: &Tables) -> Listed {
     if kubelets {
         leave_to_kubelet(&mut ours);
     }
-    let is_proxys = |name: &&String| name.starts_with("KUBE-") && *name != LOOPBACK;
-    let mut chains = ours.tables().iter().flat_map(|(table, chains)| {
-        chains.keys().filter(is_proxys).map(move |chain| (*table, chain.clone()))
-    });
+    let is_proxys = |name: &str| name.starts_with("KUBE-") && name != LOOPBACK;
+    let mut chains = ours.chains().map(|(place, _)| place).filter(|(_, name)| is_proxys(name));
     let foreign = if is_marked(listing) { None } else { chains.next() };
+    let foreign = foreign.map(|(table, chain)| (table, chain.to_owned()));
+    drop(chains);
     Listed { foreign, kubelets, ours }
 }
 

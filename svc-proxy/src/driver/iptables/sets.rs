@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::iptables::{Change, Dataplane as Tool, Error};
+use svc_model::AddressType;
+
+use crate::iptables::{Change, Dataplane as Tool, Error, Tables, netfilter};
 
 /// For how long a set that should go is waited for.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -41,6 +43,14 @@ impl Unused {
             Ok(_) => false,
         });
     }
+}
+
+/// Our sets of a family. A kernel that tells of none has none.
+pub(super) fn names(kernel: &mut dyn Tool, family: AddressType) -> Vec<String> {
+    let mut tables = Tables::new(family);
+    let sets = kernel.sets().list().unwrap_or_default().into_iter();
+    sets.filter(|set| set.family() == netfilter(family)).for_each(|set| tables.insert_set(set));
+    tables.owned().sets().keys().cloned().collect()
 }
 
 /// Removes sets now.

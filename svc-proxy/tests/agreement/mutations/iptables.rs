@@ -105,7 +105,7 @@ impl Altered for Original {
         let mut tables = Tables::clone(&self.tables);
         for (table, name, chain) in &self.change {
             match chain {
-                Some(chain) => tables.insert(*table, name, chain.clone()),
+                Some(chain) => tables.insert(*table, name.as_str(), chain.clone()),
                 None => drop(tables.remove(*table, name)),
             }
         }
@@ -229,7 +229,7 @@ impl Chained<'_> {
     }
 
     fn chains(&self) -> Vec<String> {
-        self.original.tables.tables()[&self.table].keys().cloned().collect()
+        self.original.tables.tables()[&self.table].keys().map(ToString::to_string).collect()
     }
 
     fn read(&self, policy: &str, rules: &[String]) -> Chain {
