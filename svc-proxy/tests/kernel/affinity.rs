@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use libtest_mimic::Trial;
 use svc_lab::{Host, Lab, Result};
 use svc_nft::ipset::IpSets as _;
-use svc_proxy::Backend;
-use svc_proxy::iptables::Variant;
+use svc_proxy::iptables::{self, Variant};
 use svc_proxy::sys::Kernel;
+use svc_proxy::{Backend, ProxyBuilder};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpSocket;
 
@@ -27,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
             trial_of(variant, "remembers_clients_over_a_restart", restarted),
             trial_of(variant, "makes_sets_that_were_destroyed_again", destroyed),
             trial_of(variant, "forgets_clients_with_their_endpoint", gone),
+            trial_of(variant, "lets_a_client_give_way_to_another_where_there_is_no_room", full),
         ]
     };
     Variant::ALL.into_iter().flat_map(of).collect()
@@ -89,6 +90,41 @@ async fn many(lab: Lab, variant: Variant) -> Result {
     for (client, server) in served {
         assert_eq!(ask_from(&cluster.client, client).await?, server, "{client}");
     }
+    Ok(())
+}
+
+/// Clients for which there is room.
+const ROOM: usize = 512;
+
+/// Nobody is refused, whoever came before; and who comes is known from then on, but for the few whose place in the set nobody has
+/// who could give way.
+async fn full(lab: Lab, variant: Variant) -> Result {
+    let settings = in_iptables(variant);
+    let narrow = move |proxy: ProxyBuilder| {
+        settings(proxy).iptables(iptables::Backend::default().affinity_clients(ROOM.try_into().unwrap()))
+    };
+    let cluster = Cluster::with(&lab, narrow).await?;
+    cluster.apply(&web(LOYAL, "", &["a"])).await?;
+    cluster.node.add_route("10.99.0.0/16", "172.20.10.50").await?;
+    // On loopback all of a range is local.
+    cluster.client.add_address("lo", "10.99.0.1/16").await?;
+    let client = |number: usize| {
+        let [high, low] = u16::try_from(number).unwrap().to_be_bytes();
+        IpAddr::from(Ipv4Addr::new(10, 99, high, low))
+    };
+    for number in 1..3 * ROOM {
+        assert_eq!(ask_from(&cluster.client, client(number)).await?, "a", "{number}");
+    }
+    let mut known = 0;
+    for number in 3 * ROOM..3 * ROOM + 100 {
+        assert_eq!(ask_from(&cluster.client, client(number)).await?, "a", "{number}");
+        let sets = sets(&cluster.node).await?;
+        let clients = sets.values().next().unwrap();
+        assert!(clients.len() <= ROOM && clients.len() > ROOM / 2, "{} clients", clients.len());
+        known += usize::from(clients.contains(&client(number)));
+    }
+    println!("{known} of 100 clients that came late are remembered");
+    assert!(known > 80, "{known}");
     Ok(())
 }
 

@@ -31,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
             trial_of(variant, "chains_of_another_proxy_are_refused_or_adopted", foreign),
             trial_of(variant, "a_service_that_is_refused_keeps_no_other_out", refused),
             trial_of(variant, "serves_ipv6", ipv6),
+            trial_of(variant, "a_change_starts_one_program", started),
         ]);
     }
     trials
@@ -225,27 +226,49 @@ async fn failed(handle: &svc_proxy::Handle) -> Result<Status> {
     Ok(statuses.wait_for(|status| status.error().is_some()).await?.clone())
 }
 
-/// Directories in which the programs stand behind scripts that spoil lines about one Service on their way.
-fn spoiling(lab: &str, variant: Variant, script: &str) -> Result<PathBuf> {
+/// A directory in which the programs stand behind scripts. `restore` and `save` are what comes before the programs.
+fn behind_scripts(name: &str, variant: Variant, restore: &str, save: &str) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
-    let directory = std::env::temp_dir().join(format!("svc-proxy-{}-{lab}-{variant}", std::process::id()));
+    let directory = std::env::temp_dir().join(format!("svc-proxy-{}-{name}-{variant}", std::process::id()));
     std::fs::create_dir_all(&directory)?;
     for program in ["iptables", "ip6tables"] {
-        for what in ["save", "restore"] {
+        for (what, before) in [("save", save), ("restore", restore)] {
             let name = format!("{program}-{variant}-{what}");
-            let body = match what {
-                "restore" => format!(
-                    "#!/bin/sh\ncase $1 in --version) exec /usr/sbin/{name} \"$@\";; esac\n\
-                     sed '{script}' | exec /usr/sbin/{name} \"$@\"\n"
-                ),
-                _ => format!("#!/bin/sh\nexec /usr/sbin/{name} \"$@\"\n"),
-            };
-            let path = directory.join(name);
-            std::fs::write(&path, body)?;
+            let path = directory.join(&name);
+            std::fs::write(&path, format!("#!/bin/sh\n{before} exec /usr/sbin/{name} \"$@\"\n"))?;
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700))?;
         }
     }
     Ok(directory)
+}
+
+/// The programs behind scripts that spoil lines about one Service on their way.
+fn spoiling(lab: &str, variant: Variant, script: &str) -> Result<PathBuf> {
+    behind_scripts(lab, variant, &format!("sed '{script}' |"), "")
+}
+
+async fn started(lab: Lab, variant: Variant) -> Result {
+    let log = std::env::temp_dir().join(format!("svc-proxy-{}-started-{variant}", std::process::id()));
+    let note = format!("echo \"${{0##*/}} $*\" >> {}\n", log.display());
+    let directory = behind_scripts("programs", variant, &note, &note)?;
+    let programs = Programs::default().directories([directory.clone()]);
+    let settings = in_iptables(variant);
+    let noted = move |proxy| settings(proxy).dataplane(Kernel::new().programs(programs.clone()));
+    let cluster = Cluster::with(&lab, noted).await?;
+    let restore = format!("iptables-{variant}-restore --noflush -w 5");
+    // There is nothing to list, and nobody is asked for a version.
+    cluster.apply(&web("type: ClusterIP", "", &["a"])).await?;
+    let first = std::fs::read_to_string(&log)?;
+    assert!(first.lines().all(|line| line == restore) && first.lines().count() <= 2, "{first}");
+    for endpoints in [&["b"][..], &["a", "b"], &[], &["a"]] {
+        std::fs::write(&log, "")?;
+        cluster.apply(&web("type: ClusterIP", "", endpoints)).await?;
+        assert_eq!(std::fs::read_to_string(&log)?.trim_end(), restore, "{endpoints:?}");
+    }
+    assert_eq!(ask(&cluster.pods[2], "10.96.0.80:80").await?.server, "a");
+    std::fs::remove_dir_all(directory)?;
+    std::fs::remove_file(log)?;
+    Ok(())
 }
 
 async fn refused(lab: Lab, variant: Variant) -> Result {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use libtest_mimic::Trial;
 use svc_lab::{Host, Lab, Result};
 use svc_model::{AddressType, store::Store, yaml};
-use svc_nft::ipset::IpSets;
+use svc_nft::ipset::{IpSet, IpSets, Member};
 use svc_nft::{Batch, Dataplane as _, Socket, Table, TableId};
 use svc_proxy::iptables::{self, Change, Stamp, TableName, Tables, Variant};
 use svc_proxy::sys::Kernel;
@@ -225,11 +225,33 @@ impl iptables::Dataplane for Deadly {
     }
 
     fn sets(&mut self) -> &mut dyn IpSets {
-        self.kernel.sets()
+        self
     }
 
     fn stamp(&mut self, variant: Variant, family: AddressType) -> ToolResult<Stamp> {
         self.kernel.stamp(variant, family)
+    }
+}
+
+impl IpSets for Deadly {
+    fn create(&mut self, set: &IpSet) -> NftResult<()> {
+        self.around(|kernel| kernel.create(set))
+    }
+
+    fn destroy(&mut self, name: &str) -> NftResult<bool> {
+        self.around(|kernel| kernel.destroy(name))
+    }
+
+    fn flush(&mut self, name: &str) -> NftResult<()> {
+        self.around(|kernel| kernel.flush(name))
+    }
+
+    fn list(&mut self) -> NftResult<Vec<IpSet>> {
+        IpSets::list(&mut self.kernel)
+    }
+
+    fn members(&mut self, name: &str) -> NftResult<Vec<Member>> {
+        self.kernel.members(name)
     }
 }
 
