@@ -19,11 +19,11 @@ mod uapi;
 pub use destination::parse_destination;
 pub use service::parse_service;
 
+#[cfg(feature = "netlink")]
+pub(crate) use {attr::Writer, stats::parse_info, stats::parse_timeouts};
 #[cfg(test)]
 #[cfg(feature = "netlink")]
 pub(crate) use {destination::write_destination, service::write_service};
-#[cfg(feature = "netlink")]
-pub(crate) use {stats::parse_info, stats::parse_timeouts};
 
 /// Bytes that are no message of the family: what was missing or did not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::netlink::Netlink;
-use crate::wire::route;
+use crate::wire::{Writer, route};
 use crate::{AddressDevice, Addresses, Error, Found};
 
 const ENODEV: i32 = 19;
@@ -16,7 +16,7 @@ const EAFNOSUPPORT: i32 = 97;
 const EADDRNOTAVAIL: i32 = 99;
 
 /// A message about a device, with its number and flags.
-type Request = fn(&AddressDevice, u32, u16) -> Vec<u8>;
+type Request = fn(&AddressDevice, u32, u16, &mut Writer);
 
 /// A netlink socket to the devices of the network namespace it was opened in.
 pub struct AddressSocket {
@@ -40,7 +40,7 @@ impl AddressSocket {
         let mut found = None;
         let asked = self.netlink.ask(
             "look for the device of IPVS addresses",
-            |sequence| route::find(device, sequence),
+            |sequence, writer| route::find(device, sequence, writer),
             |received| {
                 found = found.take().or_else(|| route::found(received));
                 Ok(())
@@ -62,7 +62,9 @@ impl AddressSocket {
         requests: &[Request],
         device: &AddressDevice,
     ) -> Result<(), Error> {
-        let send = |request: &Request, sequence, flags| request(device, sequence, flags);
+        let send = |request: &Request, sequence, flags, writer: &mut Writer| {
+            request(device, sequence, flags, writer);
+        };
         let mut refused = self.netlink.pipeline(operation, requests, send)?;
         refused.retain(|(_, errno)| *errno != EAFNOSUPPORT);
         refused.first().map_or(Ok(()), |(_, errno)| Err(Error::device(operation, *errno)))
@@ -103,7 +105,9 @@ impl Addresses for AddressSocket {
     fn bind(&mut self, device: &AddressDevice, addresses: &[IpAddr]) -> Result<(), Error> {
         const OPERATION: &str = "put an address on the device of IPVS addresses";
         let index = self.index(OPERATION, device)?;
-        let request = |address: &IpAddr, sequence, flags| route::bind(*address, index, sequence, flags);
+        let request = |address: &IpAddr, sequence, flags, writer: &mut Writer| {
+            route::bind(*address, index, sequence, flags, writer);
+        };
         let refused = self.netlink.pipeline(OPERATION, addresses, request)?;
         refused.first().map_or(Ok(()), |(at, errno)| Err(Error::address(OPERATION, addresses[*at], *errno)))
     }
@@ -111,7 +115,9 @@ impl Addresses for AddressSocket {
     fn unbind(&mut self, device: &AddressDevice, addresses: &[IpAddr]) -> Result<(), Error> {
         const OPERATION: &str = "take an address from the device of IPVS addresses";
         let index = self.index(OPERATION, device)?;
-        let request = |address: &IpAddr, sequence, flags| route::unbind(*address, index, sequence, flags);
+        let request = |address: &IpAddr, sequence, flags, writer: &mut Writer| {
+            route::unbind(*address, index, sequence, flags, writer);
+        };
         let mut refused = self.netlink.pipeline(OPERATION, addresses, request)?;
         refused.retain(|(_, errno)| *errno != EADDRNOTAVAIL);
         refused.first().map_or(Ok(()), |(at, errno)| Err(Error::address(OPERATION, addresses[*at], *errno)))

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
 
 use crate::Error;
+use crate::wire::Writer;
 use crate::wire::message::{self, Received};
 
 /// The kernel sends at most this much at a time.
@@ -99,16 +100,16 @@ impl Netlink {
     pub(super) fn ask(
         &mut self,
         operation: &'static str,
-        request: impl FnOnce(u32) -> Vec<u8>,
+        request: impl FnOnce(u32, &mut Writer),
         mut each: impl FnMut(&Received<'_>) -> Result<(), Error>,
     ) -> Result<usize, Error> {
         self.drain(operation);
-        let request = request(self.next());
-        self.send(operation, &request)?;
-        let mut bytes = Vec::new();
-        let mut datagrams = 0;
+        let mut writer = Writer::default();
+        request(self.next(), &mut writer);
+        self.send(operation, &writer.bytes)?;
         // A request that is no dump gives one message and no end.
-        let dump = message::is_dump(&request);
+        let dump = message::is_dump(&writer.bytes);
+        let (mut bytes, mut datagrams) = (Vec::new(), 0);
         loop {
             self.receive(operation, &mut bytes, true)?;
             datagrams += 1;
@@ -131,18 +132,18 @@ impl Netlink {
         &mut self,
         operation: &'static str,
         all: &[T],
-        request: impl Fn(&T, u32, u16) -> Vec<u8>,
+        request: impl Fn(&T, u32, u16, &mut Writer),
     ) -> Result<Vec<(usize, i32)>, Error> {
-        let mut refused = Vec::new();
+        let (mut refused, mut bytes, mut writer) = (Vec::new(), Vec::new(), Writer::default());
         for (chunk, some) in all.chunks(PIPELINE).enumerate() {
             self.drain(operation);
             let start = self.sequence.wrapping_add(1);
-            let mut bytes = Vec::new();
+            writer.bytes.clear();
             for (number, one) in some.iter().enumerate() {
                 let flags = if number + 1 == some.len() { NLM_F_ACK } else { 0 };
-                bytes.extend(request(one, self.next(), flags));
+                request(one, self.next(), flags, &mut writer);
             }
-            self.send(operation, &bytes)?;
+            self.send(operation, &writer.bytes)?;
             let mut ended = false;
             while !ended {
                 self.receive(operation, &mut bytes, true)?;

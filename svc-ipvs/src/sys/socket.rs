@@ -11,6 +11,7 @@ use crate::{
     Command, Dataplane, Error, Info, ListedDestination, Malformed, Refusal, Service, ServiceId, Stats,
     Timeouts, parse_destination, parse_service,
     wire::{
+        Writer,
         message::{self, Head, Question, Received},
         parse_info, parse_timeouts,
     },
@@ -55,7 +56,9 @@ impl Socket {
         each: impl FnMut(&Received<'_>) -> Result<(), Error>,
     ) -> Result<usize, Error> {
         let family = self.family;
-        let request = |sequence| message::question(Head { family, flags, sequence }, question);
+        let request = |sequence, writer: &mut Writer| {
+            message::question(Head { family, flags, sequence }, question, writer);
+        };
         self.netlink.ask(operation, request, each)
     }
 
@@ -99,8 +102,9 @@ impl fmt::Debug for Socket {
 impl Dataplane for Socket {
     fn apply(&mut self, commands: &[Command]) -> Result<Vec<Refusal>, Error> {
         let family = self.family;
-        let request =
-            |command: &Command, sequence, flags| message::command(Head { family, flags, sequence }, command);
+        let request = |command: &Command, sequence, flags, writer: &mut Writer| {
+            message::command(Head { family, flags, sequence }, command, writer);
+        };
         let refused = self.netlink.pipeline("apply IPVS commands", commands, request)?;
         Ok(refused.into_iter().map(|(at, errno)| Refusal::new(at, &commands[at], errno)).collect())
     }

@@ -62,42 +62,63 @@ impl<'a> Attrs<'a> {
 }
 
 #[cfg(feature = "netlink")]
-pub(crate) use write::*;
+pub(crate) use write::Writer;
 
 #[cfg(feature = "netlink")]
 mod write {
     use std::net::IpAddr;
 
-    use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
+    use netlink_packet_core::{NLA_F_NESTED, NLA_HEADER_SIZE};
 
-    pub(crate) fn attr<const N: usize>(kind: u16, bytes: [u8; N]) -> DefaultNla {
-        DefaultNla::new(kind, bytes.to_vec())
+    /// Messages one behind the other, as they are sent: a list of many takes no memory but this.
+    #[derive(Debug, Default)]
+    pub(crate) struct Writer {
+        pub(crate) bytes: Vec<u8>,
     }
 
-    pub(crate) fn u32(kind: u16, value: u32) -> DefaultNla {
-        attr(kind, value.to_ne_bytes())
-    }
-
-    pub(crate) fn text(kind: u16, text: &str) -> DefaultNla {
-        DefaultNla::new(kind, [text.as_bytes(), &[0]].concat())
-    }
-
-    pub(crate) fn address(kind: u16, address: IpAddr) -> DefaultNla {
-        let mut bytes = [0; 16];
-        match address {
-            IpAddr::V4(address) => bytes[..4].copy_from_slice(&address.octets()),
-            IpAddr::V6(address) => bytes = address.octets(),
+    impl Writer {
+        pub(crate) fn attr(&mut self, kind: u16, value: &[u8]) {
+            self.within(kind, |writer| writer.bytes.extend_from_slice(value));
         }
-        attr(kind, bytes)
-    }
 
-    pub(crate) fn nested(kind: u16, inside: &[DefaultNla]) -> DefaultNla {
-        DefaultNla::new(kind | NLA_F_NESTED, emit(inside))
-    }
+        pub(crate) fn u32(&mut self, kind: u16, value: u32) {
+            self.attr(kind, &value.to_ne_bytes());
+        }
 
-    pub(crate) fn emit(attributes: &[DefaultNla]) -> Vec<u8> {
-        let mut bytes = vec![0; attributes.buffer_len()];
-        attributes.emit(&mut bytes);
-        bytes
+        pub(crate) fn text(&mut self, kind: u16, text: &str) {
+            self.within(kind, |writer| {
+                writer.bytes.extend_from_slice(text.as_bytes());
+                writer.bytes.push(0);
+            });
+        }
+
+        /// `union nf_inet_addr`.
+        pub(crate) fn address(&mut self, kind: u16, address: IpAddr) {
+            let mut bytes = [0; 16];
+            match address {
+                IpAddr::V4(address) => bytes[..4].copy_from_slice(&address.octets()),
+                IpAddr::V6(address) => bytes = address.octets(),
+            }
+            self.attr(kind, &bytes);
+        }
+
+        pub(crate) fn nested(&mut self, kind: u16, inside: impl FnOnce(&mut Self)) {
+            self.within(kind | NLA_F_NESTED, inside);
+        }
+
+        /// The length is known when the value is there.
+        fn within(&mut self, kind: u16, value: impl FnOnce(&mut Self)) {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(&[0; NLA_HEADER_SIZE]);
+            value(self);
+            let length = u16::try_from(self.bytes.len() - start).unwrap_or(u16::MAX);
+            self.bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+            self.bytes[start + 2..start + 4].copy_from_slice(&kind.to_ne_bytes());
+            self.pad();
+        }
+
+        pub(crate) fn pad(&mut self) {
+            self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        }
     }
 }

@@ -66,42 +66,39 @@ pub(crate) use write::{write_address, write_destination};
 
 #[cfg(feature = "netlink")]
 mod write {
-    use netlink_packet_core::DefaultNla;
-
-    use super::super::attr::{address, attr, nested, u32};
+    use super::super::attr::Writer;
     use super::*;
 
     /// The destination as it is to be.
-    pub(crate) fn write_destination(destination: &Destination) -> DefaultNla {
-        let mut inside = known_by(destination.address());
-        inside.push(u32(IPVS_DEST_ATTR_FWD_METHOD, method(destination.forwarding())));
-        inside.push(u32(IPVS_DEST_ATTR_WEIGHT, destination.weight()));
-        inside.push(u32(IPVS_DEST_ATTR_U_THRESH, destination.upper_threshold()));
-        inside.push(u32(IPVS_DEST_ATTR_L_THRESH, destination.lower_threshold()));
-        if let Forwarding::Tunnel(tunnel) = destination.forwarding() {
-            let (kind, port, flags) = match tunnel {
-                Tunnel::Ipip => (0_u8, 0, 0),
-                Tunnel::Gue { port, flags } => (1, port, flags),
-                Tunnel::Gre { flags } => (2, 0, flags),
-            };
-            inside.push(attr(IPVS_DEST_ATTR_TUN_TYPE, [kind]));
-            inside.push(attr(IPVS_DEST_ATTR_TUN_PORT, port.to_be_bytes()));
-            inside.push(attr(IPVS_DEST_ATTR_TUN_FLAGS, flags.to_ne_bytes()));
-        }
-        nested(IPVS_CMD_ATTR_DEST, &inside)
+    pub(crate) fn write_destination(destination: &Destination, writer: &mut Writer) {
+        writer.nested(IPVS_CMD_ATTR_DEST, |writer| {
+            known_by(destination.address(), writer);
+            writer.u32(IPVS_DEST_ATTR_FWD_METHOD, method(destination.forwarding()));
+            writer.u32(IPVS_DEST_ATTR_WEIGHT, destination.weight());
+            writer.u32(IPVS_DEST_ATTR_U_THRESH, destination.upper_threshold());
+            writer.u32(IPVS_DEST_ATTR_L_THRESH, destination.lower_threshold());
+            if let Forwarding::Tunnel(tunnel) = destination.forwarding() {
+                let (kind, port, flags) = match tunnel {
+                    Tunnel::Ipip => (0_u8, 0, 0),
+                    Tunnel::Gue { port, flags } => (1, port, flags),
+                    Tunnel::Gre { flags } => (2, 0, flags),
+                };
+                writer.attr(IPVS_DEST_ATTR_TUN_TYPE, &[kind]);
+                writer.attr(IPVS_DEST_ATTR_TUN_PORT, &port.to_be_bytes());
+                writer.attr(IPVS_DEST_ATTR_TUN_FLAGS, &flags.to_ne_bytes());
+            }
+        });
     }
 
     /// What it is known by, for a command that deletes it.
-    pub(crate) fn write_address(of: SocketAddr) -> DefaultNla {
-        nested(IPVS_CMD_ATTR_DEST, &known_by(of))
+    pub(crate) fn write_address(of: SocketAddr, writer: &mut Writer) {
+        writer.nested(IPVS_CMD_ATTR_DEST, |writer| known_by(of, writer));
     }
 
-    fn known_by(of: SocketAddr) -> Vec<DefaultNla> {
-        vec![
-            attr(IPVS_DEST_ATTR_ADDR_FAMILY, Family::of(of.ip()).number().to_ne_bytes()),
-            address(IPVS_DEST_ATTR_ADDR, of.ip()),
-            attr(IPVS_DEST_ATTR_PORT, of.port().to_be_bytes()),
-        ]
+    fn known_by(of: SocketAddr, writer: &mut Writer) {
+        writer.attr(IPVS_DEST_ATTR_ADDR_FAMILY, &Family::of(of.ip()).number().to_ne_bytes());
+        writer.address(IPVS_DEST_ATTR_ADDR, of.ip());
+        writer.attr(IPVS_DEST_ATTR_PORT, &of.port().to_be_bytes());
     }
 
     fn method(forwarding: Forwarding) -> u32 {

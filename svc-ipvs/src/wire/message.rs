@@ -1,9 +1,9 @@
 //! Generic-netlink messages: `struct nlmsghdr`, `struct genlmsghdr`, attributes.
 
-use netlink_packet_core::{DefaultNla, Emitable, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader};
+use netlink_packet_core::{Emitable, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader};
 
 use super::{
-    attr::{Attrs, emit, text, u32},
+    attr::{Attrs, Writer},
     destination::{write_address, write_destination},
     service::{write_id, write_service},
     uapi::*,
@@ -31,9 +31,11 @@ pub(crate) struct Head {
 }
 
 /// The request for the number of the family.
-pub(crate) fn get_family(sequence: u32) -> Vec<u8> {
+pub(crate) fn get_family(sequence: u32, writer: &mut Writer) {
     let head = Head { family: GENL_ID_CTRL, flags: 0, sequence };
-    message(head, CTRL_CMD_GETFAMILY, CTRL_VERSION, &[text(CTRL_ATTR_FAMILY_NAME, IPVS_GENL_NAME)])
+    message(writer, head, CTRL_CMD_GETFAMILY, CTRL_VERSION, |writer| {
+        writer.text(CTRL_ATTR_FAMILY_NAME, IPVS_GENL_NAME);
+    });
 }
 
 pub(crate) fn family_id(answer: &Received<'_>) -> Option<u16> {
@@ -41,24 +43,33 @@ pub(crate) fn family_id(answer: &Received<'_>) -> Option<u16> {
 }
 
 /// One command.
-pub(crate) fn command(head: Head, command: &Command) -> Vec<u8> {
-    let (number, attributes) = match command {
-        Command::AddService(service) => (IPVS_CMD_NEW_SERVICE, vec![write_service(service)]),
-        Command::SetService(service) => (IPVS_CMD_SET_SERVICE, vec![write_service(service)]),
-        Command::DeleteService(id) => (IPVS_CMD_DEL_SERVICE, vec![write_id(*id)]),
-        Command::AddDestination(id, to) => (IPVS_CMD_NEW_DEST, vec![write_id(*id), write_destination(to)]),
-        Command::SetDestination(id, to) => (IPVS_CMD_SET_DEST, vec![write_id(*id), write_destination(to)]),
-        Command::DeleteDestination(id, to) => (IPVS_CMD_DEL_DEST, vec![write_id(*id), write_address(*to)]),
-        Command::SetTimeouts(timeouts) => {
-            let timeouts = [
-                (IPVS_CMD_ATTR_TIMEOUT_TCP, timeouts.tcp),
-                (IPVS_CMD_ATTR_TIMEOUT_TCP_FIN, timeouts.tcp_fin),
-                (IPVS_CMD_ATTR_TIMEOUT_UDP, timeouts.udp),
-            ];
-            (IPVS_CMD_SET_CONFIG, timeouts.map(|(kind, seconds)| u32(kind, seconds)).to_vec())
-        }
+pub(crate) fn command(head: Head, command: &Command, writer: &mut Writer) {
+    let number = match command {
+        Command::AddService(_) => IPVS_CMD_NEW_SERVICE,
+        Command::SetService(_) => IPVS_CMD_SET_SERVICE,
+        Command::DeleteService(_) => IPVS_CMD_DEL_SERVICE,
+        Command::AddDestination(..) => IPVS_CMD_NEW_DEST,
+        Command::SetDestination(..) => IPVS_CMD_SET_DEST,
+        Command::DeleteDestination(..) => IPVS_CMD_DEL_DEST,
+        Command::SetTimeouts(_) => IPVS_CMD_SET_CONFIG,
     };
-    message(head, number, IPVS_GENL_VERSION, &attributes)
+    message(writer, head, number, IPVS_GENL_VERSION, |writer| match command {
+        Command::AddService(service) | Command::SetService(service) => write_service(service, writer),
+        Command::DeleteService(id) => write_id(*id, writer),
+        Command::AddDestination(id, to) | Command::SetDestination(id, to) => {
+            write_id(*id, writer);
+            write_destination(to, writer);
+        }
+        Command::DeleteDestination(id, to) => {
+            write_id(*id, writer);
+            write_address(*to, writer);
+        }
+        Command::SetTimeouts(timeouts) => {
+            writer.u32(IPVS_CMD_ATTR_TIMEOUT_TCP, timeouts.tcp);
+            writer.u32(IPVS_CMD_ATTR_TIMEOUT_TCP_FIN, timeouts.tcp_fin);
+            writer.u32(IPVS_CMD_ATTR_TIMEOUT_UDP, timeouts.udp);
+        }
+    });
 }
 
 /// A question.
@@ -70,33 +81,45 @@ pub(crate) enum Question {
     Timeouts,
 }
 
-pub(crate) fn question(head: Head, question: Question) -> Vec<u8> {
-    let (number, attributes) = match question {
-        Question::Services => (IPVS_CMD_GET_SERVICE, vec![]),
-        Question::Destinations(of) => (IPVS_CMD_GET_DEST, vec![write_id(of)]),
-        Question::Info => (IPVS_CMD_GET_INFO, vec![]),
-        Question::Timeouts => (IPVS_CMD_GET_CONFIG, vec![]),
+pub(crate) fn question(head: Head, question: Question, writer: &mut Writer) {
+    let number = match question {
+        Question::Services => IPVS_CMD_GET_SERVICE,
+        Question::Destinations(_) => IPVS_CMD_GET_DEST,
+        Question::Info => IPVS_CMD_GET_INFO,
+        Question::Timeouts => IPVS_CMD_GET_CONFIG,
     };
-    message(head, number, IPVS_GENL_VERSION, &attributes)
+    message(writer, head, number, IPVS_GENL_VERSION, |writer| {
+        if let Question::Destinations(of) = question {
+            write_id(of, writer);
+        }
+    });
 }
 
-fn message(head: Head, command: u8, version: u8, attributes: &[DefaultNla]) -> Vec<u8> {
-    numbered(head.family, head.flags, head.sequence, &[command, version, 0, 0], &emit(attributes))
+fn message(writer: &mut Writer, head: Head, command: u8, version: u8, attributes: impl FnOnce(&mut Writer)) {
+    let Head { family, flags, sequence } = head;
+    numbered(writer, family, flags, sequence, &[command, version, 0, 0], attributes);
 }
 
 /// A request of any family: its own header, then attributes.
-pub(super) fn numbered(kind: u16, flags: u16, sequence: u32, head: &[u8], attributes: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0; HEADER];
-    bytes.extend(head);
-    bytes.extend(attributes);
+pub(super) fn numbered(
+    writer: &mut Writer,
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    head: &[u8],
+    attributes: impl FnOnce(&mut Writer),
+) {
+    let start = writer.bytes.len();
+    writer.bytes.extend_from_slice(&[0; HEADER]);
+    writer.bytes.extend_from_slice(head);
+    attributes(writer);
     let mut header = NetlinkHeader::default();
-    header.length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    header.length = u32::try_from(writer.bytes.len() - start).unwrap_or(u32::MAX);
     header.message_type = kind;
     header.flags = NLM_F_REQUEST | flags;
     header.sequence_number = sequence;
-    header.emit(&mut bytes);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
+    header.emit(&mut writer.bytes[start..]);
+    writer.pad();
 }
 
 /// Whether a request of ours asks for a list.

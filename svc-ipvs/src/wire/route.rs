@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE};
 
-use super::attr::{Attrs, emit, nested, text};
+use super::attr::{Attrs, Writer};
 use super::message::{Received, numbered};
 use crate::{AddressDevice, Family};
 
@@ -42,36 +42,41 @@ fn link(up: bool) -> [u8; 16] {
     bytes
 }
 
-fn about(device: &AddressDevice) -> DefaultNla {
-    text(IFLA_IFNAME, device.name())
+fn about(device: &AddressDevice, writer: &mut Writer) {
+    writer.text(IFLA_IFNAME, device.name());
 }
 
 /// A new device, down: it has no alias yet, for the kernel ignores that here.
-pub(crate) fn create(device: &AddressDevice, sequence: u32, flags: u16) -> Vec<u8> {
-    let kind = nested(IFLA_LINKINFO, &[text(IFLA_INFO_KIND, "dummy")]);
-    let attributes = emit(&[about(device), kind]);
-    numbered(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | flags, sequence, &link(false), &attributes)
+pub(crate) fn create(device: &AddressDevice, sequence: u32, flags: u16, writer: &mut Writer) {
+    numbered(writer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | flags, sequence, &link(false), |writer| {
+        about(device, writer);
+        writer.nested(IFLA_LINKINFO, |writer| writer.text(IFLA_INFO_KIND, "dummy"));
+    });
 }
 
 /// No link-local address when it comes up. A kernel without IPv6 refuses this.
-pub(crate) fn no_link_local(device: &AddressDevice, sequence: u32, flags: u16) -> Vec<u8> {
-    let mode = DefaultNla::new(IFLA_INET6_ADDR_GEN_MODE, vec![IN6_ADDR_GEN_MODE_NONE]);
-    let ipv6 = nested(IFLA_AF_SPEC, &[nested(Family::V6.number(), &[mode])]);
-    numbered(RTM_NEWLINK, flags, sequence, &link(false), &emit(&[about(device), ipv6]))
+pub(crate) fn no_link_local(device: &AddressDevice, sequence: u32, flags: u16, writer: &mut Writer) {
+    numbered(writer, RTM_NEWLINK, flags, sequence, &link(false), |writer| {
+        about(device, writer);
+        let mode = |writer: &mut Writer| writer.attr(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE]);
+        writer.nested(IFLA_AF_SPEC, |writer| writer.nested(Family::V6.number(), mode));
+    });
 }
 
 /// Alias, and up.
-pub(crate) fn mark(device: &AddressDevice, sequence: u32, flags: u16) -> Vec<u8> {
-    let alias = DefaultNla::new(IFLA_IFALIAS, device.alias().as_bytes().to_vec());
-    numbered(RTM_NEWLINK, flags, sequence, &link(true), &emit(&[about(device), alias]))
+pub(crate) fn mark(device: &AddressDevice, sequence: u32, flags: u16, writer: &mut Writer) {
+    numbered(writer, RTM_NEWLINK, flags, sequence, &link(true), |writer| {
+        about(device, writer);
+        writer.attr(IFLA_IFALIAS, device.alias().as_bytes());
+    });
 }
 
-pub(crate) fn remove(device: &AddressDevice, sequence: u32, flags: u16) -> Vec<u8> {
-    numbered(RTM_DELLINK, flags, sequence, &link(false), &emit(&[about(device)]))
+pub(crate) fn remove(device: &AddressDevice, sequence: u32, flags: u16, writer: &mut Writer) {
+    numbered(writer, RTM_DELLINK, flags, sequence, &link(false), |writer| about(device, writer));
 }
 
-pub(crate) fn find(device: &AddressDevice, sequence: u32) -> Vec<u8> {
-    numbered(RTM_GETLINK, 0, sequence, &link(false), &emit(&[about(device)]))
+pub(crate) fn find(device: &AddressDevice, sequence: u32, writer: &mut Writer) {
+    numbered(writer, RTM_GETLINK, 0, sequence, &link(false), |writer| about(device, writer));
 }
 
 /// Index and alias.
@@ -93,34 +98,36 @@ fn address_head(address: IpAddr, index: u32) -> [u8; 8] {
     bytes
 }
 
-fn octets(kind: u16, address: IpAddr) -> DefaultNla {
-    let bytes = match address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    };
-    DefaultNla::new(kind, bytes)
+fn octets(kind: u16, address: IpAddr, writer: &mut Writer) {
+    match address {
+        IpAddr::V4(address) => writer.attr(kind, &address.octets()),
+        IpAddr::V6(address) => writer.attr(kind, &address.octets()),
+    }
 }
 
 /// Every host has these addresses: an IPv6 one is deprecated from the start, so that the kernel takes it as its own source
 /// only for what goes to the host itself (RFC 6724, section 5, rules 1 and 3).
-pub(crate) fn bind(address: IpAddr, index: u32, sequence: u32, flags: u16) -> Vec<u8> {
-    let mut attributes = vec![octets(IFA_LOCAL, address), octets(IFA_ADDRESS, address)];
-    if address.is_ipv6() {
-        let times = [0, FOREVER, 0, 0].map(u32::to_ne_bytes).concat();
-        attributes.push(DefaultNla::new(IFA_CACHEINFO, times));
-    }
+pub(crate) fn bind(address: IpAddr, index: u32, sequence: u32, flags: u16, writer: &mut Writer) {
     let flags = NLM_F_CREATE | NLM_F_REPLACE | flags;
-    numbered(RTM_NEWADDR, flags, sequence, &address_head(address, index), &emit(&attributes))
+    numbered(writer, RTM_NEWADDR, flags, sequence, &address_head(address, index), |writer| {
+        octets(IFA_LOCAL, address, writer);
+        octets(IFA_ADDRESS, address, writer);
+        if address.is_ipv6() {
+            writer.attr(IFA_CACHEINFO, &[0, FOREVER, 0, 0].map(u32::to_ne_bytes).concat());
+        }
+    });
 }
 
-pub(crate) fn unbind(address: IpAddr, index: u32, sequence: u32, flags: u16) -> Vec<u8> {
-    let attributes = emit(&[octets(IFA_LOCAL, address), octets(IFA_ADDRESS, address)]);
-    numbered(RTM_DELADDR, flags, sequence, &address_head(address, index), &attributes)
+pub(crate) fn unbind(address: IpAddr, index: u32, sequence: u32, flags: u16, writer: &mut Writer) {
+    numbered(writer, RTM_DELADDR, flags, sequence, &address_head(address, index), |writer| {
+        octets(IFA_LOCAL, address, writer);
+        octets(IFA_ADDRESS, address, writer);
+    });
 }
 
 /// All addresses of the host: a kernel before 4.20 would ignore a filter.
-pub(crate) fn addresses(sequence: u32) -> Vec<u8> {
-    numbered(RTM_GETADDR, NLM_F_DUMP, sequence, &[0; 8], &[])
+pub(crate) fn addresses(sequence: u32, writer: &mut Writer) {
+    numbered(writer, RTM_GETADDR, NLM_F_DUMP, sequence, &[0; 8], |_| ());
 }
 
 /// The index of the device whose address came or went.

@@ -63,47 +63,45 @@ pub(crate) use write::{write_id, write_service};
 
 #[cfg(feature = "netlink")]
 mod write {
-    use netlink_packet_core::DefaultNla;
-
-    use super::super::attr::{address, attr, nested, text, u32};
+    use super::super::attr::Writer;
     use super::*;
 
     /// The service as it is to be.
-    pub(crate) fn write_service(service: &Service) -> DefaultNla {
-        let mut inside = id(service.id());
-        let scheduler = service.scheduler();
-        inside.push(text(IPVS_SVC_ATTR_SCHED_NAME, scheduler.as_ref().map_or("none", Scheduler::as_str)));
-        if let Some(engine) = service.persistence_engine() {
-            inside.push(text(IPVS_SVC_ATTR_PE_NAME, engine.as_str()));
-        }
-        // struct ip_vs_flags: the flags, and which of them count: all.
-        let [flags, mask] = [service.flags().bits(), u32::MAX].map(u32::to_ne_bytes);
-        inside.push(DefaultNla::new(IPVS_SVC_ATTR_FLAGS, [flags, mask].concat()));
-        inside.push(u32(IPVS_SVC_ATTR_TIMEOUT, service.timeout()));
-        let bits = u32::from(service.netmask());
-        let netmask = match service.id().family() {
-            Family::V4 => u32::MAX.checked_shl(32 - bits).unwrap_or(0).to_be(),
-            Family::V6 => bits,
-        };
-        inside.push(u32(IPVS_SVC_ATTR_NETMASK, netmask));
-        nested(IPVS_CMD_ATTR_SERVICE, &inside)
+    pub(crate) fn write_service(service: &Service, writer: &mut Writer) {
+        writer.nested(IPVS_CMD_ATTR_SERVICE, |writer| {
+            id(service.id(), writer);
+            let scheduler = service.scheduler();
+            writer.text(IPVS_SVC_ATTR_SCHED_NAME, scheduler.as_ref().map_or("none", Scheduler::as_str));
+            if let Some(engine) = service.persistence_engine() {
+                writer.text(IPVS_SVC_ATTR_PE_NAME, engine.as_str());
+            }
+            // struct ip_vs_flags: the flags, and which of them count: all.
+            let [flags, mask] = [service.flags().bits(), u32::MAX].map(u32::to_ne_bytes);
+            writer.attr(IPVS_SVC_ATTR_FLAGS, &[flags, mask].concat());
+            writer.u32(IPVS_SVC_ATTR_TIMEOUT, service.timeout());
+            let bits = u32::from(service.netmask());
+            let netmask = match service.id().family() {
+                Family::V4 => u32::MAX.checked_shl(32 - bits).unwrap_or(0).to_be(),
+                Family::V6 => bits,
+            };
+            writer.u32(IPVS_SVC_ATTR_NETMASK, netmask);
+        });
     }
 
     /// What it is known by, for commands about it.
-    pub(crate) fn write_id(of: ServiceId) -> DefaultNla {
-        nested(IPVS_CMD_ATTR_SERVICE, &id(of))
+    pub(crate) fn write_id(of: ServiceId, writer: &mut Writer) {
+        writer.nested(IPVS_CMD_ATTR_SERVICE, |writer| id(of, writer));
     }
 
-    fn id(of: ServiceId) -> Vec<DefaultNla> {
-        let family = attr(IPVS_SVC_ATTR_AF, of.family().number().to_ne_bytes());
+    fn id(of: ServiceId, writer: &mut Writer) {
+        writer.attr(IPVS_SVC_ATTR_AF, &of.family().number().to_ne_bytes());
         match of {
-            ServiceId::Mark(_, mark) => vec![family, u32(IPVS_SVC_ATTR_FWMARK, mark.get())],
-            ServiceId::Address(protocol, at) => vec![
-                family,
-                attr(IPVS_SVC_ATTR_PROTOCOL, protocol.number().to_ne_bytes()),
-                address(IPVS_SVC_ATTR_ADDR, at.ip()),
-                attr(IPVS_SVC_ATTR_PORT, at.port().to_be_bytes()),
-            ],
+            ServiceId::Mark(_, mark) => writer.u32(IPVS_SVC_ATTR_FWMARK, mark.get()),
+            ServiceId::Address(protocol, at) => {
+                writer.attr(IPVS_SVC_ATTR_PROTOCOL, &protocol.number().to_ne_bytes());
+                writer.address(IPVS_SVC_ATTR_ADDR, at.ip());
+                writer.attr(IPVS_SVC_ATTR_PORT, &at.port().to_be_bytes());
+            }
         }
     }
 }

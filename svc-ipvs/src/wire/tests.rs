@@ -11,7 +11,8 @@ use crate::*;
 fn a_virtual_server_is_laid_out_as_the_header_says() {
     let id = ServiceId::tcp(SocketAddr::from(([10, 96, 0, 10], 80)));
     let command = Command::AddService(Service::new(id, Scheduler::RR).persistent(60));
-    let bytes = message::command(Head { family: 0x1c, flags: 4, sequence: 9 }, &command);
+    let mut writer = Writer::default();
+    message::command(Head { family: 0x1c, flags: 4, sequence: 9 }, &command, &mut writer);
     let mut expected: Vec<u8> = Vec::new();
     expected.extend(100_u32.to_ne_bytes());
     expected.extend(0x1c_u16.to_ne_bytes());
@@ -46,7 +47,7 @@ fn a_virtual_server_is_laid_out_as_the_header_says() {
     attr(1 | 0x8000, &inside);
     let length = u32::try_from(expected.len()).unwrap();
     expected[..4].copy_from_slice(&length.to_ne_bytes());
-    assert_eq!(bytes, expected);
+    assert_eq!(writer.bytes, expected);
 }
 
 #[test]
