@@ -18,12 +18,13 @@ pub(crate) struct Call {
     args: Vec<String>,
     env: Vec<(String, String)>,
     dir: Option<PathBuf>,
+    tag: String,
 }
 
 impl Call {
     pub(crate) fn new(program: impl AsRef<Path>) -> Self {
         let program = program.as_ref().to_string_lossy().into_owned();
-        Self { program, args: Vec::new(), env: Vec::new(), dir: None }
+        Self { program, args: Vec::new(), env: Vec::new(), dir: None, tag: String::new() }
     }
 
     /// Splits `line` at blanks; there is no quoting.
@@ -35,7 +36,7 @@ impl Call {
 
     /// Has `wrapper`, a command line that ends where another begins, run this one.
     pub(crate) fn under(self, wrapper: &str) -> Self {
-        let mut call = Self { env: self.env, dir: self.dir, ..Self::parse(wrapper) };
+        let mut call = Self { env: self.env, dir: self.dir, tag: self.tag, ..Self::parse(wrapper) };
         call.args.push(self.program);
         call.args.extend(self.args);
         call
@@ -62,6 +63,12 @@ impl Call {
         self
     }
 
+    /// Has [`listen`](Self::listen) show each line behind this word, for programs that run at the same time.
+    pub(crate) fn tagged(mut self, tag: &str) -> Self {
+        self.tag = format!("{tag}| ");
+        self
+    }
+
     /// Runs it with this process' input and output; an exit status other than 0 is an error.
     pub(crate) fn run(&self, workspace: &Workspace) -> anyhow::Result<()> {
         println!("$ {self}");
@@ -80,8 +87,8 @@ impl Call {
             .with_context(|| format!("cannot start `{self}`"))?;
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let lines = std::thread::scope(|scope| {
-            let err = scope.spawn(|| tee(err, std::io::stderr()));
-            let mut lines = tee(out, std::io::stdout());
+            let err = scope.spawn(|| tee(err, std::io::stderr(), &self.tag));
+            let mut lines = tee(out, std::io::stdout(), &self.tag);
             lines.extend(err.join().unwrap_or_default());
             lines
         });
@@ -149,14 +156,14 @@ fn quoted(word: &str) -> String {
 }
 
 /// Passes lines on as they come, and keeps them.
-fn tee(from: Option<impl Read>, mut to: impl Write) -> Vec<String> {
+fn tee(from: Option<impl Read>, mut to: impl Write, tag: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let Some(from) = from else { return lines };
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
     while matches!(from.read_until(b'\n', &mut line), Ok(1..)) {
         // A reader that went away (a closed pipe) is no reason to lose the result.
-        let _ = to.write_all(&line).and_then(|()| to.flush());
+        let _ = to.write_all(&[tag.as_bytes(), &line].concat()).and_then(|()| to.flush());
         lines.push(String::from_utf8_lossy(&line).trim_end().to_owned());
         line.clear();
     }

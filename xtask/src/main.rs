@@ -44,7 +44,7 @@ Everything a contributor runs.
   cargo xtask fuzz [TARGET] [--seconds N]
                                    libFuzzer on one target or all, 60 s each unless told otherwise
   cargo xtask vm [--suite NAME] [--release NAME] [-- ARGS]
-                                   kernel tests on Debian's stock kernels, emulated: IPVS and the rest";
+                                   kernel tests and benches on Debian's stock kernels, emulated: IPVS and the rest";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -10,6 +10,8 @@ mod kernel;
 mod machine;
 mod suite;
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, bail};
 
 use crate::call::Call;
@@ -37,10 +39,9 @@ pub(crate) fn command(workspace: &Workspace, args: &[&str]) -> anyhow::Result<()
     if !kernels.iter().any(is_wanted) {
         bail!("no kernel of release {:?} here", options.release.unwrap_or_default());
     }
-    for (number, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| is_wanted(kernel)) {
-        judge(kernel, &boot(workspace, kernel, &options.suites(number, kernels.len()), &options.rest)?)?;
-    }
-    Ok(())
+    let wanted = kernels.iter().enumerate().filter(|(_, kernel)| is_wanted(kernel));
+    let machines = wanted.map(|(number, kernel)| (kernel, options.suites(number, kernels.len())));
+    run(workspace, &machines.collect::<Vec<_>>(), &options.rest).map(drop)
 }
 
 /// The stage: the suites of each kernel that can be had here.
@@ -50,10 +51,10 @@ pub(crate) fn stage(workspace: &Workspace, progress: &mut Progress) -> anyhow::R
         return if crate::workspace::in_ci() { bail!("the vm stage cannot run here") } else { Ok(()) };
     }
     let kernels = kernel::fetch(workspace)?;
-    for (number, kernel) in kernels.iter().enumerate() {
-        let suites = Options::default().suites(number, kernels.len());
-        let transcript = boot(workspace, kernel, &suites, &[])?;
-        judge(kernel, &transcript)?;
+    let options = Options::default();
+    let machines = kernels.iter().enumerate();
+    let machines = machines.map(|(number, kernel)| (kernel, options.suites(number, kernels.len())));
+    for (kernel, transcript) in run(workspace, &machines.collect::<Vec<_>>(), &[])? {
         progress.note(format!("{}: {} suites passed", kernel.package(), transcript.passed().count()));
     }
     Ok(())
@@ -94,17 +95,36 @@ impl<'a> Options<'a> {
     }
 }
 
-fn boot(
+/// Boots all machines at once, since each is busy with little more than one processor, and judges what they wrote.
+fn run<'a>(
     workspace: &Workspace,
-    kernel: &Kernel,
-    suites: &[&Suite],
+    machines: &[(&'a Kernel, Vec<&'static Suite>)],
     rest: &[&str],
-) -> anyhow::Result<Transcript> {
-    let mut image = Image::new(workspace, kernel)?;
-    for suite in suites {
-        image.add(suite, &suite.build(workspace)?, rest)?;
+) -> anyhow::Result<Vec<(&'a Kernel, Transcript)>> {
+    let suites: Vec<_> = machines.iter().flat_map(|(_, suites)| suites.iter().copied()).collect();
+    let programs = suite::build(workspace, &suites)?;
+    let mut images = Vec::new();
+    for (kernel, suites) in machines {
+        let mut image = Image::new(workspace, kernel)?;
+        for suite in suites {
+            image.add(suite, &programs[suite.name], rest)?;
+        }
+        images.push((*kernel, image.write()?));
     }
-    machine::run(workspace, kernel, &image.write()?)
+    let transcripts: Vec<_> = std::thread::scope(|scope| {
+        let boot = |(kernel, image): &(&'a Kernel, PathBuf)| {
+            let (kernel, image) = (*kernel, image.clone());
+            scope.spawn(move || (kernel, machine::run(workspace, kernel, &image)))
+        };
+        let running: Vec<_> = images.iter().map(boot).collect();
+        running.into_iter().filter_map(|machine| machine.join().ok()).collect()
+    });
+    let judged = transcripts.into_iter().map(|(kernel, transcript)| {
+        let transcript = transcript?;
+        judge(kernel, &transcript)?;
+        Ok((kernel, transcript))
+    });
+    judged.collect()
 }
 
 /// Every suite that began has to have ended well without passing over anything, and the machine has to have come to its end.

@@ -26,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace, kernel: &Kernel, image: &Path) -> anyho
         .arg(kernel.image().to_string_lossy())
         .arg("-initrd")
         .arg(image.to_string_lossy());
-    Ok(Transcript { lines: qemu.listen(workspace)? })
+    Ok(Transcript { lines: qemu.tagged(kernel.release()).listen(workspace)? })
 }
 
 impl Transcript {

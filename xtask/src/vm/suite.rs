@@ -1,23 +1,32 @@
-//! What runs inside: a test target, and programs that it calls.
+//! What runs inside: one of our programs, and others that it calls.
 
-use anyhow::{Context as _, bail};
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
 
 use crate::call::Call;
 use crate::workspace::Workspace;
 
-/// A test target of one of our packages.
+/// One of our programs, with its arguments.
 #[derive(Debug)]
 pub(crate) struct Suite {
     pub(crate) name: &'static str,
-    package: &'static str,
-    target: &'static str,
-    /// Arguments of the test program.
+    source: Source,
     pub(crate) args: &'static [&'static str],
     /// Programs of the host that it runs.
     pub(crate) programs: &'static [&'static str],
     /// Folders of the host with what those load.
     pub(crate) folders: &'static [&'static str],
     kernels: Kernels,
+}
+
+/// Where a program comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The test target `kernel` of a package. All of them are built as the stage `tests` builds them, so that nothing is built twice.
+    Tests(&'static str),
+    /// The bench `kernel` of a package.
+    Bench(&'static str),
 }
 
 /// On which of the kernels a suite runs unless it is asked for by name. All suites on all of them would take a quarter of an hour.
@@ -58,8 +67,7 @@ pub(crate) const SUITES: &[Suite] = &[
     // One by one, since the kernel's list (and so ipvsadm's) goes wrong while other namespaces change theirs.
     Suite {
         name: "ipvs",
-        package: "svc-ipvs",
-        target: "kernel",
+        source: Source::Tests("svc-ipvs"),
         args: &["--test-threads=1"],
         programs: &["ipvsadm", "ip"],
         folders: &[],
@@ -67,11 +75,11 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "proxy",
-        package: "svc-proxy",
-        target: "kernel",
+        source: Source::Tests("svc-proxy"),
         args: &["ipvs_", "--test-threads=1"],
         programs: &[
             "ipvsadm",
+            "ip",
             "iptables-restore",
             "iptables-nft-restore",
             "iptables-nft-save",
@@ -81,11 +89,18 @@ pub(crate) const SUITES: &[Suite] = &[
         folders: &[XTABLES],
         kernels: Kernels::Youngest,
     },
+    Suite {
+        name: "ipvs-bench",
+        source: Source::Bench("svc-ipvs"),
+        args: &[],
+        programs: &["ipvsadm", "ip"],
+        folders: &[],
+        kernels: Kernels::ByName,
+    },
     // What the nft program says of our rules: old kernels refuse what younger ones take.
     Suite {
         name: "nft-program",
-        package: "svc-nft",
-        target: "kernel",
+        source: Source::Tests("svc-nft"),
         args: &["program::", "--test-threads=1"],
         programs: &["nft"],
         folders: &[],
@@ -93,8 +108,7 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "nft",
-        package: "svc-nft",
-        target: "kernel",
+        source: Source::Tests("svc-nft"),
         args: &["--test-threads=1"],
         programs: &["nft", "strace"],
         folders: &[],
@@ -102,8 +116,7 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "nftables",
-        package: "svc-proxy",
-        target: "kernel",
+        source: Source::Tests("svc-proxy"),
         args: &["--test-threads=1", "--skip", "ipvs_", "--skip", "iptables_"],
         programs: &["nft"],
         folders: &[],
@@ -111,8 +124,7 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "iptables",
-        package: "svc-proxy",
-        target: "kernel",
+        source: Source::Tests("svc-proxy"),
         args: &["iptables_", "--test-threads=1"],
         programs: IPTABLES,
         folders: &[XTABLES],
@@ -130,18 +142,52 @@ impl Suite {
             Kernels::ByName => false,
         }
     }
+}
 
-    /// Builds the test program and says where it is.
-    pub(crate) fn build(&self, workspace: &Workspace) -> anyhow::Result<String> {
-        let build = Call::parse("cargo test --no-run --quiet --all-features --message-format=json");
-        let build = build.args(&["--package", self.package, "--test", self.target]);
-        let messages = build.ask(workspace).with_context(|| format!("`{build}` failed"))?;
-        let kind = format!("\"name\":\"{}\"", self.target);
-        let mut programs = messages.lines().filter(|line| line.contains(&kind)).filter_map(executable);
-        match programs.next_back() {
-            Some(program) => Ok(program.to_owned()),
-            None => bail!("`{build}` named no program"),
+/// Builds what suites run, and says for each by its name where it is.
+pub(crate) fn build(
+    workspace: &Workspace,
+    suites: &[&Suite],
+) -> anyhow::Result<BTreeMap<&'static str, String>> {
+    let mut messages: BTreeMap<String, String> = BTreeMap::new();
+    let mut programs = BTreeMap::new();
+    for suite in suites {
+        let build = suite.source.build();
+        let command = build.to_string();
+        if !messages.contains_key(&command) {
+            println!("$ {command}");
+            let told = build.ask(workspace).with_context(|| format!("`{command}` failed"))?;
+            messages.insert(command.clone(), told);
         }
+        let program = messages[&command].lines().rev().find_map(|line| suite.source.program(line));
+        let program = program.with_context(|| format!("`{command}` named no program of {}", suite.name))?;
+        programs.insert(suite.name, program.to_owned());
+    }
+    Ok(programs)
+}
+
+impl Source {
+    fn build(self) -> Call {
+        let build = match self {
+            Self::Tests(_) => "cargo test --no-run --workspace --all-features --test kernel",
+            Self::Bench(_) => "cargo bench --no-run --bench kernel",
+        };
+        let target = match self {
+            Self::Tests(_) => &[][..],
+            Self::Bench(package) => &["--package", package],
+        };
+        Call::parse(build).args(target).args(&["--quiet", "--message-format=json"])
+    }
+
+    /// Where it is, if this message of cargo tells.
+    fn program(self, message: &str) -> Option<&str> {
+        let (package, target) = match self {
+            Self::Tests(package) => (package, "kernel"),
+            Self::Bench(package) => (package, "kernel"),
+        };
+        let is_it = message.contains(&format!("/{package}/Cargo.toml\""))
+            && message.contains(&format!("\"name\":\"{target}\""));
+        is_it.then(|| executable(message)).flatten()
     }
 }
 
