@@ -1,6 +1,8 @@
 //! A compiled plan: tables that can be printed, compared and followed.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[cfg(feature = "driver")]
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use svc_model::{AddressType, ObjectName};
@@ -9,7 +11,9 @@ use super::Backend;
 use super::change::Change;
 use super::dialect::Dialect;
 use super::family::FamilyRules;
-use super::table::{TableName, Tables};
+#[cfg(feature = "driver")]
+use super::table::TableName;
+use super::table::Tables;
 use crate::Plan;
 
 /// The rules of a plan: all tables of each family that the node has.
