@@ -6,18 +6,16 @@
 
 #[path = "proxy_kernel/cluster.rs"]
 mod cluster;
+#[path = "proxy_iptables/cost.rs"]
+mod cost;
 #[path = "proxy_iptables/load.rs"]
 mod load;
-#[path = "proxy_kernel/processor.rs"]
-mod processor;
 #[path = "proxy_kernel/row.rs"]
 mod row;
 #[path = "proxy_iptables/through.rs"]
 mod through;
 
 use std::time::Duration;
-
-use nix::time::{ClockId, clock_gettime};
 
 const NAME: &str = "proxy/iptables";
 const SERVICES: usize = 10_000;
@@ -52,18 +50,8 @@ fn ask(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.expect("this program runs").stdout).into_owned()
 }
 
-/// What a piece of work costs this process and the programs that it runs.
-fn processor_time() -> Duration {
-    let own = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("a clock");
-    Duration::from(own) + processor::children()
-}
-
 /// The middle and the least of several measurements.
 fn summary(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort();
     (times[times.len() / 2], times[0])
-}
-
-fn ms(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }

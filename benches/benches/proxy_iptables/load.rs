@@ -1,53 +1,45 @@
-//! Loading everything and changing one endpoint, through the driver and by the program alone, in processor time of all processes
-//! that take part, as others use the machine too.
+//! Loading everything and changing one endpoint, through the driver and by the program alone with the same lines: each in a
+//! network namespace of its own, one after the other in every round, in processor time of all processes that take part and by the
+//! clock on the wall.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::mpsc;
 
 use svc_model::store::Store;
-use svc_proxy::iptables::{Backend as Compiler, Change, Rules, Tables, Variant};
+use svc_proxy::iptables::{Backend as Compiler, Rules, Tables, Variant};
 use svc_proxy::{Backend, Handle, Plan, Proxy};
 use tokio::runtime::Runtime;
 
-use crate::{cluster, ms, processor, processor_time, summary};
+use crate::cluster;
+use crate::cost::{Cost, Pairs, measure};
 
-const LOADS: usize = 2;
-/// Enough of them that steps of 10 ms do not count.
-const CHANGES: usize = 30;
+const LOADS: usize = 7;
+const CHANGES: usize = 21;
 
 pub(crate) const COMMAND: &str = "iptables-load-of";
-pub(crate) const HEADER: [&str; 8] = [
+pub(crate) const HEADER: [&str; 9] = [
     "variant",
     "Services x 2",
-    "snapshot to kernel",
+    "work",
+    "processor time",
     "restore alone",
     "ratio",
-    "one endpoint changed",
-    "restore of these chains alone",
+    "by the clock",
+    "restore alone",
     "ratio",
 ];
 
-/// In a network namespace of this process. As root, for the nft variant does not find the room for large changes in a user
-/// namespace.
+/// As root, for the nft variant does not find the room for large changes in a user namespace.
 pub(crate) fn measure_and_print(variant: &str, services: usize) {
+    let alone = Alone::start(variant.to_owned());
     if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET) {
         eprintln!("no network namespace ({error}): run this as root");
         return;
     }
-    let variant = Variant::ALL.into_iter().find(|it| it.name() == variant).expect("a variant");
-    let (ours, alone) = full(variant, services);
-    let (change, change_alone) = changes(variant, services);
-    let ratio = |ours: Duration, alone: Duration| ours.as_secs_f64() / alone.as_secs_f64();
-    println!(
-        "| {variant} | {services} | {} | {} | {:.2} x | {} | {} | {:.2} x |",
-        ms(ours),
-        ms(alone),
-        ratio(ours, alone),
-        ms(change),
-        ms(change_alone),
-        ratio(change, change_alone)
-    );
+    let known = Variant::ALL.into_iter().find(|it| it.name() == variant).expect("a variant");
+    println!("| {variant} | {services} | full load | {} |", full(known, services, &alone));
+    println!("| {variant} | {services} | one endpoint changed | {} |", changes(known, services, &alone));
 }
 
 fn runtime() -> Runtime {
@@ -63,30 +55,35 @@ fn rules(store: &Store) -> Rules {
     Plan::new(&store.snapshot(), &cluster::node()).compile(&Compiler::default())
 }
 
-/// From objects to rules in force, and the program alone with the same input; least of several.
-fn full(variant: Variant, services: usize) -> (Duration, Duration) {
+/// What a kernel without rules is told.
+fn all(rules: &Rules) -> String {
+    let families = rules.families().into_iter();
+    families.map(|family| rules.diff_listed(&Tables::new(family)).to_string()).collect()
+}
+
+/// From objects to rules in force.
+fn full(variant: Variant, services: usize, alone: &Alone) -> Pairs {
     let store = Store::new();
     let revision = store.apply((0..services).flat_map(cluster::objects));
-    let wanted = Plan::new(&cluster::snapshot(services), &cluster::node()).compile(&Compiler::default());
-    let from_nothing = |tables: &Tables| Change::between(&Tables::new(tables.family()), tables).to_string();
-    let input: String = wanted.tables().iter().map(from_nothing).collect();
-    let (mut ours, mut alone) = (Vec::new(), Vec::new());
+    let input = all(&rules(&store));
+    let mut pairs = Pairs::default();
     for _ in 0..LOADS {
-        alone.push(restore(variant, &input));
-        clean_up(variant);
-        let started = processor_time();
-        runtime().block_on(async {
-            let (handle, run) = start(&store, variant);
-            tokio::select! {
-                () = run => {}
-                programmed = handle.programmed(revision) => programmed.expect("rules in force"),
-            }
-            assert!(handle.status().rejections().is_empty(), "{:?}", handle.status());
+        alone.restore("*mangle\nCOMMIT\n*filter\nCOMMIT\n*nat\nCOMMIT\n", false);
+        let by_program = alone.restore(&input, true);
+        let by_us = measure(|| {
+            runtime().block_on(async {
+                let (handle, run) = start(&store, variant);
+                tokio::select! {
+                    () = run => {}
+                    programmed = handle.programmed(revision) => programmed.expect("rules in force"),
+                }
+                assert!(handle.status().rejections().is_empty(), "{:?}", handle.status());
+            });
         });
-        ours.push(processor_time() - started);
         clean_up(variant);
+        pairs.add(by_us, by_program);
     }
-    (summary(ours).1, summary(alone).1)
+    pairs
 }
 
 fn clean_up(variant: Variant) {
@@ -94,29 +91,28 @@ fn clean_up(variant: Variant) {
     proxy.clean_up().expect("nothing left");
 }
 
-/// One endpoint moves, and back.
-fn changes(variant: Variant, services: usize) -> (Duration, Duration) {
+/// One endpoint moves, and back. The program alone has all rules, too.
+fn changes(variant: Variant, services: usize, alone: &Alone) -> Pairs {
     let store = Store::new();
     let revision = store.apply((0..services).flat_map(cluster::objects));
-    let (mut ours, mut alone) = (Duration::ZERO, Duration::ZERO);
+    let mut pairs = Pairs::default();
     runtime().block_on(async {
         let (handle, run) = start(&store, variant);
         let measured = async {
             handle.programmed(revision).await.expect("rules in force");
+            let mut before = rules(&store);
             for round in 0..CHANGES {
-                let before = rules(&store);
                 let slice = cluster::slice(services / 2, round % 2 == 0);
-                let started = processor_time();
+                let cost = Cost::now();
                 let revision = store.apply([slice]);
                 handle.programmed(revision).await.expect("rules in force");
-                ours += processor_time() - started;
-                // The same once more: chains are written as they are.
-                let change = rules(&store).diff(&before);
-                let input: String = change.iter().map(ToString::to_string).collect();
-                let stays = input.lines().filter(|line| !line.starts_with("-X "));
-                let again: String = stays.map(|line| format!("{line}\n")).collect();
-                alone += restore(variant, &again);
+                let by_us = cost.since();
+                let after = rules(&store);
+                let input: String = after.diff(&before).iter().map(ToString::to_string).collect();
+                pairs.add(by_us, alone.restore(&input, true));
+                before = after;
             }
+            assert_eq!(handle.status().repairs(), 0);
         };
         tokio::select! {
             () = run => {}
@@ -124,17 +120,42 @@ fn changes(variant: Variant, services: usize) -> (Duration, Duration) {
         }
     });
     clean_up(variant);
-    let rounds = u32::try_from(CHANGES).unwrap_or(u32::MAX);
-    (ours / rounds, alone / rounds)
+    pairs
 }
 
-/// The program alone.
-fn restore(variant: Variant, input: &str) -> Duration {
-    let started = processor::children();
+/// The program alone, in a network namespace of its own.
+struct Alone {
+    inputs: mpsc::Sender<(String, bool)>,
+    costs: mpsc::Receiver<Cost>,
+}
+
+impl Alone {
+    fn start(variant: String) -> Self {
+        let (inputs, inbox) = mpsc::channel::<(String, bool)>();
+        let (outbox, costs) = mpsc::channel();
+        std::thread::spawn(move || {
+            if nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).is_err() {
+                return;
+            }
+            for (input, keep) in inbox {
+                let cost = measure(|| restore(&variant, &input, keep));
+                outbox.send(cost).expect("somebody waits");
+            }
+        });
+        Self { inputs, costs }
+    }
+
+    /// `keep`: what is not in the input stays.
+    fn restore(&self, input: &str, keep: bool) -> Cost {
+        self.inputs.send((input.to_owned(), keep)).expect("a thread");
+        self.costs.recv().expect("a cost")
+    }
+}
+
+fn restore(variant: &str, input: &str, keep: bool) {
     let mut command = Command::new(format!("iptables-{variant}-restore"));
-    let mut child =
-        command.args(["--noflush", "-w", "5"]).stdin(Stdio::piped()).spawn().expect("iptables is installed");
+    command.args(keep.then_some("--noflush")).args(["-w", "5"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("iptables is installed");
     child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
     assert!(child.wait().expect("it ends").success(), "{input}");
-    processor::children() - started
 }
