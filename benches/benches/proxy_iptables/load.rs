@@ -65,7 +65,7 @@ fn all(rules: &Rules) -> String {
 fn full(variant: Variant, services: usize, alone: &Alone) -> Pairs {
     let store = Store::new();
     let revision = store.apply((0..services).flat_map(cluster::objects));
-    let input = all(&rules(&store));
+    let input = all(&Plan::new(&cluster::snapshot(services), &cluster::node()).compile(&Compiler::default()));
     let mut pairs = Pairs::default();
     for _ in 0..LOADS {
         alone.restore("*mangle\nCOMMIT\n*filter\nCOMMIT\n*nat\nCOMMIT\n", false);
