@@ -29,11 +29,13 @@ pub use mounted::MountedSecret;
 pub use readings::Readings;
 
 use crate::store::Store;
+use crate::stored::AsStored;
 use crate::sys::files::{self, Limits};
-use crate::yaml::{Manifests, limits};
+use crate::yaml::{Contents, Manifests, limits};
 use crate::{ControlPlane, Outcome, Stored};
 use handle::{Reporter, Shared};
 use known::{Doubt, Known};
+use readings::Reader;
 
 const LIMITS: Limits =
     Limits { depth: 16, files: 50_000, file_bytes: limits::MAX_TEXT_BYTES, total_bytes: 1 << 30 };
@@ -86,7 +88,7 @@ impl ManifestDir {
         let (listing, mut known) = (files::list(&self.path, &LIMITS), Known::default());
         let readings = known.stale(&listing, &Doubt::All).into_iter().map(readings::reading).collect();
         known.update(&listing, readings, &Default::default());
-        known.manifests(&listing)
+        Manifests(known.contents(&listing))
     }
 
     /// Reads the directory again whenever it may hold something else.
@@ -101,12 +103,12 @@ impl ManifestDir {
         let shared = Arc::new(Shared::new(control, store));
         let (reporter, reports) = Reporter::new();
         let handle = DirHandle::new(Arc::clone(&shared), reports);
-        let replace = move |found: &Manifests| shared.update(|control| control.replace(found)).0;
-        (handle, reporter.report_until_unheard(self.readings(), replace))
+        let replace = move |found| shared.update(|control| control.replace(&Manifests(found))).0;
+        (handle, reporter.report_until_unheard(Reader::new(self), replace))
     }
 
-    /// Keeps `store` in step with what the directory says is stored: no address is allocated, no endpoint derived. The
-    /// future is as that of [`follow`](Self::follow).
+    /// Keeps `store` in step with what the directory says is stored: no address is allocated, no endpoint derived. Beside the
+    /// store's objects little is kept of the files. The future is as that of [`follow`](Self::follow).
     ///
     /// ```
     /// use svc_model::{dir::ManifestDir, store::Store};
@@ -129,11 +131,11 @@ impl ManifestDir {
     pub fn follow_stored(self, store: Store) -> (DirReports, impl Future<Output = ()> + Send) {
         let (reporter, reports) = Reporter::new();
         let mut stored = Stored::default();
-        let replace = move |found: &Manifests| {
-            let outcome: Outcome = stored.replace(found);
+        let replace = move |found: Contents<AsStored>| {
+            let outcome: Outcome = stored.replace_contents(&found);
             outcome.commit(&store);
             outcome
         };
-        (reports, reporter.report_until_unheard(self.readings(), replace))
+        (reports, reporter.report_until_unheard(Reader::new(self), replace))
     }
 }

@@ -268,6 +268,12 @@ impl Object {
         }
     }
 
+    /// Whether both are the same piece of memory.
+    #[cfg(feature = "yaml")]
+    pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
+        self.kind() == other.kind() && std::ptr::eq(self.meta(), other.meta())
+    }
+
     /// The metadata.
     #[must_use]
     pub fn meta(&self) -> &Meta {

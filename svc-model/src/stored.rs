@@ -1,11 +1,11 @@
 //! A set of manifests, time and again, read as a cluster stores them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 
 use crate::wire::Manifest;
-use crate::yaml::{Declaration, Entry, Manifests};
-use crate::{ObjectRef, Outcome, Problem};
+use crate::yaml::{Contents, Declaration, Entry, Form, Manifests};
+use crate::{Object, ObjectRef, Outcome, Problem, read};
 
 /// What a source of manifests holds, for programs that only observe: objects are read as they stand, with the
 /// addresses and endpoints that are written in them; nothing is defaulted beyond the API's own defaults, nothing
@@ -33,12 +33,11 @@ pub struct Stored {
     held: BTreeMap<ObjectRef, Held>,
 }
 
-/// The manifest of an object as it was read last, and what was wrong with it.
+/// An object as it was read last.
 #[derive(Debug)]
 struct Held {
     source: Option<Arc<str>>,
-    manifest: Arc<Manifest>,
-    problems: Vec<Problem>,
+    form: AsStored,
     /// Some version of it was good.
     in_force: bool,
 }
@@ -46,44 +45,108 @@ struct Held {
 impl Stored {
     /// Makes what is held be exactly `manifests`, and says what that changes. A mistake never takes away what worked: the
     /// last good version of a faulty manifest stays, and so do all objects of a file that cannot be read, or holds a
-    /// document that cannot. Manifests that are the same as before are not read again.
+    /// document that cannot.
     pub fn replace(&mut self, manifests: &Manifests) -> Outcome {
-        let declaration = Declaration::of(manifests);
+        self.replace_contents(&manifests.as_stored())
+    }
+
+    pub(crate) fn replace_contents(&mut self, contents: &Contents<AsStored>) -> Outcome {
+        let declaration = Declaration::of(contents);
         let mut outcome = Outcome { problems: declaration.problems.clone(), ..Outcome::default() };
-        let gone = self.held.iter().filter(|(at, held)| declaration.is_gone(at, held.source.as_deref()));
-        let gone: Vec<_> = gone.map(|(at, _)| at.clone()).collect();
-        for at in gone {
-            if self.held.remove(&at).is_some_and(|held| held.in_force) {
-                outcome.removed.push(at);
+        self.held.retain(|at, held| {
+            let is_gone = declaration.is_gone(at, held.source.as_deref());
+            if is_gone && held.in_force {
+                outcome.removed.push(at.clone());
             }
-        }
+            !is_gone
+        });
         for (at, entry) in declaration.wanted {
             self.hold(at, entry, &mut outcome);
         }
         outcome
     }
 
-    fn hold(&mut self, at: ObjectRef, entry: &Entry, outcome: &mut Outcome) {
-        let known = self.held.get(&at);
-        if !known.is_some_and(|held| held.is(entry)) {
-            let mut in_force = known.is_some_and(|held| held.in_force);
-            let read = entry.stored().map(|object| {
-                in_force |= object.is_some();
-                outcome.set.extend(object);
-            });
-            let (source, manifest) = (entry.source.clone(), Arc::clone(&entry.manifest));
-            let problems = read.err().unwrap_or_default();
-            self.held.insert(at.clone(), Held { source, manifest, problems, in_force });
+    fn hold(&mut self, at: ObjectRef, entry: &Entry<AsStored>, outcome: &mut Outcome) {
+        outcome.problems.extend(entry.form.problems(entry.source.as_deref()));
+        let is_good = entry.form.object().is_some();
+        match self.held.entry(at) {
+            btree_map::Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.source.clone_from(&entry.source);
+                if known.form != entry.form {
+                    outcome.set.extend(entry.form.object().cloned());
+                    known.form = entry.form.clone();
+                }
+                known.in_force |= is_good;
+            }
+            btree_map::Entry::Vacant(place) => {
+                outcome.set.extend(entry.form.object().cloned());
+                let (source, form) = (entry.source.clone(), entry.form.clone());
+                place.insert(Held { source, form, in_force: is_good });
+            }
         }
-        outcome
-            .problems
-            .extend(self.held.get(&at).into_iter().flat_map(|held| held.problems.iter().cloned()));
     }
 }
 
-impl Held {
-    fn is(&self, entry: &Entry) -> bool {
-        Arc::ptr_eq(&self.manifest, &entry.manifest) && self.source == entry.source
+/// What a manifest says is stored. The object is the one that a store holds; nothing else is kept of the manifest.
+#[derive(Clone, Debug)]
+pub(crate) enum AsStored {
+    Object(Object),
+    /// It is none of the network's business (no problems), or faulty.
+    Nothing(Arc<(ObjectRef, Vec<Problem>)>),
+}
+
+impl AsStored {
+    /// See [`read::stored`].
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        let nothing = |problems| AsStored::Nothing(Arc::new((manifest.reference(), problems)));
+        match read::stored(manifest) {
+            Ok(Some(object)) => AsStored::Object(object),
+            Ok(None) => nothing(Vec::new()),
+            Err(problems) => nothing(problems.into_vec()),
+        }
+    }
+
+    pub(crate) fn object(&self) -> Option<&Object> {
+        match self {
+            AsStored::Object(object) => Some(object),
+            AsStored::Nothing(_) => None,
+        }
+    }
+
+    /// What is wrong with the manifest, which stood in `source`.
+    pub(crate) fn problems(&self, source: Option<&str>) -> Vec<Problem> {
+        let AsStored::Nothing(nothing) = self else { return Vec::new() };
+        let sourced = |problem: Problem| match source {
+            Some(source) => problem.in_source(source),
+            None => problem,
+        };
+        nothing.1.iter().cloned().map(sourced).collect()
+    }
+}
+
+impl From<Manifest> for AsStored {
+    fn from(manifest: Manifest) -> Self {
+        Self::of(&manifest)
+    }
+}
+
+impl PartialEq for AsStored {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (AsStored::Object(one), AsStored::Object(other)) => one.is_shared_with(other) || one == other,
+            (AsStored::Nothing(one), AsStored::Nothing(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl Form for AsStored {
+    fn reference(&self) -> ObjectRef {
+        match self {
+            AsStored::Object(object) => object.reference(),
+            AsStored::Nothing(nothing) => nothing.0.clone(),
+        }
     }
 }
 

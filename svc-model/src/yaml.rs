@@ -5,6 +5,7 @@
 //!
 //! Anchors, aliases and merge keys (`<<`) are read; tags (`!name`) and keys that are written twice are refused.
 
+mod contents;
 mod declaration;
 mod document;
 pub mod limits;
@@ -14,13 +15,12 @@ mod tests;
 
 use yaml_serde::Value;
 
+pub(crate) use contents::{Contents, Entry, Form};
 pub(crate) use declaration::Declaration;
-pub(crate) use manifests::Entry;
 pub use manifests::Manifests;
 
-use crate::wire::Manifest;
-use crate::{Kind, Object, Problem};
-use limits::{MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, MAX_TEXT_BYTES};
+use crate::{Object, Problem};
+use limits::{MAX_DOCUMENT_BYTES, MAX_DOCUMENTS};
 
 /// Reads all documents of a text. Never fails as a whole: see [`Manifests::problems`]. O(length of the text).
 ///
@@ -42,26 +42,7 @@ use limits::{MAX_DOCUMENT_BYTES, MAX_DOCUMENTS, MAX_TEXT_BYTES};
 /// ```
 #[must_use]
 pub fn read(text: &str) -> Manifests {
-    let mut manifests = Manifests::default();
-    if text.len() > MAX_TEXT_BYTES {
-        let message = format!("{} bytes are more than the {MAX_TEXT_BYTES} that are read", text.len());
-        manifests.problems.push(Problem::unnamed("", "", message));
-        return manifests;
-    }
-    for (index, (line, document)) in document::documents(text).enumerate() {
-        let object = format!("document at line {line}");
-        if index == MAX_DOCUMENTS {
-            let message =
-                format!("this and all after it are not read: {MAX_DOCUMENTS} are enough for one text");
-            manifests.problems.push(Problem::unnamed(object, "", message));
-            break;
-        }
-        match document::parse(document, line) {
-            Ok(value) => manifests.add(value, line),
-            Err(error) => manifests.problems.push(Problem::unnamed(object, "", error)),
-        }
-    }
-    manifests
+    Manifests(Contents::of(text))
 }
 
 /// Every document of a text as something that is not an object of a cluster, such as the configuration of a program: within
@@ -113,63 +94,6 @@ pub(crate) fn typed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, (St
 #[must_use]
 pub fn write(object: &Object) -> String {
     yaml_serde::to_string(&crate::write::manifest(object)).unwrap_or_default()
-}
-
-impl Manifests {
-    fn add(&mut self, mut value: Value, line: usize) {
-        if value.is_null() {
-            return;
-        }
-        let kind = text(&value, &["kind"]).to_owned();
-        if kind.is_empty() {
-            let object = format!("document at line {line}");
-            return self.problems.push(Problem::unnamed(object, "kind", "is required"));
-        }
-        let has_items = value.get("items").is_some_and(Value::is_sequence);
-        if let Some(of) = kind.strip_suffix("List").filter(|of| of.is_empty() || has_items) {
-            let version = text(&value, &["apiVersion"]).to_owned();
-            let items = value.get_mut("items").and_then(Value::as_sequence_mut).map(std::mem::take);
-            let items = items.into_iter().flatten().map(|item| listed(item, of, &version));
-            return items.for_each(|item| self.add(item, line));
-        }
-        let version = text(&value, &["apiVersion"]).to_owned();
-        let known = Kind::ALL.iter().find(|(known, _)| known.to_string() == kind);
-        let named = described(&kind, known.is_none_or(|(kind, _)| kind.is_namespaced()), &value);
-        match known {
-            Some((_, expected)) if version != *expected => self.wrong_version(&named, &version, expected),
-            Some((kind, _)) => match Manifest::deserialize(*kind, value) {
-                Ok(manifest) => self.entries.push(Entry { source: None, manifest: manifest.into() }),
-                Err((field, message)) => {
-                    self.problems.push(Problem::unnamed(named, shown(&field), shown(&message)))
-                }
-            },
-            None => self.unknown_kind(&kind, named),
-        }
-    }
-
-    /// A known kind in another group is somebody else's kind, unless only the version is off.
-    fn wrong_version(&mut self, named: &str, version: &str, expected: &str) {
-        let group =
-            |version: &str| version.rsplit_once('/').map_or(String::new(), |(group, _)| group.to_owned());
-        if group(version) == group(expected) || version.is_empty() {
-            let message = format!("`{}` is not served: write {expected}", shown(version));
-            self.problems.push(Problem::unnamed(named, "apiVersion", message));
-        } else {
-            self.ignored.push(format!("{named} ({})", shown(version)));
-        }
-    }
-
-    /// A spelling mistake deserves an error; a kind that is none of ours only a mention.
-    fn unknown_kind(&mut self, kind: &str, named: String) {
-        let alike = Kind::ALL.iter().find(|(known, _)| is_misspelt(kind, &known.to_string()));
-        match alike {
-            Some((known, _)) => {
-                let message = format!("`{kind}` is not a kind: write {known}");
-                self.problems.push(Problem::unnamed(named, "kind", message));
-            }
-            None => self.ignored.push(named),
-        }
-    }
 }
 
 /// An item of a list: in a `ServiceList`, as the API answers it, items need not say what they are.

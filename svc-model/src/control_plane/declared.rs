@@ -1,8 +1,11 @@
 //! The declarative intake: a set of manifests that stands for all that should exist.
 
+use std::sync::Arc;
+
 use super::change::Change;
 use super::{ControlPlane, Outcome};
 use crate::ObjectRef;
+use crate::wire::Manifest;
 use crate::yaml::{Declaration, Entry, Manifests};
 
 impl ControlPlane {
@@ -16,7 +19,7 @@ impl ControlPlane {
     /// A mistake never takes away what worked: the last good version of a faulty manifest stays, and so do all objects
     /// of a file that cannot be read, or holds a document that cannot.
     pub fn replace(&mut self, manifests: &Manifests) -> Outcome {
-        let declaration = Declaration::of(manifests);
+        let declaration = Declaration::of(&manifests.0);
         let mut change = Change::default();
         let gone = self.declared.iter().filter(|(at, source)| declaration.is_gone(at, source.as_deref()));
         let gone: Vec<_> = gone.map(|(at, _)| at.clone()).collect();
@@ -24,7 +27,7 @@ impl ControlPlane {
         let said = declaration.wanted.iter().filter(|(at, entry)| self.says_status(at, entry));
         let said: Vec<_> = said.map(|(at, entry)| (at.clone(), *entry)).collect();
         let wanted = declaration.wanted.values();
-        self.admit(wanted.map(|entry| (entry.source.as_deref(), &*entry.manifest)).collect(), &mut change);
+        self.admit(wanted.map(|entry| (entry.source.as_deref(), &*entry.form)).collect(), &mut change);
         for (at, entry) in said {
             self.state(at, entry, &mut change);
         }
@@ -39,17 +42,17 @@ impl ControlPlane {
     }
 
     /// The manifest has a status that it had not when it was accepted last.
-    fn says_status(&self, at: &ObjectRef, entry: &Entry) -> bool {
+    fn says_status(&self, at: &ObjectRef, entry: &Entry<Arc<Manifest>>) -> bool {
         let known = self.manifests.get(at).filter(|_| !self.misstated.contains(at));
-        entry.manifest.has_status() && !known.is_some_and(|known| known.has_status_of(&entry.manifest))
+        entry.form.has_status() && !known.is_some_and(|known| known.has_status_of(&entry.form))
     }
 
     /// Writes the status of a manifest, if it was accepted.
-    fn state(&mut self, at: ObjectRef, entry: &Entry, change: &mut Change) {
-        if self.manifests.get(&at) != Some(&*entry.manifest) {
+    fn state(&mut self, at: ObjectRef, entry: &Entry<Arc<Manifest>>, change: &mut Change) {
+        if self.manifests.get(&at) != Some(&*entry.form) {
             return;
         }
-        match self.write_status(&entry.manifest, change) {
+        match self.write_status(&entry.form, change) {
             Ok(()) => drop(self.misstated.remove(&at)),
             Err(problems) => {
                 change.report(entry.source.as_deref(), problems.into_vec());

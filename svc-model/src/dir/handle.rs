@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::Readings;
+use super::readings::Reader;
 use crate::store::Store;
-use crate::yaml::Manifests;
+use crate::yaml::{Contents, Form};
 use crate::{ControlPlane, ObjectName, Outcome, Problem, Revision};
 
 /// What is wrong in a directory. Dropping all clones ends the following.
@@ -116,22 +116,25 @@ impl Reporter {
     }
 
     /// Ends when nobody listens any more.
-    pub(super) async fn report_until_unheard(
+    pub(super) async fn report_until_unheard<F: Form + Send + 'static>(
         self,
-        readings: Readings,
-        replace: impl FnMut(&Manifests) -> Outcome,
+        reader: Reader<F>,
+        replace: impl FnMut(Contents<F>) -> Outcome,
     ) {
         tokio::select! {
             () = self.report.closed() => {}
-            () = self.report(readings, replace) => {}
+            () = self.report(reader, replace) => {}
         }
     }
 
-    async fn report(&self, mut readings: Readings, mut replace: impl FnMut(&Manifests) -> Outcome) {
+    async fn report<F: Form + Send + 'static>(
+        &self,
+        mut reader: Reader<F>,
+        mut replace: impl FnMut(Contents<F>) -> Outcome,
+    ) {
         loop {
-            let found = readings.next().await;
-            let outcome = replace(&found);
-            let warning = readings.warning().cloned();
+            let outcome = replace(reader.next().await);
+            let warning = reader.warning().cloned();
             self.report.send_replace(warning.into_iter().chain(outcome.problems().iter().cloned()).collect());
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::known::{Doubt, Known, Reading};
@@ -9,7 +10,8 @@ use super::{LIMITS, ManifestDir};
 use crate::Problem;
 use crate::sys::files::{self, Listing, Stamp};
 use crate::sys::inotify::{Told, TreeWatch};
-use crate::yaml::{self, Manifests};
+use crate::wire::Manifest;
+use crate::yaml::{Contents, Form, Manifests};
 
 /// How often to look where the kernel tells nothing: a look is a `stat` of each file.
 const UNTOLD: Duration = Duration::from_secs(1);
@@ -21,22 +23,43 @@ const PATIENCE: usize = 8;
 /// [`follow`](ManifestDir::follow) does. Files that did not change are not read again: their manifests are the same
 /// (shared) values.
 #[derive(Debug)]
-pub struct Readings {
-    dir: ManifestDir,
-    /// Opened by the first reading, on the runtime that reads.
-    watch: Option<io::Result<TreeWatch>>,
-    known: Known,
-    warning: Option<Problem>,
-}
+pub struct Readings(Reader<Arc<Manifest>>);
 
 impl Readings {
     pub(super) fn new(dir: ManifestDir) -> Self {
-        Self { dir, watch: None, known: Known::default(), warning: None }
+        Self(Reader::new(dir))
     }
 
     /// What the directory holds: the first time at once, then when it may hold something else. Needs a tokio runtime
     /// with I/O and time. Cancel safe while it waits for an edit; an edit is seen by the next call at the latest.
     pub async fn next(&mut self) -> Manifests {
+        Manifests(self.0.next().await)
+    }
+
+    /// Why edits are not told by the kernel and the directory is looked at every second instead.
+    #[must_use]
+    pub fn warning(&self) -> Option<&Problem> {
+        self.0.warning()
+    }
+}
+
+/// Reads a directory, and keeps of each object what is needed of it.
+#[derive(Debug)]
+pub(super) struct Reader<F> {
+    dir: ManifestDir,
+    /// Opened by the first reading, on the runtime that reads.
+    watch: Option<io::Result<TreeWatch>>,
+    known: Known<F>,
+    warning: Option<Problem>,
+}
+
+impl<F: Form + Send + 'static> Reader<F> {
+    pub(super) fn new(dir: ManifestDir) -> Self {
+        Self { dir, watch: None, known: Known::default(), warning: None }
+    }
+
+    /// See [`Readings::next`].
+    pub(super) async fn next(&mut self) -> Contents<F> {
         if self.watch.is_some() {
             self.wait().await;
         } else {
@@ -45,9 +68,8 @@ impl Readings {
         self.read().await
     }
 
-    /// Why edits are not told by the kernel and the directory is looked at every second instead.
-    #[must_use]
-    pub fn warning(&self) -> Option<&Problem> {
+    /// See [`Readings::warning`].
+    pub(super) fn warning(&self) -> Option<&Problem> {
         self.warning.as_ref()
     }
 
@@ -65,7 +87,7 @@ impl Readings {
     }
 
     /// Watches before it reads, and again if there was more to watch, so that nothing falls between.
-    async fn read(&mut self) -> Manifests {
+    async fn read(&mut self) -> Contents<F> {
         let mut listing = self.list().await;
         for _ in 0..PATIENCE {
             let watched = listing.directories;
@@ -76,7 +98,7 @@ impl Readings {
                 break;
             }
         }
-        self.known.manifests(&listing)
+        self.known.contents(&listing)
     }
 
     /// Has the kernel tell of changes in these directories from now on, and asks what it told up to now.
@@ -127,12 +149,12 @@ impl Readings {
     }
 }
 
-pub(super) fn reading((path, stamp): (PathBuf, Stamp)) -> Reading {
+pub(super) fn reading<F: Form>((path, stamp): (PathBuf, Stamp)) -> Reading<F> {
     let fresh = stamp.is_fresh();
-    let manifests = match files::read_text(&path, LIMITS.file_bytes) {
-        Ok(text) => yaml::read(&text.unwrap_or_default()),
-        Err(message) => Manifests::unreadable(message),
+    let contents = match files::read_text(&path, LIMITS.file_bytes) {
+        Ok(text) => Contents::of(&text.unwrap_or_default()),
+        Err(message) => Contents::unreadable(message),
     };
-    let manifests = manifests.in_source(&path.display().to_string());
-    Reading { path, stamp, fresh, manifests }
+    let contents = contents.in_source(&path.display().to_string());
+    Reading { path, stamp, fresh, contents }
 }

@@ -1,5 +1,7 @@
 //! A real directory, edited as people and programs edit.
 
+mod stored;
+
 use std::fs;
 use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::symlink;

@@ -2,29 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Entry, Manifests};
+use super::{Contents, Entry, Form};
 use crate::{ObjectRef, Problem};
 
 /// What manifests ask for, what is wrong with them, and what a faulty text may have held.
-pub(crate) struct Declaration<'a> {
-    pub(crate) wanted: BTreeMap<ObjectRef, &'a Entry>,
+pub(crate) struct Declaration<'a, F> {
+    pub(crate) wanted: BTreeMap<ObjectRef, &'a Entry<F>>,
     pub(crate) problems: Vec<Problem>,
     protected: Protected<'a>,
 }
 
-impl<'a> Declaration<'a> {
+impl<'a, F: Form> Declaration<'a, F> {
     /// The first of several manifests of one object counts, and the others are reported.
-    pub(crate) fn of(manifests: &'a Manifests) -> Self {
-        let mut problems = manifests.problems.clone();
-        let mut wanted: BTreeMap<_, &Entry> = BTreeMap::new();
-        for entry in &manifests.entries {
-            let at = entry.manifest.reference();
+    pub(crate) fn of(contents: &'a Contents<F>) -> Self {
+        let mut problems = contents.problems.clone();
+        let mut wanted: BTreeMap<_, &Entry<F>> = BTreeMap::new();
+        for entry in &contents.entries {
+            let at = entry.form.reference();
             match wanted.get(&at) {
                 Some(first) => problems.push(twice(&at, entry, first)),
                 None => drop(wanted.insert(at, entry)),
             }
         }
-        Self { wanted, problems, protected: Protected::of(manifests) }
+        Self { wanted, problems, protected: Protected::of(&contents.problems) }
     }
 
     /// Whether an object that came from `source` is to be removed: nobody asks for it any more, and no text that may have
@@ -34,7 +34,7 @@ impl<'a> Declaration<'a> {
     }
 }
 
-fn twice(at: &ObjectRef, entry: &Entry, first: &Entry) -> Problem {
+fn twice<F>(at: &ObjectRef, entry: &Entry<F>, first: &Entry<F>) -> Problem {
     let place = first.source.as_ref().map_or(String::new(), |first| format!(" in {first}"));
     let problem = Problem::new(at, "metadata.name", format!("is already defined{place}"));
     match &entry.source {
@@ -52,9 +52,9 @@ struct Protected<'a> {
 }
 
 impl<'a> Protected<'a> {
-    fn of(manifests: &'a Manifests) -> Self {
+    fn of(problems: &'a [Problem]) -> Self {
         let mut protected = Self::default();
-        for problem in &manifests.problems {
+        for problem in problems {
             // A document that says what it is stands for itself, any other for its whole file.
             if problem.object().contains(' ') && !problem.object().starts_with("document ") {
                 protected.objects.insert(problem.object());
