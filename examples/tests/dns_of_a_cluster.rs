@@ -165,6 +165,10 @@ async fn services_of_the_cluster_set_are_asked_for_where_a_zone_is_theirs() {
     std::fs::write(&corefile, format!(".:53 {{\n{text}\n}}\n")).unwrap();
     let running = Running::start(None, &["--corefile", corefile.to_str().unwrap()]).await;
     running.until(WEB, RecordType::A, NO_ERROR, &["10.96.0.1"]).await;
+    // As the CustomResourceDefinition was before mcs-api 0.5.
+    running.cluster.serve_as("serviceimports", "v1alpha1");
+    running.cluster.disconnect();
+    running.cluster.asked_for(|asked| asked.is_watch() && asked.version == "v1alpha1").await;
     let import = |ip: &str| json!({"spec": {"type": "ClusterSetIP", "ips": [ip], "ports": [{"port": 80}]}, "status": {}});
     running.cluster.set("serviceimports", "shop/web", import("10.42.0.1"));
     let name = "web.shop.svc.clusterset.local.";

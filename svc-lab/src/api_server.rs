@@ -51,6 +51,8 @@ struct State {
     token: Option<String>,
     /// What may be listed and watched; everything where nothing is said.
     rules: Option<Vec<Rule>>,
+    /// Resources that are served in one version of their group only.
+    versions: BTreeMap<String, String>,
     /// Bytes of each piece that is written.
     piece: usize,
     /// How many connections there were.
@@ -98,6 +100,8 @@ type Key = (String, String, String);
 pub struct Asked {
     /// The group; empty for the core group.
     pub group: String,
+    /// The version of the group.
+    pub version: String,
     /// The resource, with its subresource after a slash.
     pub resource: String,
     /// The namespace, where one was named.
@@ -284,6 +288,11 @@ impl Server {
         self.state().rules = rules;
     }
 
+    /// The resource is served in this version of its group only; others are not found.
+    pub fn serve_as(&self, resource: &str, version: &str) {
+        self.state().versions.insert(resource.to_owned(), version.to_owned());
+    }
+
     /// Only requests with this token are answered.
     pub fn expect_token(&self, token: &str) {
         self.state().token = Some(token.to_owned());
@@ -374,6 +383,9 @@ impl Server {
         }
         if state.rules.as_ref().is_some_and(|rules| !rules.iter().any(|rule| rule.allows(asked))) {
             return Some(Fault::Status(403, ""));
+        }
+        if state.versions.get(&asked.resource).is_some_and(|version| *version != asked.version) {
+            return Some(Fault::Status(404, ""));
         }
         let fault = state.faults.iter().position(|(resource, _)| *resource == asked.resource)?;
         state.faults.remove(fault).map(|(_, fault)| fault)
@@ -510,13 +522,14 @@ impl Asked {
     }
 }
 
-/// `GET /apis/GROUP/v1/[namespaces/NS/]RESOURCE?..` or `PATCH /apis/GROUP/v1/[namespaces/NS/]RESOURCE/NAME[/SUBRESOURCE]`.
+/// `GET /apis/GROUP/VERSION/[namespaces/NS/]RESOURCE?..` or `PATCH /apis/GROUP/VERSION/[namespaces/NS/]RESOURCE/NAME[/SUBRESOURCE]`.
 fn parse(head: &str) -> Asked {
     let (method, rest) = head.split_once(' ').unwrap();
     let target = rest.split(' ').next().unwrap();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let (group, rest) = if parts[0] == "api" { ("", &parts[2..]) } else { (parts[1], &parts[3..]) };
+    let (group, rest) = if parts[0] == "api" { ("", &parts[1..]) } else { (parts[1], &parts[2..]) };
+    let (version, rest) = rest.split_first().unwrap();
     let (namespace, rest) = match (method, rest) {
         ("GET", ["namespaces", namespace, rest @ ..]) if !rest.is_empty() => (Some(*namespace), rest),
         ("PATCH", ["namespaces", namespace, rest @ ..]) if rest.len() > 1 => (Some(*namespace), rest),
@@ -533,6 +546,7 @@ fn parse(head: &str) -> Asked {
     let query = pairs.map(|(key, value)| (key.to_owned(), plain(value))).collect();
     Asked {
         group: group.to_owned(),
+        version: (*version).to_owned(),
         resource,
         namespace: namespace.map(str::to_owned),
         name,

@@ -29,7 +29,8 @@
 //! # Rights
 //!
 //! `manifests/rbac.yaml` of this crate has exactly the rules that are needed: `list` and `watch` of
-//! [`Kube::DEFAULT_KINDS`] and Pods; who follows ServiceImports adds them, in the group multicluster.x-k8s.io.
+//! [`Kube::DEFAULT_KINDS`] and Pods; who follows ServiceImports adds them, in the group multicluster.x-k8s.io
+//! (the version that the server has is found: v1beta1 or v1alpha1).
 //! `manifests/rbac-namespaced.yaml` does with Roles for one namespace.
 //! Secrets are never listed as a whole: those that Ingresses refer to are followed one by one, by `metadata.name`, so that
 //! a rule with `resourceNames` is enough. Where a rule is missing, the problem says which; other kinds go on.

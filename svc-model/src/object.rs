@@ -153,7 +153,7 @@ pub enum Kind {
     Secret,
     /// v1 Service
     Service,
-    /// multicluster.x-k8s.io/v1alpha1 ServiceImport
+    /// multicluster.x-k8s.io/v1beta1 ServiceImport; v1alpha1, which is the same by another name, is read too
     ServiceImport,
 }
 
@@ -170,13 +170,19 @@ impl Kind {
         (Kind::Pod, "v1"),
         (Kind::Secret, "v1"),
         (Kind::Service, "v1"),
-        (Kind::ServiceImport, "multicluster.x-k8s.io/v1alpha1"),
+        (Kind::ServiceImport, "multicluster.x-k8s.io/v1beta1"),
     ];
 
     /// The API version of this kind, such as `networking.k8s.io/v1`.
     #[must_use]
     pub fn api_version(self) -> &'static str {
         Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("v1", |(_, version)| version)
+    }
+
+    /// The API versions in which objects of this kind are read, the newest first: it is [`api_version`](Self::api_version).
+    pub fn api_versions(self) -> impl Iterator<Item = &'static str> {
+        let former = (self == Kind::ServiceImport).then_some("multicluster.x-k8s.io/v1alpha1");
+        std::iter::once(self.api_version()).chain(former)
     }
 
     /// Whether objects of this kind live in a namespace.

@@ -1,4 +1,4 @@
-//! ServiceImport (multicluster.x-k8s.io/v1alpha1, KEP-1645): a Service that other clusters of the cluster set export.
+//! ServiceImport (multicluster.x-k8s.io/v1beta1, KEP-1645): a Service that other clusters of the cluster set export.
 
 use std::net::IpAddr;
 

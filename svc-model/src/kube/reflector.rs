@@ -11,6 +11,8 @@ use crate::{Object, ObjectName, ObjectRef, Problem};
 #[derive(Debug)]
 pub(super) struct Reflector {
     resource: Resource,
+    /// The version of the API that is asked for.
+    api: &'static str,
     phase: Phase,
     /// What was put into the store, to know what vanished while nobody watched.
     known: BTreeSet<ObjectName>,
@@ -76,6 +78,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 impl Reflector {
     pub(super) fn new(resource: Resource, limit: usize) -> Self {
         Self {
+            api: resource.kind().api_version(),
             resource,
             phase: Phase::start(),
             known: BTreeSet::new(),
@@ -91,8 +94,10 @@ impl Reflector {
     /// What to ask next; a watch is to last `seconds` at most.
     pub(super) fn request(&self, seconds: u64) -> Request {
         match &self.phase {
-            Phase::List { next, .. } => Request::List(self.resource.list(self.limit, next.as_deref())),
-            Phase::Watch { version } => Request::Watch(self.resource.watch(version, seconds)),
+            Phase::List { next, .. } => {
+                Request::List(self.resource.list(self.api, self.limit, next.as_deref()))
+            }
+            Phase::Watch { version } => Request::Watch(self.resource.watch(self.api, version, seconds)),
         }
     }
 
@@ -192,6 +197,9 @@ impl Reflector {
                 (if watching { Wait::Not } else { Wait::Backoff }, None)
             }
             Failure::Refused { status, retry_after } => {
+                if status.code == 404 && self.turn_to_other_version() {
+                    return (Wait::Not, None);
+                }
                 let wait = retry_after.map_or(Wait::Backoff, |wait| Wait::For(wait.min(MAX_RETRY_AFTER)));
                 (wait, Some(self.refused(status)))
             }
@@ -210,6 +218,15 @@ impl Reflector {
         }
     }
 
+    /// The next older version of the API has its turn; false when there is none, and the newest has its turn again.
+    fn turn_to_other_version(&mut self) -> bool {
+        let kind = self.resource.kind();
+        let older = kind.api_versions().skip_while(|version| *version != self.api).nth(1);
+        self.api = older.unwrap_or(kind.api_version());
+        self.phase = Phase::start();
+        older.is_some()
+    }
+
     /// No API of this kind: there is nothing to list, and never was.
     pub(super) fn is_absent(failure: &Failure) -> bool {
         matches!(failure, Failure::Refused { status, .. } if status.code == 404)
@@ -223,7 +240,10 @@ impl Reflector {
                 let rule = self.resource.rule();
                 format!("may not be listed and watched (403): {rule}: {message}")
             }
-            404 => format!("the API server does not serve {} (404)", self.resource.kind().api_version()),
+            404 => {
+                let versions: Vec<_> = self.resource.kind().api_versions().collect();
+                format!("the API server does not serve {} (404)", versions.join(" or "))
+            }
             _ => format!("the API server refuses ({code}): {message}"),
         }
     }

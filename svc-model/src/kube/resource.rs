@@ -60,16 +60,16 @@ impl Resource {
         }
     }
 
-    /// One page of the list; without a resource version, so that it is the newest.
-    pub(super) fn list(&self, limit: usize, next: Option<&str>) -> String {
+    /// One page of the list, in a version of the API; without a resource version, so that it is the newest.
+    pub(super) fn list(&self, api: &str, limit: usize, next: Option<&str>) -> String {
         let next = next.map(|token| format!("&continue={}", escaped(token))).unwrap_or_default();
-        format!("{}limit={limit}{next}", self.path())
+        format!("{}limit={limit}{next}", self.path(api))
     }
 
     /// What comes after a resource version. The server ends the stream after `seconds`.
-    pub(super) fn watch(&self, version: &str, seconds: u64) -> String {
+    pub(super) fn watch(&self, api: &str, version: &str, seconds: u64) -> String {
         let version = escaped(version);
-        let path = self.path();
+        let path = self.path(api);
         format!("{path}watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}")
     }
 
@@ -80,14 +80,13 @@ impl Resource {
             "" => Self::all(reference.kind),
             namespace => Self::of_namespace(reference.kind, namespace),
         };
-        let path = collection.path();
+        let path = collection.path(reference.kind.api_version());
         let subresource = subresource.map(|part| format!("/{}", escaped(part))).unwrap_or_default();
         format!("{}/{}{subresource}", path.trim_end_matches('?'), escaped(name.name()))
     }
 
-    fn path(&self) -> String {
-        let version = self.kind.api_version();
-        let root = if version.contains('/') { "apis" } else { "api" };
+    fn path(&self, api: &str) -> String {
+        let root = if api.contains('/') { "apis" } else { "api" };
         let plural = self.plural();
         let (namespace, selector) = match &self.scope {
             Scope::All => ("", String::new()),
@@ -100,7 +99,7 @@ impl Resource {
             "" => String::new(),
             namespace => format!("namespaces/{}/", escaped(namespace)),
         };
-        format!("/{root}/{version}/{place}{plural}?{selector}")
+        format!("/{root}/{api}/{place}{plural}?{selector}")
     }
 
     /// The rule that lets a client do this, and where it has to stand.
@@ -147,18 +146,24 @@ mod tests {
     #[test]
     fn requests_as_the_api_documents_them() {
         let slices = Resource::all(Kind::EndpointSlice);
-        assert_eq!(slices.list(500, None), "/apis/discovery.k8s.io/v1/endpointslices?limit=500");
-        let next = Resource::all(Kind::Pod).list(2, Some("a=b/c"));
+        assert_eq!(
+            slices.list("discovery.k8s.io/v1", 500, None),
+            "/apis/discovery.k8s.io/v1/endpointslices?limit=500"
+        );
+        let next = Resource::all(Kind::Pod).list("v1", 2, Some("a=b/c"));
         assert_eq!(next, "/api/v1/pods?limit=2&continue=a%3Db%2Fc");
         let ours = Resource::of_namespace(Kind::Ingress, "shop");
-        assert_eq!(ours.list(2, None), "/apis/networking.k8s.io/v1/namespaces/shop/ingresses?limit=2");
+        assert_eq!(
+            ours.list("networking.k8s.io/v1", 2, None),
+            "/apis/networking.k8s.io/v1/namespaces/shop/ingresses?limit=2"
+        );
         let shop = Resource::named(Kind::Namespace, ObjectName::cluster("shop"));
-        assert_eq!(shop.list(2, None), "/api/v1/namespaces?fieldSelector=metadata.name%3Dshop&limit=2");
+        assert_eq!(shop.list("v1", 2, None), "/api/v1/namespaces?fieldSelector=metadata.name%3Dshop&limit=2");
         let tls = Resource::named(Kind::Secret, ObjectName::new("shop", "tls"));
         let start = "/api/v1/namespaces/shop/secrets?fieldSelector=metadata.name%3Dtls";
-        assert_eq!(tls.list(1, None), format!("{start}&limit=1"));
+        assert_eq!(tls.list("v1", 1, None), format!("{start}&limit=1"));
         let watch = format!("{start}&watch=1&allowWatchBookmarks=true&resourceVersion=7&timeoutSeconds=300");
-        assert_eq!(tls.watch("7", 300), watch);
+        assert_eq!(tls.watch("v1", "7", 300), watch);
     }
 
     #[test]
@@ -174,6 +179,6 @@ mod tests {
     fn a_name_cannot_leave_its_place_in_the_path() {
         let odd = Resource::named(Kind::Secret, ObjectName::new("../x?y", "a&watch=0"));
         let start = "/api/v1/namespaces/..%2Fx%3Fy/secrets?fieldSelector=metadata.name%3Da%26watch%3D0";
-        assert_eq!(odd.list(1, None), format!("{start}&limit=1"));
+        assert_eq!(odd.list("v1", 1, None), format!("{start}&limit=1"));
     }
 }

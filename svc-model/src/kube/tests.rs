@@ -3,6 +3,7 @@
 mod limits;
 mod patches;
 mod rights;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! ServiceImport (multicluster.x-k8s.io/v1alpha1): what the schema of its CustomResourceDefinition asks for.
+//! ServiceImport (multicluster.x-k8s.io/v1beta1): what the schema of its CustomResourceDefinition asks for.
 
 use crate::problem::Findings;
 use crate::wire::ServiceImport;

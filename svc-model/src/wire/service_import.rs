@@ -1,4 +1,4 @@
-//! ServiceImport (multicluster.x-k8s.io/v1alpha1).
+//! ServiceImport (multicluster.x-k8s.io/v1beta1).
 #![allow(
     missing_docs,
     clippy::exhaustive_structs,

@@ -124,7 +124,9 @@ impl<F: Form> Contents<F> {
         let known = Kind::ALL.iter().find(|(known, _)| known.to_string() == kind);
         let named = described(&kind, known.is_none_or(|(kind, _)| kind.is_namespaced()), &value);
         match known {
-            Some((_, expected)) if version != *expected => self.wrong_version(&named, &version, expected),
+            Some((kind, expected)) if !kind.api_versions().any(|known| known == version) => {
+                self.wrong_version(&named, &version, expected);
+            }
             Some((kind, _)) => match Manifest::deserialize(*kind, value) {
                 Ok(manifest) => self.entries.push(Entry { source: None, form: manifest.into() }),
                 Err((field, message)) => {

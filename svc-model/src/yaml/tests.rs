@@ -174,3 +174,20 @@ fn typed_lists_say_what_their_items_are() {
     assert_eq!(manifests.stored().0.len(), 2);
     assert_eq!(manifests.ignored(), ["Deployment default/c", "AllowList default/d"]);
 }
+
+#[test]
+fn a_kind_of_several_versions_is_read_in_each_and_written_in_the_newest() {
+    let text = |version: &str| {
+        format!(
+            "{{apiVersion: multicluster.x-k8s.io/{version}, kind: ServiceImport, metadata: {{name: a}}, spec: {{type: Headless, ports: []}}}}"
+        )
+    };
+    let (older, newer) = (read(&text("v1alpha1")).stored(), read(&text("v1beta1")).stored());
+    assert!(older == newer && newer.1.is_empty(), "{older:?}");
+    assert!(write(&older.0[0]).starts_with("apiVersion: multicluster.x-k8s.io/v1beta1\n"));
+    let problem = read(&text("v2")).problems()[0].to_string();
+    assert_eq!(
+        problem,
+        "ServiceImport default/a: apiVersion: `multicluster.x-k8s.io/v2` is not served: write multicluster.x-k8s.io/v1beta1"
+    );
+}
