@@ -45,7 +45,6 @@ pub(crate) struct Tally {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counted {
     zone: usize,
-    kind: usize,
 }
 
 /// Of one zone.
@@ -54,7 +53,7 @@ struct Counts {
     transports: [TransportCounts; 2],
     rcodes: [AtomicU64; RCODES],
     with_do: AtomicU64,
-    durations: [Buckets<{ DURATIONS.len() + 1 }>; KINDS],
+    durations: Buckets<{ DURATIONS.len() + 1 }>,
 }
 
 /// Of one zone and transport.
@@ -104,11 +103,10 @@ impl Tally {
         let rcode = question::rcode(answer);
         let zone = asked.zone.unwrap_or_else(|| self.foreign(rcode));
         let counts = &self.counts[zone];
-        let kind = question::kind(asked.kind);
-        let transport = counts.request(kind, asked.with_do, query, client);
+        let transport = counts.request(question::kind(asked.kind), asked.with_do, query, client);
         transport.response_sizes.count(SIZES, answer.len());
         add(&counts.rcodes[rcode], 1);
-        Counted { zone, kind }
+        Counted { zone }
     }
 
     /// Counts a query that gets no answer.
@@ -120,7 +118,7 @@ impl Tally {
 
     /// How long it took.
     pub(crate) fn took(&self, counted: Counted, time: Duration) {
-        self.counts[counted.zone].durations[counted.kind].count(DURATIONS, micros(time));
+        self.counts[counted.zone].durations.count(DURATIONS, micros(time));
     }
 
     fn foreign(&self, rcode: usize) -> usize {

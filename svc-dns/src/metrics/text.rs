@@ -101,11 +101,8 @@ impl Page<'_> {
         if with_do > 0 {
             self.line("coredns_dns_do_requests_total", &labels, with_do);
         }
-        for (kind, name) in NAMES.iter().enumerate() {
-            let total = self.total(number, |counts| &counts.durations[kind]);
-            let labels = format!("{labels},type=\"{name}\"");
-            self.histogram("coredns_dns_request_duration_seconds", &labels, DURATIONS, 1e6, &total);
-        }
+        let durations = self.total(number, |counts| &counts.durations);
+        self.histogram("coredns_dns_request_duration_seconds", &labels, DURATIONS, 1e6, &durations);
     }
 
     fn requests(&mut self, number: usize, labels: &str) {
