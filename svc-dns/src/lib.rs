@@ -156,6 +156,9 @@ mod zone;
 #[doc = include_str!("../docs/figures.md")]
 pub mod figures {}
 
+#[doc = include_str!("../docs/rows.md")]
+pub mod rows {}
+
 pub use access::{Access, Action};
 pub use address::ServerAddress;
 pub use autopath::Autopath;

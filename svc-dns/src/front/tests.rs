@@ -117,6 +117,24 @@ async fn without_rules_it_is_the_responder_and_the_cache() {
 }
 
 #[tokio::test]
+async fn a_name_of_the_zone_that_falls_through_is_never_kept() {
+    let upstream = FakeUpstream::new().address("new.shop.svc.cluster.local", [192, 0, 2, 82]);
+    let front = front(&upstream, Site::builder("."));
+    let zone = || Zone::builder("cluster.local").fallthrough("cluster.local").build().unwrap();
+    let snapshot: Snapshot = yaml::read(CLUSTER).stored().0.into_iter().collect();
+    let responder = Responder::new(zone(), &snapshot).forwarding(true);
+    let message = Query::emit(7, &"new.shop.svc.cluster.local".parse().unwrap(), RecordType::A);
+    for _ in 0..2 {
+        let client = Client::udp(POD.parse().unwrap());
+        let outcome = front.respond(&responder, &message, client, now(), &mut Vec::new());
+        let Outcome::Forward(forward) = outcome else { panic!("{outcome:?}: from the cache?") };
+        let reply = front.resolve(&forward).await;
+        assert_eq!(Reply::parse(&reply).unwrap().answer_records().unwrap().len(), 1);
+    }
+    assert_eq!(names(&upstream).len(), 2, "tomorrow the zone may know it");
+}
+
+#[tokio::test]
 async fn without_a_forwarder_foreign_names_are_refused() {
     let front = Front::new();
     assert_eq!(ask(&front, "www.example.com").await.rcode, Rcode::REFUSED);

@@ -9,12 +9,7 @@ fn addresses_have_names() {
         &[
             ("cluster IP", "1.0.96.10.in-addr.arpa", PTR, "NoError | PTR svc1.S."),
             ("ready endpoint", "2.0.0.172.in-addr.arpa", PTR, "NoError | PTR 172-0-0-2.hdls1.S."),
-            (
-                "endpoint in two slices: once",
-                "4.0.0.172.in-addr.arpa",
-                PTR,
-                "NoError | PTR dup-name.hdls1.S.",
-            ),
+            ("several IPs of one hostname", "4.0.0.172.in-addr.arpa", PTR, "NoError | PTR dup-name.hdls1.S."),
             ("endpoint of a ClusterIP Service", "1.0.0.172.in-addr.arpa", PTR, "NoError | PTR ep1a.svc1.S."),
             ("not a ready endpoint", "8.0.0.172.in-addr.arpa", PTR, NXDOMAIN),
             (
@@ -91,6 +86,23 @@ fn a_cluster_ip_of_two_services_has_one_name() {
     assert_eq!(
         told(&ask(&responder, "1.0.96.10.in-addr.arpa.", PTR)),
         "NoError | PTR api.a.svc.cluster.local."
+    );
+}
+
+#[test]
+fn a_cluster_ip_comes_before_endpoints_with_that_address() {
+    let text = "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: a}, spec: {clusterIP: 10.96.0.1, clusterIPs: [10.96.0.1]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: outside, namespace: a}, spec: {clusterIP: None, clusterIPs: [None]}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {name: outside-a, namespace: a, \
+ labels: {kubernetes.io/service-name: outside}}, endpoints: [{addresses: [10.96.0.1]}, {addresses: [10.96.0.2]}]}";
+    table(
+        &responder_over(zone(), text),
+        &[
+            ("cluster IP first", "1.0.96.10.in-addr.arpa", PTR, "NoError | PTR web.a.svc.Z."),
+            ("if none, endpoints", "2.0.96.10.in-addr.arpa", PTR, "NoError | PTR 10-96-0-2.outside.a.svc.Z."),
+        ],
     );
 }
 

@@ -191,6 +191,59 @@ fn a_headless_service_has_a_location_for_each_endpoint_name() {
     }
 }
 
+/// A headless Service `many` with this many endpoints in one slice.
+pub(super) fn many(endpoints: usize) -> String {
+    let endpoints: Vec<String> =
+        (0..endpoints).map(|n| format!("{{addresses: [10.8.{}.{}]}}", n / 250, n % 250 + 1)).collect();
+    format!(
+        "{{apiVersion: v1, kind: Service, metadata: {{name: many, namespace: testns}}, spec: {{clusterIP: None, clusterIPs: [None]}}}}\n---\n\
+         {{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {{name: many-a, namespace: testns, \
+         labels: {{kubernetes.io/service-name: many}}}}, ports: [{{name: http, port: 80}}], endpoints: [{}]}}\n",
+        endpoints.join(", ")
+    )
+}
+
+#[test]
+fn a_weight_is_a_share_of_100_and_at_least_1() {
+    for (endpoints, weight) in [(1, 100), (3, 33), (100, 1), (101, 1), (250, 1)] {
+        let responder = responder_over(zone(), &many(endpoints));
+        let message = ask(&responder, "_http._tcp.many.testns.svc.cluster.local.", SRV);
+        assert_eq!(message.answers.len(), endpoints);
+        let has_weight = |record: &PeerRecord| matches!(&record.data, RData::SRV(srv) if (srv.weight, srv.priority) == (weight, 0));
+        assert!(message.answers.iter().all(has_weight), "{endpoints}");
+    }
+}
+
+#[test]
+fn an_endpoint_in_two_slices_is_one() {
+    // As in the middle of a rolling update.
+    let slice = |name: &str, more: &str| {
+        format!(
+            "---\n{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {{name: {name}, namespace: testns, \
+             labels: {{kubernetes.io/service-name: twice}}}}, ports: [{{name: http, port: 80}}], \
+             endpoints: [{{addresses: [172.0.0.50], hostname: a}}{more}]}}\n"
+        )
+    };
+    let text = "{apiVersion: v1, kind: Service, metadata: {name: twice, namespace: testns}, spec: {clusterIP: None, clusterIPs: [None]}}\n"
+        .to_owned()
+        + &slice("twice-a", "")
+        + &slice("twice-b", ", {addresses: [172.0.0.51], hostname: b}");
+    table(
+        &responder_over(zone(), &text),
+        &[
+            ("de-dup by IP", "twice.S", A, "NoError | A 172.0.0.50 | A 172.0.0.51"),
+            ("de-dup by IP", "a.twice.S", A, "NoError | A 172.0.0.50"),
+            (
+                "de-dup by target and port; N counts records before",
+                "_http._tcp.twice.S",
+                SRV,
+                "NoError | SRV 0 33 80 a.twice.S. | SRV 0 33 80 b.twice.S. | +A 172.0.0.50 | +A 172.0.0.51",
+            ),
+            ("once", "50.0.0.172.in-addr.arpa", PTR, "NoError | PTR a.twice.S."),
+        ],
+    );
+}
+
 #[test]
 fn endpoints_may_be_named_after_their_pods() {
     table(

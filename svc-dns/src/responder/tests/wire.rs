@@ -49,6 +49,18 @@ fn a_datagram_is_as_long_as_the_client_can_take() {
 }
 
 #[test]
+fn a_datagram_has_no_other_limit_where_nothing_is_said() {
+    let responder = responder_over(zone(), &super::services::many(200));
+    for (size, answers) in [(4096, 200), (1232, (1232 - 12 - 34 - 11) / 16), (700, (700 - 12 - 34 - 11) / 16)]
+    {
+        let message = with_edns("many.testns.svc.cluster.local.", A, size);
+        let answer = exchange(&responder, &message, Client::udp(CLIENT));
+        assert_eq!((answer.answers.len(), answer.metadata.truncation), (answers, answers < 200), "{size}");
+    }
+    assert_eq!(ask(&responder, "many.testns.svc.cluster.local.", A).answers.len(), 200, "TCP");
+}
+
+#[test]
 fn the_zone_may_limit_datagrams() {
     let responder = responder_for(zone().max_udp_size(600));
     let answer = exchange(&responder, &with_edns(LARGE, A, 4096), Client::udp(CLIENT));
