@@ -91,26 +91,34 @@ fn clean_up(variant: Variant) {
     proxy.clean_up().expect("nothing left");
 }
 
+/// What the program is told when an endpoint moves, and when it moves back.
+fn moves(services: usize) -> [String; 2] {
+    let store = Store::new();
+    store.apply((0..services).flat_map(cluster::objects));
+    let before = rules(&store);
+    store.apply([cluster::slice(services / 2, true)]);
+    let after = rules(&store);
+    let text = |from: &Rules, to: &Rules| to.diff(from).iter().map(ToString::to_string).collect();
+    [text(&before, &after), text(&after, &before)]
+}
+
 /// One endpoint moves, and back. The program alone has all rules, too.
 fn changes(variant: Variant, services: usize, alone: &Alone) -> Pairs {
     let store = Store::new();
     let revision = store.apply((0..services).flat_map(cluster::objects));
+    let inputs = moves(services);
     let mut pairs = Pairs::default();
     runtime().block_on(async {
         let (handle, run) = start(&store, variant);
         let measured = async {
             handle.programmed(revision).await.expect("rules in force");
-            let mut before = rules(&store);
-            for round in 0..CHANGES {
+            for (round, input) in (0..CHANGES).zip(inputs.iter().cycle()) {
                 let slice = cluster::slice(services / 2, round % 2 == 0);
                 let cost = Cost::now();
                 let revision = store.apply([slice]);
                 handle.programmed(revision).await.expect("rules in force");
                 let by_us = cost.since();
-                let after = rules(&store);
-                let input: String = after.diff(&before).iter().map(ToString::to_string).collect();
-                pairs.add(by_us, alone.restore(&input, true));
-                before = after;
+                pairs.add(by_us, alone.restore(input, true));
             }
             assert_eq!(handle.status().repairs(), 0);
         };
