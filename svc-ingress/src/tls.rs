@@ -18,6 +18,8 @@ mod acceptor;
 #[cfg(feature = "driver")]
 mod connector;
 #[cfg(feature = "driver")]
+mod signatures;
+#[cfg(feature = "driver")]
 mod unjudged;
 #[cfg(feature = "driver")]
 pub(crate) use acceptor::Acceptor;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::server::ParsedCertificate;
 use rustls::sign::SingleCertAndKey;
 use rustls::{
@@ -19,6 +19,7 @@ use webpki::KeyUsage;
 use crate::backend::BackendProtocol;
 use crate::upstream_tls::EndpointTls;
 
+use super::signatures::Signatures;
 use super::{Authorities, provider};
 
 /// What handshakes with endpoints are made with.
@@ -64,7 +65,7 @@ impl Connectors {
         let connector = |alpn: Option<&[u8]>| {
             let builder =
                 ClientConfig::builder_with_provider(Arc::clone(&offered)).with_protocol_versions(versions)?;
-            let verifier = Arc::new(Verifier { believed: believed.clone(), provider: provider() });
+            let verifier = Arc::new(Verifier { believed: believed.clone(), signatures: Signatures::new() });
             let mut config =
                 builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
             config.alpn_protocols = alpn.map(<[u8]>::to_vec).into_iter().collect();
@@ -91,7 +92,7 @@ impl std::fmt::Debug for Connectors {
 struct Verifier {
     /// With how many others may stand between.
     believed: Option<(Authorities, usize)>,
-    provider: Arc<CryptoProvider>,
+    signatures: Signatures,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -118,12 +119,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        self.signatures.verify_tls12(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -132,15 +128,10 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        self.signatures.verify_tls13(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.signatures.schemes()
     }
 }

@@ -1,26 +1,23 @@
 //! Certificates of clients in a handshake: any is taken.
 
-use std::sync::Arc;
-
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::provider;
+use super::signatures::Signatures;
 
 /// Asks for a certificate and takes any; that the client holds its key is proven. Who judges it has an answer for the client.
 #[derive(Debug)]
 pub(crate) struct Unjudged {
     names: Vec<DistinguishedName>,
-    provider: Arc<CryptoProvider>,
+    signatures: Signatures,
 }
 
 impl Unjudged {
     /// Asks for certificates of these authorities.
     pub(super) fn new(names: Vec<DistinguishedName>) -> Self {
-        Self { names, provider: provider() }
+        Self { names, signatures: Signatures::new() }
     }
 }
 
@@ -48,12 +45,7 @@ impl ClientCertVerifier for Unjudged {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        self.signatures.verify_tls12(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -62,15 +54,10 @@ impl ClientCertVerifier for Unjudged {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        self.signatures.verify_tls13(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.signatures.schemes()
     }
 }
